@@ -1,0 +1,20 @@
+//! The rules of `workos_auth`, free of Postgres and of I/O, so that they can be read and tested in seconds.
+//!
+//! | module | what it decides |
+//! |---|---|
+//! | [`error`] | every failure: SQLSTATE, name, message, hint |
+//! | [`pkce`] | code verifiers and challenges (RFC 7636) |
+//! | [`redirect`] | where a browser may be sent after a sign-in |
+//! | [`authorize`] | the authorize URL and its parameters |
+//! | [`workos`] | WorkOS's requests and answers |
+//! | [`accounts`] | whose account a profile belongs to |
+//! | [`claims`] | what an access token says |
+//! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
+//! | [`refresh_token`] | the form of a refresh token |
+//! | [`seal`] | sealing secrets under data keys and the root key |
+//! | [`secret`] | types of values that must not be seen |
+
+pub mod error;
+pub mod secret;
+
+pub use error::{Error, ErrorCode, Result};
