@@ -1,3 +1,50 @@
-//! Sign in with WorkOS from SQL.
+//! Sign in with WorkOS from SQL: the Postgres side of the extension.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`api`] | the SQL functions, grouped as the README's reference is |
+//! | [`configure`] | `auth.configure_workos` |
+//! | [`sign_in`] | the course of a sign-in: start, exchange, account, session |
+//! | [`store`] | every SQL statement and every table scan the extension runs |
+//! | [`session`] | the current session: its token, verified and cached |
+//! | [`http`] | waiting for WorkOS inside a backend |
+//! | [`secrets`] | root key and data keys |
+//! | [`execution`] | which query is running |
+//! | [`settings`] | every setting, with its help text |
+//! | [`error`] | how an error reaches the client |
+//!
+//! What is decided, as opposed to done, stands in `crates/core`.
+
 use pgrx::prelude::*;
+
+mod api;
+mod configure;
+mod error;
+mod execution;
+mod http;
+mod secrets;
+mod session;
+mod settings;
+mod sign_in;
+mod store;
+
 ::pgrx::pg_module_magic!(name, version);
+
+extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
+extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
+extension_sql_file!("../sql/11_people.sql", name = "people", requires = ["installation"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["people"]);
+extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
+extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
+extension_sql_file!("../sql/80_privileges.sql", name = "privileges", requires = ["reading"]);
+extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["privileges"]);
+
+/// Called by Postgres when a backend, or the postmaster, loads the library. Nothing here touches the network, reads a key or uses
+/// randomness: all of that waits for the first call that needs it.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    settings::define();
+    session::define();
+    settings::reserve_prefix();
+    execution::install();
+}

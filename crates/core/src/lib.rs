@@ -9,12 +9,27 @@
 //! | [`workos`] | WorkOS's requests and answers |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
+//! | [`metadata`] | what is kept of a profile beside its columns |
+//! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | the form of a refresh token |
+//! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |
 
+pub mod accounts;
+pub mod authorize;
+pub mod claims;
 pub mod error;
+pub mod metadata;
+pub mod pkce;
+pub mod random;
+pub mod redirect;
+pub mod refresh_token;
+pub mod seal;
 pub mod secret;
+pub mod signing_key;
+pub mod token;
+pub mod workos;
 
 pub use error::{Error, ErrorCode, Result};

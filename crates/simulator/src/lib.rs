@@ -1,1 +1,187 @@
-//! stub
+//! A strict stand-in for WorkOS's single-sign-on endpoints.
+//!
+//! WorkOS's own emulator takes any secret, any verifier and any redirect; this one takes only what is right, says the
+//! documented error otherwise, and fails on demand in every way a network can. It listens on loopback only.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `seed`, `directory` | clients, organizations, connections, people |
+//! | `authorize`, `callback`, `login_page` | `GET /sso/authorize`: the checks, the errors, the page of `--interactive` |
+//! | `token` | `POST /sso/token`, `GET /sso/profile` |
+//! | `resources` | `GET /connections`, `GET /organizations` |
+//! | `fault`, `answer`, `socket` | what goes wrong on demand, and how |
+//! | `admin`, `record` | `/_simulator/…`; the requests that came |
+//!
+//! ```
+//! use workos_simulator::{Fault, FaultKind, Options, Simulator};
+//!
+//! let simulator = Simulator::start(Options::default())?;
+//! simulator.set_fault(Fault::token(FaultKind::RateLimited { retry_after: None }).times(1))?;
+//! assert!(simulator.url().starts_with("http://127.0.0.1:"));
+//! assert!(simulator.requests().is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admin;
+mod answer;
+mod authorize;
+mod callback;
+mod directory;
+mod expiring;
+mod fault;
+mod login_page;
+mod parameters;
+mod record;
+mod resources;
+mod seed;
+mod server;
+mod socket;
+mod state;
+mod token;
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+pub use crate::callback::CallbackError;
+pub use crate::fault::{Endpoint, Fault, FaultError, FaultKind, Missing, RetryAfter};
+pub use crate::record::RecordedRequest;
+pub use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
+
+use crate::directory::Directory;
+use crate::state::State;
+
+/// How a simulator is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Whom it knows; `None`: the built-in seed.
+    pub seed: Option<Seed>,
+    /// Whether `/sso/authorize` shows a login page. Otherwise it answers at once.
+    pub interactive: bool,
+    /// How many requests it remembers; older ones are forgotten.
+    pub request_log: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { port: 0, seed: None, interactive: false, request_log: 10_000 }
+    }
+}
+
+/// A running simulator, on a thread and a runtime of its own. It stops when this is dropped, and every connection with it.
+#[derive(Debug)]
+pub struct Simulator {
+    port: u16,
+    state: Arc<State>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Starts. It takes connections when this returns.
+    ///
+    /// # Errors
+    /// The port is taken, or the seed makes no sense (`InvalidData`).
+    pub fn start(options: Options) -> io::Result<Self> {
+        let invalid = |error: SeedError| io::Error::new(io::ErrorKind::InvalidData, error);
+        let seed = options.seed.map_or_else(Seed::built_in, Ok).map_err(invalid)?;
+        let directory = Directory::new(seed).map_err(invalid)?;
+        let state = Arc::new(State::new(directory, options.interactive, options.request_log));
+
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
+        listener.set_nonblocking(true)?;
+        let port = listener.local_addr()?.port();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = {
+            let _context = runtime.enter();
+            tokio::net::TcpListener::from_std(listener)?
+        };
+        let (stop, stopped) = oneshot::channel();
+        let shared = Arc::clone(&state);
+        let thread = std::thread::Builder::new().name("workos-simulator".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    // axum's server retries what fails at accept and never ends of itself.
+                    _ = server::serve(listener, shared) => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { port, state, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// `http://127.0.0.1:PORT`
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The requests since the start or [`Self::clear_requests`], oldest first, without `/health` and `/_simulator/…`.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.state.lock().requests.list()
+    }
+
+    /// Forgets the requests.
+    pub fn clear_requests(&self) {
+        self.state.lock().requests.clear();
+    }
+
+    /// Sets a fault beside those that are set.
+    ///
+    /// # Errors
+    /// The fault would never show.
+    pub fn set_fault(&self, fault: Fault) -> Result<(), FaultError> {
+        self.state.lock().faults.set(fault)
+    }
+
+    /// Forgets all faults.
+    pub fn clear_faults(&self) {
+        self.state.lock().faults.clear();
+    }
+
+    /// Puts the clock forward, by which codes and tokens expire.
+    pub fn advance_clock(&self, by: Duration) {
+        self.state.lock().advance(by);
+    }
+
+    /// Adds or replaces an organization.
+    pub fn put_organization(&self, organization: Organization) {
+        self.state.lock().directory.put_organization(organization);
+    }
+
+    /// Adds or replaces a connection.
+    ///
+    /// # Errors
+    /// Its organization does not exist.
+    pub fn put_connection(&self, connection: Connection) -> Result<(), SeedError> {
+        self.state.lock().directory.put_connection(connection)
+    }
+
+    /// Adds or replaces a person.
+    ///
+    /// # Errors
+    /// The connection does not exist.
+    pub fn put_profile(&self, profile: Profile) -> Result<(), SeedError> {
+        self.state.lock().directory.put_profile(profile)
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panic, if there was one, has been printed; a drop has nobody to tell.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,71 @@
+# Thin on purpose: the work is done by cargo, cargo-pgrx and the scripts in tools/ and tests/.
+# tools/env.sh decides which Postgres and which flags; PG_MAJOR or PG_CONFIG choose another.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+ENV := . tools/env.sh;
+STEP := tools/run-step
+
+# The quick and the likely failures first.
+TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-sql test-node test-examples
+
+.PHONY: help
+help: ## Shows this
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: setup setup-tests
+setup: ## Installs what this machine lacks for building (Debian, Ubuntu; as root or with sudo)
+	@tools/setup.sh
+
+setup-tests: ## The same, and what the tests need: Node, npm, Python
+	@tools/setup.sh --with-tests
+
+.PHONY: build
+build: setup ## Compiles the extension without installing it
+	@$(ENV) cargo build --release -p workos_auth "$${PG_FEATURES[@]}"
+
+.PHONY: install
+install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG
+	@$(STEP) install "Build and install the extension" tools/install.sh
+
+.PHONY: test
+test: setup-tests ## Everything below, in this order; stops at the first failure
+	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
+	@$(ENV) heading "All tests passed"
+
+.PHONY: test-format test-lint test-core test-simulator test-e2e test-sql test-node test-examples
+test-format: ## The formatting of the Rust code
+	@$(STEP) $@ "Format" cargo fmt --all --check
+
+test-lint: ## clippy, every warning an error
+	@$(STEP) $@ "Lint" tools/lint.sh
+
+test-core: ## The rules without Postgres: unit and property tests
+	@$(STEP) $@ "Rules" cargo test --release -p workos_auth_core
+
+test-simulator: ## The WorkOS stand-in
+	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
+
+test-e2e: ## End to end in throw-away clusters; needs the installed extension
+	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed
+
+test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
+	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
+
+test-node: ## WorkOS's own SDK against the simulator
+	@$(STEP) $@ "WorkOS's SDK" tools/test-node.sh
+
+test-examples: ## The examples, each as it stands; needs the installed extension
+	@$(STEP) $@ "Examples" tools/test-examples.sh
+
+.PHONY: bench
+bench: setup install ## The figures of the README; needs a quiet machine
+	@$(STEP) $@ "Benchmarks" cargo bench --quiet -p workos_testbed --bench sign_in
+
+.PHONY: clean
+clean: ## Removes what was built; installed files stay
+	@$(ENV) cargo clean --quiet
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules examples/express/node_modules

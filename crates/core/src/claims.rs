@@ -1,0 +1,234 @@
+//! What an access token says: Supabase Auth's claims, so that its clients and policies work, and beside them what
+//! WorkOS knows, at the top level where no user can edit it.
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorCode, Result};
+use crate::secret::AccessToken;
+
+/// What an access token is made from. Times are seconds since the epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenSubject {
+    /// `sub`.
+    pub user_id: Uuid,
+    /// `session_id`.
+    pub session_id: Uuid,
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`.
+    pub audience: String,
+    /// `role`: the database role, from `users.role`; never from WorkOS.
+    pub role: String,
+    /// `email`: `users.email`; `""` in the token when absent, as Supabase has it.
+    pub email: Option<String>,
+    /// `phone`; `""` in the token when absent.
+    pub phone: Option<String>,
+    /// `app_metadata`: what only administrators write.
+    pub app_metadata: Value,
+    /// `user_metadata`: what the person may edit. No policy may rely on it.
+    pub user_metadata: Value,
+    /// `auth_time` (OpenID Connect Core, section 2): when the person last signed in, which a refresh does not change.
+    pub auth_time: i64,
+    /// `iat`.
+    pub issued_at: i64,
+    /// `exp`.
+    pub expires_at: i64,
+    /// How the person signed in; `oauth` for WorkOS, as Supabase Auth has it.
+    pub amr_method: String,
+    /// Who vouched, for `amr`: `workos`.
+    pub provider: String,
+    /// `org_id`: the WorkOS organization of the session.
+    pub organization_id: Option<String>,
+    /// `connection_id`: the WorkOS connection of the session.
+    pub connection_id: Option<String>,
+    /// `org_role`: the role's slug in the organization.
+    pub org_role: Option<String>,
+    /// `org_roles`: all of the person's roles there.
+    pub org_roles: Vec<String>,
+    /// `groups` of the identity provider.
+    pub groups: Vec<String>,
+    /// `permissions` in the organization.
+    pub permissions: Vec<String>,
+    /// `claims_version`: of the session row when this was read; an older token is stale.
+    pub claims_version: i64,
+    /// `is_anonymous`.
+    pub is_anonymous: bool,
+}
+
+impl TokenSubject {
+    /// The payload of the access token: a JSON object.
+    pub fn to_json(&self) -> String {
+        // There is no second factor here that we know of: WorkOS and the identity provider do not say.
+        let mut claims = json!({
+            "iss": self.issuer,
+            "sub": self.user_id,
+            "aud": self.audience,
+            "exp": self.expires_at,
+            "iat": self.issued_at,
+            "email": self.email.as_deref().unwrap_or_default(),
+            "phone": self.phone.as_deref().unwrap_or_default(),
+            "app_metadata": self.app_metadata,
+            "user_metadata": self.user_metadata,
+            "role": self.role,
+            "aal": "aal1",
+            "amr": [self.amr()],
+            "session_id": self.session_id,
+            "is_anonymous": self.is_anonymous,
+            "auth_time": self.auth_time,
+            "org_roles": self.org_roles,
+            "groups": self.groups,
+            "permissions": self.permissions,
+            "claims_version": self.claims_version,
+        });
+        for (name, value) in
+            [("org_id", &self.organization_id), ("connection_id", &self.connection_id), ("org_role", &self.org_role)]
+        {
+            if let Some(value) = value {
+                claims[name] = json!(value);
+            }
+        }
+        claims.to_string()
+    }
+
+    /// Supabase's member of `amr`, and with it who vouched and through which connection, so that a policy can ask for
+    /// it.
+    pub fn amr(&self) -> Map<String, Value> {
+        let mut amr = Map::new();
+        amr.insert("method".into(), json!(self.amr_method));
+        amr.insert("timestamp".into(), json!(self.auth_time));
+        amr.insert("provider".into(), json!(self.provider));
+        if let Some(connection) = &self.connection_id {
+            amr.insert("connection_id".into(), json!(connection));
+        }
+        amr
+    }
+}
+
+/// Refuses a token that HTTP servers would refuse as a header.
+///
+/// # Errors
+/// `token_too_large` if it has more than `max_bytes` bytes. The detail names the claim to thin out and the sizes of
+/// those that can grow, in bytes of JSON; a token carries a third more, for base64.
+pub fn check_size(token: &AccessToken, max_bytes: usize, subject: &TokenSubject) -> Result<()> {
+    let length = token.expose().len();
+    if length <= max_bytes {
+        return Ok(());
+    }
+    let mut sizes = [
+        ("groups", json!(subject.groups)),
+        ("permissions", json!(subject.permissions)),
+        ("org_roles", json!(subject.org_roles)),
+        ("user_metadata", subject.user_metadata.clone()),
+        ("app_metadata", subject.app_metadata.clone()),
+    ]
+    .map(|(name, value)| (name, value.to_string().len()));
+    sizes.sort_by_key(|(_, size)| std::cmp::Reverse(*size));
+    let (largest, _) = sizes[0];
+    let sizes = sizes.map(|(name, size)| format!("{name} {size}")).join(", ");
+    let detail =
+        format!("It has {length} bytes, {max_bytes} are allowed. The largest claim is {largest}; bytes: {sizes}.");
+    Err(Error::with_detail(ErrorCode::TokenTooLarge, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    fn subject() -> TokenSubject {
+        TokenSubject {
+            user_id: Uuid::from_u128(1),
+            session_id: Uuid::from_u128(2),
+            issuer: "https://db.example.com".into(),
+            audience: "authenticated".into(),
+            role: "authenticated".into(),
+            email: Some("ann@acme.com".into()),
+            phone: None,
+            app_metadata: json!({ "provider": "workos", "providers": ["workos"] }),
+            user_metadata: json!({ "name": "Ann \"A\"" }),
+            auth_time: 900,
+            issued_at: 1000,
+            expires_at: 4600,
+            amr_method: "oauth".into(),
+            provider: "workos".into(),
+            organization_id: Some("org_1".into()),
+            connection_id: Some("conn_1".into()),
+            org_role: Some("admin".into()),
+            org_roles: vec!["admin".into(), "member".into()],
+            groups: vec!["eng".into()],
+            permissions: vec![],
+            claims_version: 3,
+            is_anonymous: false,
+        }
+    }
+
+    fn claims(subject: &TokenSubject) -> Value {
+        serde_json::from_str(&subject.to_json()).unwrap()
+    }
+
+    #[test]
+    fn the_claims_are_supabases_and_ours() {
+        let wanted = json!({
+            "iss": "https://db.example.com", "sub": "00000000-0000-0000-0000-000000000001", "aud": "authenticated",
+            "exp": 4600, "iat": 1000, "email": "ann@acme.com", "phone": "",
+            "app_metadata": { "provider": "workos", "providers": ["workos"] }, "user_metadata": { "name": "Ann \"A\"" },
+            "role": "authenticated", "aal": "aal1",
+            "amr": [{ "method": "oauth", "timestamp": 900, "provider": "workos", "connection_id": "conn_1" }],
+            "session_id": "00000000-0000-0000-0000-000000000002", "is_anonymous": false,
+            "auth_time": 900, "org_id": "org_1", "connection_id": "conn_1", "org_role": "admin",
+            "org_roles": ["admin", "member"], "groups": ["eng"], "permissions": [], "claims_version": 3,
+        });
+        assert_eq!(claims(&subject()), wanted);
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out_or_empty_as_supabase_has_it() {
+        let subject =
+            TokenSubject { email: None, organization_id: None, connection_id: None, org_role: None, ..subject() };
+        let claims = claims(&subject);
+        assert_eq!((&claims["email"], &claims["phone"]), (&json!(""), &json!("")));
+        for name in ["org_id", "connection_id", "org_role"] {
+            assert_eq!(claims.get(name), None, "{name}");
+        }
+        assert_eq!(claims["amr"][0].get("connection_id"), None);
+        assert_eq!(claims["org_roles"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn user_metadata_cannot_reach_the_top_level() {
+        let forged = json!({ "org_id": "org_2", "role": "service_role", "x\",\"org_id\":\"org_2": 1 });
+        let claims = claims(&TokenSubject { user_metadata: forged.clone(), ..subject() });
+        assert_eq!((&claims["org_id"], &claims["role"]), (&json!("org_1"), &json!("authenticated")));
+        assert_eq!(claims["user_metadata"], forged);
+    }
+
+    #[test]
+    fn a_token_at_the_limit_passes_and_one_above_names_the_largest_claim() {
+        let subject = TokenSubject { groups: vec!["g".repeat(100); 3], ..subject() };
+        assert!(check_size(&AccessToken::new("t".repeat(500)), 500, &subject).is_ok());
+        let error = check_size(&AccessToken::new("t".repeat(501)), 500, &subject).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::TokenTooLarge);
+        assert_eq!(
+            error.detail(),
+            Some(
+                "It has 501 bytes, 500 are allowed. The largest claim is groups; bytes: groups 310, app_metadata 44, \
+                 user_metadata 20, org_roles 18, permissions 2."
+            )
+        );
+    }
+
+    #[test]
+    fn every_claim_that_can_grow_can_be_the_largest() {
+        let long = "x".repeat(1000);
+        let named = |subject: TokenSubject| {
+            let error = check_size(&AccessToken::new(long.clone()), 10, &subject).unwrap_err();
+            error.detail().unwrap().split("largest claim is ").nth(1).unwrap().split(';').next().unwrap().to_owned()
+        };
+        assert_eq!(named(TokenSubject { permissions: vec![long.clone()], ..subject() }), "permissions");
+        assert_eq!(named(TokenSubject { org_roles: vec![long.clone()], ..subject() }), "org_roles");
+        assert_eq!(named(TokenSubject { user_metadata: json!({ "bio": long }), ..subject() }), "user_metadata");
+        assert_eq!(named(TokenSubject { app_metadata: json!([long]), ..subject() }), "app_metadata");
+    }
+}

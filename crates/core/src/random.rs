@@ -1,0 +1,35 @@
+//! Randomness, from the one crypto provider, seeded by the operating system.
+
+use uuid::{Builder, Uuid};
+
+use crate::error::{Error, ErrorCode, Result};
+
+/// `N` random bytes.
+///
+/// # Errors
+/// `unexpected_failure` where the operating system has no randomness.
+pub fn bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::with_detail(ErrorCode::Unexpected, "There is no randomness."))?;
+    Ok(bytes)
+}
+
+/// A random UUID (RFC 9562, version 4).
+///
+/// # Errors
+/// As [`bytes`].
+pub fn uuid() -> Result<Uuid> {
+    Ok(Builder::from_random_bytes(bytes()?).into_uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuids_are_version_4_and_differ() {
+        let (a, b) = (uuid().unwrap(), uuid().unwrap());
+        assert_eq!(a.get_version_num(), 4);
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a browser may be sent after a sign-in: the origin of `site_url`, and what the list of redirect URLs names.
+//!
+//! A URL is refused wherever the text and what a browser makes of it (WHATWG URL) could be told apart: the host
+//! that is compared is then the host that is visited.
+
+mod pattern;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::Url;
+
+use crate::error::{Error, ErrorCode, Result};
+pub use pattern::Pattern;
+
+/// The longest redirect URL, in bytes; what proxies and browsers commonly take in one header line.
+const MAX_URL_BYTES: usize = 8192;
+
+/// Schemes that run a script, read a file, or are no page to return to.
+const REFUSED_SCHEMES: [&str; 11] =
+    ["javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "ftp", "ws", "wss"];
+
+/// The redirect rules of one database.
+#[derive(Debug, Clone)]
+pub struct RedirectUrls {
+    site_url: Option<Target>,
+    patterns: Vec<Pattern>,
+}
+
+impl RedirectUrls {
+    /// `site_url` is the setting of that name (empty counts as absent), `patterns` the rows of `auth.redirect_urls`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::InvalidArgument`] if `site_url` is not a usable http or https URL;
+    /// [`ErrorCode::RedirectPatternUnsafe`] for the first unsafe pattern.
+    pub fn new(site_url: Option<&str>, patterns: &[String]) -> Result<Self> {
+        let site_url = site_url.filter(|url| !url.is_empty()).map(site_target).transpose()?;
+        let patterns = patterns.iter().map(|pattern| Pattern::parse(pattern)).collect::<Result<_>>()?;
+        Ok(Self { site_url, patterns })
+    }
+
+    /// Whether a browser may be sent to `redirect_to`.
+    ///
+    /// # Errors
+    /// [`ErrorCode::RedirectToMalformed`] if the URL cannot be judged safely; [`ErrorCode::RedirectToNotAllowed`]
+    /// if it is not listed, with scheme and host in the detail and no more of it.
+    pub fn check(&self, redirect_to: &str) -> Result<()> {
+        let target =
+            Target::parse(redirect_to).map_err(|why| Error::with_detail(ErrorCode::RedirectToMalformed, why))?;
+        let allowed = self.site_url.as_ref().is_some_and(|site| site.covers(&target))
+            || self.patterns.iter().any(|pattern| pattern.matches(&target));
+        if allowed {
+            return Ok(());
+        }
+        let separator = if target.has_authority { "://" } else { ":" };
+        let detail = format!("Not listed: {}{separator}{}", target.scheme, target.host);
+        Err(Error::with_detail(ErrorCode::RedirectToNotAllowed, detail))
+    }
+}
+
+fn site_target(site_url: &str) -> Result<Target> {
+    let unusable = |why: &str| {
+        let detail = format!("The setting workos_auth.site_url cannot be used: {why}");
+        Err(Error::with_detail(ErrorCode::InvalidArgument, detail))
+    };
+    match Target::parse(site_url) {
+        Ok(target) if target.is_web() => Ok(target),
+        Ok(_) => unusable("It must be http or https; list the URL of an app in auth.redirect_urls."),
+        Err(why) => unusable(why),
+    }
+}
+
+/// A URL whose text and whose WHATWG meaning agree, taken apart.
+#[derive(Debug, Clone)]
+struct Target {
+    /// In lower case.
+    scheme: String,
+    /// Whether `//` follows the scheme; always so for http and https.
+    has_authority: bool,
+    /// In lower case; empty where there is none.
+    host: String,
+    /// As given, or http's and https's own.
+    port: Option<u16>,
+    /// Path and query as written, up to `#`; of http and https at least `/`.
+    rest: String,
+}
+
+impl Target {
+    /// Takes a URL apart; the error is a sentence that holds nothing of it.
+    fn parse(text: &str) -> std::result::Result<Self, &'static str> {
+        if text.is_empty() {
+            return Err("It is empty.");
+        }
+        if text.len() > MAX_URL_BYTES {
+            return Err("It is longer than 8 kB.");
+        }
+        // Browsers drop tabs and newlines, trim blanks, and take a backslash for a slash.
+        if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err("It contains a control character or white space.");
+        }
+        if text.contains('\\') {
+            return Err("It contains a backslash.");
+        }
+        let parts = Parts::split(text).ok_or("It is not an absolute URL.")?;
+        let scheme = parts.scheme.to_ascii_lowercase();
+        if REFUSED_SCHEMES.contains(&scheme.as_str()) {
+            return Err("Its scheme is not one to return to.");
+        }
+        let is_web = is_web(&scheme);
+        let authority = parts.authority.unwrap_or_default();
+        if is_web && authority.is_empty() {
+            return Err("It has no host.");
+        }
+        if authority.contains('@') {
+            return Err("It contains a user name or password.");
+        }
+        if !authority.is_ascii() || authority.contains('%') {
+            return Err("Its host must be written in plain ASCII; an international name in its xn-- form.");
+        }
+        if authority.contains(['*', '?']) {
+            return Err("Its host is a pattern.");
+        }
+        let rest = parts.rest.split('#').next().unwrap_or_default();
+        if has_dot_segment(rest) {
+            return Err("Its path contains a . or .. segment.");
+        }
+        let url = Url::parse(text).map_err(|_| "It is not an absolute URL.")?;
+        let (host, port) = split_port(authority).ok_or("Its port is not a number.")?;
+        let host = host.to_ascii_lowercase();
+        // 0x7f.1, 2130706433 and 127.1 are all 127.0.0.1 to a browser.
+        if !url.host_str().unwrap_or_default().eq_ignore_ascii_case(&host) {
+            return Err("A browser reads its host otherwise than it is written.");
+        }
+        if port.is_some_and(|port| port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit())) {
+            return Err("Its port is not a number.");
+        }
+        let port = url.port_or_known_default();
+        let rest = if is_web { with_root(rest) } else { rest.to_owned() };
+        Ok(Self { scheme, has_authority: parts.authority.is_some(), host, port, rest })
+    }
+
+    fn is_web(&self) -> bool {
+        is_web(&self.scheme)
+    }
+
+    /// Whether `self`, the site, allows the other: the same origin, or a loopback address beside a loopback site,
+    /// whose development servers come and go on any port.
+    fn covers(&self, other: &Self) -> bool {
+        let same_origin = self.host == other.host && self.port == other.port;
+        self.scheme == other.scheme && (same_origin || (is_loopback(&self.host) && is_loopback(&other.host)))
+    }
+}
+
+/// A URL or a pattern cut at its delimiters (RFC 3986, section 3), nothing decoded.
+struct Parts<'a> {
+    scheme: &'a str,
+    /// What stands between `//` and the next delimiter; `None` without `//`.
+    authority: Option<&'a str>,
+    rest: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// `None` without a well-formed scheme in front.
+    fn split(text: &'a str) -> Option<Self> {
+        let (scheme, after) = text.split_once(':')?;
+        let grammar = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.bytes().all(grammar) {
+            return None;
+        }
+        let Some(after) = after.strip_prefix("//") else {
+            return Some(Self { scheme, authority: None, rest: after });
+        };
+        let (authority, rest) = after.split_at(after.find(['/', '?', '#']).unwrap_or(after.len()));
+        Some(Self { scheme, authority: Some(authority), rest })
+    }
+}
+
+/// Host and port as written; an IPv6 address keeps its brackets. `None` if something else follows the brackets.
+fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    let host_end = match authority.find(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, after) = authority.split_at(host_end);
+    match after.strip_prefix(':') {
+        Some(port) => Some((host, Some(port))),
+        None if after.is_empty() => Some((host, None)),
+        None => None,
+    }
+}
+
+/// http and https: the schemes with hosts that a stranger can own.
+fn is_web(scheme: &str) -> bool {
+    matches!(scheme, "http" | "https")
+}
+
+/// Of http and https, no path and `/` are the same (RFC 3986, section 6.2.3).
+fn with_root(rest: &str) -> String {
+    if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }
+}
+
+/// Browsers resolve these before they ask the server, `%2e` included, and so would walk out of a listed path.
+fn has_dot_segment(rest: &str) -> bool {
+    let path = rest.split('?').next().unwrap_or_default();
+    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
+/// Whether a host in lower case, an IPv6 address in brackets, is this machine: `localhost`, 127.0.0.0/8, `[::1]`.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    if host == "localhost" {
+        return true;
+    }
+    let address = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6.parse::<Ipv6Addr>().map(IpAddr::V6),
+        None => host.parse::<Ipv4Addr>().map(IpAddr::V4),
+    };
+    address.is_ok_and(|address| address.is_loopback())
+}

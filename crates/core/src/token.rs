@@ -1,0 +1,295 @@
+//! Access tokens: compact JWS (RFC 7515) whose payload is a set of claims (RFC 7519), read as RFC 8725 advises.
+//!
+//! The types keep the order: [`parse`] looks at the form and names the key, [`Unverified::verify`] checks algorithm and
+//! signature before it so much as reads a claim, and only then is there a [`Claims`].
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorCode, Result};
+pub use crate::signing_key::{Algorithm, PublicKey, SigningKey, jwks};
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN_LEN: usize = 64 * 1024;
+/// Seconds by which `nbf` and `iat` may lie ahead, for clocks that differ. `exp` has none.
+const LEEWAY: i64 = 5;
+/// RFC 7159, section 6: integers below this are exact everywhere.
+const MAX_NUMERIC_DATE: i64 = 1 << 53;
+/// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
+/// others is what RFC 7515, section 4, asks for.
+const REFUSED_PARAMETERS: &[&str] =
+    &["crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc", "cty"];
+
+/// What a token is compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// `iss`, compared exactly.
+    pub issuer: &'a str,
+    /// What `aud` must be or hold.
+    pub audience: &'a str,
+    /// Seconds since the epoch.
+    pub now: i64,
+}
+
+/// A token of good form, about which nothing is known yet but the key it names.
+pub struct Unverified<'a> {
+    signed: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    algorithm: Option<Algorithm>,
+    kid: String,
+}
+
+/// Takes a token apart.
+///
+/// # Errors
+/// `bad_jwt` unless these are at most 64 kB in three parts of strict base64url (RFC 4648, section 5: no padding, no
+/// whitespace, unused bits zero), the first of them a JSON object without duplicate members that has `alg` and `kid`,
+/// where `typ`, if there is one, is `JWT`, and that has no parameter which changes what is verified.
+pub fn parse(token: &str) -> Result<Unverified<'_>> {
+    if token.len() > MAX_TOKEN_LEN {
+        return Err(bad("It is longer than 64 kB."));
+    }
+    let (signed, signature) = token.rsplit_once('.').ok_or_else(three_parts)?;
+    let (header, payload) = signed.split_once('.').ok_or_else(three_parts)?;
+    if payload.contains('.') {
+        return Err(three_parts());
+    }
+    let decode = |part: &str, name: &str| {
+        // Of the codec's error nothing is shown: it would tell a character of the token.
+        URL_SAFE_NO_PAD.decode(part).map_err(|_| bad(format!("The {name} is not base64url without padding.")))
+    };
+    let (header, payload) = (decode(header, "header")?, decode(payload, "payload")?);
+    let signature = decode(signature, "signature")?;
+
+    let Object(header) = object(&header, "header")?;
+    if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.contains_key(**name)) {
+        return Err(bad(format!("The header has {name}.")));
+    }
+    if header.get("typ").is_some_and(|typ| !typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
+        return Err(bad("The header's typ is not JWT."));
+    }
+    let text = |name: &str| {
+        header
+            .get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
+    };
+    let algorithm = Algorithm::parse(text("alg")?);
+    let kid = text("kid")?;
+    if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
+        return Err(bad("The header's kid is empty or longer than 200 bytes."));
+    }
+    Ok(Unverified { signed, payload, signature, algorithm, kid: kid.to_owned() })
+}
+
+impl Unverified<'_> {
+    /// The id of the key that the token says it was signed with.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Checks the signature, and then what was signed.
+    ///
+    /// # Errors
+    /// In this order: `bad_jwt_key` (the caller picked another key than [`Unverified::kid`]), `bad_jwt_algorithm`
+    /// unless `alg` is the key's own, `bad_jwt_signature`, `bad_jwt` for claims that are missing or of another type,
+    /// and what [`Claims::recheck`] refuses.
+    pub fn verify(self, key: &PublicKey, rules: &Rules<'_>) -> Result<Claims> {
+        if self.kid != key.kid() {
+            return Err(ErrorCode::BadJwtKey.into());
+        }
+        if self.algorithm != Some(key.algorithm()) {
+            return Err(ErrorCode::BadJwtAlgorithm.into());
+        }
+        if !key.verifies(self.signed.as_bytes(), &self.signature) {
+            return Err(ErrorCode::BadJwtSignature.into());
+        }
+        let claims = Claims::read(self.payload)?;
+        claims.recheck(rules)?;
+        Ok(claims)
+    }
+}
+
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unverified([redacted])")
+    }
+}
+
+/// What a verified token says. There is no way to one but [`Unverified::verify`].
+///
+/// Texts that may be absent are `None` when they are absent, null or empty: Supabase writes `""` for a person without
+/// e-mail, and two of those must not look equal.
+#[derive(Debug, Clone)]
+pub struct Claims {
+    /// Whose token it is.
+    pub sub: Uuid,
+    /// The session it belongs to.
+    pub session_id: Uuid,
+    /// When it ends, in seconds since the epoch.
+    pub exp: i64,
+    /// When it was made, in seconds since the epoch.
+    pub iat: i64,
+    /// The role that the person's queries are to run as.
+    pub role: Option<String>,
+    /// `users.email`.
+    pub email: Option<String>,
+    /// The WorkOS organization of the session.
+    pub org_id: Option<String>,
+    /// The WorkOS connection of the session.
+    pub connection_id: Option<String>,
+    /// The person's role in the organization.
+    pub org_role: Option<String>,
+    /// All of the person's roles in the organization.
+    pub org_roles: Vec<String>,
+    /// The person's groups at the identity provider.
+    pub groups: Vec<String>,
+    /// The person's permissions in the organization.
+    pub permissions: Vec<String>,
+    /// The state of the session's rights that these claims were made from; 0 if the token does not say.
+    pub claims_version: i64,
+    /// The payload as it was signed: a JSON object.
+    pub json: String,
+    iss: String,
+    aud: Vec<String>,
+    nbf: Option<i64>,
+}
+
+impl Claims {
+    /// Compares the claims with the rules once more, which is what is left to do when a token was verified before.
+    ///
+    /// # Errors
+    /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead), `bad_jwt_not_yet_valid` (`nbf`
+    /// and `iat` may lie up to 5 s ahead).
+    pub fn recheck(&self, rules: &Rules<'_>) -> Result<()> {
+        let latest = rules.now.saturating_add(LEEWAY);
+        if self.iss != rules.issuer {
+            Err(ErrorCode::BadJwtIssuer.into())
+        } else if !self.aud.iter().any(|aud| aud == rules.audience) {
+            Err(ErrorCode::BadJwtAudience.into())
+        } else if self.exp <= rules.now {
+            Err(ErrorCode::BadJwtExpired.into())
+        } else if self.iat > latest || self.nbf.is_some_and(|nbf| nbf > latest) {
+            Err(ErrorCode::BadJwtNotYetValid.into())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read(payload: Vec<u8>) -> Result<Self> {
+        let Object(claims) = object(&payload, "payload")?;
+        let json = String::from_utf8(payload).map_err(|_| bad("The payload is not UTF-8."))?;
+        let get = |name| claims.get(name);
+        Ok(Self {
+            iss: required(get("iss").map(as_text), "iss")?,
+            aud: required(get("aud").map(|aud| as_text(aud).map(|aud| vec![aud]).or_else(|| as_texts(aud))), "aud")?,
+            sub: required(get("sub").map(as_uuid), "sub")?,
+            session_id: required(get("session_id").map(as_uuid), "session_id")?,
+            exp: required(get("exp").map(as_date), "exp")?,
+            iat: required(get("iat").map(as_date), "iat")?,
+            nbf: typed(get("nbf").map(as_date), "nbf")?,
+            role: text_or_none(get("role"), "role")?,
+            email: text_or_none(get("email"), "email")?,
+            org_id: text_or_none(get("org_id"), "org_id")?,
+            connection_id: text_or_none(get("connection_id"), "connection_id")?,
+            org_role: text_or_none(get("org_role"), "org_role")?,
+            org_roles: list_or_empty(get("org_roles"), "org_roles")?,
+            groups: list_or_empty(get("groups"), "groups")?,
+            permissions: list_or_empty(get("permissions"), "permissions")?,
+            claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
+            json,
+        })
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn as_texts(value: &Value) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(as_text).collect()
+}
+
+/// Only the 36 characters that Postgres writes, not the other forms that the crate takes.
+fn as_uuid(value: &Value) -> Option<Uuid> {
+    let text = value.as_str().filter(|text| text.len() == 36)?;
+    Uuid::try_parse(text).ok()
+}
+
+/// A whole number that every JSON reader reads alike.
+fn as_date(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|seconds| (0..MAX_NUMERIC_DATE).contains(seconds))
+}
+
+/// A claim that may be absent; `Some(None)` is one of another type.
+fn typed<T>(claim: Option<Option<T>>, name: &str) -> Result<Option<T>> {
+    match claim {
+        None => Ok(None),
+        Some(Some(value)) => Ok(Some(value)),
+        Some(None) => Err(bad(format!("The claim {name} is of another type."))),
+    }
+}
+
+fn required<T>(claim: Option<Option<T>>, name: &str) -> Result<T> {
+    typed(claim, name)?.ok_or_else(|| bad(format!("The claim {name} is missing.")))
+}
+
+fn text_or_none(claim: Option<&Value>, name: &str) -> Result<Option<String>> {
+    let text = typed(claim.filter(|value| !value.is_null()).map(as_text), name)?;
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+fn list_or_empty(claim: Option<&Value>, name: &str) -> Result<Vec<String>> {
+    Ok(typed(claim.filter(|value| !value.is_null()).map(as_texts), name)?.unwrap_or_default())
+}
+
+/// A JSON object that names none of its members twice. RFC 7515, section 4, and RFC 7519, section 4, let a reader take
+/// the last of two; readers that differ in this see different tokens.
+struct Object(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object without duplicate members")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Object, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("duplicate member"));
+                    }
+                }
+                Ok(Object(members))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+fn object(json: &[u8], name: &str) -> Result<Object> {
+    serde_json::from_slice(json).map_err(|_| bad(format!("The {name} is not a JSON object without duplicate members.")))
+}
+
+fn three_parts() -> Error {
+    bad("It does not have three parts.")
+}
+
+fn bad(detail: impl Into<String>) -> Error {
+    Error::with_detail(ErrorCode::BadJwt, detail)
+}
+
+#[cfg(test)]
+mod tests;

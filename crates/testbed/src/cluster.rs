@@ -1,0 +1,378 @@
+//! A Postgres cluster of one's own: made, started, restarted and thrown away by this process.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::error::{Error, Result};
+use crate::guard::Guard;
+use crate::postgres::Installation;
+
+/// The superuser that `initdb` makes.
+pub const SUPERUSER: &str = "postgres";
+
+/// How long a start, a stop or a reload may take. Generous: the machine may be compiling meanwhile.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+/// A port is found free and then used, so somebody else may take it in between.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// The kernel's limit for the path of a Unix socket is 108 bytes; the rest is for our names and Postgres's.
+const LONGEST_TEMP_DIR: usize = 50;
+
+/// How many lines of a log an error shows.
+const LOG_TAIL: usize = 20;
+
+/// What every cluster here is set to: quick rather than durable, and the same wherever it runs.
+const SETTINGS: &str = "
+listen_addresses = '127.0.0.1'
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+shared_buffers = '32MB'
+max_connections = 100
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'
+logging_collector = off
+log_destination = 'stderr'
+";
+
+/// A running cluster. Dropping it ends the server and removes everything it wrote.
+///
+/// It listens on a free port of 127.0.0.1 and on a Unix socket, and trusts everyone: never put anything into it
+/// that matters. When the caller is root, the server runs as the OS user `postgres`.
+#[derive(Debug)]
+pub struct Cluster {
+    // Dropped in this order, after `drop` has stopped the server.
+    guard: Option<Guard>,
+    server: Option<Child>,
+    installation: Installation,
+    port: u16,
+    root_key: OnceCell<()>,
+    base: TempDir,
+}
+
+static SHARED: LazyLock<Result<Cluster>> = LazyLock::new(Cluster::start);
+
+impl Cluster {
+    /// Makes and starts a cluster with the server that `PG_CONFIG` names (default: `pg_config` on the path).
+    ///
+    /// # Errors
+    /// No server is installed, or it does not start; the error then shows the end of its log.
+    pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// As [`Cluster::start`], with further lines for `postgresql.conf`, such as `wal_level = logical`.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_with(settings: &[&str]) -> Result<Self> {
+        let installation = Installation::find()?;
+        let base = make_base(&installation)?;
+        let mut cluster = Self { guard: None, server: None, installation, port: 0, root_key: OnceCell::new(), base };
+        cluster.initdb()?;
+        cluster.append_conf(SETTINGS)?;
+        cluster.append_conf(&format!("unix_socket_directories = '{}'", cluster.socket_dir().display()))?;
+        cluster.append_conf(&settings.join("\n"))?;
+        cluster.start_on_a_free_port()?;
+        Ok(cluster)
+    }
+
+    /// One cluster for all the tests of a program, booted by the first that asks: a second each is saved. Tests that
+    /// share it have a database each; roles and settings are everyone's.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`], the same for everyone who asks.
+    pub fn shared() -> std::result::Result<&'static Self, &'static Error> {
+        SHARED.as_ref()
+    }
+
+    /// The TCP port on 127.0.0.1; it stays the same over [`Cluster::restart`].
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory of the Unix socket, which `psql -h` takes for a host.
+    pub fn socket_dir(&self) -> PathBuf {
+        self.base.path().join("socket")
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.base.path().join("data")
+    }
+
+    /// Where a root key may be put: outside the data directory, in a directory that only the server's OS user
+    /// (and root) can use. The file does not exist at first.
+    pub fn root_key_path(&self) -> PathBuf {
+        self.base.path().join("keys").join("root.key")
+    }
+
+    /// The process id of the server.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
+    /// The file that the server logs into.
+    pub fn log_path(&self) -> PathBuf {
+        self.base.path().join("server.log")
+    }
+
+    /// Everything the server has logged so far.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let bytes = fs::read(self.log_path()).map_err(Error::io("read the server's log"))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Adds lines to `postgresql.conf`; they count after [`Cluster::reload`] or [`Cluster::restart`].
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn append_conf(&self, lines: &str) -> Result<()> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(self.data_dir().join("postgresql.conf"))
+            .map_err(Error::io("open postgresql.conf"))?;
+        writeln!(file, "{lines}").map_err(Error::io("write postgresql.conf"))
+    }
+
+    /// Makes the server read its configuration again, and returns once new connections have the new settings.
+    /// Open connections follow at their next statement.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or does not reload in time.
+    pub async fn reload(&self) -> Result<()> {
+        const LOADED: &str = "select pg_catalog.pg_conf_load_time()";
+        let client = self.connect("postgres", SUPERUSER).await?;
+        let before: SystemTime = client.query_one(LOADED, &[]).await?.get(0);
+        client.execute("select pg_catalog.pg_reload_conf()", &[]).await?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            // A new backend inherits the postmaster's, so this sees what the postmaster has read.
+            let now: SystemTime = self.connect("postgres", SUPERUSER).await?.query_one(LOADED, &[]).await?.get(0);
+            if now != before {
+                return Ok(());
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Err(Error::Timeout { what: "the reload", after: PATIENCE })
+    }
+
+    /// Shuts the server down in an orderly way, cutting open connections, and starts it again.
+    ///
+    /// # Errors
+    /// The server does not stop or start in time.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop(Signal::SIGINT)?;
+        self.launch()
+    }
+
+    /// Makes the cluster's root key at [`Cluster::root_key_path`] and configures it; once, however often it is called.
+    /// `client` is a superuser's connection to a database that has the extension.
+    ///
+    /// # Errors
+    /// The key cannot be made, or the server does not reload.
+    pub async fn create_root_key(&self, client: &Client) -> Result<()> {
+        let create = || async {
+            let path = self.root_key_path().display().to_string();
+            client.execute("select auth.create_root_key($1)", &[&path]).await?;
+            self.append_conf(&format!("workos_auth.root_key_file = '{path}'"))?;
+            self.reload().await
+        };
+        self.root_key.get_or_try_init(create).await.copied()
+    }
+
+    /// Connects over TCP. A task of the current tokio runtime drives the connection until the client is dropped.
+    ///
+    /// # Errors
+    /// The server refuses.
+    pub async fn connect(&self, database: &str, user: &str) -> Result<Client> {
+        let (client, connection) = self.config(database, user).connect(NoTls).await?;
+        tokio::spawn(async move {
+            // What ends a connection is told to whoever uses its client.
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+
+    /// The settings of [`Cluster::connect`], for callers that want notices, options or a pool.
+    pub fn config(&self, database: &str, user: &str) -> Config {
+        let mut config = Config::new();
+        config.host(Ipv4Addr::LOCALHOST.to_string()).port(self.port).dbname(database).user(user);
+        config
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// There is one of that name already.
+    pub async fn create_database(&self, name: &str) -> Result<()> {
+        let quoted = name.replace('"', "\"\"");
+        let client = self.connect("postgres", SUPERUSER).await?;
+        // template0, which nobody else can be connected to, so that databases can be made in parallel.
+        client.batch_execute(&format!("create database \"{quoted}\" template template0")).await?;
+        Ok(())
+    }
+
+    fn initdb(&self) -> Result<()> {
+        let mut command = self.installation.command("initdb", self.base.path());
+        command
+            .arg("--pgdata")
+            .arg(self.data_dir())
+            .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+            .arg(format!("--username={SUPERUSER}"));
+        run(command, "initdb")
+    }
+
+    fn start_on_a_free_port(&mut self) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            self.port = free_port()?;
+            match self.launch() {
+                Err(Error::NotStarted { log, .. })
+                    if attempt < PORT_ATTEMPTS && log.contains("Address already in use") =>
+                {
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Starts the server on [`Cluster::port`] and waits until it takes connections.
+    fn launch(&mut self) -> Result<()> {
+        let log = open_log(&self.log_path())?;
+        let errors = log.try_clone().map_err(Error::io("open the server's log"))?;
+        // The data directory of a server that was killed still holds the file that tells of its readiness.
+        let _ = fs::remove_file(self.pid_file());
+        let mut command = self.installation.command("postgres", self.base.path());
+        command.arg("-D").arg(self.data_dir()).args(["-p", &self.port.to_string()]);
+        // A terminal's Ctrl-C goes to the whole process group; ending the server is the guard's business.
+        command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
+        let server = self.server.insert(command.spawn().map_err(Error::io("start postgres"))?);
+        self.guard = Some(Guard::over(&self.installation, server.id(), self.base.path())?);
+        self.wait_until_ready()
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.data_dir().join("postmaster.pid")
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let reason = loop {
+            let Some(server) = &mut self.server else { break "it is not running".to_owned() };
+            if let Some(status) = server.try_wait().map_err(Error::io("look after postgres"))? {
+                self.server = None;
+                self.guard = None;
+                break format!("it ended with {status}");
+            }
+            if is_ready(&self.pid_file()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                break format!("it was not ready within {PATIENCE:?}");
+            }
+            sleep(POLL);
+        };
+        Err(Error::NotStarted { reason, log: tail(&self.log()?) })
+    }
+
+    /// Ends the server with `signal` (INT: fast shutdown, QUIT: immediate shutdown), by force if it dawdles.
+    fn stop(&mut self, signal: Signal) -> Result<()> {
+        let Some(mut server) = self.server.take() else { return Ok(()) };
+        let deadline = Instant::now() + PATIENCE;
+        // Not reaped yet, so the process id is still its own.
+        if let Ok(pid) = i32::try_from(server.id()) {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+        while Instant::now() < deadline {
+            if server.try_wait().map_err(Error::io("look after postgres"))?.is_some() {
+                self.guard = None;
+                return Ok(());
+            }
+            sleep(POLL);
+        }
+        server.kill().map_err(Error::io("kill postgres"))?;
+        server.wait().map_err(Error::io("look after postgres"))?;
+        self.guard = None;
+        Err(Error::Timeout { what: "the shutdown", after: PATIENCE })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        // There is nobody to tell; what is left over dies with the guard.
+        let _ = self.stop(Signal::SIGQUIT);
+    }
+}
+
+/// The directory that everything of one cluster is in.
+fn make_base(installation: &Installation) -> Result<TempDir> {
+    let temp = std::env::temp_dir();
+    let parent = if temp.as_os_str().len() > LONGEST_TEMP_DIR { Path::new("/tmp") } else { temp.as_path() };
+    let base = tempfile::Builder::new()
+        .prefix("workos-pg-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(Error::io("make a directory"))?;
+    installation.give(base.path())?;
+    for name in ["socket", "keys"] {
+        let dir = base.path().join(name);
+        fs::create_dir(&dir).map_err(Error::io("make a directory"))?;
+        installation.give(&dir)?;
+    }
+    Ok(base)
+}
+
+fn open_log(path: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open the server's log"))
+}
+
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("find a free port"))?;
+    Ok(listener.local_addr().map_err(Error::io("find a free port"))?.port())
+}
+
+/// The eighth line of `postmaster.pid` is the server's status, as `pg_ctl` reads it (`LOCK_FILE_LINE_PM_STATUS` of
+/// Postgres's `utils/pidfile.h`).
+fn is_ready(pid_file: &Path) -> bool {
+    fs::read_to_string(pid_file).is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
+}
+
+fn run(mut command: Command, program: &'static str) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().map_err(Error::io(program))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let status = match output.status.signal() {
+        Some(signal) => format!("signal {signal}"),
+        None => output.status.to_string(),
+    };
+    let text = [output.stdout, output.stderr].concat();
+    Err(Error::Program { program, status, output: tail(&String::from_utf8_lossy(&text)) })
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
+}

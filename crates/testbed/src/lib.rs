@@ -1,0 +1,31 @@
+//! What the end-to-end tests, the demo and the benchmarks stand on: a throw-away Postgres cluster with the
+//! extension's library at hand, and a WorkOS stand-in that the cluster can be configured for.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cluster`] | boots, restarts and stops a cluster of its own |
+//! | [`workos`] | sets the extension up against the simulator, and plays the browser |
+//! | [`error`] | what can go wrong meanwhile |
+//!
+//! ```no_run
+//! # async fn example() -> workos_testbed::Result<()> {
+//! use workos_testbed::{Cluster, Workos};
+//!
+//! let cluster = Cluster::start()?;
+//! let workos = Workos::start()?;
+//! let client = workos.install(&cluster, "postgres").await?;
+//! let row = client.query_one("select * from auth.start_sign_in(organization => 'org_acme')", &[]).await?;
+//! let callback = workos_testbed::browser_sign_in(row.get("url"), Some("alice@acme.com")).await?;
+//! # let _ = callback; Ok(())
+//! # }
+//! ```
+
+pub mod cluster;
+pub mod error;
+mod guard;
+mod postgres;
+pub mod workos;
+
+pub use cluster::Cluster;
+pub use error::{Error, Result};
+pub use workos::{Callback, Workos, browser_sign_in};

@@ -1,0 +1,80 @@
+//! The installed Postgres: where its programs are and as whom they run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::{Uid, User};
+
+use crate::error::{Error, Result};
+
+/// The OS user of Debian's packages, for when the tests run as root.
+const SERVER_USER: &str = "postgres";
+
+/// An installed server.
+#[derive(Debug)]
+pub(crate) struct Installation {
+    bin_dir: PathBuf,
+    /// Set when the caller is root, which Postgres refuses to run as.
+    user: Option<User>,
+}
+
+impl Installation {
+    /// The server that `PG_CONFIG` names, or the first `pg_config` on the path.
+    pub(crate) fn find() -> Result<Self> {
+        let path = PathBuf::from(env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()));
+        let failed = |reason: String| Error::PgConfig { path: path.clone(), reason };
+        let output = Command::new(&path).arg("--bindir").output().map_err(|error| failed(error.to_string()))?;
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        let bin_dir = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        // libpq's packages bring a pg_config too, without a server.
+        if !bin_dir.join("postgres").is_file() {
+            return Err(failed(format!("there is no server in {}", bin_dir.display())));
+        }
+        let user = if Uid::effective().is_root() {
+            let found = User::from_name(SERVER_USER)
+                .map_err(|errno| Error::Io { what: "look up the OS user of the server", source: errno.into() })?;
+            Some(found.ok_or(Error::NoServerUser)?)
+        } else {
+            None
+        };
+        Ok(Self { bin_dir, user })
+    }
+
+    /// A command that runs one of the server's programs in `dir`, as the server's user and with an environment
+    /// that nothing of the caller's leaks into: `PG…` and `LC_…` variables change what the programs do, proxies
+    /// where the extension connects to, and `RUST_BACKTRACE` what stands in an error's DETAIL.
+    pub(crate) fn command(&self, program: &str, dir: &Path) -> Command {
+        let mut command = Command::new(self.bin_dir.join(program));
+        command
+            .env_clear()
+            .envs(
+                env::vars_os().filter(|(name, _)| name == OsStr::new("PATH") || name == OsStr::new("LD_LIBRARY_PATH")),
+            )
+            .env("TZ", "UTC")
+            .current_dir(dir);
+        self.drop_privileges(&mut command);
+        command
+    }
+
+    /// Lets `command` run as the server's user.
+    pub(crate) fn drop_privileges(&self, command: &mut Command) {
+        if let Some(user) = &self.user {
+            command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+        }
+    }
+
+    /// Gives a file or directory to the server's user.
+    pub(crate) fn give(&self, path: &Path) -> Result<()> {
+        match &self.user {
+            Some(user) => chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+                .map_err(Error::io("give a directory to the server's user")),
+            None => Ok(()),
+        }
+    }
+}

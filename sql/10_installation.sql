@@ -1,0 +1,66 @@
+-- What the database is configured with: who it is, its keys, its provider, where browsers may be sent.
+
+CREATE TABLE auth.installation (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    id uuid NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE auth.installation IS 'one row, made by the first auth.configure_workos: which installation this is';
+COMMENT ON COLUMN auth.installation.id IS 'part of every key derivation, and of the default issuer of access tokens';
+
+CREATE TABLE auth.data_keys (
+    id bigint PRIMARY KEY CHECK (id BETWEEN 1 AND 4294967295),
+    purpose text NOT NULL CHECK (purpose IN ('client_secret', 'signing_key', 'flow_verifier', 'refresh_token')),
+    wrapped_key bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    retired_at timestamptz
+);
+CREATE UNIQUE INDEX data_keys_active_key ON auth.data_keys (purpose) WHERE retired_at IS NULL;
+COMMENT ON TABLE auth.data_keys IS 'random keys, one a purpose, that seal secrets; themselves sealed under the root key, which is not in the database';
+COMMENT ON COLUMN auth.data_keys.id IS 'an unsigned 32-bit number; stands in every refresh token';
+COMMENT ON INDEX auth.data_keys_active_key IS 'one active key a purpose';
+
+CREATE TABLE auth.signing_keys (
+    kid text PRIMARY KEY,
+    algorithm text NOT NULL CHECK (algorithm IN ('ES256')),
+    public_key jsonb NOT NULL,
+    status text NOT NULL CHECK (status IN ('pending', 'active', 'retiring', 'retired')),
+    private_key bytea,
+    data_key_id bigint REFERENCES auth.data_keys (id),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    activated_at timestamptz,
+    retired_at timestamptz
+);
+CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (status) WHERE status = 'active';
+CREATE INDEX signing_keys_data_key_id_idx ON auth.signing_keys (data_key_id);
+COMMENT ON TABLE auth.signing_keys IS 'the keys access tokens are signed with and verified by';
+COMMENT ON COLUMN auth.signing_keys.kid IS 'the RFC 7638 thumbprint of the public key';
+COMMENT ON COLUMN auth.signing_keys.public_key IS 'a JWK (RFC 7517), as auth.jwks() publishes it';
+COMMENT ON COLUMN auth.signing_keys.private_key IS 'PKCS #8, sealed; absent in a database that only verifies';
+COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time';
+COMMENT ON INDEX auth.signing_keys_data_key_id_idx IS 'for the foreign key';
+
+CREATE TABLE auth.providers (
+    id uuid PRIMARY KEY,
+    name text NOT NULL UNIQUE CHECK (name = 'workos'),
+    enabled boolean NOT NULL,
+    client_id text NOT NULL,
+    client_secret bytea NOT NULL,
+    data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
+    redirect_uri text NOT NULL,
+    api_url text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX providers_data_key_id_idx ON auth.providers (data_key_id);
+COMMENT ON TABLE auth.providers IS 'the WorkOS environment that people sign in through; written by auth.configure_workos';
+COMMENT ON COLUMN auth.providers.client_secret IS 'the WorkOS API key, sealed to this row, client_id and api_url';
+COMMENT ON INDEX auth.providers_data_key_id_idx IS 'for the foreign key';
+
+CREATE TABLE auth.redirect_urls (
+    pattern text PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_by name NOT NULL DEFAULT SESSION_USER
+);
+COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE';
+COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches within a label or path segment, ** across them; a pattern that could match a foreign host or scheme is refused';

@@ -1,0 +1,164 @@
+-- People, the organizations they belong to, and their sessions. Names follow Supabase Auth where the thing is the same.
+
+CREATE TABLE auth.users (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    aud text NOT NULL DEFAULT 'authenticated',
+    role text NOT NULL DEFAULT 'authenticated',
+    email text,
+    email_confirmed_at timestamptz,
+    phone text UNIQUE,
+    phone_confirmed_at timestamptz,
+    last_sign_in_at timestamptz,
+    raw_app_meta_data jsonb NOT NULL DEFAULT '{}',
+    raw_user_meta_data jsonb NOT NULL DEFAULT '{}',
+    is_sso_user boolean NOT NULL DEFAULT false,
+    is_anonymous boolean NOT NULL DEFAULT false,
+    banned_until timestamptz,
+    deleted_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLATE "C"));
+COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
+COMMENT ON COLUMN auth.users.role IS 'the database role of the person''s sessions; never taken from WorkOS';
+COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds the address or WorkOS does not vouch for its domain: auth.identities.email then keeps it';
+COMMENT ON COLUMN auth.users.raw_user_meta_data IS 'what a person may change about themselves; never decide rights by it';
+COMMENT ON COLUMN auth.users.banned_until IS 'no sign-in before this time';
+COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII case only';
+
+CREATE TABLE auth.organizations (
+    id text PRIMARY KEY,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from';
+COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
+
+CREATE TABLE auth.organization_domains (
+    organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
+    domain text NOT NULL CHECK (domain = pg_catalog.lower(domain COLLATE "C") AND domain <> ''),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (organization_id, domain)
+);
+COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by workos_auth.account_linking = email';
+
+CREATE TABLE auth.organization_memberships (
+    organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
+    user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
+    role text,
+    roles text[] NOT NULL DEFAULT '{}',
+    groups text[] NOT NULL DEFAULT '{}',
+    permissions text[] NOT NULL DEFAULT '{}',
+    custom_attributes jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (organization_id, user_id)
+);
+CREATE INDEX organization_memberships_user_id_idx ON auth.organization_memberships (user_id);
+COMMENT ON TABLE auth.organization_memberships IS 'who belongs to which organization, with what WorkOS says of them there; written at every sign-in';
+COMMENT ON INDEX auth.organization_memberships_user_id_idx IS 'for the foreign key';
+
+CREATE TABLE auth.identities (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    user_id uuid NOT NULL REFERENCES auth.users (id) ON DELETE CASCADE,
+    provider text NOT NULL,
+    provider_id text NOT NULL,
+    organization_id text REFERENCES auth.organizations (id),
+    connection_id text,
+    connection_type text,
+    idp_id text,
+    email text NOT NULL,
+    identity_data jsonb NOT NULL,
+    last_sign_in_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    UNIQUE (provider, provider_id)
+);
+CREATE INDEX identities_user_id_idx ON auth.identities (user_id);
+CREATE INDEX identities_organization_id_idx ON auth.identities (organization_id);
+CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COLLATE "C"));
+COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
+COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…';
+COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity provider: the join key to Directory Sync';
+COMMENT ON COLUMN auth.identities.email IS 'as the identity provider says it, ASCII-lower-case';
+COMMENT ON INDEX auth.identities_user_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.identities_organization_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.identities_email_idx IS 'for the candidates of account linking';
+
+-- A reader looks at id and claims_version alone, so that a database which only verifies can live on a replica of this table.
+CREATE TABLE auth.sessions (
+    id uuid PRIMARY KEY,
+    user_id uuid REFERENCES auth.users (id) ON DELETE CASCADE,
+    claims_version bigint NOT NULL DEFAULT 0,
+    identity_id uuid REFERENCES auth.identities (id) ON DELETE CASCADE,
+    organization_id text REFERENCES auth.organizations (id) ON DELETE CASCADE,
+    connection_id text,
+    email text,
+    aal text NOT NULL DEFAULT 'aal1',
+    amr jsonb NOT NULL DEFAULT '[]',
+    refresh_token_key_id bigint REFERENCES auth.data_keys (id),
+    refresh_token_salt bytea,
+    refresh_token_counter bigint NOT NULL DEFAULT 0,
+    ip inet,
+    user_agent text,
+    not_after timestamptz,
+    refreshed_at timestamptz,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+) WITH (fillfactor = 85);
+CREATE INDEX sessions_user_id_idx ON auth.sessions (user_id);
+CREATE INDEX sessions_identity_id_idx ON auth.sessions (identity_id);
+CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
+CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
+COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
+COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
+COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
+COMMENT ON INDEX auth.sessions_user_id_idx IS 'for the foreign key and for sign-out everywhere';
+COMMENT ON INDEX auth.sessions_identity_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.sessions_organization_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.sessions_refresh_token_key_id_idx IS 'for the foreign key';
+
+CREATE TABLE auth.flow_states (
+    id uuid PRIMARY KEY,
+    mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct')),
+    state_hash bytea NOT NULL UNIQUE,
+    code_challenge text UNIQUE,
+    code_challenge_method text CHECK (code_challenge_method IN ('S256', 'plain')),
+    upstream_verifier bytea NOT NULL,
+    data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
+    client_id text NOT NULL,
+    api_url text NOT NULL,
+    organization text,
+    connection text,
+    provider text,
+    redirect_to text,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    expires_at timestamptz NOT NULL,
+    CHECK ((code_challenge IS NULL) = (code_challenge_method IS NULL)),
+    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL))
+);
+CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
+CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
+COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
+COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
+COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
+COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
+COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';
+COMMENT ON INDEX auth.flow_states_data_key_id_idx IS 'for the foreign key';
+
+CREATE TABLE auth.audit_log_entries (
+    id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    action text NOT NULL,
+    actor name NOT NULL DEFAULT SESSION_USER,
+    user_id uuid,
+    session_id uuid,
+    organization_id text,
+    connection_id text,
+    ip inet,
+    user_agent text,
+    payload jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_log_entries_created_at_idx ON auth.audit_log_entries (created_at);
+COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
+COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
+COMMENT ON INDEX auth.audit_log_entries_created_at_idx IS 'for retention and for reading the newest';

@@ -1,0 +1,59 @@
+-- Setting up: administrators. The code of each function stands in src/api/setting_up.rs.
+
+CREATE FUNCTION auth.create_root_key(path text) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'create_root_key_wrapper';
+COMMENT ON FUNCTION auth.create_root_key(text) IS
+    'writes a fresh root key (32 random bytes, mode 0600) to a new file on the server and says which setting to put it in; superusers and pg_write_server_files';
+
+-- Not SECURITY DEFINER: it looks at the rights of its caller and takes the owner's only to write.
+CREATE FUNCTION auth.configure_workos(
+    client_id text,
+    redirect_uri text,
+    client_secret text DEFAULT NULL,
+    client_secret_file text DEFAULT NULL,
+    api_url text DEFAULT 'https://api.workos.com',
+    enabled boolean DEFAULT true
+) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'configure_workos_wrapper';
+COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
+    'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
+
+CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'grant_sign_in_wrapper';
+COMMENT ON FUNCTION auth.grant_sign_in(regrole) IS 'lets a role start sign-ins and exchange codes: the backend''s role';
+
+CREATE FUNCTION auth.revoke_sign_in(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_sign_in_wrapper';
+COMMENT ON FUNCTION auth.revoke_sign_in(regrole) IS 'takes back what auth.grant_sign_in gave';
+
+CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
+COMMENT ON FUNCTION auth.grant_admin(regrole) IS
+    'lets a role configure WorkOS, keep the redirect list, grant sign-in, and reference auth.users from its own tables; superusers only';
+
+CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_admin_wrapper';
+COMMENT ON FUNCTION auth.revoke_admin(regrole) IS 'takes back what auth.grant_admin gave; superusers only';
+
+CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';
+COMMENT ON FUNCTION auth.check_redirect_url() IS 'trigger of auth.redirect_urls';
+
+CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';
+COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that backends cache';
+
+CREATE FUNCTION auth.error_codes(
+    OUT sqlstate text, OUT name text, OUT http_status integer, OUT meaning text
+) RETURNS SETOF record
+    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 70 AS 'MODULE_PATHNAME', 'error_codes_wrapper';
+COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
+
+CREATE VIEW auth.error_codes AS
+    SELECT e.sqlstate, e.name, e.http_status, e.meaning FROM auth.error_codes() AS e;
+COMMENT ON VIEW auth.error_codes IS 'every failure a program may want to tell apart, with the HTTP status a gateway gives it';
+GRANT SELECT ON auth.error_codes TO PUBLIC;

@@ -1,0 +1,68 @@
+-- Signing in: the backend's role. The code of each function stands in src/api/signing_in.rs.
+
+CREATE TYPE auth.session AS (
+    access_token text,
+    refresh_token text,
+    expires_at timestamptz,
+    session_id uuid,
+    user_id uuid,
+    email text,
+    organization_id text,
+    is_new_user boolean,
+    redirect_to text,
+    provider_token text,
+    claims jsonb
+);
+COMMENT ON TYPE auth.session IS 'what a sign-in returns; new columns only at the end';
+
+CREATE FUNCTION auth.start_sign_in(
+    organization text DEFAULT NULL,
+    connection text DEFAULT NULL,
+    provider text DEFAULT NULL,
+    redirect_to text DEFAULT NULL,
+    login_hint text DEFAULT NULL,
+    domain_hint text DEFAULT NULL,
+    params jsonb DEFAULT NULL,
+    OUT url text,
+    OUT state text,
+    OUT code_verifier text,
+    OUT expires_at timestamptz
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'start_sign_in_wrapper';
+COMMENT ON FUNCTION auth.start_sign_in(text, text, text, text, text, text, jsonb) IS
+    'starts a sign-in: send the browser to url; keep state and code_verifier in its cookie until the callback';
+
+CREATE FUNCTION auth.workos_authorize_url(
+    organization text DEFAULT NULL,
+    connection text DEFAULT NULL,
+    provider text DEFAULT NULL,
+    redirect_to text DEFAULT NULL,
+    code_challenge text DEFAULT NULL,
+    code_challenge_method text DEFAULT 'S256',
+    login_hint text DEFAULT NULL,
+    domain_hint text DEFAULT NULL,
+    params jsonb DEFAULT NULL
+) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'workos_authorize_url_wrapper';
+COMMENT ON FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb) IS
+    'starts a sign-in for a caller that holds its own PKCE verifier; the state stands in the URL';
+
+CREATE FUNCTION auth.exchange_code(
+    code text,
+    verifier text DEFAULT NULL,
+    state text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL
+) RETURNS auth.session
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
+COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
+    'turns the code of the callback into a session: asks WorkOS, writes user, identity and membership, signs the access token';
+
+CREATE FUNCTION auth.sign_out(scope text DEFAULT 'global') RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'sign_out_wrapper';
+COMMENT ON FUNCTION auth.sign_out(text) IS
+    'ends the current person''s sessions from the next statement on: global (all), local (this one) or others; says how many';

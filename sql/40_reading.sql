@@ -1,0 +1,72 @@
+-- Reading: everyone, in policies. The code of each function stands in src/api/reading.rs.
+
+CREATE FUNCTION auth.session_claims() RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'session_claims_wrapper';
+COMMENT ON FUNCTION auth.session_claims() IS 'the verified claims of the current session; NULL without one';
+
+CREATE FUNCTION auth.jwt() RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'session_claims_wrapper';
+COMMENT ON FUNCTION auth.jwt() IS 'the same as auth.session_claims(), under the name Supabase gives it';
+
+CREATE FUNCTION auth.uid() RETURNS uuid
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'uid_wrapper';
+COMMENT ON FUNCTION auth.uid() IS 'the id of the current person, auth.users.id; NULL without a session';
+
+CREATE FUNCTION auth.role() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'role_wrapper';
+COMMENT ON FUNCTION auth.role() IS 'the database role of the current session; never a WorkOS role (see auth.has_role)';
+
+CREATE FUNCTION auth.email() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'email_wrapper';
+COMMENT ON FUNCTION auth.email() IS 'auth.users.email of the current person; NULL without a session or an address';
+
+CREATE FUNCTION auth.session_id() RETURNS uuid
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'session_id_wrapper';
+COMMENT ON FUNCTION auth.session_id() IS 'the id of the current session; NULL without one';
+
+CREATE FUNCTION auth.organization_id() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'organization_id_wrapper';
+COMMENT ON FUNCTION auth.organization_id() IS 'the WorkOS organization the current session was signed in through';
+
+CREATE FUNCTION auth.connection_id() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'connection_id_wrapper';
+COMMENT ON FUNCTION auth.connection_id() IS 'the WorkOS connection the current session was signed in through';
+
+-- Two functions a question instead of one with a default: a row whose organization is NULL must match nobody.
+CREATE FUNCTION auth.has_role(role text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_role_wrapper';
+COMMENT ON FUNCTION auth.has_role(text) IS 'whether the person has this WorkOS role in the organization of the session';
+CREATE FUNCTION auth.has_role(role text, organization text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_role_in_wrapper';
+COMMENT ON FUNCTION auth.has_role(text, text) IS 'whether the session is of this organization and the person has this WorkOS role there; false for a NULL organization';
+
+CREATE FUNCTION auth.in_group("group" text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'in_group_wrapper';
+COMMENT ON FUNCTION auth.in_group(text) IS 'whether the identity provider puts the person into this group';
+CREATE FUNCTION auth.in_group("group" text, organization text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'in_group_in_wrapper';
+COMMENT ON FUNCTION auth.in_group(text, text) IS 'whether the session is of this organization and its identity provider puts the person into this group; false for a NULL organization';
+
+CREATE FUNCTION auth.has_permission(permission text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_permission_wrapper';
+COMMENT ON FUNCTION auth.has_permission(text) IS 'whether the person has this permission in the organization of the session';
+CREATE FUNCTION auth.has_permission(permission text, organization text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'has_permission_in_wrapper';
+COMMENT ON FUNCTION auth.has_permission(text, text) IS 'whether the session is of this organization and the person has this permission there; false for a NULL organization';
+
+CREATE FUNCTION auth.set_session(access_token text, is_local boolean DEFAULT true) RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_session_wrapper';
+COMMENT ON FUNCTION auth.set_session(text, boolean) IS
+    'verifies an access token and makes it the current session: until the end of the transaction, or of the connection with is_local => false; returns its claims';
+
+CREATE FUNCTION auth.clear_session() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'clear_session_wrapper';
+COMMENT ON FUNCTION auth.clear_session() IS 'takes the current session off the connection; it stays signed in';
+
+CREATE FUNCTION auth.verify_token(access_token text) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'verify_token_wrapper';
+COMMENT ON FUNCTION auth.verify_token(text) IS 'verifies an access token and returns its claims, without making it the current session';
+
+CREATE FUNCTION auth.jwks() RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'jwks_wrapper';
+COMMENT ON FUNCTION auth.jwks() IS 'the public keys that verify access tokens, as a JWK set (RFC 7517)';

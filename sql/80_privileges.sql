@@ -1,0 +1,28 @@
+-- Who may run what. Every function belongs to workos_auth_owner. PUBLIC keeps the readers, and auth.sign_out, which
+-- concerns the caller's own session alone; the rest is given by auth.grant_sign_in and auth.grant_admin.
+DO $privileges$
+DECLARE
+    function pg_catalog.regprocedure;
+BEGIN
+    FOR function IN
+        SELECT p.oid FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'auth' ORDER BY p.oid
+    LOOP
+        EXECUTE 'ALTER FUNCTION ' || function::text || ' OWNER TO workos_auth_owner';
+    END LOOP;
+    FOREACH function IN ARRAY ARRAY[
+        'auth.create_root_key(text)',
+        'auth.configure_workos(text, text, text, text, text, boolean)',
+        'auth.grant_sign_in(regrole)', 'auth.revoke_sign_in(regrole)',
+        'auth.grant_admin(regrole)', 'auth.revoke_admin(regrole)',
+        'auth.check_redirect_url()', 'auth.forget_cached_rows()',
+        'auth.start_sign_in(text, text, text, text, text, text, jsonb)',
+        'auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
+        'auth.exchange_code(text, text, text, inet, text)'
+    ]::pg_catalog.regprocedure[] LOOP
+        EXECUTE 'REVOKE ALL ON FUNCTION ' || function::text || ' FROM PUBLIC';
+    END LOOP;
+END
+$privileges$;
+ALTER VIEW auth.error_codes OWNER TO workos_auth_owner;
+ALTER TYPE auth.session OWNER TO workos_auth_owner;

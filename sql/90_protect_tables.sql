@@ -1,0 +1,56 @@
+-- The same protection for every table: owned by nobody's role, shut by row-level security, carried by a dump.
+DO $protect$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'installation', 'data_keys', 'signing_keys', 'providers', 'redirect_urls', 'users', 'organizations',
+        'organization_domains', 'organization_memberships', 'identities', 'sessions', 'flow_states', 'audit_log_entries'
+    ] LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I OWNER TO workos_auth_owner', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE ROW LEVEL SECURITY', name);
+        EXECUTE pg_catalog.format('REVOKE ALL ON auth.%I FROM PUBLIC', name);
+        -- A sign-in under way does not outlive a restore: its code is spent or expired by then.
+        IF name <> 'flow_states' THEN
+            PERFORM pg_catalog.pg_extension_config_dump(pg_catalog.format('auth.%I', name), '');
+        END IF;
+    END LOOP;
+END
+$protect$;
+
+-- What administrators write with plain INSERT and DELETE. Who may run auth.configure_workos is an administrator.
+CREATE POLICY administrators ON auth.redirect_urls USING (
+    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
+);
+COMMENT ON POLICY administrators ON auth.redirect_urls IS 'those whom auth.grant_admin made administrators';
+CREATE POLICY administrators ON auth.organization_domains USING (
+    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
+);
+COMMENT ON POLICY administrators ON auth.organization_domains IS 'those whom auth.grant_admin made administrators';
+
+-- Backends cache signing keys and the installation's id; a change tells them. ALWAYS, so that it also does where
+-- rows arrive by replication. TRUNCATE on sessions has a trigger so that nothing may empty the table unnoticed.
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.signing_keys
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.signing_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.installation
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.installation
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.signing_keys ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.signing_keys ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+ALTER TABLE auth.installation ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.installation ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+ALTER TABLE auth.sessions ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+COMMENT ON TRIGGER forget_cached_rows ON auth.signing_keys IS 'tells every backend that its cached keys are old';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.signing_keys IS 'tells every backend that its cached keys are old';
+COMMENT ON TRIGGER forget_cached_rows ON auth.installation IS 'tells every backend that its cached issuer is old';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.installation IS 'tells every backend that its cached issuer is old';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every backend that the table was emptied';
+
+CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
+    FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
+COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';

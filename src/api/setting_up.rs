@@ -1,0 +1,75 @@
+//! Setting up: what administrators call. Declared in `sql/20_setting_up.sql`.
+
+use std::path::Path;
+
+use pgrx::prelude::*;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use crate::configure::{self, Configuration};
+use crate::error::or_raise;
+use crate::secrets;
+use crate::store::privileges::{self, Bundle};
+use crate::store::transaction::{Right, require_right};
+
+#[pg_extern(sql = false)]
+fn create_root_key(path: Option<&str>) -> String {
+    or_raise(new_root_key(path))
+}
+
+fn new_root_key(path: Option<&str>) -> Result<String> {
+    require_right(Right::WriteServerFiles, "A root key file is written by superusers and members of pg_write_server_files.")?;
+    let path = path.ok_or_else(|| Error::null("path"))?;
+    secrets::create_root_key(Path::new(path))?;
+    Ok(format!("Put workos_auth.root_key_file = '{}' into postgresql.conf, then run: select pg_reload_conf();", path.replace('\'', "''")))
+}
+
+#[pg_extern(sql = false)]
+fn configure_workos(
+    client_id: Option<&str>,
+    redirect_uri: Option<&str>,
+    client_secret: Option<&str>,
+    client_secret_file: Option<&str>,
+    api_url: Option<&str>,
+    enabled: Option<bool>,
+) {
+    or_raise(configure::configure(&Configuration {
+        client_id,
+        redirect_uri,
+        client_secret,
+        client_secret_file,
+        api_url,
+        enabled,
+    }));
+}
+
+/// The role of a bundle; NULL is none.
+fn required(role: Option<pg_sys::Oid>) -> Result<pg_sys::Oid> {
+    role.ok_or_else(|| Error::null("role"))
+}
+
+#[pg_extern(sql = false)]
+fn grant_sign_in(role: Option<pg_sys::Oid>) {
+    or_raise(required(role).and_then(|role| privileges::grant(Bundle::SignIn, role)));
+}
+
+#[pg_extern(sql = false)]
+fn revoke_sign_in(role: Option<pg_sys::Oid>) {
+    or_raise(required(role).and_then(|role| privileges::revoke(Bundle::SignIn, role)));
+}
+
+#[pg_extern(sql = false)]
+fn grant_admin(role: Option<pg_sys::Oid>) {
+    or_raise(required(role).and_then(|role| privileges::grant(Bundle::Admin, role)));
+}
+
+#[pg_extern(sql = false)]
+fn revoke_admin(role: Option<pg_sys::Oid>) {
+    or_raise(required(role).and_then(|role| privileges::revoke(Bundle::Admin, role)));
+}
+
+#[pg_extern(sql = false)]
+fn error_codes() -> TableIterator<'static, (name!(sqlstate, &'static str), name!(name, &'static str), name!(http_status, i32), name!(meaning, &'static str))> {
+    TableIterator::new(
+        ErrorCode::ALL.iter().map(|code| (code.sqlstate(), code.name(), i32::from(code.http_status()), code.message())),
+    )
+}

@@ -1,0 +1,125 @@
+//! Signing in: what the backend's role calls. Declared in `sql/30_signing_in.sql`.
+
+use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::prelude::*;
+use pgrx::{JsonB, Uuid};
+use serde_json::json;
+use workos_auth_core::{Error, Result};
+
+use super::record::Record;
+use crate::error::{or_raise, unexpected};
+use crate::session;
+use crate::sign_in::{self, Begin, Exchange, Session};
+use crate::store::sessions::Scope;
+use crate::store::transaction::require_writable;
+use crate::store::{Subject, audit, memo, sessions};
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn start_sign_in(
+    organization: Option<&str>,
+    connection: Option<&str>,
+    provider: Option<&str>,
+    redirect_to: Option<&str>,
+    login_hint: Option<&str>,
+    domain_hint: Option<&str>,
+    params: Option<JsonB>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let params = params.map(|JsonB(params)| params);
+    let begin = Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
+    let (started, verifier) = &*answer;
+    Record::default()
+        .with(started.url.as_str())
+        .with(started.state.expose())
+        .with(verifier.expose())
+        .with(started.expires_at)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn workos_authorize_url(
+    organization: Option<&str>,
+    connection: Option<&str>,
+    provider: Option<&str>,
+    redirect_to: Option<&str>,
+    code_challenge: Option<&str>,
+    code_challenge_method: Option<&str>,
+    login_hint: Option<&str>,
+    domain_hint: Option<&str>,
+    params: Option<JsonB>,
+) -> String {
+    let params = params.map(|JsonB(params)| params);
+    let begin = Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
+}
+
+#[pg_extern(sql = false)]
+fn exchange_code(
+    code: Option<&str>,
+    verifier: Option<&str>,
+    state: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
+    let session = or_raise(memo::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    or_raise(session_record(&session))
+}
+
+/// A row of `auth.session`.
+fn session_record(session: &Session) -> Result<Record> {
+    let claims: serde_json::Value =
+        serde_json::from_str(&session.claims).map_err(|_| unexpected("The claims are no JSON."))?;
+    Ok(Record::default()
+        .with(session.access_token.expose())
+        .with(session.refresh_token.expose())
+        .with(timestamp(session.expires_at)?)
+        .with(Uuid::from_bytes(session.session_id.into_bytes()))
+        .with(Uuid::from_bytes(session.user_id.into_bytes()))
+        .with(session.email.as_str())
+        .with(session.organization_id.as_deref())
+        .with(session.is_new_user)
+        .with(session.redirect_to.as_deref())
+        .with(session.provider_token.as_ref().map(|token| token.expose()))
+        .with(JsonB(claims)))
+}
+
+fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
+    const POSTGRES_EPOCH: i64 = 946_684_800;
+    unix.checked_sub(POSTGRES_EPOCH)
+        .and_then(|seconds| seconds.checked_mul(1_000_000))
+        .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
+        .ok_or_else(|| unexpected("A time is out of range."))
+}
+
+#[pg_extern(sql = false)]
+fn sign_out(scope: Option<&str>) -> i64 {
+    or_raise(sign_out_of(scope))
+}
+
+fn sign_out_of(scope: Option<&str>) -> Result<i64> {
+    require_writable()?;
+    let scope = scope.ok_or_else(|| Error::null("scope"))?;
+    let claims = session::required()?;
+    let which = match scope {
+        "global" => Scope::Global,
+        "local" => Scope::Local(claims.session_id),
+        "others" => Scope::Others(claims.session_id),
+        _ => return Err(Error::invalid("scope", "it must be global, local or others.")),
+    };
+    let ended = sessions::end(claims.sub, which)?;
+    let subject = Subject {
+        user_id: Some(claims.sub),
+        session_id: Some(claims.session_id),
+        organization_id: claims.org_id.as_deref(),
+        connection_id: claims.connection_id.as_deref(),
+        ..Subject::default()
+    };
+    audit("logout", &subject, json!({ "scope": scope, "sessions": ended }))?;
+    session::look_again();
+    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,141 @@
+//! The last moment of an error: a [`workos_auth_core::Error`] becomes a Postgres ERROR with its own SQLSTATE.
+//!
+//! What an error says stands in `crates/core/src/error.rs`, one row a failure.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+unsafe extern "C-unwind" {
+    /// Sets the SQLSTATE of the error being raised (`elog.h`); pgrx keeps it out of its bindings.
+    fn errcode(sqlerrcode: c_int) -> c_int;
+}
+
+/// Returns the value, or raises the error.
+pub fn or_raise<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => raise(error),
+    }
+}
+
+/// Raises `error` as a Postgres ERROR.
+pub fn raise(error: Error) -> ! {
+    let code = error.code();
+    sqlstate::of_the_next_error(code.sqlstate());
+    let mut report = ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, code.message(), "");
+    if let Some(detail) = error.detail() {
+        report = report.set_detail(detail);
+    }
+    if let Some(hint) = error.hint_text() {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::ERROR);
+    unreachable!("an ERROR does not return")
+}
+
+/// Shows a WARNING; `code` must be one of Postgres's own.
+pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &str) {
+    ErrorReport::new(code, message, "").set_detail(detail).set_hint(hint).report(PgLogLevel::WARNING);
+}
+
+/// What Postgres or pgrx itself refused, for places where nothing better can be said. The detail holds no values.
+pub fn unexpected(what: &str) -> Error {
+    Error::with_detail(ErrorCode::Unexpected, what)
+}
+
+/// SQLSTATEs that pgrx's closed enum of codes cannot express: ours, and those that other people's triggers raise.
+///
+/// pgrx turns an error into a Rust panic and back, and on the way back knows only the codes of its enum. Postgres calls
+/// the functions on `error_context_stack` while it completes an error, and lets them change it (`elog.c`, `errfinish`):
+/// so the code is put there just before the error is raised. Whoever catches the error restores the stack.
+pub mod sqlstate {
+    use super::*;
+
+    struct Frame(Cell<pg_sys::ErrorContextCallback>);
+
+    // SAFETY: a backend has one thread.
+    unsafe impl Sync for Frame {}
+
+    static OVERRIDE: Frame = Frame(Cell::new(pg_sys::ErrorContextCallback {
+        previous: std::ptr::null_mut(),
+        callback: Some(set),
+        arg: std::ptr::null_mut(),
+    }));
+
+    /// Five characters to Postgres's number (`MAKE_SQLSTATE`): six bits each.
+    fn number(sqlstate: &str) -> c_int {
+        sqlstate.bytes().take(5).enumerate().fold(0, |n, (i, b)| n | ((c_int::from(b) - 0x30) & 0x3f) << (6 * i))
+    }
+
+    /// The error raised next, and no other, gets this SQLSTATE.
+    pub(super) fn of_the_next_error(sqlstate: &str) {
+        push(number(sqlstate));
+    }
+
+    fn push(number: c_int) {
+        // SAFETY: the frame is static, so it outlives the stack it is linked into; it is never linked twice.
+        unsafe {
+            let frame = OVERRIDE.0.as_ptr();
+            (*frame).arg = number as usize as *mut c_void;
+            if pg_sys::error_context_stack != frame {
+                (*frame).previous = pg_sys::error_context_stack;
+                pg_sys::error_context_stack = frame;
+            }
+        }
+    }
+
+    unsafe extern "C-unwind" fn set(arg: *mut c_void) {
+        // SAFETY: called by errfinish, where errcode is allowed; it only stores the number.
+        unsafe { errcode(arg as usize as c_int) };
+    }
+
+    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE.
+    pub fn kept<T>(f: impl FnOnce() -> T) -> T {
+        struct Listener {
+            frame: Box<pg_sys::ErrorContextCallback>,
+            heard: Box<Cell<c_int>>,
+        }
+
+        impl Drop for Listener {
+            fn drop(&mut self) {
+                // SAFETY: pgrx restored the stack to what it was when `f` was called, with this frame on top, or
+                // `raise` put its own frame above, whose code then stands.
+                unsafe {
+                    if pg_sys::error_context_stack == &raw mut *self.frame {
+                        pg_sys::error_context_stack = self.frame.previous;
+                        if std::thread::panicking() && self.heard.get() != 0 {
+                            push(self.heard.get());
+                        }
+                    } else if pg_sys::error_context_stack == OVERRIDE.0.as_ptr() {
+                        (*OVERRIDE.0.as_ptr()).previous = self.frame.previous;
+                    }
+                }
+            }
+        }
+
+        unsafe extern "C-unwind" fn hear(arg: *mut c_void) {
+            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked.
+            unsafe { (*arg.cast::<Cell<c_int>>()).set(pg_sys::geterrcode()) };
+        }
+
+        let heard = Box::new(Cell::new(0));
+        let mut listener = Listener {
+            frame: Box::new(pg_sys::ErrorContextCallback {
+                // SAFETY: reading a global of this single-threaded backend.
+                previous: unsafe { pg_sys::error_context_stack },
+                callback: Some(hear),
+                arg: std::ptr::from_ref(&*heard).cast_mut().cast(),
+            }),
+            heard,
+        };
+        // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
+        unsafe { pg_sys::error_context_stack = &mut *listener.frame };
+        let value = f();
+        drop(listener);
+        value
+    }
+}

@@ -1,0 +1,119 @@
+//! The one client that may wait inside a backend.
+//!
+//! Every request has a deadline, ends at once when the query is cancelled, spawns no thread, follows no redirect and reads a bounded
+//! answer. One runtime and one client a backend, made at the first request, so that connections are kept alive.
+
+mod client;
+mod resolver;
+mod wait;
+
+use workos_auth_core::workos::{self, Answer, TokenAnswer, TokenRequest};
+use workos_auth_core::{Error, ErrorCode, Result};
+use zeroize::Zeroizing;
+
+use crate::settings;
+use crate::store::guards::Slot;
+
+/// The largest answer that is read: a profile with a thousand groups takes a tenth of this.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Redeems a code at WorkOS: one `POST /sso/token`, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the server
+/// says that it cannot read a form. A code is good once, so nothing is sent again after an answer was lost.
+///
+/// # Errors
+/// `over_request_rate_limit` without a request; everything of class WA3; 57014 and 57P01 raised by Postgres itself.
+pub fn redeem(api_url: &str, request: &TokenRequest) -> Result<TokenAnswer> {
+    let slot = Slot::take()?;
+    let url = workos::token_url(api_url);
+    let mut reply = post(&url, "application/x-www-form-urlencoded", request.form())?;
+    if workos::wants_json(&reply.answer()) {
+        reply = post(&url, "application/json", request.json())?;
+    }
+    drop(slot);
+    workos::parse_token_answer(&reply.answer(), &request.secrets())
+}
+
+/// What came back.
+struct Reply {
+    status: u16,
+    request_id: Option<String>,
+    retry_after: Option<String>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Reply {
+    fn answer(&self) -> Answer<'_> {
+        Answer {
+            status: self.status,
+            request_id: self.request_id.as_deref(),
+            retry_after: self.retry_after.as_deref(),
+            body: &self.body,
+        }
+    }
+}
+
+/// Posts once, and once more where no connection was made, so that WorkOS cannot have seen the request.
+fn post(url: &str, content_type: &'static str, body: Zeroizing<String>) -> Result<Reply> {
+    let client = client::get()?;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let request = client
+            .post(url)
+            .header("content-type", content_type)
+            .header("accept", "application/json")
+            .timeout(settings::request_timeout())
+            .body(body.as_bytes().to_vec());
+        match wait::until_done(read(request)) {
+            Err(Failure::Http(error)) if error.is_connect() && !error.is_timeout() && tries < 2 => {}
+            Err(failure) => return Err(failure.into()),
+            Ok(reply) => return Ok(reply),
+        }
+    }
+}
+
+enum Failure {
+    Http(reqwest::Error),
+    TooLarge,
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::TooLarge => {
+                Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
+            }
+            // Name look-up and connecting: WorkOS has not seen the code.
+            Failure::Http(error) if error.is_connect() => {
+                Error::with_detail(ErrorCode::WorkosUnreachable, client::causes(&error))
+            }
+            Failure::Http(error) if error.is_timeout() => {
+                let limit = settings::request_timeout().as_secs();
+                Error::with_detail(ErrorCode::WorkosTimeout, format!("No whole answer came within {limit} s."))
+            }
+            Failure::Http(error) => Error::with_detail(ErrorCode::WorkosAnswerMalformed, client::causes(&error)),
+        }
+    }
+}
+
+async fn read(request: reqwest::RequestBuilder) -> std::result::Result<Reply, Failure> {
+    // Lets the tasks of idle connections run once, so that one which the server closed meanwhile is not chosen.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
+    }
+    let mut response = request.send().await.map_err(Failure::Http)?;
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        request_id: header("x-request-id"),
+        retry_after: header("retry-after"),
+        body: Zeroizing::new(Vec::new()),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(Failure::Http)? {
+        if reply.body.len() + chunk.len() > MAX_ANSWER {
+            return Err(Failure::TooLarge);
+        }
+        reply.body.extend_from_slice(&chunk);
+    }
+    Ok(reply)
+}

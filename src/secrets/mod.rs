@@ -1,0 +1,171 @@
+//! Keys: the root key in a file, the data keys it wraps, and what they seal.
+//!
+//! Secrets are opened when a call needs them. Opened data keys and the signing key stay in the backend's memory, found again by
+//! their sealed form, so that a changed row is never answered with an old key.
+
+mod root_key;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use uuid::Uuid;
+use workos_auth_core::authorize::Selector;
+use workos_auth_core::pkce::CodeVerifier;
+use workos_auth_core::seal::{DataKey, Place, Purpose};
+use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::token::SigningKey;
+use workos_auth_core::{Error, ErrorCode, Result, random};
+
+use crate::error::unexpected;
+use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
+
+pub use root_key::create as create_root_key;
+
+/// What a backend has opened, by its sealed form. Small: a database has four data keys and one active signing key.
+struct Opened<T>(RefCell<Vec<(Vec<u8>, Rc<T>)>>);
+
+impl<T> Opened<T> {
+    const MOST: usize = 16;
+
+    const fn new() -> Self {
+        Self(RefCell::new(Vec::new()))
+    }
+
+    fn get_or(&self, sealed: &[u8], open: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
+        if let Some((_, opened)) = self.0.borrow().iter().find(|(known, _)| known == sealed) {
+            return Ok(Rc::clone(opened));
+        }
+        let opened = Rc::new(open()?);
+        let mut all = self.0.borrow_mut();
+        if all.len() >= Self::MOST {
+            all.clear();
+        }
+        all.push((sealed.to_vec(), Rc::clone(&opened)));
+        Ok(opened)
+    }
+}
+
+thread_local! {
+    static DATA_KEYS: Opened<DataKey> = const { Opened::new() };
+    static SIGNING_KEYS: Opened<SigningKey> = const { Opened::new() };
+}
+
+fn open_data_key(row: &DataKeyRow) -> Result<Rc<DataKey>> {
+    DATA_KEYS.with(|opened| {
+        opened.get_or(&row.wrapped_key, || {
+            let installation = configuration::installation_id()?;
+            DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, &root_key::load()?, installation)
+        })
+    })
+}
+
+/// The data key that seals for this purpose today.
+pub fn data_key(purpose: Purpose) -> Result<Rc<DataKey>> {
+    let row = configuration::active_data_key(purpose)?.ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+    open_data_key(&row)
+}
+
+fn data_key_by_id(id: u32) -> Result<Rc<DataKey>> {
+    let row = configuration::data_key(id)?
+        .ok_or_else(|| Error::with_detail(ErrorCode::SealBroken, format!("There is no data key {id}.")))?;
+    open_data_key(&row)
+}
+
+/// Makes what is missing: the installation's row, a data key for each purpose, a signing key. With the root key at hand or not at all.
+pub fn set_up() -> Result<()> {
+    let root = root_key::load()?;
+    let installation = match crate::store::scan::installation_id() {
+        Some(id) => id,
+        None => {
+            let id = random::uuid()?;
+            configuration::insert_installation(id)?;
+            id
+        }
+    };
+    for &purpose in Purpose::ALL {
+        match configuration::active_data_key(purpose)? {
+            // Opening says whether this is the root key that the database was set up with.
+            Some(row) => drop(DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, &root, installation)?),
+            None => {
+                let key = DataKey::generate(purpose, new_key_id()?)?;
+                let wrapped_key = key.wrap(&root, installation)?;
+                configuration::insert_data_key(&DataKeyRow { id: key.id(), purpose, wrapped_key })?;
+            }
+        }
+    }
+    if configuration::active_signing_key()?.is_none() {
+        let key = SigningKey::generate()?;
+        let data_key = data_key(Purpose::SigningKey)?;
+        let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
+        let row = SigningKeyRow { kid: key.kid().to_owned(), private_key, data_key_id: data_key.id() };
+        configuration::insert_signing_key(&row, key.algorithm().as_str(), key.public_jwk())?;
+    }
+    Ok(())
+}
+
+/// A random id that no data key has. Random, so that a refresh token of another installation seldom names one of ours.
+fn new_key_id() -> Result<u32> {
+    for _ in 0..16 {
+        let id = u32::from_be_bytes(random::bytes()?);
+        if id != 0 && configuration::data_key(id)?.is_none() {
+            return Ok(id);
+        }
+    }
+    Err(unexpected("No free id for a data key was found."))
+}
+
+fn signing_key_place(kid: &str) -> Place<'_> {
+    Place { table: "signing_keys", column: "private_key", row: kid.as_bytes(), bound: &[] }
+}
+
+/// The key that signs access tokens today.
+pub fn signing_key() -> Result<Rc<SigningKey>> {
+    let row = configuration::active_signing_key()?.ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
+    SIGNING_KEYS.with(|opened| {
+        opened.get_or(&row.private_key, || {
+            let pkcs8 = data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)?;
+            SigningKey::from_pkcs8(pkcs8.expose())
+        })
+    })
+}
+
+/// Seals the client secret to its row, client id and API URL: under another of these it cannot be opened.
+pub fn seal_client_secret(id: Uuid, client_id: &str, api_url: &str, secret: &ClientSecret) -> Result<(Vec<u8>, u32)> {
+    let key = data_key(Purpose::ClientSecret)?;
+    let place = Place { table: "providers", column: "client_secret", row: id.as_bytes(), bound: &[client_id, api_url] };
+    Ok((key.seal(&place, secret.expose().as_bytes())?, key.id()))
+}
+
+/// Opens the client secret.
+pub fn open_client_secret(provider: &Provider) -> Result<ClientSecret> {
+    let bound = [provider.client_id.as_str(), provider.api_url.as_str()];
+    let place = Place { table: "providers", column: "client_secret", row: provider.id.as_bytes(), bound: &bound };
+    let secret = data_key_by_id(provider.data_key_id)?.open(&place, &provider.client_secret)?;
+    match std::str::from_utf8(secret.expose()) {
+        Ok(text) => Ok(ClientSecret::new(text.to_owned())),
+        Err(_) => Err(ErrorCode::SealBroken.into()),
+    }
+}
+
+/// The verifier toward WorkOS is sealed to its flow and to whom the flow was asked for.
+fn verifier_place<'a>(flow: &'a Uuid, bound: &'a [&'a str]) -> Place<'a> {
+    Place { table: "flow_states", column: "upstream_verifier", row: flow.as_bytes(), bound }
+}
+
+fn selector_parts(selector: &Selector) -> [&str; 3] {
+    [selector.organization(), selector.connection(), selector.provider()].map(Option::unwrap_or_default)
+}
+
+/// Seals the verifier toward WorkOS.
+pub fn seal_verifier(flow: Uuid, selector: &Selector, verifier: &CodeVerifier) -> Result<(Vec<u8>, u32)> {
+    let key = data_key(Purpose::FlowVerifier)?;
+    let sealed = key.seal(&verifier_place(&flow, &selector_parts(selector)), verifier.expose().as_bytes())?;
+    Ok((sealed, key.id()))
+}
+
+/// Opens the verifier toward WorkOS.
+pub fn open_verifier(flow: Uuid, selector: &Selector, sealed: &[u8], data_key_id: u32) -> Result<CodeVerifier> {
+    let opened = data_key_by_id(data_key_id)?.open(&verifier_place(&flow, &selector_parts(selector)), sealed)?;
+    let text = std::str::from_utf8(opened.expose()).map_err(|_| Error::new(ErrorCode::SealBroken))?;
+    CodeVerifier::parse(text)
+}

@@ -1,0 +1,229 @@
+//! Every setting of the extension, with the help text a DBA reads in `pg_settings`.
+//!
+//! All but `workos_auth.session_token` (see `session::token`) are superuser-only.
+
+use std::ffi::{CStr, CString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use pgrx::pg_sys;
+use workos_auth_core::accounts::Linking;
+
+type Text = GucSetting<Option<CString>>;
+
+static SITE_URL: Text = GucSetting::<Option<CString>>::new(None);
+static ISSUER: Text = GucSetting::<Option<CString>>::new(None);
+static AUDIENCE: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
+static ALLOWED_ROLES: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
+static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
+static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
+static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
+static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
+static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
+static MAX_CONCURRENT_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(16);
+static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
+static CHECK_SESSIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
+static ALLOW_SIGNUP: GucSetting<bool> = GucSetting::<bool>::new(true);
+static TRUST_EMAIL_DOMAINS: GucSetting<bool> = GucSetting::<bool>::new(true);
+static REQUIRE_CODE_CHALLENGE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ALLOW_PLAIN_PKCE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ALLOW_ROOT_KEY_IN_DATA_DIRECTORY: GucSetting<bool> = GucSetting::<bool>::new(false);
+static RLS_GUARD: GucSetting<RlsGuard> = GucSetting::<RlsGuard>::new(RlsGuard::Error);
+static ACCOUNT_LINKING: GucSetting<AccountLinking> = GucSetting::<AccountLinking>::new(AccountLinking::Organization);
+
+/// What `auth.set_session` does for a role that row-level security does not bind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum RlsGuard {
+    /// Refuses it.
+    #[name = c"error"]
+    Error,
+    /// Warns.
+    #[name = c"warning"]
+    Warning,
+    /// Says nothing.
+    #[name = c"off"]
+    Off,
+}
+
+/// When a new identity may join an account that is already there.
+#[derive(Debug, Clone, Copy, PostgresGucEnum)]
+enum AccountLinking {
+    #[name = c"organization"]
+    Organization,
+    #[name = c"email"]
+    Email,
+    #[name = c"none"]
+    None,
+}
+
+/// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
+pub fn define() {
+    let seconds = GucFlags::UNIT_S;
+    text(c"workos_auth.site_url", c"The application's own address.", c"Redirects to the same scheme, host and port are allowed beside auth.redirect_urls. Empty: only the list.", &SITE_URL);
+    text(c"workos_auth.issuer", c"The iss claim of access tokens.", c"Empty: urn:uuid: and the id of auth.installation, so that another installation's tokens are refused.", &ISSUER);
+    text(c"workos_auth.audience", c"The aud claim of access tokens, required when they are verified.", c"", &AUDIENCE);
+    text(c"workos_auth.allowed_roles", c"The database roles a session may have, separated by commas.", c"The role claim is auth.users.role; a sign-in of a user with another role is refused.", &ALLOWED_ROLES);
+    text(c"workos_auth.ca_file", c"A PEM file with the certificate authorities that WorkOS's certificate is checked with.", c"Empty: the operating system's.", &CA_FILE);
+    GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, GucFlags::SUPERUSER_ONLY);
+    int(c"workos_auth.access_token_ttl", c"How long an access token is good for.", c"At least 1 s, at most a week.", &ACCESS_TOKEN_TTL, 1, 7 * 86400, seconds);
+    int(c"workos_auth.session_ttl", c"How long a session lasts at most.", c"At least 1 s, at most ten years.", &SESSION_TTL, 1, 3650 * 86400, seconds);
+    int(c"workos_auth.flow_ttl", c"How long a sign-in may take, from the authorize URL to the exchange.", c"At least 1 s, at most a day.", &FLOW_TTL, 1, 86400, seconds);
+    int(c"workos_auth.connect_timeout", c"How long to wait for a connection to WorkOS, name look-up included.", c"At least 1 s.", &CONNECT_TIMEOUT, 1, 300, seconds);
+    int(c"workos_auth.request_timeout", c"How long to wait for WorkOS's whole answer, connecting included.", c"At least 1 s.", &REQUEST_TIMEOUT, 1, 300, seconds);
+    int(c"workos_auth.max_concurrent_requests", c"How many backends of this cluster may wait for WorkOS at a time.", c"The next one is refused at once, so that a slow WorkOS cannot fill the connection pool.", &MAX_CONCURRENT_REQUESTS, 1, 1024, GucFlags::empty());
+    int(c"workos_auth.max_token_size", c"How large an access token may be.", c"HTTP servers refuse long headers; a sign-in that would exceed this fails.", &MAX_TOKEN_SIZE, 1024, 64 * 1024, GucFlags::UNIT_BYTE);
+    flag(c"workos_auth.check_sessions", c"Looks at the session's row once a statement.", c"On: a sign-out is seen in the next statement everywhere. Off: an access token is good until it expires.", &CHECK_SESSIONS);
+    flag(c"workos_auth.allow_signup", c"Lets people in who have no account yet.", c"", &ALLOW_SIGNUP);
+    flag(c"workos_auth.trust_email_domains", c"Trusts WorkOS to check the e-mail domains of an organization's profiles.", c"Off: auth.users.email stays NULL for people who sign in through an organization.", &TRUST_EMAIL_DOMAINS);
+    flag(c"workos_auth.require_code_challenge", c"Refuses sign-ins without a code challenge.", c"", &REQUIRE_CODE_CHALLENGE);
+    flag(c"workos_auth.allow_plain_pkce", c"Allows the code challenge method plain.", c"For old clients; it protects less than S256.", &ALLOW_PLAIN_PKCE);
+    GucRegistry::define_bool_guc(c"workos_auth.allow_root_key_in_data_directory", c"Allows a root key that every base backup copies.", c"For demonstrations. Can only be set in the configuration file.", &ALLOW_ROOT_KEY_IN_DATA_DIRECTORY, GucContext::Sighup, GucFlags::empty());
+    GucRegistry::define_enum_guc(c"workos_auth.rls_guard", c"What auth.set_session does for a role that row-level security does not bind.", c"error, warning or off.", &RLS_GUARD, GucContext::Suset, GucFlags::empty());
+    GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, GucFlags::empty());
+}
+
+/// Refuses settings of our prefix that do not exist. After all are defined.
+pub fn reserve_prefix() {
+    // SAFETY: a constant string, in _PG_init.
+    #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
+    unsafe {
+        pg_sys::MarkGUCPrefixReserved(c"workos_auth".as_ptr());
+    }
+    #[cfg(any(feature = "pg13", feature = "pg14"))]
+    unsafe {
+        pg_sys::EmitWarningsOnPlaceholders(c"workos_auth".as_ptr());
+    }
+}
+
+fn text(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static Text) {
+    GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, GucFlags::empty());
+}
+
+fn int(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static GucSetting<i32>, min: i32, max: i32, unit: GucFlags) {
+    GucRegistry::define_int_guc(name, short, long, setting, min, max, GucContext::Suset, unit);
+}
+
+fn flag(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static GucSetting<bool>) {
+    GucRegistry::define_bool_guc(name, short, long, setting, GucContext::Suset, GucFlags::empty());
+}
+
+/// The value of a text setting; empty counts as absent.
+fn value(setting: &Text) -> Option<String> {
+    setting.get().map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
+}
+
+fn duration(setting: &GucSetting<i32>) -> Duration {
+    Duration::from_secs(setting.get().max(1).unsigned_abs().into())
+}
+
+/// `workos_auth.site_url`
+pub fn site_url() -> Option<String> {
+    value(&SITE_URL)
+}
+
+/// `workos_auth.issuer`; `None` means the default, which derives from the installation.
+pub fn issuer() -> Option<String> {
+    value(&ISSUER)
+}
+
+/// `workos_auth.audience`
+pub fn audience() -> String {
+    value(&AUDIENCE).unwrap_or_else(|| "authenticated".into())
+}
+
+/// Whether `workos_auth.allowed_roles` has this role.
+pub fn is_allowed_role(role: &str) -> bool {
+    value(&ALLOWED_ROLES).is_some_and(|roles| roles.split(',').any(|r| r.trim() == role))
+}
+
+/// `workos_auth.ca_file`
+pub fn ca_file() -> Option<PathBuf> {
+    value(&CA_FILE).map(PathBuf::from)
+}
+
+/// `workos_auth.root_key_file`
+pub fn root_key_file() -> Option<PathBuf> {
+    value(&ROOT_KEY_FILE).map(PathBuf::from)
+}
+
+/// `workos_auth.allow_root_key_in_data_directory`
+pub fn allow_root_key_in_data_directory() -> bool {
+    ALLOW_ROOT_KEY_IN_DATA_DIRECTORY.get()
+}
+
+/// `workos_auth.access_token_ttl`
+pub fn access_token_ttl() -> Duration {
+    duration(&ACCESS_TOKEN_TTL)
+}
+
+/// `workos_auth.session_ttl`
+pub fn session_ttl() -> Duration {
+    duration(&SESSION_TTL)
+}
+
+/// `workos_auth.flow_ttl`
+pub fn flow_ttl() -> Duration {
+    duration(&FLOW_TTL)
+}
+
+/// `workos_auth.connect_timeout`
+pub fn connect_timeout() -> Duration {
+    duration(&CONNECT_TIMEOUT)
+}
+
+/// `workos_auth.request_timeout`
+pub fn request_timeout() -> Duration {
+    duration(&REQUEST_TIMEOUT)
+}
+
+/// `workos_auth.max_concurrent_requests`
+pub fn max_concurrent_requests() -> u32 {
+    MAX_CONCURRENT_REQUESTS.get().max(1).unsigned_abs()
+}
+
+/// `workos_auth.max_token_size`, in bytes.
+pub fn max_token_size() -> usize {
+    usize::try_from(MAX_TOKEN_SIZE.get()).unwrap_or_default()
+}
+
+/// `workos_auth.check_sessions`
+pub fn check_sessions() -> bool {
+    CHECK_SESSIONS.get()
+}
+
+/// `workos_auth.allow_signup`
+pub fn allow_signup() -> bool {
+    ALLOW_SIGNUP.get()
+}
+
+/// `workos_auth.trust_email_domains`
+pub fn trust_email_domains() -> bool {
+    TRUST_EMAIL_DOMAINS.get()
+}
+
+/// `workos_auth.require_code_challenge`
+pub fn require_code_challenge() -> bool {
+    REQUIRE_CODE_CHALLENGE.get()
+}
+
+/// `workos_auth.allow_plain_pkce`
+pub fn allow_plain_pkce() -> bool {
+    ALLOW_PLAIN_PKCE.get()
+}
+
+/// `workos_auth.rls_guard`
+pub fn rls_guard() -> RlsGuard {
+    RLS_GUARD.get()
+}
+
+/// `workos_auth.account_linking`
+pub fn account_linking() -> Linking {
+    match ACCOUNT_LINKING.get() {
+        AccountLinking::Organization => Linking::Organization,
+        AccountLinking::Email => Linking::Email,
+        AccountLinking::None => Linking::None,
+    }
+}

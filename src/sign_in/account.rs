@@ -1,0 +1,122 @@
+//! Whose account a profile belongs to: collects what the decision needs, has `core::accounts` decide, and writes.
+
+use serde_json::json;
+use uuid::Uuid;
+use workos_auth_core::accounts::{self, Decision, EmailChange, Incoming, Policy};
+use workos_auth_core::workos::Profile;
+use workos_auth_core::{Result, metadata, pkce, random};
+
+use crate::store::accounts as store;
+use crate::store::sessions::{self, Scope};
+use crate::store::{Subject, audit, guards};
+use crate::{error, settings};
+
+/// Who signs in.
+pub struct Account {
+    /// `users.id`
+    pub user_id: Uuid,
+    /// `identities.id`
+    pub identity_id: Uuid,
+    /// whether the user was made just now
+    pub is_new_user: bool,
+}
+
+/// Decides whose account the profile belongs to and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
+pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
+    let email = accounts::fold_email(&profile.email);
+    // Two sign-ins of one person, or of one address, decide one after the other.
+    guards::account(&pkce::sha256(&format!("identity {}", profile.id)));
+    guards::account(&pkce::sha256(&format!("email {email}")));
+
+    let decision = decide(profile, &email)?;
+    if let Some(organization) = &profile.organization_id {
+        store::ensure_organization(organization)?;
+    }
+    let user_metadata = metadata::user_metadata(profile, issuer);
+    let (user_id, is_new_user) = match decision {
+        Decision::SignIn { user_id, email } => {
+            change_email(user_id, &email)?;
+            (user_id, false)
+        }
+        Decision::Join { user_id, email } => {
+            change_email(user_id, &email)?;
+            write_audit("identity_linked", user_id, profile)?;
+            (user_id, false)
+        }
+        Decision::Create { email, succeeded } => {
+            if let Some(predecessor) = succeeded {
+                store::set_user_email(predecessor, None)?;
+                sessions::end(predecessor, Scope::Global)?;
+                write_audit("email_released", predecessor, profile)?;
+            }
+            let user_id = random::uuid()?;
+            let is_sso_user = profile.organization_id.is_some();
+            store::insert_user(user_id, email.as_deref(), is_sso_user, metadata::app_metadata(), user_metadata.clone())?;
+            write_audit("user_signedup", user_id, profile)?;
+            (user_id, true)
+        }
+    };
+    store::touch_user(user_id, user_metadata)?;
+    let identity_id = store::upsert_identity(user_id, profile, &email, metadata::identity_data(profile, issuer))?;
+    if let Some(organization) = &profile.organization_id
+        && store::upsert_membership(organization, user_id, profile)?
+    {
+        sessions::raise_claims_version(user_id, organization)?;
+    }
+    Ok(Account { user_id, identity_id, is_new_user })
+}
+
+fn decide(profile: &Profile, email: &str) -> Result<Decision> {
+    let known = match store::identity_by_profile(&profile.id)? {
+        Some(identity) => {
+            let user = store::candidate(identity.user_id)?
+                .ok_or_else(|| error::unexpected("An identity has no user."))?;
+            Some((identity, user))
+        }
+        None => None,
+    };
+    let mut candidates = Vec::new();
+    for user_id in store::user_ids_by_email(email)? {
+        candidates.extend(store::candidate(user_id)?);
+    }
+    let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
+        (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain)?,
+        _ => false,
+    };
+    accounts::decide(
+        &Incoming {
+            provider_id: &profile.id,
+            organization_id: profile.organization_id.as_deref(),
+            connection_id: &profile.connection_id,
+            idp_id: profile.idp_id.as_deref(),
+            email,
+        },
+        known.as_ref().map(|(identity, user)| (identity, user)),
+        &candidates,
+        store::email_holder(email)?,
+        &Policy {
+            linking: settings::account_linking(),
+            allow_signup: settings::allow_signup(),
+            trust_email_domains: settings::trust_email_domains(),
+            email_domain_is_organizations,
+        },
+    )
+}
+
+fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
+    match change {
+        EmailChange::Keep => Ok(()),
+        EmailChange::Set(email) => store::set_user_email(user_id, Some(email)),
+        EmailChange::Release => store::set_user_email(user_id, None),
+    }
+}
+
+fn write_audit(action: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+    let subject = Subject {
+        user_id: Some(user_id),
+        organization_id: profile.organization_id.as_deref(),
+        connection_id: Some(&profile.connection_id),
+        ..Subject::default()
+    };
+    audit(action, &subject, json!({ "provider": "workos", "provider_id": profile.id }))
+}

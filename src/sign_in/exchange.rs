@@ -1,0 +1,105 @@
+//! Exchanges a code: guard, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
+//! session, and no row is locked while WorkOS is waited for.
+
+use workos_auth_core::pkce::{self, CodeVerifier};
+use workos_auth_core::workos::{self, TokenRequest};
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::session::{self, Client};
+use super::{Session, account};
+use crate::store::configuration::{self, Provider};
+use crate::store::flows::{self, Flow, Key};
+use crate::store::transaction::require_writable;
+use crate::store::{guards, scan};
+use crate::{http, secrets};
+
+/// What a caller hands over. Everything as it came from SQL.
+pub struct Exchange<'a> {
+    /// the code of the callback URL
+    pub code: Option<&'a str>,
+    /// the verifier that the caller kept
+    pub verifier: Option<&'a str>,
+    /// the state of the callback URL
+    pub state: Option<&'a str>,
+    /// the client's address, as `inet` prints it
+    pub ip: Option<&'a str>,
+    /// the client's User-Agent header
+    pub user_agent: Option<&'a str>,
+}
+
+/// Turns a code into a session.
+pub fn exchange(given: &Exchange) -> Result<Session> {
+    require_writable()?;
+    let code = workos::check_code(given.code.ok_or_else(|| Error::null("code"))?)?;
+    let verifier = given.verifier.map(CodeVerifier::parse).transpose()?;
+    let flow = find(verifier.as_ref(), given.state)?;
+    let provider = provider_of(&flow)?;
+
+    guards::exchange(flow.id)?;
+    // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
+    if !scan::flow_exists(flow.id) {
+        return Err(ErrorCode::FlowStateNotFound.into());
+    }
+
+    let client_secret = secrets::open_client_secret(&provider)?;
+    let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
+    let answer = http::redeem(
+        &provider.api_url,
+        &TokenRequest {
+            client_id: &provider.client_id,
+            client_secret: &client_secret,
+            code: &code,
+            code_verifier: &upstream,
+        },
+    )?;
+    workos::check_answer(&flow.selector, &answer.profile)?;
+
+    flows::consume(flow.id)?;
+
+    let account = account::resolve(&answer.profile, &provider.api_url)?;
+    let client = Client { ip: given.ip, user_agent: given.user_agent };
+    session::open(&account, &answer.profile, answer.access_token, flow.redirect_to, &client)
+}
+
+/// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.
+fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
+    let state_hash = state.map(pkce::sha256);
+    let by_state = || state_hash.as_ref().map(|hash| flows::find(&Key::StateHash(hash))).transpose().map(Option::flatten);
+    let flow = match verifier {
+        Some(verifier) => {
+            let s256 = verifier.challenge();
+            let found = flows::find(&Key::Challenges(&[s256.value(), verifier.expose()]))?;
+            match found.filter(|flow| flow.code_challenge.as_ref().is_some_and(|c| c.matches(verifier))) {
+                Some(flow) => flow,
+                None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),
+                None => return Err(ErrorCode::FlowStateNotFound.into()),
+            }
+        }
+        None if state.is_none() => {
+            return Err(Error::with_detail(ErrorCode::CodeVerifierRequired, "Neither verifier nor state was passed."));
+        }
+        None => match by_state()? {
+            None => return Err(ErrorCode::FlowStateNotFound.into()),
+            Some(flow) if flow.code_challenge.is_some() => return Err(ErrorCode::CodeVerifierRequired.into()),
+            Some(flow) => flow,
+        },
+    };
+    // A state beside the verifier must name the same flow.
+    if state_hash.is_some_and(|hash| flow.state_hash != hash) {
+        let code = if by_state()?.is_some() { ErrorCode::BadCodeVerifier } else { ErrorCode::FlowStateNotFound };
+        return Err(code.into());
+    }
+    if flow.is_expired {
+        return Err(ErrorCode::FlowStateExpired.into());
+    }
+    Ok(flow)
+}
+
+/// The provider, if it still is what the flow was made with: a code of one environment is never shown to another.
+fn provider_of(flow: &Flow) -> Result<Provider> {
+    let provider = configuration::enabled_provider()?;
+    if provider.client_id != flow.client_id || provider.api_url != flow.api_url {
+        return Err(ErrorCode::ProviderChanged.into());
+    }
+    Ok(provider)
+}

@@ -1,0 +1,106 @@
+//! Starts a sign-in.
+
+use pgrx::prelude::*;
+use serde_json::Value;
+use workos_auth_core::authorize::{AuthorizeRequest, Selector};
+use workos_auth_core::pkce::{self, CodeChallenge, CodeVerifier};
+use workos_auth_core::random;
+use workos_auth_core::redirect::RedirectUrls;
+use workos_auth_core::secret::State;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use crate::store::flows::NewFlow;
+use crate::store::transaction::require_writable;
+use crate::store::{configuration, flows};
+use crate::{secrets, settings};
+
+/// What a caller asks for. Everything as it came from SQL.
+#[derive(Debug)]
+pub struct Begin<'a> {
+    /// WorkOS's organization, `org_…`
+    pub organization: Option<&'a str>,
+    /// WorkOS's connection, `conn_…`
+    pub connection: Option<&'a str>,
+    /// such as `GoogleOAuth`
+    pub provider: Option<&'a str>,
+    /// where the browser goes afterwards
+    pub redirect_to: Option<&'a str>,
+    /// the e-mail address to fill in at the identity provider
+    pub login_hint: Option<&'a str>,
+    /// the domain to fill in at the identity provider
+    pub domain_hint: Option<&'a str>,
+    /// further query parameters
+    pub params: Option<&'a Value>,
+}
+
+/// A sign-in that has begun.
+pub struct Started {
+    /// where to send the browser
+    pub url: String,
+    /// comes back with the callback
+    pub state: State,
+    /// when the sign-in must be over
+    pub expires_at: TimestampWithTimeZone,
+}
+
+/// Starts a sign-in whose verifier is made here, and is the caller's to keep.
+pub fn start_with_verifier(begin: &Begin) -> Result<(Started, CodeVerifier)> {
+    require_writable()?;
+    let verifier = CodeVerifier::generate()?;
+    let started = insert(begin, Some(&verifier.challenge()))?;
+    Ok((started, verifier))
+}
+
+/// Starts a sign-in for a caller that holds its own verifier, or, without a challenge, none.
+pub fn start(begin: &Begin, code_challenge: Option<&str>, method: Option<&str>) -> Result<Started> {
+    require_writable()?;
+    let challenge = match code_challenge {
+        Some(challenge) => {
+            let method = method.ok_or_else(|| Error::null("code_challenge_method"))?;
+            Some(CodeChallenge::parse(challenge, method, settings::allow_plain_pkce())?)
+        }
+        None if settings::require_code_challenge() => return Err(ErrorCode::CodeChallengeRequired.into()),
+        None => None,
+    };
+    insert(begin, challenge.as_ref())
+}
+
+fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>) -> Result<Started> {
+    let selector = Selector::new(begin.organization, begin.connection, begin.provider)?;
+    let provider = configuration::enabled_provider()?;
+    if let Some(redirect_to) = begin.redirect_to {
+        let site_url = settings::site_url();
+        RedirectUrls::new(site_url.as_deref(), &configuration::redirect_patterns()?)?.check(redirect_to)?;
+    }
+    let state = pkce::generate_state()?;
+    // Toward WorkOS there always is a verifier of our own, whatever the client does.
+    let upstream = CodeVerifier::generate()?;
+    let url = AuthorizeRequest {
+        api_url: &provider.api_url,
+        client_id: &provider.client_id,
+        redirect_uri: &provider.redirect_uri,
+        selector: &selector,
+        state: &state,
+        code_challenge: &upstream.challenge(),
+        login_hint: begin.login_hint,
+        domain_hint: begin.domain_hint,
+        params: begin.params,
+    }
+    .url()?;
+    let id = random::uuid()?;
+    let (upstream_verifier, data_key_id) = secrets::seal_verifier(id, &selector, &upstream)?;
+    flows::remove_expired(code_challenge.map(CodeChallenge::value))?;
+    let expires_at = flows::insert(&NewFlow {
+        id,
+        state_hash: pkce::sha256(state.expose()),
+        code_challenge,
+        upstream_verifier: &upstream_verifier,
+        data_key_id,
+        client_id: &provider.client_id,
+        api_url: &provider.api_url,
+        selector: &selector,
+        redirect_to: begin.redirect_to,
+        ttl: settings::flow_ttl().as_secs_f64(),
+    })?;
+    Ok(Started { url, state, expires_at })
+}

@@ -1,0 +1,248 @@
+//! `users`, `identities`, `organizations`, `organization_domains`, `organization_memberships`.
+
+use pgrx::JsonB;
+use serde_json::Value;
+use uuid::Uuid;
+use workos_auth_core::Result;
+use workos_auth_core::accounts::{Candidate, KnownIdentity};
+use workos_auth_core::workos::Profile;
+
+use super::query::{self, Row};
+use super::uuid_arg;
+
+/// What the token says of a user.
+pub struct User {
+    /// the database role of their sessions
+    pub role: String,
+    /// `users.email`
+    pub email: Option<String>,
+    /// `users.phone`
+    pub phone: Option<String>,
+    /// Supabase's `app_metadata`
+    pub app_metadata: Value,
+    /// Supabase's `user_metadata`
+    pub user_metadata: Value,
+    /// anonymous accounts are not made here, but may be brought along
+    pub is_anonymous: bool,
+}
+
+fn identity(row: &Row) -> Result<KnownIdentity> {
+    Ok(KnownIdentity {
+        id: row.uuid(1)?,
+        user_id: row.uuid(2)?,
+        provider_id: row.get(3)?,
+        organization_id: row.nullable(4)?,
+        connection_id: row.nullable(5)?,
+        idp_id: row.nullable(6)?,
+        email: row.get(7)?,
+    })
+}
+
+/// The identity of a WorkOS profile.
+pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
+    query::row(
+        "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
+         WHERE provider OPERATOR(pg_catalog.=) 'workos' AND provider_id OPERATOR(pg_catalog.=) $1",
+        &[profile_id.into()],
+        identity,
+    )
+}
+
+/// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
+/// ASCII-lower-case.
+pub fn user_ids_by_email(email: &str) -> Result<Vec<Uuid>> {
+    query::rows(
+        r#"SELECT u.id FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT user_id FROM auth.identities WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1
+             UNION ALL SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1))
+         ORDER BY u.created_at, u.id"#,
+        &[email.into()],
+        |row| row.uuid(1),
+    )
+}
+
+/// The user who holds this address in `users.email`.
+pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
+    query::row(
+        r#"SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1"#,
+        &[email.into()],
+        |row| row.uuid(1),
+    )
+}
+
+/// A user with all their identities, as the decision needs them.
+pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
+    let identities = query::rows(
+        "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
+         WHERE user_id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id)],
+        identity,
+    )?;
+    query::row(
+        "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL
+         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id)],
+        |row| {
+            Ok(Candidate {
+                user_id,
+                email: row.nullable(1)?,
+                banned: row.get(2)?,
+                deleted: row.get(3)?,
+                identities: identities.clone(),
+            })
+        },
+    )
+}
+
+/// Whether the organization vouches for a domain.
+pub fn organization_has_domain(organization_id: &str, domain: &str) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.organization_domains
+         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND domain OPERATOR(pg_catalog.=) $2",
+        &[organization_id.into(), domain.into()],
+        |row| row.get(1),
+    )?;
+    Ok(found.unwrap_or(false))
+}
+
+/// Makes an organization known. Written once, so that sign-ins of colleagues do not wait for each other.
+pub fn ensure_organization(id: &str) -> Result<()> {
+    let known = query::row(
+        "SELECT true FROM auth.organizations WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if known.is_none() {
+        query::execute("INSERT INTO auth.organizations (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()])?;
+    }
+    Ok(())
+}
+
+/// A new user. The address is left out if somebody took it meanwhile.
+pub fn insert_user(id: Uuid, email: Option<&str>, is_sso_user: bool, app: Value, user: Value) -> Result<()> {
+    let sql = r#"INSERT INTO auth.users (id, email, email_confirmed_at, is_sso_user, raw_app_meta_data, raw_user_meta_data)
+         VALUES ($1, $2, CASE WHEN $2 IS NULL THEN NULL ELSE pg_catalog.now() END, $3, $4, $5)
+         ON CONFLICT (pg_catalog.lower(email COLLATE "C")) DO NOTHING"#;
+    let insert = |email: Option<&str>| {
+        query::execute(
+            sql,
+            &[
+                uuid_arg(id),
+                email.into(),
+                is_sso_user.into(),
+                JsonB(app.clone()).into(),
+                JsonB(user.clone()).into(),
+            ],
+        )
+    };
+    if insert(email)? == 0 {
+        insert(None)?;
+    }
+    Ok(())
+}
+
+/// Sets or releases `users.email`. The address stays as it is if another account holds it.
+pub fn set_user_email(user_id: Uuid, email: Option<&str>) -> Result<()> {
+    query::execute(
+        r#"UPDATE auth.users AS u
+         SET email = $2, email_confirmed_at = CASE WHEN $2 IS NULL THEN NULL ELSE pg_catalog.now() END,
+             updated_at = pg_catalog.now()
+         WHERE u.id OPERATOR(pg_catalog.=) $1 AND NOT EXISTS (
+             SELECT FROM auth.users AS other
+             WHERE pg_catalog.lower(other.email COLLATE "C") OPERATOR(pg_catalog.=) $2 AND other.id OPERATOR(pg_catalog.<>) $1)"#,
+        &[uuid_arg(user_id), email.into()],
+    )
+    .map(drop)
+}
+
+/// A sign-in changes what the person's profile says; members that others wrote stay.
+pub fn touch_user(user_id: Uuid, user_metadata: Value) -> Result<()> {
+    query::execute(
+        "UPDATE auth.users
+         SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),
+             raw_user_meta_data = raw_user_meta_data OPERATOR(pg_catalog.||) $2
+         WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id), JsonB(user_metadata).into()],
+    )
+    .map(drop)
+}
+
+/// Writes the identity of a profile: new, or as it is now.
+pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Value) -> Result<Uuid> {
+    query::row(
+        "INSERT INTO auth.identities AS i (user_id, provider, provider_id, organization_id, connection_id, connection_type,
+             idp_id, email, identity_data, last_sign_in_at)
+         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7, $8, pg_catalog.now())
+         ON CONFLICT (provider, provider_id) DO UPDATE
+         SET connection_id = excluded.connection_id, connection_type = excluded.connection_type, idp_id = excluded.idp_id,
+             email = excluded.email, identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(),
+             updated_at = pg_catalog.now()
+         RETURNING id",
+        &[
+            uuid_arg(user_id),
+            profile.id.as_str().into(),
+            profile.organization_id.as_deref().into(),
+            profile.connection_id.as_str().into(),
+            profile.connection_type.as_str().into(),
+            profile.idp_id.as_deref().into(),
+            email.into(),
+            JsonB(data).into(),
+        ],
+        |row| row.uuid(1),
+    )?
+    .ok_or_else(|| crate::error::unexpected("An identity was not written."))
+}
+
+/// Writes what WorkOS says of a member. True if anything that a token carries changed.
+pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<bool> {
+    let changed = query::row(
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (organization_id, user_id) DO UPDATE
+         SET role = excluded.role, roles = excluded.roles, groups = excluded.groups,
+             custom_attributes = excluded.custom_attributes, updated_at = pg_catalog.now()
+         WHERE (m.role, m.roles, m.groups, m.custom_attributes)
+             IS DISTINCT FROM (excluded.role, excluded.roles, excluded.groups, excluded.custom_attributes)
+         RETURNING true",
+        &[
+            organization_id.into(),
+            uuid_arg(user_id),
+            profile.role.as_deref().into(),
+            profile.roles.clone().into(),
+            profile.groups.clone().into(),
+            JsonB(Value::Object(profile.custom_attributes.clone())).into(),
+        ],
+        |row| row.get(1),
+    )?;
+    Ok(changed.unwrap_or(false))
+}
+
+/// The permissions of a member; WorkOS's profile has none, so whoever administers the database may write them.
+pub fn permissions(organization_id: &str, user_id: Uuid) -> Result<Vec<String>> {
+    let found = query::row(
+        "SELECT permissions FROM auth.organization_memberships
+         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
+        &[organization_id.into(), uuid_arg(user_id)],
+        |row| row.get::<Vec<Option<String>>>(1),
+    )?;
+    Ok(found.unwrap_or_default().into_iter().flatten().collect())
+}
+
+/// What the token says of a user.
+pub fn user(user_id: Uuid) -> Result<Option<User>> {
+    query::row(
+        "SELECT role, email, phone, raw_app_meta_data, raw_user_meta_data, is_anonymous FROM auth.users
+         WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id)],
+        |row| {
+            Ok(User {
+                role: row.get(1)?,
+                email: row.nullable(2)?,
+                phone: row.nullable(3)?,
+                app_metadata: row.get::<JsonB>(4)?.0,
+                user_metadata: row.get::<JsonB>(5)?.0,
+                is_anonymous: row.get(6)?,
+            })
+        },
+    )
+}

@@ -1,0 +1,176 @@
+//! `installation`, `data_keys`, `signing_keys`, `providers`, `redirect_urls`.
+
+use pgrx::JsonB;
+use uuid::Uuid;
+use workos_auth_core::Result;
+use workos_auth_core::error::{Error, ErrorCode};
+use workos_auth_core::seal::Purpose;
+
+use super::query::{self, Row};
+use super::uuid_arg;
+use crate::error::unexpected;
+
+/// A row of `auth.data_keys`.
+pub struct DataKeyRow {
+    /// unsigned 32-bit number
+    pub id: u32,
+    /// what it seals
+    pub purpose: Purpose,
+    /// the key, sealed under the root key
+    pub wrapped_key: Vec<u8>,
+}
+
+/// The active row of `auth.signing_keys`.
+pub struct SigningKeyRow {
+    /// thumbprint of the public key
+    pub kid: String,
+    /// PKCS #8, sealed
+    pub private_key: Vec<u8>,
+    /// the data key it is sealed with
+    pub data_key_id: u32,
+}
+
+/// The row of `auth.providers`.
+pub struct Provider {
+    /// the row's key; part of what the secret is sealed to
+    pub id: Uuid,
+    /// whether people may sign in
+    pub enabled: bool,
+    /// WorkOS's client id
+    pub client_id: String,
+    /// the API key, sealed
+    pub client_secret: Vec<u8>,
+    /// the data key it is sealed with
+    pub data_key_id: u32,
+    /// the callback that WorkOS knows
+    pub redirect_uri: String,
+    /// without a slash at the end
+    pub api_url: String,
+}
+
+fn key_id(row: &Row, column: usize) -> Result<u32> {
+    u32::try_from(row.get::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
+}
+
+/// The first set-up of a database names it.
+pub fn insert_installation(id: Uuid) -> Result<()> {
+    query::execute("INSERT INTO auth.installation (id) VALUES ($1)", &[uuid_arg(id)]).map(drop)
+}
+
+fn data_key_row(row: &Row) -> Result<DataKeyRow> {
+    Ok(DataKeyRow { id: key_id(row, 1)?, purpose: Purpose::parse(&row.get::<String>(2)?)?, wrapped_key: row.get(3)? })
+}
+
+/// The key that seals for this purpose today.
+pub fn active_data_key(purpose: Purpose) -> Result<Option<DataKeyRow>> {
+    query::row(
+        "SELECT id, purpose, wrapped_key FROM auth.data_keys
+         WHERE purpose OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
+        &[purpose.as_str().into()],
+        data_key_row,
+    )
+}
+
+/// The key of this number.
+pub fn data_key(id: u32) -> Result<Option<DataKeyRow>> {
+    query::row(
+        "SELECT id, purpose, wrapped_key FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) $1",
+        &[i64::from(id).into()],
+        data_key_row,
+    )
+}
+
+/// A new data key.
+pub fn insert_data_key(key: &DataKeyRow) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.data_keys (id, purpose, wrapped_key) VALUES ($1, $2, $3)",
+        &[i64::from(key.id).into(), key.purpose.as_str().into(), key.wrapped_key.as_slice().into()],
+    )
+    .map(drop)
+}
+
+/// The key that signs access tokens today.
+pub fn active_signing_key() -> Result<Option<SigningKeyRow>> {
+    query::row(
+        "SELECT kid, private_key, data_key_id FROM auth.signing_keys
+         WHERE status OPERATOR(pg_catalog.=) 'active' AND private_key IS NOT NULL AND data_key_id IS NOT NULL",
+        &[],
+        |row| Ok(SigningKeyRow { kid: row.get(1)?, private_key: row.get(2)?, data_key_id: key_id(row, 3)? }),
+    )
+}
+
+/// A new signing key, active at once.
+pub fn insert_signing_key(key: &SigningKeyRow, algorithm: &str, public_key: serde_json::Value) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.signing_keys (kid, algorithm, public_key, status, private_key, data_key_id, activated_at)
+         VALUES ($1, $2, $3, 'active', $4, $5, pg_catalog.now())",
+        &[
+            key.kid.as_str().into(),
+            algorithm.into(),
+            JsonB(public_key).into(),
+            key.private_key.as_slice().into(),
+            i64::from(key.data_key_id).into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// The WorkOS provider, if there is one.
+pub fn provider() -> Result<Option<Provider>> {
+    query::row(
+        "SELECT id, enabled, client_id, client_secret, data_key_id, redirect_uri, api_url FROM auth.providers
+         WHERE name OPERATOR(pg_catalog.=) 'workos'",
+        &[],
+        |row| {
+            Ok(Provider {
+                id: row.uuid(1)?,
+                enabled: row.get(2)?,
+                client_id: row.get(3)?,
+                client_secret: row.get(4)?,
+                data_key_id: key_id(row, 5)?,
+                redirect_uri: row.get(6)?,
+                api_url: row.get(7)?,
+            })
+        },
+    )
+}
+
+/// The WorkOS provider, ready for a sign-in, or why it is not.
+pub fn enabled_provider() -> Result<Provider> {
+    match provider()? {
+        None => Err(ErrorCode::ProviderNotConfigured.into()),
+        Some(provider) if !provider.enabled => Err(ErrorCode::ProviderDisabled.into()),
+        Some(provider) => Ok(provider),
+    }
+}
+
+/// Writes the WorkOS provider.
+pub fn upsert_provider(provider: &Provider) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.providers AS p (id, name, enabled, client_id, client_secret, data_key_id, redirect_uri, api_url)
+         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, client_id = excluded.client_id,
+             client_secret = excluded.client_secret, data_key_id = excluded.data_key_id,
+             redirect_uri = excluded.redirect_uri, api_url = excluded.api_url, updated_at = pg_catalog.now()",
+        &[
+            uuid_arg(provider.id),
+            provider.enabled.into(),
+            provider.client_id.as_str().into(),
+            provider.client_secret.as_slice().into(),
+            i64::from(provider.data_key_id).into(),
+            provider.redirect_uri.as_str().into(),
+            provider.api_url.as_str().into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// The patterns of `auth.redirect_urls`.
+pub fn redirect_patterns() -> Result<Vec<String>> {
+    query::rows("SELECT pattern FROM auth.redirect_urls", &[], |row| row.get(1))
+}
+
+/// The installation's id, which every sealed value depends on.
+pub fn installation_id() -> Result<Uuid> {
+    super::scan::installation_id().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
+}

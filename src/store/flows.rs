@@ -1,0 +1,169 @@
+//! `flow_states`: sign-ins under way.
+
+use pgrx::prelude::*;
+use uuid::Uuid;
+use workos_auth_core::authorize::Selector;
+use workos_auth_core::pkce::CodeChallenge;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::query::{self, Row};
+use super::uuid_arg;
+use crate::error::unexpected;
+
+/// What a new row needs.
+pub struct NewFlow<'a> {
+    /// chosen beforehand, since the verifier is sealed to it
+    pub id: Uuid,
+    /// SHA-256 of the state
+    pub state_hash: [u8; 32],
+    /// the client's challenge
+    pub code_challenge: Option<&'a CodeChallenge>,
+    /// the verifier toward WorkOS, sealed
+    pub upstream_verifier: &'a [u8],
+    /// the data key it is sealed with
+    pub data_key_id: u32,
+    /// the provider as it is now
+    pub client_id: &'a str,
+    /// the provider as it is now
+    pub api_url: &'a str,
+    /// whom to sign in with
+    pub selector: &'a Selector,
+    /// where the caller wants the browser afterwards
+    pub redirect_to: Option<&'a str>,
+    /// seconds to live
+    pub ttl: f64,
+}
+
+/// A sign-in under way.
+#[derive(Debug)]
+pub struct Flow {
+    /// the row's key
+    pub id: Uuid,
+    /// SHA-256 of the state
+    pub state_hash: Vec<u8>,
+    /// the client's challenge; a flow without one is found by its state alone
+    pub code_challenge: Option<CodeChallenge>,
+    /// the verifier toward WorkOS, sealed
+    pub upstream_verifier: Vec<u8>,
+    /// the data key it is sealed with
+    pub data_key_id: u32,
+    /// the provider as it was
+    pub client_id: String,
+    /// the provider as it was
+    pub api_url: String,
+    /// whom the sign-in was asked for
+    pub selector: Selector,
+    /// where the caller wants the browser afterwards
+    pub redirect_to: Option<String>,
+    /// whether its time is over
+    pub is_expired: bool,
+}
+
+/// How a flow is found.
+pub enum Key<'a> {
+    /// the challenge of the caller's verifier: S256 or plain
+    Challenges(&'a [&'a str]),
+    /// SHA-256 of the state
+    StateHash(&'a [u8; 32]),
+}
+
+/// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
+/// same challenge.
+pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
+    query::execute(
+        "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
+             ORDER BY expires_at LIMIT 2 FOR UPDATE SKIP LOCKED))
+         OR (code_challenge OPERATOR(pg_catalog.=) $1 AND expires_at OPERATOR(pg_catalog.<) pg_catalog.now())",
+        &[challenge.into()],
+    )
+    .map(drop)
+}
+
+/// Writes a new flow and says when it expires.
+///
+/// # Errors
+/// [`ErrorCode::CodeChallengeInUse`].
+pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
+    query::row(
+        "INSERT INTO auth.flow_states (id, state_hash, code_challenge, code_challenge_method, upstream_verifier, data_key_id,
+             client_id, api_url, organization, connection, provider, redirect_to, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $13))
+         ON CONFLICT DO NOTHING RETURNING expires_at",
+        &[
+            uuid_arg(flow.id),
+            flow.state_hash.as_slice().into(),
+            flow.code_challenge.map(CodeChallenge::value).into(),
+            flow.code_challenge.map(|c| c.method().as_str()).into(),
+            flow.upstream_verifier.into(),
+            i64::from(flow.data_key_id).into(),
+            flow.client_id.into(),
+            flow.api_url.into(),
+            flow.selector.organization().into(),
+            flow.selector.connection().into(),
+            flow.selector.provider().into(),
+            flow.redirect_to.into(),
+            flow.ttl.into(),
+        ],
+        |row| row.get(1),
+    )?
+    .ok_or_else(|| Error::new(ErrorCode::CodeChallengeInUse))
+}
+
+macro_rules! select_flow {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, state_hash, code_challenge, code_challenge_method, upstream_verifier, data_key_id, client_id, api_url,
+                 organization, connection, provider, redirect_to,
+                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp()
+             FROM auth.flow_states WHERE mode OPERATOR(pg_catalog.=) 'direct' AND ",
+            $where
+        )
+    };
+}
+
+/// Finds a flow, expired ones too.
+pub fn find(key: &Key) -> Result<Option<Flow>> {
+    match key {
+        Key::Challenges(challenges) => query::row(
+            select_flow!("code_challenge OPERATOR(pg_catalog.=) ANY ($1)"),
+            &[challenges.to_vec().into()],
+            flow,
+        ),
+        Key::StateHash(hash) => {
+            query::row(select_flow!("state_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
+        }
+    }
+}
+
+fn flow(row: &Row) -> Result<Flow> {
+    let text = |column| row.nullable::<String>(column);
+    let code_challenge = match (text(3)?, text(4)?) {
+        // What was stored was checked when it came; a setting of today does not make it ill-formed.
+        (Some(challenge), Some(method)) => Some(CodeChallenge::parse(&challenge, &method, true)?),
+        _ => None,
+    };
+    Ok(Flow {
+        id: row.uuid(1)?,
+        state_hash: row.get(2)?,
+        code_challenge,
+        upstream_verifier: row.get(5)?,
+        data_key_id: u32::try_from(row.get::<i64>(6)?).map_err(|_| unexpected("The id of a data key is out of range."))?,
+        client_id: row.get(7)?,
+        api_url: row.get(8)?,
+        selector: Selector::new(text(9)?.as_deref(), text(10)?.as_deref(), text(11)?.as_deref())?,
+        redirect_to: text(12)?,
+        is_expired: row.get(13)?,
+    })
+}
+
+/// Consumes a flow: whoever deletes the row owns the sign-in.
+pub fn consume(id: Uuid) -> Result<()> {
+    let deleted = query::execute("DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
+    match deleted {
+        1 => Ok(()),
+        // Only the clean-up of expired flows can have come between: the guard keeps everybody else out.
+        _ => Err(ErrorCode::FlowStateExpired.into()),
+    }
+}

@@ -1,0 +1,62 @@
+//! Everything the extension asks of its own tables. Nobody else writes SQL.
+//!
+//! Rows are named as the tables are; each function is one statement.
+
+pub mod accounts;
+pub mod configuration;
+pub mod flows;
+pub mod guards;
+pub mod memo;
+pub mod privileges;
+mod query;
+pub mod scan;
+pub mod sessions;
+pub mod transaction;
+
+use pgrx::JsonB;
+use uuid::Uuid;
+use workos_auth_core::Result;
+
+/// Writes one entry of the audit log. `payload` must hold no secret.
+pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload)
+         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8)",
+        &[
+            action.into(),
+            pg_uuid(subject.user_id).into(),
+            pg_uuid(subject.session_id).into(),
+            subject.organization_id.into(),
+            subject.connection_id.into(),
+            subject.ip.into(),
+            subject.user_agent.into(),
+            JsonB(payload).into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Whom an audit entry is about.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Subject<'a> {
+    /// `auth.users.id`
+    pub user_id: Option<Uuid>,
+    /// `auth.sessions.id`
+    pub session_id: Option<Uuid>,
+    /// WorkOS's organization
+    pub organization_id: Option<&'a str>,
+    /// WorkOS's connection
+    pub connection_id: Option<&'a str>,
+    /// the client's address, as `inet` prints it
+    pub ip: Option<&'a str>,
+    /// the client's User-Agent header
+    pub user_agent: Option<&'a str>,
+}
+
+fn pg_uuid(id: Option<Uuid>) -> Option<pgrx::Uuid> {
+    id.map(|id| pgrx::Uuid::from_bytes(id.into_bytes()))
+}
+
+fn uuid_arg<'a>(id: Uuid) -> pgrx::datum::DatumWithOid<'a> {
+    pgrx::Uuid::from_bytes(id.into_bytes()).into()
+}

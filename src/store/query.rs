@@ -1,0 +1,85 @@
+//! One way to run a statement: by SPI, with a plan that is prepared once per backend.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiHeapTupleData};
+use uuid::Uuid;
+use workos_auth_core::Result;
+
+use crate::error::{sqlstate, unexpected};
+
+thread_local! {
+    /// Plans by the address of their text. Postgres replans them by itself when a table changes.
+    static PLANS: RefCell<HashMap<(*const u8, usize), Rc<OwnedPreparedStatement>>> = RefCell::new(HashMap::new());
+}
+
+/// One row of an answer; columns are counted from 1.
+pub struct Row<'conn>(SpiHeapTupleData<'conn>);
+
+impl Row<'_> {
+    /// A column that may be NULL.
+    pub fn nullable<T: IntoDatum + FromDatum>(&self, column: usize) -> Result<Option<T>> {
+        self.0.get(column).map_err(spi)
+    }
+
+    /// A column that is never NULL.
+    pub fn get<T: IntoDatum + FromDatum>(&self, column: usize) -> Result<T> {
+        self.nullable(column)?.ok_or_else(|| unexpected("A column that is never NULL was NULL."))
+    }
+
+    /// A uuid that is never NULL.
+    pub fn uuid(&self, column: usize) -> Result<Uuid> {
+        self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+    }
+}
+
+/// Runs a statement and reads its rows.
+pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
+    run(sql, args, |table| table.map(|tuple| read(&Row(tuple))).collect())
+}
+
+/// Runs a statement and reads its first row, if it has one.
+pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
+    Ok(rows(sql, args, read)?.into_iter().next())
+}
+
+/// Runs a statement and says how many rows it wrote.
+pub fn execute(sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
+    // SAFETY: SPI has just run the statement and set its global.
+    run(sql, args, |_| Ok(unsafe { pg_sys::SPI_processed }))
+}
+
+fn run<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
+) -> Result<T> {
+    sqlstate::kept(|| {
+        Spi::connect_mut(|client| {
+            let plan = plan(client, sql, args)?;
+            let table = client.update(&*plan, None, args).map_err(spi)?;
+            read(table)
+        })
+    })
+}
+
+fn plan(client: &SpiClient, sql: &'static str, args: &[DatumWithOid]) -> Result<Rc<OwnedPreparedStatement>> {
+    let key = (sql.as_ptr(), sql.len());
+    // The borrow ends before Postgres runs anything that may come back here, such as a trigger.
+    if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).cloned()) {
+        return Ok(plan);
+    }
+    let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
+    let plan = Rc::new(client.prepare_mut(sql, &types).map_err(spi)?.keep());
+    PLANS.with_borrow_mut(|plans| plans.insert(key, Rc::clone(&plan)));
+    Ok(plan)
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]
+fn spi(error: SpiError) -> workos_auth_core::Error {
+    unexpected(&format!("SPI failed: {error}"))
+}

@@ -1,0 +1,166 @@
+//! Direct scans of the three tables that readers look at, under a catalog snapshot.
+//!
+//! Not SPI: a reader may be called by a role without any right on these tables, in a parallel worker, on a standby, and in
+//! a REPEATABLE READ transaction that must still see a later sign-out. A catalog snapshot is a fresh one each time.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use pgrx::JsonB;
+use pgrx::prelude::*;
+use uuid::Uuid;
+
+/// A row of `auth.signing_keys`, as far as verifying needs it.
+pub struct SigningKeyRow {
+    /// the JWK
+    pub public_key: serde_json::Value,
+    /// pending, active, retiring or retired
+    pub status: String,
+}
+
+/// OIDs of a table and its primary key's index, looked up once; forgotten when anything about a relation changes that
+/// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.
+struct Table {
+    name: &'static CStr,
+    primary_key: &'static CStr,
+    oids: Cell<Option<(pg_sys::Oid, pg_sys::Oid)>>,
+}
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for Table {}
+
+impl Table {
+    const fn new(name: &'static CStr, primary_key: &'static CStr) -> Self {
+        Self { name, primary_key, oids: Cell::new(None) }
+    }
+
+    /// `None` where the extension is not installed in this database.
+    fn oids(&self) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+        if self.oids.get().is_none() {
+            // SAFETY: syscache look-ups by constant names.
+            let (table, index) = unsafe {
+                let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
+                (
+                    pg_sys::get_relname_relid(self.name.as_ptr(), schema),
+                    pg_sys::get_relname_relid(self.primary_key.as_ptr(), schema),
+                )
+            };
+            if table != pg_sys::InvalidOid && index != pg_sys::InvalidOid {
+                self.oids.set(Some((table, index)));
+            }
+        }
+        self.oids.get()
+    }
+
+    fn is(&self, relation: pg_sys::Oid) -> bool {
+        self.oids.get().is_some_and(|(table, _)| table == relation)
+    }
+}
+
+static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
+static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
+static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
+static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
+
+/// Called from the relation cache's callback, where nothing may be allocated or raised. Says whether cached rows (signing
+/// keys, the installation) may have changed.
+pub fn forget(relation: pg_sys::Oid) -> bool {
+    let all = relation == pg_sys::InvalidOid;
+    let cached_rows_changed = all
+        || SIGNING_KEYS.is(relation)
+        || INSTALLATION.is(relation)
+        || (SIGNING_KEYS.oids.get().is_none() && INSTALLATION.oids.get().is_none());
+    for table in [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES] {
+        if all || table.is(relation) {
+            table.oids.set(None);
+        }
+    }
+    cached_rows_changed
+}
+
+/// `claims_version` of a session, or `None` where it has ended.
+pub fn session_claims_version(id: Uuid) -> Option<i64> {
+    let mut version = None;
+    by_uuid(&SESSIONS, id, |row| version = row.get(c"claims_version"));
+    version
+}
+
+/// Whether a flow is still there.
+pub fn flow_exists(id: Uuid) -> bool {
+    let mut found = false;
+    by_uuid(&FLOW_STATES, id, |_| found = true);
+    found
+}
+
+/// Every signing key.
+pub fn signing_keys() -> Vec<SigningKeyRow> {
+    let mut keys = Vec::new();
+    scan(&SIGNING_KEYS, None, |row| {
+        if let (Some(JsonB(public_key)), Some(status)) = (row.get(c"public_key"), row.get(c"status")) {
+            keys.push(SigningKeyRow { public_key, status });
+        }
+    });
+    keys
+}
+
+/// The id of the installation, if there is one yet.
+pub fn installation_id() -> Option<Uuid> {
+    let mut id = None;
+    scan(&INSTALLATION, None, |row| id = row.get::<pgrx::Uuid>(c"id").map(|id| Uuid::from_bytes(*id.as_bytes())));
+    id
+}
+
+struct Row {
+    tuple: pg_sys::HeapTuple,
+    relation: pg_sys::Relation,
+}
+
+impl Row {
+    fn get<T: FromDatum>(&self, column: &CStr) -> Option<T> {
+        let mut is_null = false;
+        // SAFETY: the tuple is the scan's current one, its descriptor the relation's; T is the column's type.
+        unsafe {
+            let attribute = pg_sys::get_attnum((*self.relation).rd_id, column.as_ptr());
+            if attribute <= 0 {
+                return None;
+            }
+            let datum = pg_sys::heap_getattr(self.tuple, attribute.into(), (*self.relation).rd_att, &mut is_null);
+            T::from_datum(datum, is_null)
+        }
+    }
+}
+
+fn by_uuid(table: &Table, id: Uuid, each: impl FnMut(&Row)) {
+    scan(table, Some(id.into_bytes()), each);
+}
+
+fn scan(table: &Table, id: Option<[u8; 16]>, mut each: impl FnMut(&Row)) {
+    let Some((table, index)) = table.oids() else { return };
+    let lock = pg_sys::AccessShareLock.cast_signed();
+    // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
+    // snapshot asks for a fresh one. The key points at `id`, which outlives the scan.
+    unsafe {
+        let relation = pg_sys::table_open(table, lock);
+        let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
+        if let Some(id) = &id {
+            pg_sys::ScanKeyInit(
+                &mut key,
+                1,
+                pg_sys::BTEqualStrategyNumber as u16,
+                pg_sys::Oid::from(pg_sys::F_UUID_EQ),
+                pg_sys::Datum::from(id.as_ptr()),
+            );
+        }
+        let keys = i32::from(id.is_some());
+        let scan = pg_sys::systable_beginscan(relation, index, id.is_some(), std::ptr::null_mut(), keys, &mut key);
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            each(&Row { tuple, relation });
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, lock);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the transaction around us allows, and whose rights are used in it.
+
+use pgrx::prelude::*;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+/// Refuses what writes on a standby and in a read-only transaction, before anything else is looked at.
+pub fn require_writable() -> Result<()> {
+    // SAFETY: reads globals of the backend.
+    let (standby, read_only) = unsafe { (pg_sys::RecoveryInProgress(), pg_sys::XactReadOnly) };
+    match (standby, read_only) {
+        (true, _) => Err(Error::with_detail(ErrorCode::ReadOnly, "This server is a standby.")),
+        (false, true) => Err(Error::with_detail(ErrorCode::ReadOnly, "The transaction is read-only.")
+            .hint("Begin the transaction READ WRITE.")),
+        (false, false) => Ok(()),
+    }
+}
+
+/// A right of the caller beyond EXECUTE on the function.
+#[derive(Debug, Clone, Copy)]
+pub enum Right {
+    /// `pg_read_server_files`
+    ReadServerFiles,
+    /// `pg_write_server_files`
+    WriteServerFiles,
+    /// superuser
+    Superuser,
+}
+
+/// Refuses a caller without the right; superusers have each. For functions that are not SECURITY DEFINER.
+pub fn require_right(right: Right, detail: &str) -> Result<()> {
+    // The OIDs of the predefined roles are fixed (pg_authid.dat); their names in C changed between versions.
+    // SAFETY: catalog look-ups of the current role.
+    let allowed = unsafe {
+        let role = pg_sys::GetUserId();
+        match right {
+            Right::ReadServerFiles => pg_sys::has_privs_of_role(role, pg_sys::Oid::from(4569)),
+            Right::WriteServerFiles => pg_sys::has_privs_of_role(role, pg_sys::Oid::from(4570)),
+            Right::Superuser => pg_sys::superuser_arg(role),
+        }
+    };
+    if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
+}
+
+/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
+/// does, for a function that must look at the rights of its caller first.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and constant strings.
+    let level = unsafe {
+        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        let level = pg_sys::NewGUCNestLevel();
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+        level
+    };
+    let result = f();
+    // SAFETY: undoes the calls above.
+    unsafe {
+        pg_sys::AtEOXact_GUC(true, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
+    result
+}

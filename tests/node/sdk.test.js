@@ -1,0 +1,217 @@
+// WorkOS's own SDK against the simulator. What the SDK cannot do, the simulator does wrong.
+//
+// WORKOS_SIMULATOR=target/release/workos-simulator node --test
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { NotFoundException, OauthException, RateLimitExceededException, UnauthorizedException, WorkOS } from '@workos-inc/node';
+
+const clientId = 'client_demo';
+const redirectUri = 'http://localhost:3000/callback';
+const binary = process.env.WORKOS_SIMULATOR;
+
+let simulator;
+let base;
+
+before(async () => {
+  assert.ok(
+    binary && existsSync(binary),
+    `WORKOS_SIMULATOR must name the simulator's binary (cargo build -p workos_simulator), but is ${binary ?? 'not set'}`,
+  );
+  simulator = spawn(binary, ['--port', '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  base = await new Promise((resolve, reject) => {
+    createInterface({ input: simulator.stdout }).once('line', resolve);
+    simulator.once('error', reject);
+    simulator.once('exit', (code) => reject(new Error(`the simulator ended with ${code}`)));
+  });
+});
+
+after(() => simulator?.kill());
+
+beforeEach(async () => {
+  for (const what of ['faults', 'requests']) {
+    await fetch(`${base}/_simulator/${what}`, { method: 'DELETE' });
+  }
+});
+
+function sdk(apiKey = 'sk_test_demo') {
+  const { hostname, port } = new URL(base);
+  return new WorkOS(apiKey, { apiHostname: hostname, port: Number(port), https: false, clientId });
+}
+
+// What a browser does, up to the redirect back to the application.
+async function visit(url) {
+  const response = await fetch(url, { redirect: 'manual' });
+  assert.equal(response.status, 302);
+  const target = new URL(response.headers.get('location'));
+  assert.equal(target.origin + target.pathname, redirectUri);
+  return Object.fromEntries(target.searchParams);
+}
+
+async function setFault(kind, times = 1) {
+  const body = JSON.stringify({ endpoint: 'token', times, kind });
+  const response = await fetch(`${base}/_simulator/faults`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
+  assert.equal(response.status, 204);
+}
+
+async function tokenRequests() {
+  const { requests } = await (await fetch(`${base}/_simulator/requests`)).json();
+  return requests.filter(({ path }) => path === '/sso/token');
+}
+
+test('signs in through an organization', async () => {
+  const workos = sdk();
+  const state = 'a b&c=é';
+  const url = workos.sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri, state });
+  const callback = await visit(url);
+  assert.equal(callback.state, state);
+
+  const { profile, accessToken, oauthTokens } = await workos.sso.getProfileAndToken({ code: callback.code, clientId });
+  assert.deepEqual(profile, {
+    id: 'prof_alice',
+    idpId: 'okta-alice',
+    organizationId: 'org_acme',
+    connectionId: 'conn_acme',
+    connectionType: 'OktaSAML',
+    email: 'alice@acme.com',
+    name: 'Alice Admin',
+    firstName: 'Alice',
+    lastName: 'Admin',
+    role: { slug: 'admin' },
+    roles: [{ slug: 'admin' }],
+    groups: ['engineering', 'admins'],
+    customAttributes: { department: 'Engineering', cost_center: '4711' },
+    rawAttributes: {},
+  });
+  assert.equal(oauthTokens, undefined);
+  assert.deepEqual(await workos.sso.getProfile({ accessToken }), profile);
+});
+
+test('signs in through a provider with its scopes and parameters', async () => {
+  const workos = sdk();
+  const url = workos.sso.getAuthorizationUrl({
+    provider: 'GoogleOAuth',
+    clientId,
+    redirectUri,
+    loginHint: 'gina@gmail.com',
+    domainHint: 'gmail.com',
+    providerScopes: ['openid', 'email'],
+    providerQueryParams: { hd: 'gmail.com' },
+  });
+  const { code } = await visit(url);
+  const { profile, oauthTokens } = await workos.sso.getProfileAndToken({ code, clientId });
+  assert.equal(profile.organizationId, null);
+  assert.match(oauthTokens.accessToken, /^provider_access_/);
+  assert.deepEqual(oauthTokens.scopes, ['openid', 'email', 'profile']);
+  assert.ok(oauthTokens.expiresAt > Date.now() / 1000);
+});
+
+test('signs in with PKCE, and only with its verifier', async () => {
+  const workos = sdk();
+  const begin = () => workos.sso.getAuthorizationUrlWithPKCE({ connection: 'conn_globex', clientId, redirectUri });
+
+  const first = await begin();
+  const callback = await visit(first.url);
+  assert.equal(callback.state, first.state);
+  const { codeVerifier } = first;
+  const { profile } = await workos.sso.getProfileAndToken({ code: callback.code, clientId, codeVerifier });
+  assert.equal(profile.id, 'prof_bob');
+
+  for (const wrong of [undefined, (await begin()).codeVerifier]) {
+    const { code } = await visit((await begin()).url);
+    await assert.rejects(workos.sso.getProfileAndToken({ code, clientId, codeVerifier: wrong }), (error) => {
+      assert.ok(error instanceof OauthException, error);
+      assert.equal(error.status, 400);
+      assert.equal(error.error, 'invalid_grant');
+      return true;
+    });
+  }
+});
+
+test('a used code is an OauthException with a request id', async () => {
+  const workos = sdk();
+  const { code } = await visit(workos.sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri }));
+  await workos.sso.getProfileAndToken({ code, clientId });
+  await assert.rejects(workos.sso.getProfileAndToken({ code, clientId }), (error) => {
+    assert.ok(error instanceof OauthException, error);
+    assert.equal(error.error, 'invalid_grant');
+    assert.equal(error.errorDescription, 'The code has expired or has already been used.');
+    assert.match(error.requestID, /^[0-9a-f-]{36}$/);
+    return true;
+  });
+});
+
+test('a wrong secret is an OauthException at the token endpoint and an UnauthorizedException elsewhere', async () => {
+  const { code } = await visit(sdk().sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri }));
+  const workos = sdk('sk_test_wrong');
+  await assert.rejects(workos.sso.getProfileAndToken({ code, clientId }), (error) => {
+    assert.ok(error instanceof OauthException, error);
+    assert.equal(error.error, 'invalid_client');
+    return true;
+  });
+  await assert.rejects(workos.sso.listConnections(), UnauthorizedException);
+  await assert.rejects(workos.sso.getProfile({ accessToken: 'sso_token_of_nobody' }), UnauthorizedException);
+});
+
+test('lists and gets connections and organizations', async () => {
+  const workos = sdk();
+  const all = await (await workos.sso.listConnections()).autoPagination();
+  assert.equal(all.length, 9);
+  const { data } = await workos.sso.listConnections({ organizationId: 'org_initech' });
+  assert.deepEqual(data.map(({ id }) => id), ['conn_initech_okta', 'conn_initech_google']);
+  const connection = await workos.sso.getConnection('conn_acme');
+  assert.equal(connection.type, 'OktaSAML');
+  assert.equal(connection.organizationId, 'org_acme');
+  assert.equal(connection.state, 'active');
+  assert.equal(connection.domains[0].domain, 'acme.com');
+  await assert.rejects(workos.sso.getConnection('conn_nobody'), NotFoundException);
+
+  const organizations = await workos.organizations.listOrganizations({ domains: ['globex.com'] });
+  assert.deepEqual(organizations.data.map(({ id }) => id), ['org_globex']);
+  assert.equal((await workos.organizations.getOrganization('org_acme')).domains[0].state, 'verified');
+});
+
+test('retries 429 after the time it is told, with the same code', async () => {
+  const workos = sdk();
+  const { code } = await visit(workos.sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri }));
+  await setFault({ rate_limited: { retry_after: { seconds: 1 } } });
+  const begun = performance.now();
+  const { profile } = await workos.sso.getProfileAndToken({ code, clientId });
+  assert.equal(profile.id, 'prof_alice');
+  assert.ok(performance.now() - begun > 900);
+  assert.equal((await tokenRequests()).length, 2);
+});
+
+test('gives up on a limit that stays, as a RateLimitExceededException', async () => {
+  const { hostname, port } = new URL(base);
+  const workos = new WorkOS('sk_test_demo', { apiHostname: hostname, port: Number(port), https: false, clientId, maxRetries: 0 });
+  const { code } = await visit(workos.sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri }));
+  await setFault({ rate_limited: { retry_after: { seconds: 7 } } }, null);
+  await assert.rejects(workos.sso.getProfileAndToken({ code, clientId }), (error) => {
+    assert.ok(error instanceof RateLimitExceededException, error);
+    assert.equal(error.retryAfter, 7);
+    return true;
+  });
+});
+
+test('sends a form without a redirect_uri, as the simulator expects of every SDK', async () => {
+  const workos = sdk();
+  const { code } = await visit(workos.sso.getAuthorizationUrl({ organization: 'org_acme', clientId, redirectUri }));
+  await workos.sso.getProfileAndToken({ code, clientId });
+  const [request] = await tokenRequests();
+  assert.match(request.content_type, /^application\/x-www-form-urlencoded/);
+  assert.deepEqual(Object.fromEntries(request.fields), {
+    client_id: clientId,
+    client_secret: 'sk_test_demo',
+    code,
+    grant_type: 'authorization_code',
+  });
+});
