@@ -31,6 +31,11 @@ build: setup ## Compiles the extension without installing it
 install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG
 	@$(STEP) install "Build and install the extension" tools/install.sh
 
+.PHONY: demo
+demo: install ## A guided tour: two people sign in, in a Postgres of its own. KEEP=1 leaves it running
+	@$(STEP) $@ "Build the demo" cargo build --release -p workos_demo
+	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
+
 .PHONY: test
 test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
@@ -50,7 +55,7 @@ test-simulator: ## The WorkOS stand-in
 	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
-	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed
+	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end
 
 test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh

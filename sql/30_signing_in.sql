@@ -15,6 +15,11 @@ CREATE TYPE auth.session AS (
 );
 COMMENT ON TYPE auth.session IS 'what a sign-in returns; new columns only at the end';
 
+CREATE FUNCTION auth.plan_support(internal) RETURNS internal
+    LANGUAGE c AS 'MODULE_PATHNAME', 'plan_support_wrapper';
+COMMENT ON FUNCTION auth.plan_support(internal) IS
+    'has the library loaded when a query that needs it is planned: a SECURITY DEFINER function alone loads it when it is first run, too late to know the query';
+
 CREATE FUNCTION auth.start_sign_in(
     organization text DEFAULT NULL,
     connection text DEFAULT NULL,
@@ -29,7 +34,7 @@ CREATE FUNCTION auth.start_sign_in(
     OUT expires_at timestamptz
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'start_sign_in_wrapper';
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'start_sign_in_wrapper';
 COMMENT ON FUNCTION auth.start_sign_in(text, text, text, text, text, text, jsonb) IS
     'starts a sign-in: send the browser to url; keep state and code_verifier in its cookie until the callback';
 
@@ -57,7 +62,7 @@ CREATE FUNCTION auth.exchange_code(
     user_agent text DEFAULT NULL
 ) RETURNS auth.session
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
     'turns the code of the callback into a session: asks WorkOS, writes user, identity and membership, signs the access token';
 

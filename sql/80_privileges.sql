@@ -16,6 +16,7 @@ BEGIN
         'auth.grant_sign_in(regrole)', 'auth.revoke_sign_in(regrole)',
         'auth.grant_admin(regrole)', 'auth.revoke_admin(regrole)',
         'auth.check_redirect_url()', 'auth.forget_cached_rows()',
+        'auth.plan_support(internal)',
         'auth.start_sign_in(text, text, text, text, text, text, jsonb)',
         'auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
         'auth.exchange_code(text, text, text, inet, text)'

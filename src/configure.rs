@@ -42,12 +42,18 @@ pub fn configure(given: &Configuration) -> Result<()> {
     let api_url = given.api_url.ok_or_else(|| Error::null("api_url"))?;
     let enabled = given.enabled.ok_or_else(|| Error::null("enabled"))?;
     if client_id.is_empty() || client_id.len() > 255 || !client_id.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Error::invalid("client_id", "it must be 1 to 255 visible ASCII characters, as the WorkOS dashboard shows it."));
+        return Err(Error::invalid(
+            "client_id",
+            "it must be 1 to 255 visible ASCII characters, as the WorkOS dashboard shows it.",
+        ));
     }
     check_redirect_uri(redirect_uri)?;
     let api_url = check_api_url(api_url)?;
     if api_url != DEFAULT_API_URL {
-        require_right(Right::Superuser, "An api_url other than WorkOS's own is a superuser's to set: client secret and codes are sent there.")?;
+        require_right(
+            Right::Superuser,
+            "An api_url other than WorkOS's own is a superuser's to set: client secret and codes are sent there.",
+        )?;
     }
     let secret = secret(given)?;
 
@@ -98,7 +104,10 @@ fn is_key(text: &str) -> bool {
 }
 
 fn secret_file(path: &str) -> Result<ClientSecret> {
-    require_right(Right::ReadServerFiles, "A file of the server is read for superusers and members of pg_read_server_files.")?;
+    require_right(
+        Right::ReadServerFiles,
+        "A file of the server is read for superusers and members of pg_read_server_files.",
+    )?;
     let unusable = |why: &str| Error::with_detail(ErrorCode::ClientSecretFileInvalid, format!("{path}: {why}."));
     // Not blocking, so that a FIFO cannot hang the backend.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);

@@ -62,26 +62,136 @@ enum AccountLinking {
 /// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
 pub fn define() {
     let seconds = GucFlags::UNIT_S;
-    text(c"workos_auth.site_url", c"The application's own address.", c"Redirects to the same scheme, host and port are allowed beside auth.redirect_urls. Empty: only the list.", &SITE_URL);
-    text(c"workos_auth.issuer", c"The iss claim of access tokens.", c"Empty: urn:uuid: and the id of auth.installation, so that another installation's tokens are refused.", &ISSUER);
+    text(
+        c"workos_auth.site_url",
+        c"The application's own address.",
+        c"Redirects to the same scheme, host and port are allowed beside auth.redirect_urls. Empty: only the list.",
+        &SITE_URL,
+    );
+    text(
+        c"workos_auth.issuer",
+        c"The iss claim of access tokens.",
+        c"Empty: urn:uuid: and the id of auth.installation, so that another installation's tokens are refused.",
+        &ISSUER,
+    );
     text(c"workos_auth.audience", c"The aud claim of access tokens, required when they are verified.", c"", &AUDIENCE);
-    text(c"workos_auth.allowed_roles", c"The database roles a session may have, separated by commas.", c"The role claim is auth.users.role; a sign-in of a user with another role is refused.", &ALLOWED_ROLES);
-    text(c"workos_auth.ca_file", c"A PEM file with the certificate authorities that WorkOS's certificate is checked with.", c"Empty: the operating system's.", &CA_FILE);
+    text(
+        c"workos_auth.allowed_roles",
+        c"The database roles a session may have, separated by commas.",
+        c"The role claim is auth.users.role; a sign-in of a user with another role is refused.",
+        &ALLOWED_ROLES,
+    );
+    text(
+        c"workos_auth.ca_file",
+        c"A PEM file with the certificate authorities that WorkOS's certificate is checked with.",
+        c"Empty: the operating system's.",
+        &CA_FILE,
+    );
     GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, GucFlags::SUPERUSER_ONLY);
-    int(c"workos_auth.access_token_ttl", c"How long an access token is good for.", c"At least 1 s, at most a week.", &ACCESS_TOKEN_TTL, 1, 7 * 86400, seconds);
-    int(c"workos_auth.session_ttl", c"How long a session lasts at most.", c"At least 1 s, at most ten years.", &SESSION_TTL, 1, 3650 * 86400, seconds);
-    int(c"workos_auth.flow_ttl", c"How long a sign-in may take, from the authorize URL to the exchange.", c"At least 1 s, at most a day.", &FLOW_TTL, 1, 86400, seconds);
-    int(c"workos_auth.connect_timeout", c"How long to wait for a connection to WorkOS, name look-up included.", c"At least 1 s.", &CONNECT_TIMEOUT, 1, 300, seconds);
-    int(c"workos_auth.request_timeout", c"How long to wait for WorkOS's whole answer, connecting included.", c"At least 1 s.", &REQUEST_TIMEOUT, 1, 300, seconds);
-    int(c"workos_auth.max_concurrent_requests", c"How many backends of this cluster may wait for WorkOS at a time.", c"The next one is refused at once, so that a slow WorkOS cannot fill the connection pool.", &MAX_CONCURRENT_REQUESTS, 1, 1024, GucFlags::empty());
-    int(c"workos_auth.max_token_size", c"How large an access token may be.", c"HTTP servers refuse long headers; a sign-in that would exceed this fails.", &MAX_TOKEN_SIZE, 1024, 64 * 1024, GucFlags::UNIT_BYTE);
-    flag(c"workos_auth.check_sessions", c"Looks at the session's row once a statement.", c"On: a sign-out is seen in the next statement everywhere. Off: an access token is good until it expires.", &CHECK_SESSIONS);
+    int(
+        c"workos_auth.access_token_ttl",
+        c"How long an access token is good for.",
+        c"At least 1 s, at most a week.",
+        &ACCESS_TOKEN_TTL,
+        1,
+        7 * 86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.session_ttl",
+        c"How long a session lasts at most.",
+        c"At least 1 s, at most ten years.",
+        &SESSION_TTL,
+        1,
+        3650 * 86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.flow_ttl",
+        c"How long a sign-in may take, from the authorize URL to the exchange.",
+        c"At least 1 s, at most a day.",
+        &FLOW_TTL,
+        1,
+        86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.connect_timeout",
+        c"How long to wait for a connection to WorkOS, name look-up included.",
+        c"At least 1 s.",
+        &CONNECT_TIMEOUT,
+        1,
+        300,
+        seconds,
+    );
+    int(
+        c"workos_auth.request_timeout",
+        c"How long to wait for WorkOS's whole answer, connecting included.",
+        c"At least 1 s.",
+        &REQUEST_TIMEOUT,
+        1,
+        300,
+        seconds,
+    );
+    int(
+        c"workos_auth.max_concurrent_requests",
+        c"How many backends of this cluster may wait for WorkOS at a time.",
+        c"The next one is refused at once, so that a slow WorkOS cannot fill the connection pool.",
+        &MAX_CONCURRENT_REQUESTS,
+        1,
+        1024,
+        GucFlags::empty(),
+    );
+    int(
+        c"workos_auth.max_token_size",
+        c"How large an access token may be.",
+        c"HTTP servers refuse long headers; a sign-in that would exceed this fails.",
+        &MAX_TOKEN_SIZE,
+        1024,
+        64 * 1024,
+        GucFlags::UNIT_BYTE,
+    );
+    flag(
+        c"workos_auth.check_sessions",
+        c"Looks at the session's row once a statement.",
+        c"On: a sign-out is seen in the next statement everywhere. Off: an access token is good until it expires.",
+        &CHECK_SESSIONS,
+    );
     flag(c"workos_auth.allow_signup", c"Lets people in who have no account yet.", c"", &ALLOW_SIGNUP);
-    flag(c"workos_auth.trust_email_domains", c"Trusts WorkOS to check the e-mail domains of an organization's profiles.", c"Off: auth.users.email stays NULL for people who sign in through an organization.", &TRUST_EMAIL_DOMAINS);
-    flag(c"workos_auth.require_code_challenge", c"Refuses sign-ins without a code challenge.", c"", &REQUIRE_CODE_CHALLENGE);
-    flag(c"workos_auth.allow_plain_pkce", c"Allows the code challenge method plain.", c"For old clients; it protects less than S256.", &ALLOW_PLAIN_PKCE);
-    GucRegistry::define_bool_guc(c"workos_auth.allow_root_key_in_data_directory", c"Allows a root key that every base backup copies.", c"For demonstrations. Can only be set in the configuration file.", &ALLOW_ROOT_KEY_IN_DATA_DIRECTORY, GucContext::Sighup, GucFlags::empty());
-    GucRegistry::define_enum_guc(c"workos_auth.rls_guard", c"What auth.set_session does for a role that row-level security does not bind.", c"error, warning or off.", &RLS_GUARD, GucContext::Suset, GucFlags::empty());
+    flag(
+        c"workos_auth.trust_email_domains",
+        c"Trusts WorkOS to check the e-mail domains of an organization's profiles.",
+        c"Off: auth.users.email stays NULL for people who sign in through an organization.",
+        &TRUST_EMAIL_DOMAINS,
+    );
+    flag(
+        c"workos_auth.require_code_challenge",
+        c"Refuses sign-ins without a code challenge.",
+        c"",
+        &REQUIRE_CODE_CHALLENGE,
+    );
+    flag(
+        c"workos_auth.allow_plain_pkce",
+        c"Allows the code challenge method plain.",
+        c"For old clients; it protects less than S256.",
+        &ALLOW_PLAIN_PKCE,
+    );
+    GucRegistry::define_bool_guc(
+        c"workos_auth.allow_root_key_in_data_directory",
+        c"Allows a root key that every base backup copies.",
+        c"For demonstrations. Can only be set in the configuration file.",
+        &ALLOW_ROOT_KEY_IN_DATA_DIRECTORY,
+        GucContext::Sighup,
+        GucFlags::empty(),
+    );
+    GucRegistry::define_enum_guc(
+        c"workos_auth.rls_guard",
+        c"What auth.set_session does for a role that row-level security does not bind.",
+        c"error, warning or off.",
+        &RLS_GUARD,
+        GucContext::Suset,
+        GucFlags::empty(),
+    );
     GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, GucFlags::empty());
 }
 
@@ -102,7 +212,15 @@ fn text(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting:
     GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, GucFlags::empty());
 }
 
-fn int(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static GucSetting<i32>, min: i32, max: i32, unit: GucFlags) {
+fn int(
+    name: &'static CStr,
+    short: &'static CStr,
+    long: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    min: i32,
+    max: i32,
+    unit: GucFlags,
+) {
     GucRegistry::define_int_guc(name, short, long, setting, min, max, GucContext::Suset, unit);
 }
 

@@ -50,6 +50,7 @@ if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'
 else
     bold='' red='' plain=''
+    export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 fi
 
 heading() { printf '%s\n' "${bold}== $*${plain}"; }

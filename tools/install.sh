@@ -7,4 +7,9 @@ cd "$ROOT"
 
 arguments=(--release --package workos_auth --pg-config "$PG_CONFIG")
 [[ -w $("$PG_CONFIG" --pkglibdir) && -w $("$PG_CONFIG" --sharedir)/extension ]] || arguments+=(--sudo)
-cargo pgrx install "${arguments[@]}"
+# cargo-pgrx writes colours into files too.
+if [[ -n $bold ]]; then
+    cargo pgrx install "${arguments[@]}"
+else
+    cargo pgrx install "${arguments[@]}" 2>&1 | sed $'s/\e\\[[0-9;]*m//g'
+fi

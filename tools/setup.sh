@@ -20,15 +20,7 @@ esac
 
 say() { printf 'setup: %s\n' "$*"; }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "setup: $1 needs root, and there is no sudo: run this as root once: $*"
-    fi
-}
+as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 
 # What apt-get has to say matters only when it fails.
 apt() {
@@ -53,6 +45,8 @@ need() {
     while [[ $1 != -- ]]; do packages+=("$1") && shift; done
     shift
     say "installing ${packages[*]}: $*"
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        fail "setup: that needs root, and there is no sudo here; run as root, once: apt-get install ${packages[*]}"
     refresh_lists
     apt install -y --no-install-recommends "${packages[@]}" ||
         fail "setup: apt-get could not install them; try: apt-get install ${packages[*]}"
@@ -82,7 +76,8 @@ has_libclang || need libclang-dev -- "bindgen reads Postgres's headers with it"
 # --- Postgres: the server and its headers.
 
 install_postgres() {
-    refresh_lists
+    # A machine that has never fetched the lists offers nothing.
+    is_offered "postgresql-$PG_MAJOR" || refresh_lists
     if ! is_offered "postgresql-$PG_MAJOR"; then
         local offered
         offered=$(apt-cache depends postgresql | sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1)

@@ -65,8 +65,7 @@ fn holds_in(
     value: Option<&str>,
     organization: Option<&str>,
 ) -> Option<bool> {
-    let of_organization =
-        read(|claims| Some(organization.is_some() && claims.org_id.as_deref() == organization));
+    let of_organization = read(|claims| Some(organization.is_some() && claims.org_id.as_deref() == organization));
     holds(list, argument, value).map(|holds| holds && of_organization == Some(true))
 }
 

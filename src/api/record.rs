@@ -30,11 +30,14 @@ unsafe impl BoxRet for Record {
             let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), std::ptr::null_mut(), &mut descriptor);
             let is_row = class == pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE;
             if !is_row || usize::try_from((*descriptor).natts) != Ok(self.0.len()) {
-                crate::error::raise(crate::error::unexpected("The installed SQL does not fit the library: run ALTER EXTENSION workos_auth UPDATE."));
+                crate::error::raise(crate::error::unexpected(
+                    "The installed SQL does not fit the library: run ALTER EXTENSION workos_auth UPDATE.",
+                ));
             }
             let descriptor = pg_sys::BlessTupleDesc(descriptor);
             let mut nulls: Vec<bool> = self.0.iter().map(Option::is_none).collect();
-            let mut values: Vec<pg_sys::Datum> = self.0.iter().map(|value| value.unwrap_or(pg_sys::Datum::null())).collect();
+            let mut values: Vec<pg_sys::Datum> =
+                self.0.iter().map(|value| value.unwrap_or(pg_sys::Datum::null())).collect();
             let tuple = pg_sys::heap_form_tuple(descriptor, values.as_mut_ptr(), nulls.as_mut_ptr());
             fcinfo.return_raw_datum(pg_sys::HeapTupleHeaderGetDatum((*tuple).t_data))
         }

@@ -17,10 +17,16 @@ fn create_root_key(path: Option<&str>) -> String {
 }
 
 fn new_root_key(path: Option<&str>) -> Result<String> {
-    require_right(Right::WriteServerFiles, "A root key file is written by superusers and members of pg_write_server_files.")?;
+    require_right(
+        Right::WriteServerFiles,
+        "A root key file is written by superusers and members of pg_write_server_files.",
+    )?;
     let path = path.ok_or_else(|| Error::null("path"))?;
     secrets::create_root_key(Path::new(path))?;
-    Ok(format!("Put workos_auth.root_key_file = '{}' into postgresql.conf, then run: select pg_reload_conf();", path.replace('\'', "''")))
+    Ok(format!(
+        "Put workos_auth.root_key_file = '{}' into postgresql.conf, then run: select pg_reload_conf();",
+        path.replace('\'', "''")
+    ))
 }
 
 #[pg_extern(sql = false)]
@@ -68,7 +74,10 @@ fn revoke_admin(role: Option<pg_sys::Oid>) {
 }
 
 #[pg_extern(sql = false)]
-fn error_codes() -> TableIterator<'static, (name!(sqlstate, &'static str), name!(name, &'static str), name!(http_status, i32), name!(meaning, &'static str))> {
+fn error_codes() -> TableIterator<
+    'static,
+    (name!(sqlstate, &'static str), name!(name, &'static str), name!(http_status, i32), name!(meaning, &'static str)),
+> {
     TableIterator::new(
         ErrorCode::ALL.iter().map(|code| (code.sqlstate(), code.name(), i32::from(code.http_status()), code.message())),
     )

@@ -1,6 +1,6 @@
 //! Signing in: what the backend's role calls. Declared in `sql/30_signing_in.sql`.
 
-use pgrx::datum::{Inet, TimestampWithTimeZone};
+use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 use serde_json::json;
@@ -27,7 +27,8 @@ fn start_sign_in(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let params = params.map(|JsonB(params)| params);
-    let begin = Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let begin =
+        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
     let (started, verifier) = &*answer;
     Record::default()
@@ -51,7 +52,8 @@ fn workos_authorize_url(
     params: Option<JsonB>,
 ) -> String {
     let params = params.map(|JsonB(params)| params);
-    let begin = Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let begin =
+        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
 }
 
@@ -68,6 +70,13 @@ fn exchange_code(
     let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
     let session = or_raise(memo::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))
+}
+
+/// Support function (`supportnodes.h`) of the functions above: answers no request with anything, and is there to be called, since
+/// the library is then loaded, and its hook on the executor in place, before the query runs.
+#[pg_extern(sql = false)]
+fn plan_support(_request: Internal) -> i64 {
+    0
 }
 
 /// A row of `auth.session`.

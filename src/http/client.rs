@@ -40,7 +40,7 @@ fn build(configuration: &Configuration) -> Result<Client> {
     let mut builder = Client::builder()
         .user_agent(concat!("workos_auth/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(configuration.connect_timeout)
-        .dns_resolver(Arc::new(SystemResolver::default()))
+        .dns_resolver(Arc::new(SystemResolver))
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy()

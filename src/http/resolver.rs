@@ -10,7 +10,6 @@ use hickory_resolver::TokioResolver;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Asks the name servers of `/etc/resolv.conf`, read at the first look-up, and no others.
-#[derive(Default)]
 pub struct SystemResolver;
 
 thread_local! {

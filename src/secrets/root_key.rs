@@ -23,8 +23,11 @@ pub fn load() -> Result<RootKey> {
     let path = settings::root_key_file().ok_or_else(|| Error::new(ErrorCode::RootKeyNotConfigured))?;
     let unreadable = |error: io::Error| Error::with_detail(ErrorCode::RootKeyUnreadable, about(&path, &error));
     // Not blocking, so that a FIFO in its place cannot hang the backend.
-    let mut file =
-        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(&path).map_err(unreadable)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(&path)
+        .map_err(unreadable)?;
     check(&path, &file)?;
     // One byte more than a key, so that a longer file is noticed.
     let mut bytes = Zeroizing::new([0; SIZE + 1]);
@@ -54,7 +57,8 @@ pub fn create(path: &Path) -> Result<()> {
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(path)
         .map_err(failed)?;
-    let written = file.write_all(key.expose()).and_then(|()| file.sync_all()).and_then(|()| File::open(parent)?.sync_all());
+    let written =
+        file.write_all(key.expose()).and_then(|()| file.sync_all()).and_then(|()| File::open(parent)?.sync_all());
     written.map_err(|error| {
         // A file that holds half a key helps nobody; that it cannot be removed would add nothing to the error.
         let _ = std::fs::remove_file(path);
@@ -73,7 +77,12 @@ fn check(path: &Path, file: &File) -> Result<()> {
     // SAFETY: cannot fail.
     let user = unsafe { libc::geteuid() };
     if metadata.mode() & 0o077 != 0 || (metadata.uid() != user && metadata.uid() != 0) {
-        let detail = format!("{} has the mode {:04o} and belongs to user id {}.", path.display(), metadata.mode() & 0o7777, metadata.uid());
+        let detail = format!(
+            "{} has the mode {:04o} and belongs to user id {}.",
+            path.display(),
+            metadata.mode() & 0o7777,
+            metadata.uid()
+        );
         return Err(Error::with_detail(ErrorCode::RootKeyExposed, detail));
     }
     refuse_data_directory(path)

@@ -56,7 +56,8 @@ thread_local! {
 pub fn current() -> Result<Option<Rc<Claims>>> {
     let statement = Statement::current();
     if !token::changed() {
-        let known = CURRENT.with_borrow(|known| known.as_ref().filter(|(s, _)| *s == statement).map(|(_, c)| c.clone()));
+        let known =
+            CURRENT.with_borrow(|known| known.as_ref().filter(|(s, _)| *s == statement).map(|(_, c)| c.clone()));
         if let Some(claims) = known {
             return Ok(claims);
         }

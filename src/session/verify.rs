@@ -80,8 +80,7 @@ fn check_session(claims: &Claims) -> Result<()> {
 pub fn now() -> i64 {
     const POSTGRES_EPOCH: i64 = 946_684_800;
     // SAFETY: reads of the backend's own state.
-    let micros = unsafe {
-        pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp())
-    };
+    let micros =
+        unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) };
     micros.div_euclid(1_000_000) + POSTGRES_EPOCH
 }

@@ -51,7 +51,13 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
             }
             let user_id = random::uuid()?;
             let is_sso_user = profile.organization_id.is_some();
-            store::insert_user(user_id, email.as_deref(), is_sso_user, metadata::app_metadata(), user_metadata.clone())?;
+            store::insert_user(
+                user_id,
+                email.as_deref(),
+                is_sso_user,
+                metadata::app_metadata(),
+                user_metadata.clone(),
+            )?;
             write_audit("user_signedup", user_id, profile)?;
             (user_id, true)
         }
@@ -69,8 +75,8 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
         Some(identity) => {
-            let user = store::candidate(identity.user_id)?
-                .ok_or_else(|| error::unexpected("An identity has no user."))?;
+            let user =
+                store::candidate(identity.user_id)?.ok_or_else(|| error::unexpected("An identity has no user."))?;
             Some((identity, user))
         }
         None => None,

@@ -64,7 +64,8 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
 /// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.
 fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let state_hash = state.map(pkce::sha256);
-    let by_state = || state_hash.as_ref().map(|hash| flows::find(&Key::StateHash(hash))).transpose().map(Option::flatten);
+    let by_state =
+        || state_hash.as_ref().map(|hash| flows::find(&Key::StateHash(hash))).transpose().map(Option::flatten);
     let flow = match verifier {
         Some(verifier) => {
             let s256 = verifier.challenge();

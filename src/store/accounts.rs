@@ -107,11 +107,10 @@ pub fn organization_has_domain(organization_id: &str, domain: &str) -> Result<bo
 
 /// Makes an organization known. Written once, so that sign-ins of colleagues do not wait for each other.
 pub fn ensure_organization(id: &str) -> Result<()> {
-    let known = query::row(
-        "SELECT true FROM auth.organizations WHERE id OPERATOR(pg_catalog.=) $1",
-        &[id.into()],
-        |row| row.get::<bool>(1),
-    )?;
+    let known =
+        query::row("SELECT true FROM auth.organizations WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
+            row.get::<bool>(1)
+        })?;
     if known.is_none() {
         query::execute("INSERT INTO auth.organizations (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()])?;
     }
@@ -126,13 +125,7 @@ pub fn insert_user(id: Uuid, email: Option<&str>, is_sso_user: bool, app: Value,
     let insert = |email: Option<&str>| {
         query::execute(
             sql,
-            &[
-                uuid_arg(id),
-                email.into(),
-                is_sso_user.into(),
-                JsonB(app.clone()).into(),
-                JsonB(user.clone()).into(),
-            ],
+            &[uuid_arg(id), email.into(), is_sso_user.into(), JsonB(app.clone()).into(), JsonB(user.clone()).into()],
         )
     };
     if insert(email)? == 0 {

@@ -149,7 +149,8 @@ fn flow(row: &Row) -> Result<Flow> {
         state_hash: row.get(2)?,
         code_challenge,
         upstream_verifier: row.get(5)?,
-        data_key_id: u32::try_from(row.get::<i64>(6)?).map_err(|_| unexpected("The id of a data key is out of range."))?,
+        data_key_id: u32::try_from(row.get::<i64>(6)?)
+            .map_err(|_| unexpected("The id of a data key is out of range."))?,
         client_id: row.get(7)?,
         api_url: row.get(8)?,
         selector: Selector::new(text(9)?.as_deref(), text(10)?.as_deref(), text(11)?.as_deref())?,

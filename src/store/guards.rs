@@ -86,7 +86,9 @@ impl Drop for Slot {
         // While an error unwinds, the abort of the transaction releases the lock.
         if !std::thread::panicking() {
             // SAFETY: this backend holds the lock, since it made the Slot.
-            unsafe { pg_sys::LockRelease(&tag(SLOT, 0, SLOT_MAGIC, self.0), pg_sys::ExclusiveLock.cast_signed(), false) };
+            unsafe {
+                pg_sys::LockRelease(&tag(SLOT, 0, SLOT_MAGIC, self.0), pg_sys::ExclusiveLock.cast_signed(), false)
+            };
         }
     }
 }

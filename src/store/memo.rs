@@ -31,7 +31,11 @@ thread_local! {
 /// Returns the first answer of the same call, or calls `f`. An error is not remembered.
 ///
 /// `arguments` are the arguments in an unambiguous form, such as their `Debug` text.
-pub fn once<T: 'static>(fcinfo: pg_sys::FunctionCallInfo, arguments: &str, f: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
+pub fn once<T: 'static>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    arguments: &str,
+    f: impl FnOnce() -> Result<T>,
+) -> Result<Rc<T>> {
     let Some(call) = call(fcinfo, arguments) else { return f().map(Rc::new) };
     let known = ANSWERS.with_borrow(|known| known.iter().find(|(c, _)| *c == call).map(|(_, a)| Rc::clone(a)));
     if let Some(answer) = known.and_then(|answer| answer.downcast::<T>().ok()) {

@@ -21,7 +21,9 @@ if [[ ${1:-} == --launch ]]; then
     shift
     "$(dirname "$1")/dropdb" --force --if-exists "$DATABASE" 2>/dev/null
     "$(dirname "$1")/createdb" --template template0 "$DATABASE"
-    exec "$@"
+    # Where in our source an error was raised is nobody's to rely on.
+    "$@" 2>&1 | sed '/^LOCATION:  /d'
+    exit "${PIPESTATUS[0]}"
 fi
 
 update=no

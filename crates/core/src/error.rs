@@ -1,5 +1,5 @@
 //! Every failure a program may want to tell apart: its SQLSTATE, its stable name, the HTTP status a
-//! gateway gives it, its message and its hint, one row each.
+//! gateway gives it, its message, its detail where that is always the same, and its hint; one row each.
 //!
 //! To change an error message, change its row here. The SQL view `auth.error_codes` lists this table.
 //!
@@ -55,9 +55,12 @@ impl Error {
         self.code
     }
 
-    /// The DETAIL line.
+    /// The DETAIL line: this failure's own, or its code's.
     pub fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+        self.detail.as_deref().or(match self.code.detail() {
+            "" => None,
+            detail => Some(detail),
+        })
     }
 
     /// The HINT line: this failure's own, or its code's.
@@ -84,7 +87,7 @@ impl From<ErrorCode> for Error {
 }
 
 macro_rules! error_codes {
-    ($($(#[$doc:meta])* $variant:ident = $sqlstate:literal, $name:literal, $http:literal, $message:literal, $hint:literal;)+) => {
+    ($($(#[$doc:meta])* $variant:ident = $sqlstate:literal, $name:literal, $http:literal, $message:literal, $detail:literal, $hint:literal;)+) => {
         /// One failure that a program may want to tell apart.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ErrorCode {
@@ -115,6 +118,11 @@ macro_rules! error_codes {
                 match self { $(ErrorCode::$variant => $message,)+ }
             }
 
+            /// The particulars where the failure itself brings none; empty where it always does.
+            pub const fn detail(self) -> &'static str {
+                match self { $(ErrorCode::$variant => $detail,)+ }
+            }
+
             /// What to do about it; empty where there is nothing to say in general.
             pub const fn hint(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $hint,)+ }
@@ -125,96 +133,249 @@ macro_rules! error_codes {
 
 error_codes! {
     // Standard codes that keep their standard meaning.
-    NullValue = "22004", "null_value", 400, "a value is required", "Pass a value for this argument.";
-    InvalidArgument = "22023", "validation_failed", 400, "an argument cannot be used", "See COMMENT ON FUNCTION for what the function takes.";
-    ReadOnly = "25006", "read_only", 503, "a sign-in needs the primary server", "Send this call to the primary; verifying and reading work on a standby.";
-    InsufficientPrivilege = "42501", "insufficient_privilege", 403, "permission denied", "Ask an administrator of the database.";
-    TooManyRequests = "53400", "over_request_rate_limit", 429, "too many backends are waiting for WorkOS", "Try again shortly, or raise workos_auth.max_concurrent_requests.";
-    NotReady = "55000", "not_ready", 503, "the database is not in a state for this", "";
-    SerializationFailure = "40001", "serialization_failure", 503, "could not serialize access due to a concurrent sign-in", "Run the transaction again.";
-    Unexpected = "XX000", "unexpected_failure", 500, "an internal error occurred", "Please report this with the detail.";
+    NullValue = "22004", "null_value", 400, "a value is required",
+        "",
+        "Pass a value for this argument.";
+    InvalidArgument = "22023", "validation_failed", 400, "an argument cannot be used",
+        "",
+        "See COMMENT ON FUNCTION for what the function takes.";
+    ReadOnly = "25006", "read_only", 503, "this call writes, which is not possible here",
+        "",
+        "Send this call to the primary; verifying and reading work on a standby.";
+    InsufficientPrivilege = "42501", "insufficient_privilege", 403, "permission denied",
+        "",
+        "Ask an administrator of the database.";
+    TooManyRequests = "53400", "over_request_rate_limit", 429, "too many backends are waiting for WorkOS",
+        "",
+        "Try again shortly, or raise workos_auth.max_concurrent_requests.";
+    SerializationFailure = "40001", "serialization_failure", 503, "could not serialize access due to a concurrent sign-in",
+        "",
+        "Run the transaction again.";
+    Unexpected = "XX000", "unexpected_failure", 500, "an internal error occurred",
+        "",
+        "Please report this with the detail.";
 
     // Starting a sign-in.
-    SelectorMissing = "WA001", "selector_missing", 400, "nobody to sign in with: organization, connection or provider is required", "Pass one of them, for example organization => 'org_…'.";
-    SelectorConflict = "WA002", "selector_conflict", 400, "provider cannot stand beside organization or connection", "Pass provider alone, or organization and connection without it.";
-    RedirectToMalformed = "WA003", "redirect_to_malformed", 400, "redirect_to is not a usable URL", "Use an absolute URL without user name, backslash or control characters, for example https://app.example.com/after-sign-in.";
-    RedirectToNotAllowed = "WA004", "redirect_to_not_allowed", 400, "redirect_to is not on the list of redirect URLs", "An administrator adds it with INSERT INTO auth.redirect_urls (pattern) VALUES ('https://…').";
-    CodeChallengeInvalid = "WA005", "code_challenge_invalid", 400, "the code challenge is not well-formed", "With S256 it is base64url(sha256(verifier)): 43 characters without padding (RFC 7636, section 4.2).";
-    CodeChallengeMethodNotAllowed = "WA006", "code_challenge_method_not_allowed", 400, "this code challenge method is not allowed", "Use S256.";
-    CodeChallengeRequired = "WA007", "code_challenge_required", 400, "a sign-in without a code challenge is not allowed here", "Pass code_challenge, or call auth.start_sign_in, which makes one.";
-    CodeChallengeInUse = "WA008", "code_challenge_in_use", 409, "another sign-in is waiting with the same code challenge", "Make a new verifier for every sign-in.";
-    ReservedParameter = "WA009", "reserved_parameter", 400, "params holds a parameter that is not the caller's to set", "Use the argument of that name, or leave it out.";
-    ParameterInvalid = "WA010", "parameter_invalid", 400, "params cannot be sent as query parameters", "Use a JSON object of strings, numbers, booleans, arrays of them, or one level of objects of them.";
-    RedirectPatternUnsafe = "WA011", "redirect_pattern_unsafe", 400, "the pattern could match a foreign address", "Write scheme and host out; a wildcard may stand in the left-most labels of the host, in front of at least two literal ones, and in the path.";
+    SelectorMissing = "WA001", "selector_missing", 400, "nobody to sign in with: organization, connection or provider is required",
+        "organization, connection and provider are all NULL.",
+        "Pass one of them, for example organization => 'org_…'.";
+    SelectorConflict = "WA002", "selector_conflict", 400, "provider cannot stand beside organization or connection",
+        "WorkOS takes one selector; organization and connection may stand together, since the connection alone is sent.",
+        "Pass provider alone, or organization and connection without it.";
+    RedirectToMalformed = "WA003", "redirect_to_malformed", 400, "redirect_to is not a usable URL",
+        "",
+        "Use an absolute URL without user name, backslash or control characters, for example https://app.example.com/after-sign-in.";
+    RedirectToNotAllowed = "WA004", "redirect_to_not_allowed", 400, "redirect_to is not on the list of redirect URLs",
+        "",
+        "An administrator adds it with INSERT INTO auth.redirect_urls (pattern) VALUES ('https://…').";
+    CodeChallengeInvalid = "WA005", "code_challenge_invalid", 400, "the code challenge is not well-formed",
+        "",
+        "With S256 it is base64url(sha256(verifier)): 43 characters without padding (RFC 7636, section 4.2).";
+    CodeChallengeMethodNotAllowed = "WA006", "code_challenge_method_not_allowed", 400, "this code challenge method is not allowed",
+        "S256 is allowed; plain only with workos_auth.allow_plain_pkce = on.",
+        "Use S256.";
+    CodeChallengeRequired = "WA007", "code_challenge_required", 400, "a sign-in without a code challenge is not allowed here",
+        "workos_auth.require_code_challenge is on, and code_challenge is NULL.",
+        "Pass code_challenge, or call auth.start_sign_in, which makes one.";
+    CodeChallengeInUse = "WA008", "code_challenge_in_use", 409, "another sign-in is waiting with the same code challenge",
+        "A challenge names one sign-in until that is finished or expires.",
+        "Make a new verifier for every sign-in.";
+    ReservedParameter = "WA009", "reserved_parameter", 400, "params holds a parameter that is not the caller's to set",
+        "",
+        "Use the argument of that name, or leave it out.";
+    ParameterInvalid = "WA010", "parameter_invalid", 400, "params cannot be sent as query parameters",
+        "",
+        "Use a JSON object of strings, numbers, booleans, arrays of them, or one level of objects of them.";
+    RedirectPatternUnsafe = "WA011", "redirect_pattern_unsafe", 400, "the pattern could match a foreign address",
+        "",
+        "Write scheme and host out; a wildcard may stand in the left-most labels of the host, in front of at least two literal ones, and in the path.";
 
     // Setting up.
-    ProviderNotConfigured = "WA101", "provider_not_configured", 503, "WorkOS is not configured in this database", "Run select auth.configure_workos(client_id => …, redirect_uri => …, client_secret_file => …).";
-    ProviderDisabled = "WA102", "provider_disabled", 503, "sign-in with WorkOS is switched off in this database", "Run auth.configure_workos with enabled => true.";
-    ProviderChanged = "WA103", "provider_changed", 409, "the WorkOS configuration changed since this sign-in began", "Start the sign-in again.";
-    ClientSecretRequired = "WA104", "client_secret_required", 400, "a client secret is required", "The secret is bound to client_id and api_url: pass client_secret or client_secret_file when either changes and at the first call.";
-    ClientSecretFileInvalid = "WA105", "client_secret_file_invalid", 400, "the client secret file cannot be used", "It must be a regular file of at most 4 kB that the server can read and that holds the key and nothing else.";
-    ApiUrlInvalid = "WA106", "api_url_invalid", 400, "api_url cannot be used", "Use an https URL without user name, query or fragment; http is allowed for loopback only.";
-    RedirectUriInvalid = "WA107", "redirect_uri_invalid", 400, "redirect_uri cannot be used", "Use the absolute URL that stands in the WorkOS dashboard: https, or http for loopback.";
-    RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured", "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";
-    RootKeyUnreadable = "WA111", "root_key_unreadable", 503, "the root key cannot be read", "The file must exist, be a regular file, and be readable by the operating-system user that runs Postgres.";
-    RootKeyExposed = "WA112", "root_key_exposed", 503, "others can read the root key", "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres.";
-    RootKeyInDataDirectory = "WA113", "root_key_in_data_directory", 503, "the root key lies inside the data directory", "Every base backup would copy it: move it elsewhere. For a demo, workos_auth.allow_root_key_in_data_directory = on allows it.";
-    RootKeyMalformed = "WA114", "root_key_malformed", 503, "the root key is not a key", "A root key is exactly 32 random bytes, as auth.create_root_key writes them.";
-    RootKeyMismatch = "WA115", "root_key_mismatch", 503, "this root key did not seal the secrets of this database", "Put back the root key file that this database was set up with. If it is lost, delete the rows of auth.data_keys, auth.signing_keys and auth.providers and run auth.configure_workos again: everyone then signs in anew.";
-    RootKeyExists = "WA116", "root_key_exists", 409, "the root key file exists already", "A root key is never overwritten: losing it makes every sealed secret unreadable. Choose another path.";
-    RootKeyNotWritten = "WA117", "root_key_not_written", 500, "the root key file could not be written", "The directory must exist and be writable by the operating-system user that runs Postgres.";
-    SealBroken = "WA118", "seal_broken", 500, "a sealed value was altered or moved", "The row was changed outside the extension. Restore it, or run auth.configure_workos again.";
-    SigningKeyMissing = "WA119", "signing_key_missing", 503, "no active signing key", "Run auth.configure_workos, which makes one.";
+    ProviderNotConfigured = "WA101", "provider_not_configured", 503, "WorkOS is not configured in this database",
+        "auth.providers has no row for workos.",
+        "Run select auth.configure_workos(client_id => …, redirect_uri => …, client_secret_file => …).";
+    ProviderDisabled = "WA102", "provider_disabled", 503, "sign-in with WorkOS is switched off in this database",
+        "The provider's row is kept, with enabled = false.",
+        "Run auth.configure_workos with enabled => true.";
+    ProviderChanged = "WA103", "provider_changed", 409, "the WorkOS configuration changed since this sign-in began",
+        "A code is only shown to the client_id and api_url that it was asked for with.",
+        "Start the sign-in again.";
+    ClientSecretRequired = "WA104", "client_secret_required", 400, "a client secret is required",
+        "There is none for this client_id and api_url.",
+        "The secret is bound to client_id and api_url: pass client_secret or client_secret_file when either changes and at the first call.";
+    ClientSecretFileInvalid = "WA105", "client_secret_file_invalid", 400, "the client secret file cannot be used",
+        "",
+        "It must be a regular file of at most 4 kB that the server can read and that holds the key and nothing else.";
+    ApiUrlInvalid = "WA106", "api_url_invalid", 400, "api_url cannot be used",
+        "",
+        "Use an https URL without user name, query or fragment; http is allowed for loopback only.";
+    RedirectUriInvalid = "WA107", "redirect_uri_invalid", 400, "redirect_uri cannot be used",
+        "",
+        "Use the absolute URL that stands in the WorkOS dashboard: https, or http for loopback.";
+    RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured",
+        "workos_auth.root_key_file is empty.",
+        "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";
+    RootKeyUnreadable = "WA111", "root_key_unreadable", 503, "the root key cannot be read",
+        "",
+        "The file must exist, be a regular file, and be readable by the operating-system user that runs Postgres.";
+    RootKeyExposed = "WA112", "root_key_exposed", 503, "others can read the root key",
+        "",
+        "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres.";
+    RootKeyInDataDirectory = "WA113", "root_key_in_data_directory", 503, "the root key lies inside the data directory",
+        "",
+        "Every base backup would copy it: move it elsewhere. For a demo, workos_auth.allow_root_key_in_data_directory = on allows it.";
+    RootKeyMalformed = "WA114", "root_key_malformed", 503, "the root key is not a key",
+        "",
+        "A root key is exactly 32 random bytes, as auth.create_root_key writes them.";
+    RootKeyMismatch = "WA115", "root_key_mismatch", 503, "this root key did not seal the secrets of this database",
+        "",
+        "Put back the root key file that this database was set up with. If it is lost, delete the rows of auth.data_keys, auth.signing_keys and auth.providers and run auth.configure_workos again: everyone then signs in anew.";
+    RootKeyExists = "WA116", "root_key_exists", 409, "the root key file exists already",
+        "",
+        "A root key is never overwritten: losing it makes every sealed secret unreadable. Choose another path.";
+    RootKeyNotWritten = "WA117", "root_key_not_written", 500, "the root key file could not be written",
+        "",
+        "The directory must exist and be writable by the operating-system user that runs Postgres.";
+    SealBroken = "WA118", "seal_broken", 500, "a sealed value was altered or moved",
+        "",
+        "The row was changed outside the extension. Restore it, or run auth.configure_workos again.";
+    SigningKeyMissing = "WA119", "signing_key_missing", 503, "no active signing key",
+        "No row of auth.signing_keys is active and has a private key.",
+        "Run auth.configure_workos, which makes one.";
 
     // Exchanging a code.
-    FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state", "It was used already, never begun here, or cleaned up after it expired. Start the sign-in again.";
-    FlowStateExpired = "WA202", "flow_state_expired", 422, "this sign-in took too long and has expired", "Start the sign-in again; workos_auth.flow_ttl says how long one may take.";
-    BadCodeVerifier = "WA203", "bad_code_verifier", 400, "the code verifier does not belong to this sign-in", "Keep state and verifier together, one cookie a sign-in, so that parallel tabs do not mix them up.";
-    CodeVerifierRequired = "WA204", "code_verifier_required", 400, "this sign-in was begun with a code challenge and needs its verifier", "Pass the verifier that auth.start_sign_in returned.";
-    CodeVerifierInvalid = "WA205", "code_verifier_invalid", 400, "the code verifier is not well-formed", "A verifier has 43 to 128 characters from A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4.1).";
-    AuthorizationCodeInvalid = "WA206", "authorization_code_invalid", 400, "the authorization code is not well-formed", "Pass the code parameter of the callback URL as it came.";
-    Conflict = "WA207", "conflict", 409, "this sign-in is being exchanged by another connection", "A code is exchanged once. Wait for the other call's answer.";
+    FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",
+        "No row of auth.flow_states has its challenge or state.",
+        "It was used already, never begun here, or cleaned up after it expired. Start the sign-in again.";
+    FlowStateExpired = "WA202", "flow_state_expired", 422, "this sign-in took too long and has expired",
+        "Its time ran out before the code was exchanged.",
+        "Start the sign-in again; workos_auth.flow_ttl says how long one may take.";
+    BadCodeVerifier = "WA203", "bad_code_verifier", 400, "the code verifier does not belong to this sign-in",
+        "The state belongs to a sign-in with another code challenge.",
+        "Keep state and verifier together, one cookie a sign-in, so that parallel tabs do not mix them up.";
+    CodeVerifierRequired = "WA204", "code_verifier_required", 400, "this sign-in was begun with a code challenge and needs its verifier",
+        "A challenge is only met by the verifier it was made of.",
+        "Pass the verifier that auth.start_sign_in returned.";
+    CodeVerifierInvalid = "WA205", "code_verifier_invalid", 400, "the code verifier is not well-formed",
+        "It is too short, too long, or has other characters.",
+        "A verifier has 43 to 128 characters from A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4.1).";
+    AuthorizationCodeInvalid = "WA206", "authorization_code_invalid", 400, "the authorization code is not well-formed",
+        "It is empty, longer than 2048 bytes, or has other than visible ASCII characters.",
+        "Pass the code parameter of the callback URL as it came.";
+    Conflict = "WA207", "conflict", 409, "this sign-in is being exchanged by another connection",
+        "Another transaction has begun to exchange this sign-in's code and is not finished.",
+        "A code is exchanged once. Wait for the other call's answer.";
 
     // What WorkOS answered.
-    WorkosUnreachable = "WA301", "workos_unreachable", 503, "WorkOS could not be reached", "The code is still good: try again. Check api_url, name resolution and the firewall of the database server.";
-    WorkosTimeout = "WA302", "workos_timeout", 504, "WorkOS did not answer in time", "Start the sign-in again: WorkOS may have seen the code. See workos_auth.connect_timeout and workos_auth.request_timeout.";
-    WorkosInvalidClient = "WA303", "workos_invalid_client", 502, "WorkOS does not accept the client id or the client secret", "Run auth.configure_workos with the client id and the API key of one WorkOS environment.";
-    WorkosInvalidGrant = "WA304", "workos_invalid_grant", 400, "WorkOS does not accept the authorization code", "A code is good for ten minutes, once, and with the verifier of its own sign-in. Start the sign-in again.";
-    WorkosNotFound = "WA305", "workos_not_found", 502, "WorkOS answered 404", "Check api_url and the connection's state in the WorkOS dashboard.";
-    WorkosUnprocessable = "WA306", "workos_unprocessable", 502, "WorkOS could not process the request", "See what WorkOS says in the detail.";
-    WorkosRateLimited = "WA307", "workos_rate_limited", 429, "WorkOS asks to slow down", "Try again later; the detail says when, where WorkOS did.";
-    WorkosUnavailable = "WA308", "workos_unavailable", 502, "WorkOS has trouble of its own", "Start the sign-in again.";
-    WorkosRejected = "WA309", "workos_rejected", 502, "WorkOS rejected the request", "See what WorkOS says in the detail.";
-    WorkosAnswerMalformed = "WA310", "workos_answer_malformed", 502, "the answer of WorkOS cannot be understood", "Check that api_url is WorkOS itself and not a proxy's page. Start the sign-in again.";
-    WorkosAnswerTooLarge = "WA311", "workos_answer_too_large", 502, "the answer of WorkOS is too large", "Thin out groups and custom attributes of the connection in the WorkOS dashboard.";
-    WorkosProfileIncomplete = "WA312", "workos_profile_incomplete", 502, "WorkOS's profile lacks what a sign-in needs", "Map the missing attribute at the identity provider or in the WorkOS dashboard.";
-    TlsRootsUnavailable = "WA313", "tls_roots_unavailable", 503, "no certificate authorities to check WorkOS's certificate with", "Install the system's ca-certificates, or set workos_auth.ca_file to a PEM bundle.";
-    OrganizationMismatch = "WA320", "organization_mismatch", 403, "the profile belongs to another organization than the one asked for", "Sign in through the organization that the sign-in was started for.";
-    ConnectionMismatch = "WA321", "connection_mismatch", 403, "the profile comes from another connection than the one asked for", "Sign in through the connection that the sign-in was started for.";
-    ProviderMismatch = "WA322", "provider_mismatch", 403, "the profile comes from another provider than the one asked for", "Sign in through the provider that the sign-in was started for.";
+    WorkosUnreachable = "WA301", "workos_unreachable", 503, "WorkOS could not be reached",
+        "",
+        "The code is still good: try again. Check api_url, name resolution and the firewall of the database server.";
+    WorkosTimeout = "WA302", "workos_timeout", 504, "WorkOS did not answer in time",
+        "",
+        "Start the sign-in again: WorkOS may have seen the code. See workos_auth.connect_timeout and workos_auth.request_timeout.";
+    WorkosInvalidClient = "WA303", "workos_invalid_client", 502, "WorkOS does not accept the client id or the client secret",
+        "",
+        "Run auth.configure_workos with the client id and the API key of one WorkOS environment.";
+    WorkosInvalidGrant = "WA304", "workos_invalid_grant", 400, "WorkOS does not accept the authorization code",
+        "",
+        "A code is good for ten minutes, once, and with the verifier of its own sign-in. Start the sign-in again.";
+    WorkosNotFound = "WA305", "workos_not_found", 502, "WorkOS answered 404",
+        "",
+        "Check api_url and the connection's state in the WorkOS dashboard.";
+    WorkosUnprocessable = "WA306", "workos_unprocessable", 502, "WorkOS could not process the request",
+        "",
+        "See what WorkOS says in the detail.";
+    WorkosRateLimited = "WA307", "workos_rate_limited", 429, "WorkOS asks to slow down",
+        "",
+        "Try again later; the detail says when, where WorkOS did.";
+    WorkosUnavailable = "WA308", "workos_unavailable", 502, "WorkOS has trouble of its own",
+        "",
+        "Start the sign-in again.";
+    WorkosRejected = "WA309", "workos_rejected", 502, "WorkOS rejected the request",
+        "",
+        "See what WorkOS says in the detail.";
+    WorkosAnswerMalformed = "WA310", "workos_answer_malformed", 502, "the answer of WorkOS cannot be understood",
+        "",
+        "Check that api_url is WorkOS itself and not a proxy's page. Start the sign-in again.";
+    WorkosAnswerTooLarge = "WA311", "workos_answer_too_large", 502, "the answer of WorkOS is too large",
+        "",
+        "Thin out groups and custom attributes of the connection in the WorkOS dashboard.";
+    WorkosProfileIncomplete = "WA312", "workos_profile_incomplete", 502, "WorkOS's profile lacks what a sign-in needs",
+        "",
+        "Map the missing attribute at the identity provider or in the WorkOS dashboard.";
+    TlsRootsUnavailable = "WA313", "tls_roots_unavailable", 503, "no certificate authorities to check WorkOS's certificate with",
+        "",
+        "Install the system's ca-certificates, or set workos_auth.ca_file to a PEM bundle.";
+    OrganizationMismatch = "WA320", "organization_mismatch", 403, "the profile belongs to another organization than the one asked for",
+        "",
+        "Sign in through the organization that the sign-in was started for.";
+    ConnectionMismatch = "WA321", "connection_mismatch", 403, "the profile comes from another connection than the one asked for",
+        "",
+        "Sign in through the connection that the sign-in was started for.";
+    ProviderMismatch = "WA322", "provider_mismatch", 403, "the profile comes from another provider than the one asked for",
+        "",
+        "Sign in through the provider that the sign-in was started for.";
 
     // Whose account it is.
-    SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off", "An administrator makes the account first, or sets workos_auth.allow_signup = on.";
-    UserBanned = "WA402", "user_banned", 403, "the user is banned", "An administrator lifts it by setting auth.users.banned_until to NULL.";
-    UserDeleted = "WA403", "user_deleted", 403, "the user was deleted", "An administrator restores or removes the account.";
-    IdentityOrganizationChanged = "WA404", "identity_organization_changed", 403, "the identity is known from another organization", "An administrator moves it by deleting the old row of auth.identities, after checking that it is the same person.";
-    MultipleAccounts = "WA405", "multiple_accounts", 409, "several accounts could be meant", "An administrator removes or merges the duplicates of this e-mail address in this organization.";
-    TokenTooLarge = "WA406", "token_too_large", 422, "the access token would be too large", "HTTP servers refuse long headers: thin out groups or permissions, or raise workos_auth.max_token_size.";
-    RoleNotAllowed = "WA407", "role_not_allowed", 403, "the user's role is not one of the allowed roles", "Set auth.users.role to one of workos_auth.allowed_roles.";
+    SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",
+        "workos_auth.allow_signup is off, and the profile belongs to no account.",
+        "An administrator makes the account first, or sets workos_auth.allow_signup = on.";
+    UserBanned = "WA402", "user_banned", 403, "the user is banned",
+        "auth.users.banned_until lies in the future.",
+        "An administrator lifts it by setting auth.users.banned_until to NULL.";
+    UserDeleted = "WA403", "user_deleted", 403, "the user was deleted",
+        "auth.users.deleted_at is set.",
+        "An administrator restores or removes the account.";
+    IdentityOrganizationChanged = "WA404", "identity_organization_changed", 403, "the identity is known from another organization",
+        "The profile was known in one organization and comes from another.",
+        "An administrator moves it by deleting the old row of auth.identities, after checking that it is the same person.";
+    MultipleAccounts = "WA405", "multiple_accounts", 409, "several accounts could be meant",
+        "",
+        "An administrator removes or merges the duplicates of this e-mail address in this organization.";
+    TokenTooLarge = "WA406", "token_too_large", 422, "the access token would be too large",
+        "",
+        "HTTP servers refuse long headers: thin out groups or permissions, or raise workos_auth.max_token_size.";
+    RoleNotAllowed = "WA407", "role_not_allowed", 403, "the user's role is not one of the allowed roles",
+        "",
+        "Set auth.users.role to one of workos_auth.allowed_roles.";
 
     // Tokens and sessions.
-    BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed", "Pass the access_token that a sign-in returned, without change.";
-    BadJwtAlgorithm = "WA502", "bad_jwt_algorithm", 401, "the access token's algorithm is not its key's", "Only tokens made by this database are accepted.";
-    BadJwtKey = "WA503", "bad_jwt_key", 401, "the access token was signed with a key that is not known here", "The key was retired, or the token comes from another database. Sign in again.";
-    BadJwtSignature = "WA504", "bad_jwt_signature", 401, "the access token's signature is wrong", "The token was altered or forged.";
-    BadJwtIssuer = "WA505", "bad_jwt_issuer", 401, "the access token was issued by somebody else", "Compare iss with workos_auth.issuer.";
-    BadJwtAudience = "WA506", "bad_jwt_audience", 401, "the access token is meant for another audience", "Compare aud with workos_auth.audience.";
-    BadJwtNotYetValid = "WA507", "bad_jwt_not_yet_valid", 401, "the access token is not valid yet", "Compare the clocks of the servers.";
-    BadJwtExpired = "WA508", "bad_jwt_expired", 401, "the access token has expired", "Sign in again.";
-    SessionNotFound = "WA509", "session_not_found", 401, "the session has ended", "Sign in again.";
-    SessionStale = "WA510", "session_stale", 401, "the access token is older than the person's rights", "Sign in again.";
-    NoAuthorization = "WA511", "no_authorization", 401, "there is no session", "Put one on with select auth.set_session($1).";
-    RoleBypassesRls = "WA512", "role_bypasses_rls", 403, "row-level security does not bind the current role", "SET LOCAL ROLE to an ordinary role first; workos_auth.rls_guard says how strict this is.";
+    BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",
+        "",
+        "Pass the access_token that a sign-in returned, without change.";
+    BadJwtAlgorithm = "WA502", "bad_jwt_algorithm", 401, "the access token's algorithm is not its key's",
+        "The header's alg is not the algorithm of the key that its kid names.",
+        "Only tokens made by this database are accepted.";
+    BadJwtKey = "WA503", "bad_jwt_key", 401, "the access token was signed with a key that is not known here",
+        "No signing key that is not retired has its kid.",
+        "The key was retired, or the token comes from another database. Sign in again.";
+    BadJwtSignature = "WA504", "bad_jwt_signature", 401, "the access token's signature is wrong",
+        "It was not made by the key that the header's kid names.",
+        "The token was altered or forged.";
+    BadJwtIssuer = "WA505", "bad_jwt_issuer", 401, "the access token was issued by somebody else",
+        "Its iss is not this installation's.",
+        "Compare iss with workos_auth.issuer.";
+    BadJwtAudience = "WA506", "bad_jwt_audience", 401, "the access token is meant for another audience",
+        "Its aud does not hold workos_auth.audience.",
+        "Compare aud with workos_auth.audience.";
+    BadJwtNotYetValid = "WA507", "bad_jwt_not_yet_valid", 401, "the access token is not valid yet",
+        "Its iat or nbf lies more than 5 s in the future.",
+        "Compare the clocks of the servers.";
+    BadJwtExpired = "WA508", "bad_jwt_expired", 401, "the access token has expired",
+        "Its exp has passed.",
+        "Sign in again.";
+    SessionNotFound = "WA509", "session_not_found", 401, "the session has ended",
+        "The session was signed out, revoked or removed: auth.sessions has no row for it.",
+        "Sign in again.";
+    SessionStale = "WA510", "session_stale", 401, "the access token is older than the person's rights",
+        "Roles, groups or membership changed after the token was issued.",
+        "Sign in again.";
+    NoAuthorization = "WA511", "no_authorization", 401, "there is no session",
+        "workos_auth.session_token is empty.",
+        "Put one on with select auth.set_session($1).";
+    RoleBypassesRls = "WA512", "role_bypasses_rls", 403, "row-level security does not bind the current role",
+        "",
+        "SET LOCAL ROLE to an ordinary role first; workos_auth.rls_guard says how strict this is.";
 }
 
 #[cfg(test)]
@@ -238,7 +399,8 @@ mod tests {
     #[test]
     fn messages_follow_the_style_of_postgres() {
         for code in ErrorCode::ALL {
-            let (message, hint) = (code.message(), code.hint());
+            let (message, detail, hint) = (code.message(), code.detail(), code.hint());
+            assert!(detail.is_empty() || detail.ends_with('.'), "{}: a detail is a sentence", code.name());
             assert!(!message.ends_with('.'), "{}: a message is no sentence", code.name());
             assert!(hint.is_empty() || hint.ends_with('.'), "{}: a hint is a sentence", code.name());
         }

@@ -10,7 +10,8 @@ use crate::workos::Profile;
 
 fn full_name(profile: &Profile) -> String {
     let parts = [profile.first_name.as_deref(), profile.last_name.as_deref()];
-    let joined = parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let joined =
+        parts.into_iter().flatten().map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     match &profile.name {
         Some(name) if joined.is_empty() => name.trim().to_owned(),
         _ => joined,

@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorCode, Result};
 /// `unexpected_failure` where the operating system has no randomness.
 pub fn bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::with_detail(ErrorCode::Unexpected, "There is no randomness."))?;
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| Error::with_detail(ErrorCode::Unexpected, "There is no randomness."))?;
     Ok(bytes)
 }
 
@@ -23,6 +24,7 @@ pub fn uuid() -> Result<Uuid> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::postgres::Installation;
 
+mod standby;
+
 /// The superuser that `initdb` makes.
 pub const SUPERUSER: &str = "postgres";
 

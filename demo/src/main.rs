@@ -1,0 +1,134 @@
+//! `make demo`: signs two people in with WorkOS, in a Postgres cluster that lives as long as the tour, and shows every
+//! statement with its result.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`story`] | the tour, a file a step: what is said, and the SQL |
+//! | [`console`] | runs a statement and shows it |
+//! | [`paper`] | prose, tables and colours |
+//! | [`keep`] | `KEEP=1`: everything stays until Ctrl-C |
+//! | [`failure`] | what failed, where, and what to try next |
+
+mod console;
+mod failure;
+mod keep;
+mod paper;
+mod story;
+
+use std::env;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use workos_testbed::{Cluster, Workos};
+
+use crate::failure::{Failure, Result};
+use crate::paper::Paper;
+
+/// The database of the tour: the one that every cluster has.
+const DATABASE: &str = "postgres";
+
+/// What a shell says of a command that was ended by Ctrl-C.
+const INTERRUPTED: u8 = 130;
+
+/// Everything that is running. Dropping it ends it and removes what it wrote.
+pub struct Stage {
+    cluster: Cluster,
+    workos: Workos,
+}
+
+impl Stage {
+    fn set() -> Result<Self> {
+        Ok(Self { workos: Workos::start()?, cluster: Cluster::start()? })
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let paper = Paper::new();
+    let ending = run(paper).await.unwrap_or_else(|failure| {
+        eprintln!("\n{failure}\n\n{}", failure.advice());
+        Ending::Failed
+    });
+    match ending {
+        Ending::Told => ExitCode::SUCCESS,
+        Ending::Failed => ExitCode::FAILURE,
+        Ending::Interrupted => {
+            eprintln!("\nInterrupted; everything has been removed.");
+            ExitCode::from(INTERRUPTED)
+        }
+    }
+}
+
+/// How it came to an end.
+enum Ending {
+    Told,
+    /// The failure has been shown.
+    Failed,
+    Interrupted,
+}
+
+/// The tour, from the first process to the last.
+async fn run(paper: Paper) -> Result<Ending> {
+    let keep = env::var_os("KEEP").is_some_and(|value| !value.is_empty() && value != "0");
+    let mut interrupt = Interrupt::listen()?;
+    // Not cut short by a signal, so that nothing is left half made. It takes a second or two.
+    let Ok(stage) = tokio::task::spawn_blocking(Stage::set).await else {
+        return Err(Failure::unexpected("the cluster's thread ended early"));
+    };
+    let stage = match stage {
+        // Ctrl-C reaches initdb too, which then fails; that is no news.
+        Err(_) if interrupt.came().await => return Ok(Ending::Interrupted),
+        Err(failure) => return Err(failure.in_step("booting a Postgres cluster and the stand-in for WorkOS")),
+        Ok(stage) => stage,
+    };
+    let told = tokio::select! {
+        told = story::tell(&stage, paper) => told,
+        () = interrupt.wait() => return Ok(Ending::Interrupted),
+    };
+    if keep {
+        if let Err(failure) = &told {
+            eprintln!("\n{failure}");
+        }
+        keep::explain(&stage, paper);
+        interrupt.wait().await;
+        drop(stage);
+        paper.say("Everything has been removed.");
+        return Ok(if told.is_ok() { Ending::Told } else { Ending::Failed });
+    }
+    drop(stage);
+    told?;
+    paper.say("The cluster and the stand-in have been removed. KEEP=1 make demo leaves them running.");
+    Ok(Ending::Told)
+}
+
+/// Ctrl-C, `kill`, and a terminal that was closed.
+struct Interrupt([Signal; 3]);
+
+impl Interrupt {
+    /// From now on these signals no longer end the process at once.
+    fn listen() -> Result<Self> {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [Ok(interrupt), Ok(terminate), Ok(hangup)] = kinds.map(signal) else {
+            return Err(Failure::unexpected("the process cannot listen to signals"));
+        };
+        Ok(Self([interrupt, terminate, hangup]))
+    }
+
+    async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+
+    /// Whether one came meanwhile.
+    async fn came(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.wait() => true,
+            () = tokio::task::yield_now() => false,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Step 7: a session that ends while it is in use.
+
+use super::SignedIn;
+use super::reading::{self, SELECT};
+use crate::Stage;
+use crate::console::{Console, Show};
+use crate::failure::Result;
+use crate::paper::Paper;
+
+const SESSION_NOT_FOUND: &str = "WA509";
+
+pub async fn tell(stage: &Stage, paper: Paper, alice: &SignedIn) -> Result<()> {
+    paper.say(
+        "A signed token is good until it expires, an hour here. To end it at once, each session also has one row, and every \
+         statement looks whether it is still there. Two connections of the pool, both at work for Alice. The first is in the \
+         middle of a transaction:",
+    );
+    let first = Console::open(&stage.cluster, "app", "app 1=>", paper).await?;
+    let second = Console::open(&stage.cluster, "app", "app 2=>", paper).await?;
+    reading::enter(&first, alice).await?;
+    reading::expect(&first, "org_acme", 2).await?;
+
+    paper.say("On the second she signs out, everywhere:");
+    reading::enter(&second, alice).await?;
+    second.query("select auth.sign_out() as sessions_ended", &[], Show::Table).await?;
+    second.run("commit;").await?;
+
+    paper.say("The first connection, the same transaction, the very next statement:");
+    first.refused(SELECT, &[], SESSION_NOT_FOUND).await?;
+    first.run("rollback;").await
+}

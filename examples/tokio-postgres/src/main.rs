@@ -1,0 +1,186 @@
+//! Login with WorkOS, done by the database: axum and tokio-postgres.
+//!
+//! ```text
+//! psql -f ../schema.sql       and auth.configure_workos(redirect_uri => 'http://127.0.0.1:3000/callback', …)
+//! DATABASE_URL=postgres://app@localhost/app cargo run
+//! ```
+//! `PUBLIC_URL` is the address that browsers use, if it is another: `https://app.example.com`.
+
+mod page;
+mod refusal;
+
+use std::env;
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::SystemTime;
+
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, Redirect};
+use axum::routing::{get, post};
+use axum::{Form, Json, Router};
+use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use deadpool_postgres::{Client, Manager, Pool, Transaction};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use time::{Duration, OffsetDateTime};
+use tokio_postgres::NoTls;
+
+use refusal::Refusal;
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let manager = Manager::new(env::var("DATABASE_URL")?.parse()?, NoTls);
+    let pool = Pool::builder(manager).max_size(10).build()?;
+    let port = env::var("PORT").unwrap_or_else(|_| "3000".to_owned()).parse()?;
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let app = Router::new()
+        .route("/", get(home))
+        .route("/login", get(login))
+        .route("/callback", get(callback))
+        .route("/logout", post(logout))
+        .route("/todos", get(read_todos).post(add_todo))
+        .with_state(pool);
+    println!("http://{}", listener.local_addr()?);
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+/// Cookies are not signed: the database verifies the token at every use, and a verifier is good for nothing but the flow
+/// of its own state. SameSite=Lax keeps other sites' forms from using them; the callback, a link, still gets its own.
+fn cookie(name: String, value: String, path: &'static str) -> Cookie<'static> {
+    let secure = env::var("PUBLIC_URL").is_ok_and(|url| url.starts_with("https:"));
+    Cookie::build((name, value)).path(path).http_only(true).same_site(SameSite::Lax).secure(secure).build()
+}
+
+fn session_cookie(token: String) -> Cookie<'static> {
+    cookie("session".into(), token, "/")
+}
+
+/// One cookie a flow, so that two tabs can sign in at the same time.
+fn flow_cookie(state: &str, verifier: &str) -> Cookie<'static> {
+    let hash: String = Sha256::digest(state).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    cookie(format!("flow_{hash}"), format!("{state}.{verifier}"), "/callback")
+}
+
+fn gone(mut cookie: Cookie<'static>) -> Cookie<'static> {
+    cookie.make_removal();
+    cookie
+}
+
+/// One transaction as the person whose token it is: rolled back when dropped, so commit it. The next user of the pooled
+/// connection finds neither role nor session: both end with the transaction.
+async fn as_user<'a>(db: &'a mut Client, jar: &CookieJar) -> Result<Transaction<'a>> {
+    let Some(token) = jar.get("session") else {
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Nobody is signed in."));
+    };
+    let transaction = db.transaction().await?;
+    transaction.batch_execute("set local role authenticated").await?;
+    transaction.execute("select auth.set_session($1)", &[&token.value()]).await?;
+    Ok(transaction)
+}
+
+async fn home(State(pool): State<Pool>, jar: CookieJar) -> Result<Html<String>> {
+    if jar.get("session").is_none() {
+        return Ok(page::page(page::sign_in_links()));
+    }
+    let mut db = pool.get().await?;
+    let db = as_user(&mut db, &jar).await?;
+    let me = db.query_one("select auth.email(), auth.organization_id()", &[]).await?;
+    let todos = db.query("select title from todos order by id", &[]).await?;
+    db.commit().await?;
+    let todos = todos.iter().map(|row| row.get(0)).collect();
+    Ok(page::page(page::todos(me.get(0), me.get(1), todos)))
+}
+
+#[derive(Deserialize)]
+struct Login {
+    organization: Option<String>,
+    redirect_to: Option<String>,
+}
+
+async fn login(State(pool): State<Pool>, jar: CookieJar, Query(ask): Query<Login>) -> Result<(CookieJar, Redirect)> {
+    let start = "select * from auth.start_sign_in(organization => $1, redirect_to => $2)";
+    let flow = pool.get().await?.query_one(start, &[&ask.organization, &ask.redirect_to]).await?;
+    let mut cookie = flow_cookie(flow.get("state"), flow.get("code_verifier"));
+    cookie.set_max_age(Duration::minutes(15));
+    Ok((jar.add(cookie), Redirect::to(flow.get("url"))))
+}
+
+#[derive(Deserialize)]
+struct Callback {
+    code: Option<String>,
+    #[serde(default)]
+    state: String,
+    error: Option<String>,
+    #[serde(default)]
+    error_description: String,
+}
+
+async fn callback(
+    State(pool): State<Pool>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    jar: CookieJar,
+    Query(answer): Query<Callback>,
+) -> Result<(CookieJar, Redirect)> {
+    // Only the browser that began a sign-in may finish it; nobody else can even make this page say something.
+    let flow = flow_cookie(&answer.state, "");
+    let kept = jar.get(flow.name()).and_then(|cookie| cookie.value().split_once('.'));
+    let Some((_, verifier)) = kept.filter(|(state, _)| *state == answer.state) else {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "This sign-in was not begun in this browser, or it is over.",
+        ));
+    };
+    if let Some(error) = answer.error {
+        let message = format!("WorkOS says {error}: {}", answer.error_description);
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, message).with_cookie(gone(flow)));
+    }
+    // The refresh token stays in the database's answer: until there is auth.refresh_session, a session is as long as its
+    // access token (workos_auth.access_token_ttl), and a secret that nobody uses is better kept by nobody.
+    let exchange = "select access_token, expires_at, redirect_to
+        from auth.exchange_code(code => $1, verifier => $2, state => $3, ip => $4, user_agent => $5)";
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let arguments: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&answer.code, &verifier, &answer.state, &client.ip(), &agent];
+    let session = pool.get().await?.query_one(exchange, &arguments).await?;
+    let mut cookie = session_cookie(session.get("access_token"));
+    cookie.set_expires(OffsetDateTime::from(session.get::<_, SystemTime>("expires_at")));
+    // Checked against auth.redirect_urls when the sign-in began.
+    let target: Option<&str> = session.get("redirect_to");
+    Ok((jar.add(gone(flow)).add(cookie), Redirect::to(target.unwrap_or("/"))))
+}
+
+async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, Redirect)> {
+    let mut db = pool.get().await?;
+    let db = as_user(&mut db, &jar).await?;
+    db.execute("select auth.sign_out()", &[]).await?; // everywhere; 'local' for here only
+    db.commit().await?;
+    Ok((jar.add(gone(session_cookie(String::new()))), Redirect::to("/")))
+}
+
+async fn read_todos(State(pool): State<Pool>, jar: CookieJar) -> Result<Json<serde_json::Value>> {
+    let mut db = pool.get().await?;
+    let db = as_user(&mut db, &jar).await?;
+    let rows = db.query("select id, title from todos order by id", &[]).await?;
+    db.commit().await?;
+    let todo =
+        |row: &tokio_postgres::Row| serde_json::json!({"id": row.get::<_, i64>(0), "title": row.get::<_, String>(1)});
+    Ok(Json(rows.iter().map(todo).collect()))
+}
+
+#[derive(Deserialize)]
+struct NewTodo {
+    title: String,
+}
+
+async fn add_todo(State(pool): State<Pool>, jar: CookieJar, Form(todo): Form<NewTodo>) -> Result<Redirect> {
+    let mut db = pool.get().await?;
+    let db = as_user(&mut db, &jar).await?;
+    db.execute("insert into todos (title) values ($1)", &[&todo.title]).await?;
+    db.commit().await?;
+    Ok(Redirect::to("/"))
+}

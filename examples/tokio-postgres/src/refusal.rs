@@ -1,0 +1,65 @@
+//! What goes wrong, as an HTTP answer.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum_extra::extract::cookie::{Cookie, CookieJar};
+use deadpool_postgres::PoolError;
+use maud::html;
+
+/// A status, a sentence for the person, and a cookie to set or to take away.
+pub struct Refusal {
+    status: StatusCode,
+    message: String,
+    cookie: Option<Cookie<'static>>,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), cookie: None }
+    }
+
+    pub fn with_cookie(self, cookie: Cookie<'static>) -> Self {
+        Self { cookie: Some(cookie), ..self }
+    }
+}
+
+impl From<tokio_postgres::Error> for Refusal {
+    /// The SQLSTATE as an HTTP status; the view `auth.error_codes` lists them one by one.
+    fn from(error: tokio_postgres::Error) -> Self {
+        let Some(told) = error.as_db_error() else { return Self::later(&error) };
+        match told.code().code().split_at(3) {
+            // No good session any more.
+            ("WA5", _) => Self::new(StatusCode::UNAUTHORIZED, told.message()),
+            // What the browser sent, or who it is, does not do.
+            ("WA0" | "WA2" | "WA4", _) | ("WA3", "04") | ("220" | "235", _) => {
+                Self::new(StatusCode::BAD_REQUEST, told.message())
+            }
+            _ => Self::later(&error),
+        }
+    }
+}
+
+impl From<PoolError> for Refusal {
+    fn from(error: PoolError) -> Self {
+        Self::later(&error)
+    }
+}
+
+impl Refusal {
+    fn later(error: &dyn std::error::Error) -> Self {
+        eprintln!("{error}: {:?}", error.source().map(ToString::to_string));
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "That did not work. Please try again later.")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let cookie = match self.status {
+            StatusCode::UNAUTHORIZED => Some(crate::gone(crate::session_cookie(String::new()))),
+            _ => self.cookie,
+        };
+        let cookies = cookie.map(|cookie| CookieJar::new().add(cookie));
+        let page = crate::page::page(html! { p { (self.message) } (crate::page::sign_in_links()) });
+        (self.status, cookies, page).into_response()
+    }
+}

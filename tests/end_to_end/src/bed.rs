@@ -1,0 +1,165 @@
+//! A fresh database with the extension in it, and people who sign in there.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, GenericClient, Row};
+use uuid::Uuid;
+use workos_testbed::cluster::SUPERUSER;
+use workos_testbed::{Callback, Cluster, Workos, browser_sign_in};
+
+/// Roles are the cluster's: two databases that are set up at once would make `workos_auth_owner` twice.
+static SETTING_UP: Mutex<()> = Mutex::const_new(());
+
+/// Somebody of the simulator's built-in seed: how the sign-in is started, and who signs in then.
+#[derive(Debug, Clone, Copy)]
+pub struct Person {
+    /// The selector, as arguments of `auth.start_sign_in`.
+    pub selector: &'static str,
+    /// The e-mail address.
+    pub email: &'static str,
+}
+
+/// Admin of org_acme, in the groups engineering and admins.
+pub const ALICE: Person = Person { selector: "organization => 'org_acme'", email: "alice@acme.com" };
+/// Member of org_acme, in the group engineering.
+pub const ANNA: Person = Person { selector: "organization => 'org_acme'", email: "anna@acme.com" };
+/// Admin of org_globex, in the group operations.
+pub const BOB: Person = Person { selector: "organization => 'org_globex'", email: "bob@globex.com" };
+/// Of no organization.
+pub const GINA: Person = Person { selector: "provider => 'GoogleOAuth'", email: "gina@gmail.com" };
+
+/// A database of its own on a cluster, set up for a WorkOS stand-in of its own.
+pub struct Bed<'a> {
+    /// Where it is.
+    pub cluster: &'a Cluster,
+    /// The WorkOS stand-in.
+    pub workos: Workos,
+    /// The database's name.
+    pub database: String,
+    /// A superuser's connection.
+    pub admin: Client,
+}
+
+impl<'a> Bed<'a> {
+    /// Makes the database and sets the extension up in it.
+    pub async fn new(cluster: &'a Cluster, database: &str) -> Self {
+        let workos = Workos::start().unwrap();
+        let _one_at_a_time = SETTING_UP.lock().await;
+        cluster.create_database(database).await.unwrap();
+        let admin = workos.install(cluster, database).await.unwrap();
+        Self { cluster, workos, database: database.to_owned(), admin }
+    }
+
+    /// Another connection of the superuser's.
+    pub async fn superuser(&self) -> Client {
+        self.connect(SUPERUSER).await
+    }
+
+    /// A connection of a role's.
+    pub async fn connect(&self, role: &str) -> Client {
+        self.cluster.connect(&self.database, role).await.unwrap()
+    }
+
+    /// Makes a role that may log in, of a name that no other database of the cluster uses, and returns the name.
+    pub async fn role(&self, name: &str, attributes: &str) -> String {
+        let name = format!("{}_{name}", self.database);
+        self.admin.batch_execute(&format!("create role {name} login {attributes}")).await.unwrap();
+        name
+    }
+
+    /// Signs somebody in over the superuser's connection.
+    pub async fn sign_in(&self, person: Person) -> Session {
+        sign_in(&self.admin, person).await
+    }
+}
+
+/// A sign-in whose callback has come back, ready for `auth.exchange_code`.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The authorize URL.
+    pub url: String,
+    /// The code that WorkOS gave.
+    pub code: String,
+    /// The verifier that the backend kept.
+    pub verifier: String,
+    /// The state that the backend kept.
+    pub state: String,
+}
+
+/// Starts a sign-in and plays the browser.
+pub async fn start(client: &impl GenericClient, person: Person) -> Pending {
+    start_with(client, person.selector, person.email).await
+}
+
+/// The same for anybody: `arguments` are those of `auth.start_sign_in`, as SQL.
+pub async fn start_with(client: &impl GenericClient, arguments: &str, email: &str) -> Pending {
+    let sql = format!("select url, state, code_verifier from auth.start_sign_in({arguments})");
+    let row = client.query_one(&sql, &[]).await.unwrap();
+    let (url, state, verifier): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let Callback { code, state: returned } = browser_sign_in(&url, Some(email)).await.unwrap();
+    assert_eq!(returned, state);
+    Pending { url, code, verifier, state }
+}
+
+/// The row that a sign-in returns.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the columns of auth.session")]
+pub struct Session {
+    pub access_token: String,
+    pub refresh_token: String,
+    pub expires_at: SystemTime,
+    pub session_id: Uuid,
+    pub user_id: Uuid,
+    pub email: String,
+    pub organization_id: Option<String>,
+    pub is_new_user: bool,
+    pub redirect_to: Option<String>,
+    pub provider_token: Option<String>,
+    pub claims: Value,
+}
+
+impl From<&Row> for Session {
+    fn from(row: &Row) -> Self {
+        Self {
+            access_token: row.get("access_token"),
+            refresh_token: row.get("refresh_token"),
+            expires_at: row.get("expires_at"),
+            session_id: row.get("session_id"),
+            user_id: row.get("user_id"),
+            email: row.get("email"),
+            organization_id: row.get("organization_id"),
+            is_new_user: row.get("is_new_user"),
+            redirect_to: row.get("redirect_to"),
+            provider_token: row.get("provider_token"),
+            claims: row.get("claims"),
+        }
+    }
+}
+
+/// Exchanges the code.
+///
+/// # Errors
+/// What the server said.
+pub async fn exchange(client: &impl GenericClient, pending: &Pending) -> Result<Session, tokio_postgres::Error> {
+    let sql = "select * from auth.exchange_code($1, $2, $3)";
+    client.query_one(sql, &[&pending.code, &pending.verifier, &pending.state]).await.map(|row| Session::from(&row))
+}
+
+/// The whole flow.
+pub async fn sign_in(client: &impl GenericClient, person: Person) -> Session {
+    exchange(client, &start(client, person).await).await.unwrap()
+}
+
+/// Puts a session on the connection: for the transaction, or for good.
+///
+/// # Errors
+/// What the server said.
+pub async fn set_session(
+    client: &impl GenericClient,
+    token: &str,
+    is_local: bool,
+) -> Result<(), tokio_postgres::Error> {
+    client.query_one("select auth.set_session($1, $2)", &[&token, &is_local]).await.map(drop)
+}

@@ -1,0 +1,13 @@
+//! What the end-to-end tests share: a database with the extension and a WorkOS of its own, the course of a sign-in, and
+//! errors that can be compared.
+//!
+//! Whatever fails here fails the test that asked for it, so it panics with the reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a set-up that fails ends its test")]
+
+pub mod bed;
+pub mod catalog;
+pub mod sql;
+mod witness;
+
+pub use bed::*;
+pub use sql::*;

@@ -1,0 +1,468 @@
+//! Who may call and read what, and that nobody gets more rights through the extension than they had.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use tokio_postgres::Client;
+use workos_end_to_end::Bed;
+use workos_end_to_end::bed::{ALICE, set_session, sign_in};
+use workos_end_to_end::sql::{lines, refusal, refused, refused_as, text};
+use workos_testbed::Cluster;
+use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
+
+const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,has_permission,has_role,in_group,jwks,jwt,\
+    organization_id,role,session_claims,session_id,set_session,sign_out,uid,verify_token";
+const SIGN_IN: &str = "exchange_code,start_sign_in,workos_authorize_url";
+const ADMIN: &str = "configure_workos,grant_sign_in,revoke_sign_in";
+
+async fn bed(name: &str) -> Bed<'static> {
+    Bed::new(Cluster::shared().unwrap(), name).await
+}
+
+/// The functions that a role may call beyond what everybody may.
+async fn beyond_everybody(admin: &Client, role: &str) -> String {
+    let sql = "select string_agg(distinct proname, ',' order by proname) from pg_proc
+        where pronamespace = 'auth'::regnamespace and has_function_privilege($1::text, oid, 'execute')";
+    let all: String = admin.query_one(sql, &[&role]).await.unwrap().get(0);
+    let everybody: Vec<&str> = EVERYBODY.split(',').collect();
+    for name in &everybody {
+        assert!(all.split(',').any(|held| held == *name), "{role} may not call {name}: {all}");
+    }
+    all.split(',').filter(|name| !everybody.contains(name)).collect::<Vec<_>>().join(",")
+}
+
+/// A call of every function of the extension with nothing but NULLs, by name.
+async fn calls_with_nulls(admin: &Client) -> Vec<(String, String)> {
+    let sql = "select proname::text, format('select auth.%I(%s)', proname,
+            (select string_agg('null::' || format_type(t, null), ', ' order by at) from unnest(proargtypes) with ordinality as a (t, at)))
+        from pg_proc where pronamespace = 'auth'::regnamespace and prorettype <> 'trigger'::regtype order by 1";
+    admin.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Calls every function and says which were refused for want of rights.
+async fn forbidden(admin: &Client, caller: &Client) -> String {
+    let mut names = Vec::new();
+    for (name, call) in calls_with_nulls(admin).await {
+        if let Err(error) = caller.batch_execute(&call).await {
+            let error = error.as_db_error().unwrap();
+            if error.code().code() == "42501" && error.message().starts_with("permission denied for function") {
+                names.push(name);
+            }
+        }
+    }
+    names.dedup();
+    names.join(",")
+}
+
+#[tokio::test]
+async fn two_bundles_of_rights_are_given_and_taken_back() {
+    let bed = bed("bundles").await;
+    let (app, backend, operator) =
+        (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
+    let caller = bed.connect(&app).await;
+    let denied = "configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,revoke_admin,revoke_sign_in,\
+                  start_sign_in,workos_authorize_url";
+    assert_eq!(beyond_everybody(&bed.admin, &app).await, "");
+    // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
+    assert_eq!(forbidden(&bed.admin, &caller).await, denied);
+
+    let as_backend = bed.connect(&backend).await;
+    refused_as(as_backend.batch_execute("select auth.start_sign_in('org_acme')").await, "42501");
+    bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, SIGN_IN);
+    let session = sign_in(&as_backend, ALICE).await;
+    // What everybody may: on a connection of a role with no right at all.
+    let mut app_client = bed.connect(&app).await;
+    let transaction = app_client.transaction().await.unwrap();
+    transaction.execute("select auth.set_session($1)", &[&session.access_token]).await.unwrap();
+    transaction.execute("select auth.verify_token($1)", &[&session.access_token]).await.unwrap();
+    let row = transaction.query_one("select auth.uid(), auth.jwks()->'keys'->0->>'kty'", &[]).await.unwrap();
+    assert_eq!((row.get::<_, uuid::Uuid>(0), row.get::<_, &str>(1)), (session.user_id, "EC"));
+    let ended: i64 = transaction.query_one("select auth.sign_out()", &[]).await.unwrap().get(0);
+    assert_eq!(ended, 1);
+    transaction.commit().await.unwrap();
+    let errors: i64 = app_client.query_one("select count(*) from auth.error_codes", &[]).await.unwrap().get(0);
+    assert!(errors > 50);
+
+    // An administrator gives sign-in to others, but not administration.
+    bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&operator]).await.unwrap();
+    assert_eq!(beyond_everybody(&bed.admin, &operator).await, ADMIN);
+    let as_operator = bed.connect(&operator).await;
+    as_operator.execute("select auth.revoke_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, "");
+    refused_as(as_backend.batch_execute("select auth.start_sign_in('org_acme')").await, "42501");
+    as_operator.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    as_backend.batch_execute("select auth.start_sign_in('org_acme')").await.unwrap();
+    for call in ["grant_admin", "revoke_admin"] {
+        let result = as_operator.execute(&format!("select auth.{call}($1::text::regrole)"), &[&operator]).await;
+        refused_as(result, "42501");
+    }
+    bed.admin.execute("select auth.revoke_admin($1::text::regrole)", &[&operator]).await.unwrap();
+    assert_eq!(beyond_everybody(&bed.admin, &operator).await, "");
+    refused_as(
+        as_operator.batch_execute("insert into auth.redirect_urls values ('https://x.example.com/')").await,
+        "42501",
+    );
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, SIGN_IN, "what an administrator gave stays");
+}
+
+#[tokio::test]
+async fn odd_roles_are_named_as_they_are() {
+    let bed = bed("odd_roles").await;
+    let odd = r#"Odd_roles "quoted"; drop role x; --"#;
+    bed.admin.batch_execute(&format!("create role \"{}\"", odd.replace('"', "\"\""))).await.unwrap();
+    let (oid,): (u32,) =
+        (bed.admin.query_one("select oid from pg_roles where rolname = $1", &[&odd]).await.unwrap().get(0),);
+    for bundle in ["sign_in", "admin"] {
+        bed.admin.batch_execute(&format!("select auth.grant_{bundle}({oid})")).await.unwrap();
+    }
+    let granted = beyond_everybody(&bed.admin, odd).await;
+    assert_eq!(granted.split(',').count(), SIGN_IN.split(',').count() + ADMIN.split(',').count(), "{granted}");
+    for bundle in ["sign_in", "admin"] {
+        bed.admin.batch_execute(&format!("select auth.revoke_{bundle}({oid})")).await.unwrap();
+        refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(0)")).await, "validation_failed");
+        refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(4294967295)")).await, "validation_failed");
+    }
+    assert_eq!(beyond_everybody(&bed.admin, odd).await, "");
+}
+
+#[tokio::test]
+async fn no_table_is_read_or_written_past_the_functions() {
+    let bed = bed("tables").await;
+    bed.sign_in(ALICE).await;
+    let tables =
+        lines(&bed.admin, "select relname from pg_class where relnamespace = 'auth'::regnamespace and relkind = 'r'");
+    let tables = tables.await.unwrap();
+    assert!(tables.len() > 10);
+    let ordinary = bed.role("ordinary", "").await;
+    let auditor = bed.role("auditor", "in role pg_read_all_data, pg_write_all_data, pg_monitor").await;
+    let backend = bed.role("backend", "").await;
+    bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+
+    for role in [&ordinary, &backend] {
+        let client = bed.connect(role).await;
+        for table in &tables {
+            for statement in ["table auth.", "delete from auth.", "truncate auth.", "insert into auth."] {
+                let tail = if statement.starts_with("insert") { " default values" } else { "" };
+                refused_as(client.batch_execute(&format!("{statement}{table}{tail}")).await, "42501");
+            }
+            refused_as(
+                client.batch_execute(&format!("alter table auth.{table} disable row level security")).await,
+                "42501",
+            );
+            let trigger =
+                format!("create trigger t after insert on auth.{table} execute function auth.forget_cached_rows()");
+            refused_as(client.batch_execute(&trigger).await, "42501");
+        }
+        refused_as(client.batch_execute("create table auth.mine ()").await, "42501");
+        refused_as(client.batch_execute("set role workos_auth_owner").await, "42501");
+    }
+
+    // Even those who read and write all data.
+    let client = bed.connect(&auditor).await;
+    let count = |table: &str| format!("select count(*) from auth.{table}");
+    for table in &tables {
+        assert_eq!(text(&client, &count(table)).await.unwrap().as_deref(), Some("0"), "{table}");
+        let before = text(&bed.admin, &count(table)).await.unwrap();
+        client.batch_execute(&format!("delete from auth.{table}")).await.unwrap();
+        assert_eq!(text(&bed.admin, &count(table)).await.unwrap(), before, "{table}");
+    }
+    for table in ["users", "signing_keys", "sessions", "providers", "installation", "data_keys"] {
+        assert_ne!(text(&bed.admin, &count(table)).await.unwrap().as_deref(), Some("0"), "{table} proves nothing");
+    }
+    for insert in [
+        "insert into auth.users (email) values ('mallory@example.com')",
+        "insert into auth.redirect_urls (pattern) values ('https://mallory.example.com/')",
+        "insert into auth.organizations (id) values ('org_mallory')",
+        "insert into auth.sessions (id) values (gen_random_uuid())",
+        "insert into auth.signing_keys (kid, algorithm, public_key, status) values ('k', 'ES256', '{}', 'pending')",
+    ] {
+        let error = refused_as(client.batch_execute(insert).await, "42501");
+        assert!(error.message.contains("row-level security"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_keeps_the_lists_and_references_users() {
+    let bed = bed("lists").await;
+    let operator = bed.role("operator", "").await;
+    bed.admin.batch_execute(&format!("grant create on schema public to {operator}")).await.unwrap();
+    bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&operator]).await.unwrap();
+    let session = bed.sign_in(ALICE).await;
+    let client = bed.connect(&operator).await;
+
+    client
+        .batch_execute("insert into auth.redirect_urls (pattern) values ('https://app.example.com/**')")
+        .await
+        .unwrap();
+    let by: String = client
+        .query_one("select created_by::text from auth.redirect_urls where pattern like '%app.example%'", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(by, operator);
+    refused(
+        client.batch_execute("insert into auth.redirect_urls (pattern) values ('https://*/')").await,
+        "redirect_pattern_unsafe",
+    );
+    refused_as(client.batch_execute("update auth.redirect_urls set pattern = 'https://b.example.com/'").await, "42501");
+    let deleted =
+        client.execute("delete from auth.redirect_urls where pattern like 'https://app.%'", &[]).await.unwrap();
+    assert_eq!(deleted, 1);
+    client.batch_execute("insert into auth.organization_domains values ('org_acme', 'acme.com')").await.unwrap();
+    refused_as(
+        client.batch_execute("insert into auth.organization_domains values ('org_acme', 'Upper.com')").await,
+        "23514",
+    );
+    refused_as(
+        client.batch_execute("insert into auth.organization_domains values ('org_none', 'none.com')").await,
+        "23503",
+    );
+    refused_as(client.batch_execute("truncate auth.redirect_urls").await, "42501");
+    refused_as(client.batch_execute("table auth.users").await, "42501");
+
+    client
+        .batch_execute("create table todos (owner uuid not null references auth.users (id) on delete cascade)")
+        .await
+        .unwrap();
+    client.execute("insert into todos values ($1)", &[&session.user_id]).await.unwrap();
+    refused_as(client.batch_execute("insert into todos values (gen_random_uuid())").await, "23503");
+    bed.admin.execute("delete from auth.users where id = $1", &[&session.user_id]).await.unwrap();
+    assert_eq!(text(&client, "select count(*) from todos").await.unwrap().as_deref(), Some("0"));
+}
+
+/// `auth.configure_workos` with these further arguments.
+fn configure(further: &str) -> String {
+    format!("select auth.configure_workos(client_id => '{CLIENT_ID}', redirect_uri => '{REDIRECT_URI}'{further})")
+}
+
+#[tokio::test]
+async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administration() {
+    let bed = bed("files").await;
+    let operator = bed.role("operator", "").await;
+    let reader = bed.role("reader", "in role pg_read_server_files").await;
+    for role in [&operator, &reader] {
+        bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[role]).await.unwrap();
+    }
+    let (as_operator, as_reader) = (bed.connect(&operator).await, bed.connect(&reader).await);
+    let keys = bed.cluster.root_key_path().parent().unwrap().display().to_string();
+    // The server itself makes the files, as the user who must be able to read them.
+    let make = |name: &str, command: &str| {
+        let shell = command.replace("FILE", &format!("{keys}/{name}")).replace('\'', "''");
+        format!("copy (select) to program '{shell}'")
+    };
+    for (name, command) in [
+        ("good", "printf sk_test_demo > FILE"),
+        ("newline", r"printf 'sk_test_demo\n' > FILE"),
+        ("empty", "true > FILE"),
+        ("two", r"printf 'sk_test_demo\nsk_more\n' > FILE"),
+        ("padded", "printf ' sk_test_demo' > FILE"),
+        ("assignment", "printf 'KEY sk_test_demo' > FILE"),
+        ("binary", r"printf '\377\376\001key' > FILE"),
+        ("nul", r"printf 'key\0key' > FILE"),
+        ("large", "head -c 5000 /dev/zero | tr '\\\\0' a > FILE"),
+        ("directory", "mkdir FILE"),
+        ("fifo", "mkfifo FILE"),
+        ("shut", "printf sk_test_demo > FILE && chmod 0 FILE"),
+    ] {
+        bed.admin.batch_execute(&make(name, command)).await.unwrap();
+    }
+    let from = |name: &str| configure(&format!(", client_secret_file => '{keys}/{name}'"));
+
+    let url = bed.workos.url();
+    let error = refused(
+        as_operator.batch_execute(&configure(&format!(", api_url => '{url}', client_secret => 'k'"))).await,
+        "insufficient_privilege",
+    );
+    assert!(error.detail.contains("superuser"), "{error}");
+    let error = refused(as_operator.batch_execute(&from("good")).await, "insufficient_privilege");
+    assert!(error.detail.contains("pg_read_server_files"), "{error}");
+    // Nor is it told whether there is such a file.
+    assert_eq!(refusal(as_operator.batch_execute(&from("missing")).await), error);
+
+    for name in
+        ["missing", "empty", "two", "padded", "assignment", "binary", "nul", "large", "directory", "fifo", "shut"]
+    {
+        let error = refused(as_reader.batch_execute(&from(name)).await, "client_secret_file_invalid");
+        assert!(error.detail.contains(&format!("{keys}/{name}")), "{error}");
+        assert!(!error.to_string().contains("sk_"), "{error}");
+    }
+    refused(
+        as_reader
+            .batch_execute(&from("good").replace("client_secret_file", "client_secret => 'k', client_secret_file"))
+            .await,
+        "validation_failed",
+    );
+    let sealed = "select md5(client_secret) || api_url from auth.providers";
+    let before = text(&bed.admin, sealed).await.unwrap();
+    for name in ["good", "newline"] {
+        as_reader.batch_execute(&from(name)).await.unwrap();
+    }
+    let after = text(&bed.admin, sealed).await.unwrap();
+    assert_ne!(after, before);
+    assert!(after.unwrap().ends_with("https://api.workos.com"));
+    // The right secret was read: the superuser brings the stand-in back with the file, and somebody signs in.
+    bed.admin
+        .batch_execute(
+            &from("newline").replace("client_secret_file", &format!("api_url => '{url}', client_secret_file")),
+        )
+        .await
+        .unwrap();
+    bed.sign_in(ALICE).await;
+    // An administrator sets what needs no more than that.
+    as_operator.batch_execute(&configure(&format!(", client_secret => '{CLIENT_SECRET}'"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_definer_function_of_an_attacker_gets_nothing_from_a_superuser_who_calls_it() {
+    let bed = bed("definer").await;
+    let mallory = bed.role("mallory", "").await;
+    bed.admin.batch_execute(&format!("grant create on schema public to {mallory}")).await.unwrap();
+    bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&mallory]).await.unwrap();
+    let client = bed.connect(&mallory).await;
+    let keys = bed.cluster.root_key_path().parent().unwrap().display().to_string();
+    let evil = configure(", client_secret => 'k', api_url => 'https://evil.example.com'");
+    for (name, statement) in [
+        ("api_url", evil),
+        ("file", configure(&format!(", client_secret_file => '{keys}/root.key'"))),
+        ("key", format!("select auth.create_root_key('{keys}/mallory.key')")),
+        ("admin", format!("select auth.grant_admin('{mallory}')")),
+    ] {
+        let sql = format!(
+            "create function public.{name}() returns void language plpgsql security definer as $$ begin perform {}; end $$",
+            statement.trim_start_matches("select ")
+        );
+        client.batch_execute(&sql).await.unwrap();
+        refused_as(bed.admin.batch_execute(&format!("select public.{name}()")).await, "42501");
+    }
+    let made = format!("select pg_stat_file('{keys}/mallory.key', true) is not null");
+    assert_ne!(text(&bed.admin, &made).await.unwrap().as_deref(), Some("t"));
+}
+
+/// What a trigger tries, and the role it is seen to run as.
+const SPY: &str = "
+    create table public.seen (as_whom text, attempt text, outcome text);
+    grant all on public.seen to public;
+    create function public.spy() returns trigger language plpgsql as $$
+    declare attempt text;
+    begin
+        foreach attempt in array array['create role spy_made superuser', 'select pg_read_file(''postgresql.conf'')', 'set local role postgres',
+            'set session authorization postgres', 'reset role', 'alter role workos_auth_owner superuser', 'copy (select 1) to program ''true'''] loop
+            begin
+                execute attempt;
+                insert into public.seen values (current_user, attempt, 'done');
+            exception when others then
+                insert into public.seen values (current_user, attempt, sqlstate);
+            end;
+        end loop;
+        return new;
+    end $$";
+
+#[tokio::test]
+async fn a_trigger_on_a_table_runs_as_the_owner_at_most() {
+    let bed = bed("triggers").await;
+    bed.admin.batch_execute(SPY).await.unwrap();
+    for table in ["users", "identities", "sessions", "providers", "audit_log_entries"] {
+        bed.admin.batch_execute(&format!("create trigger spy before insert or update or delete on auth.{table} for each row execute function public.spy()")).await.unwrap();
+    }
+    let outcomes = "select distinct as_whom, outcome, count(*) > 0 from public.seen group by 1, 2";
+    let secret = format!(", api_url => '{}', client_secret => '{CLIENT_SECRET}'", bed.workos.url());
+    bed.admin.batch_execute(&configure(&secret)).await.unwrap();
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "configure_workos");
+    bed.admin.batch_execute("truncate public.seen").await.unwrap();
+
+    let mut superuser = bed.superuser().await;
+    let session = sign_in(&superuser, ALICE).await;
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "exchange_code");
+    bed.admin.batch_execute("truncate public.seen").await.unwrap();
+    bed.admin.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
+    superuser.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
+    let transaction = superuser.transaction().await.unwrap();
+    transaction.execute("select auth.set_session($1)", &[&session.access_token]).await.unwrap();
+    transaction.execute("select auth.sign_out()", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "sign_out");
+    // And the caller is itself again afterwards.
+    assert_eq!(
+        text(&superuser, "select current_user || current_setting('search_path')").await.unwrap().unwrap(),
+        r#"postgres"$user", public"#
+    );
+}
+
+#[tokio::test]
+async fn an_error_inside_gives_the_caller_its_rights_and_settings_back() {
+    let bed = bed("restored").await;
+    bed.admin.batch_execute("create function public.fail() returns trigger language plpgsql as $$ begin raise 'no' using errcode = 'ZZ123'; end $$;
+        create trigger fail before insert or update on auth.providers for each row execute function public.fail()").await.unwrap();
+    let call = configure(&format!(", api_url => '{}', client_secret => 'k'", bed.workos.url()));
+    refused_as(bed.admin.batch_execute(&call).await, "ZZ123");
+    let whoami = "select current_user || current_setting('search_path')";
+    let same = Some(r#"postgres"$user", public"#.to_owned());
+    assert_eq!(text(&bed.admin, whoami).await.unwrap(), same);
+    // Caught in the same transaction, too.
+    let caught = format!("do $$ begin begin perform {}; exception when others then
+        if current_user <> 'postgres' or current_setting('search_path') <> '\"$user\", public' then raise 'not restored: %', current_user; end if; end; end $$", call.trim_start_matches("select "));
+    bed.admin.batch_execute(&caught).await.unwrap();
+    assert_eq!(text(&bed.admin, whoami).await.unwrap(), same);
+}
+
+#[tokio::test]
+async fn what_is_planted_on_the_search_path_is_not_called() {
+    let bed = bed("planted").await;
+    let backend = bed.role("backend", "").await;
+    bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    bed.admin.batch_execute(&format!("grant create on schema public to {backend}")).await.unwrap();
+    let client = bed.connect(&backend).await;
+    client.batch_execute("
+        create function public.boom() returns boolean language plpgsql as $$ begin raise 'planted' using errcode = 'ZZ666'; end $$;
+        create function public.boom(text, text) returns boolean language sql as 'select public.boom()';
+        create function public.boom(uuid, uuid) returns boolean language sql as 'select public.boom()';
+        create function public.boom(bytea, bytea) returns boolean language sql as 'select public.boom()';
+        create function public.now() returns timestamptz language sql as 'select case when public.boom() then null::timestamptz end';
+        create function public.lower(text) returns text language sql as 'select public.boom()::text';
+        create operator public.= (leftarg = text, rightarg = text, function = public.boom);
+        create operator public.= (leftarg = uuid, rightarg = uuid, function = public.boom);
+        create operator public.= (leftarg = bytea, rightarg = bytea, function = public.boom);
+        create temp table users (id uuid); create temp table providers (id uuid); create temp table sessions (id uuid);
+        create domain pg_temp.inet as text check (public.boom()); create domain pg_temp.uuid as text check (public.boom());
+        set search_path = public, pg_temp, pg_catalog").await.unwrap();
+    let planted = refusal(client.batch_execute("select 'a'::text = 'a'::text").await);
+    assert_eq!(planted.sqlstate, "ZZ666", "the trap does not work");
+    let session = sign_in(&client, ALICE).await;
+    set_session(&client, &session.access_token, false).await.unwrap();
+    client
+        .batch_execute("select auth.uid(), auth.jwt(), auth.jwks(), auth.has_role('admin', 'org_acme')")
+        .await
+        .unwrap();
+    client.batch_execute("select auth.sign_out()").await.unwrap();
+}
+
+#[tokio::test]
+async fn grants_survive_dump_and_restore() {
+    let bed = bed("dumped").await;
+    let (backend, operator) = (bed.role("backend", "").await, bed.role("operator", "").await);
+    bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
+    bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&operator]).await.unwrap();
+    let file = bed.cluster.root_key_path().with_file_name("dumped.dump");
+    let dump =
+        bed.cluster.command("pg_dump").args(["--format=custom", "--file"]).arg(&file).arg("dumped").output().unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    bed.cluster.create_database("restored_grants").await.unwrap();
+    let restore = bed
+        .cluster
+        .command("pg_restore")
+        .args(["--exit-on-error", "--dbname=restored_grants"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
+    let restored = bed.cluster.connect("restored_grants", workos_testbed::cluster::SUPERUSER).await.unwrap();
+    assert_eq!(beyond_everybody(&restored, &backend).await, SIGN_IN);
+    assert_eq!(beyond_everybody(&restored, &operator).await, ADMIN);
+    let catalogs = workos_end_to_end::catalog::of_the_extension(&restored).await;
+    assert_eq!(catalogs, workos_end_to_end::catalog::of_the_extension(&bed.admin).await);
+    let as_operator = bed.cluster.connect("restored_grants", &operator).await.unwrap();
+    as_operator
+        .batch_execute("insert into auth.redirect_urls (pattern) values ('https://restored.example.com/')")
+        .await
+        .unwrap();
+}
