@@ -61,8 +61,13 @@ $preflight$;
 DO $owner$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'workos_auth_owner') THEN
-        CREATE ROLE workos_auth_owner NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-        COMMENT ON ROLE workos_auth_owner IS 'owns the tables and definer functions of the extension workos_auth; nobody is a member';
+        BEGIN
+            CREATE ROLE workos_auth_owner NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+            COMMENT ON ROLE workos_auth_owner IS 'owns the tables and definer functions of the extension workos_auth; nobody is a member';
+        EXCEPTION
+            -- An installation in another database of the cluster made it meanwhile.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
     END IF;
     IF EXISTS (
         SELECT FROM pg_catalog.pg_roles

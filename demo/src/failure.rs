@@ -91,7 +91,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "FAILED: {}", self.step.as_deref().unwrap_or("the tour"))?;
         if let Some(sql) = &self.sql {
-            writeln!(f, "while running:\n  {}", sql.replace('\n', "\n  "))?;
+            writeln!(f, "while running:\n  {}\n", sql.replace('\n', "\n  "))?;
         }
         write!(f, "{}", self.source)
     }

@@ -6,6 +6,7 @@
 //! ```
 //! `PUBLIC_URL` is the address that browsers use, if it is another: `https://app.example.com`.
 
+mod cookies;
 mod page;
 mod refusal;
 
@@ -19,13 +20,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, Redirect};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
-use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
+use axum_extra::extract::cookie::CookieJar;
 use deadpool_postgres::{Client, Manager, Pool, Transaction};
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use tokio_postgres::NoTls;
 
+use cookies::{flow_cookie, removal, session_cookie};
 use refusal::Refusal;
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -46,28 +47,6 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     println!("http://{}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
-}
-
-/// Cookies are not signed: the database verifies the token at every use, and a verifier is good for nothing but the flow
-/// of its own state. SameSite=Lax keeps other sites' forms from using them; the callback, a link, still gets its own.
-fn cookie(name: String, value: String, path: &'static str) -> Cookie<'static> {
-    let secure = env::var("PUBLIC_URL").is_ok_and(|url| url.starts_with("https:"));
-    Cookie::build((name, value)).path(path).http_only(true).same_site(SameSite::Lax).secure(secure).build()
-}
-
-fn session_cookie(token: String) -> Cookie<'static> {
-    cookie("session".into(), token, "/")
-}
-
-/// One cookie a flow, so that two tabs can sign in at the same time.
-fn flow_cookie(state: &str, verifier: &str) -> Cookie<'static> {
-    let hash: String = Sha256::digest(state).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    cookie(format!("flow_{hash}"), format!("{state}.{verifier}"), "/callback")
-}
-
-fn gone(mut cookie: Cookie<'static>) -> Cookie<'static> {
-    cookie.make_removal();
-    cookie
 }
 
 /// One transaction as the person whose token it is: rolled back when dropped, so commit it. The next user of the pooled
@@ -104,8 +83,7 @@ struct Login {
 async fn login(State(pool): State<Pool>, jar: CookieJar, Query(ask): Query<Login>) -> Result<(CookieJar, Redirect)> {
     let start = "select * from auth.start_sign_in(organization => $1, redirect_to => $2)";
     let flow = pool.get().await?.query_one(start, &[&ask.organization, &ask.redirect_to]).await?;
-    let mut cookie = flow_cookie(flow.get("state"), flow.get("code_verifier"));
-    cookie.set_max_age(Duration::minutes(15));
+    let cookie = flow_cookie(flow.get("state"), flow.get("code_verifier"));
     Ok((jar.add(cookie), Redirect::to(flow.get("url"))))
 }
 
@@ -137,21 +115,20 @@ async fn callback(
     };
     if let Some(error) = answer.error {
         let message = format!("WorkOS says {error}: {}", answer.error_description);
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, message).with_cookie(gone(flow)));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, message).with_cookie(removal(flow)));
     }
     // The refresh token stays in the database's answer: until there is auth.refresh_session, a session is as long as its
     // access token (workos_auth.access_token_ttl), and a secret that nobody uses is better kept by nobody.
     let exchange = "select access_token, expires_at, redirect_to
         from auth.exchange_code(code => $1, verifier => $2, state => $3, ip => $4, user_agent => $5)";
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let arguments: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
-        [&answer.code, &verifier, &answer.state, &client.ip(), &agent];
-    let session = pool.get().await?.query_one(exchange, &arguments).await?;
+    let db = pool.get().await?;
+    let session = db.query_one(exchange, &[&answer.code, &verifier, &answer.state, &client.ip(), &agent]).await?;
     let mut cookie = session_cookie(session.get("access_token"));
     cookie.set_expires(OffsetDateTime::from(session.get::<_, SystemTime>("expires_at")));
     // Checked against auth.redirect_urls when the sign-in began.
     let target: Option<&str> = session.get("redirect_to");
-    Ok((jar.add(gone(flow)).add(cookie), Redirect::to(target.unwrap_or("/"))))
+    Ok((jar.add(removal(flow)).add(cookie), Redirect::to(target.unwrap_or("/"))))
 }
 
 async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, Redirect)> {
@@ -159,17 +136,21 @@ async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, 
     let db = as_user(&mut db, &jar).await?;
     db.execute("select auth.sign_out()", &[]).await?; // everywhere; 'local' for here only
     db.commit().await?;
-    Ok((jar.add(gone(session_cookie(String::new()))), Redirect::to("/")))
+    Ok((jar.add(removal(session_cookie(""))), Redirect::to("/")))
 }
 
-async fn read_todos(State(pool): State<Pool>, jar: CookieJar) -> Result<Json<serde_json::Value>> {
+#[derive(Serialize)]
+struct Todo {
+    id: i64,
+    title: String,
+}
+
+async fn read_todos(State(pool): State<Pool>, jar: CookieJar) -> Result<Json<Vec<Todo>>> {
     let mut db = pool.get().await?;
     let db = as_user(&mut db, &jar).await?;
     let rows = db.query("select id, title from todos order by id", &[]).await?;
     db.commit().await?;
-    let todo =
-        |row: &tokio_postgres::Row| serde_json::json!({"id": row.get::<_, i64>(0), "title": row.get::<_, String>(1)});
-    Ok(Json(rows.iter().map(todo).collect()))
+    Ok(Json(rows.iter().map(|row| Todo { id: row.get(0), title: row.get(1) }).collect()))
 }
 
 #[derive(Deserialize)]

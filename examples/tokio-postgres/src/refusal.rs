@@ -6,6 +6,9 @@ use axum_extra::extract::cookie::{Cookie, CookieJar};
 use deadpool_postgres::PoolError;
 use maud::html;
 
+use crate::cookies::{removal, session_cookie};
+use crate::page::{page, sign_in_links};
+
 /// A status, a sentence for the person, and a cookie to set or to take away.
 pub struct Refusal {
     status: StatusCode,
@@ -55,11 +58,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let cookie = match self.status {
-            StatusCode::UNAUTHORIZED => Some(crate::gone(crate::session_cookie(String::new()))),
+            StatusCode::UNAUTHORIZED => Some(removal(session_cookie(""))),
             _ => self.cookie,
         };
         let cookies = cookie.map(|cookie| CookieJar::new().add(cookie));
-        let page = crate::page::page(html! { p { (self.message) } (crate::page::sign_in_links()) });
+        let page = page(html! { p { (self.message) } (sign_in_links()) });
         (self.status, cookies, page).into_response()
     }
 }
