@@ -68,7 +68,7 @@ test-examples: ## The examples, each as it stands; needs the installed extension
 
 .PHONY: bench
 bench: setup install ## The figures of the README; needs a quiet machine
-	@$(STEP) $@ "Benchmarks" cargo bench --quiet -p workos_testbed --bench sign_in
+	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench
 
 .PHONY: clean
 clean: ## Removes what was built; installed files stay

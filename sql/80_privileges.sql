@@ -25,5 +25,7 @@ BEGIN
     END LOOP;
 END
 $privileges$;
+-- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.
+GRANT EXECUTE ON FUNCTION auth.create_root_key(text) TO pg_write_server_files;
 ALTER VIEW auth.error_codes OWNER TO workos_auth_owner;
 ALTER TYPE auth.session OWNER TO workos_auth_owner;

@@ -118,8 +118,15 @@ pub mod sqlstate {
         }
 
         unsafe extern "C-unwind" fn hear(arg: *mut c_void) {
-            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked.
-            unsafe { (*arg.cast::<Cell<c_int>>()).set(pg_sys::geterrcode()) };
+            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked; called by errfinish, where
+            // geterrcode is allowed.
+            unsafe {
+                let number = pg_sys::geterrcode();
+                // Notices and warnings pass by here too: classes 00 and 01.
+                if number & 0xfff > 1 << 6 {
+                    (*arg.cast::<Cell<c_int>>()).set(number);
+                }
+            }
         }
 
         let heard = Box::new(Cell::new(0));

@@ -91,6 +91,10 @@ impl From<Failure> for Error {
                 let limit = settings::request_timeout().as_secs();
                 Error::with_detail(ErrorCode::WorkosTimeout, format!("No whole answer came within {limit} s."))
             }
+            Failure::Http(error) if error.is_request() => {
+                Error::with_detail(ErrorCode::WorkosConnectionLost, client::causes(&error))
+            }
+            // The head of an answer came, and a body that ends too soon.
             Failure::Http(error) => Error::with_detail(ErrorCode::WorkosAnswerMalformed, client::causes(&error)),
         }
     }

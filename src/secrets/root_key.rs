@@ -44,7 +44,7 @@ pub fn create(path: &Path) -> Result<()> {
         return Err(Error::invalid("path", "it must be the absolute path of a file."));
     }
     let parent = path.parent().unwrap_or(path);
-    refuse_data_directory(parent)?;
+    refuse_data_directory(path, parent)?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::with_detail(ErrorCode::RootKeyExists, path.display().to_string()),
         _ => Error::with_detail(ErrorCode::RootKeyNotWritten, about(path, &error)),
@@ -85,15 +85,16 @@ fn check(path: &Path, file: &File) -> Result<()> {
         );
         return Err(Error::with_detail(ErrorCode::RootKeyExposed, detail));
     }
-    refuse_data_directory(path)
+    refuse_data_directory(path, path)
 }
 
-fn refuse_data_directory(path: &Path) -> Result<()> {
+/// `place` is the file itself, or where it is to be made.
+fn refuse_data_directory(path: &Path, place: &Path) -> Result<()> {
     // SAFETY: set once at the server's start.
     let data_directory = unsafe { CStr::from_ptr(pg_sys::DataDir) };
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let data_directory = real(&PathBuf::from(data_directory.to_string_lossy().into_owned()));
-    if real(path).starts_with(&data_directory) && !settings::allow_root_key_in_data_directory() {
+    if real(place).starts_with(&data_directory) && !settings::allow_root_key_in_data_directory() {
         let detail = format!("{} lies inside {}.", path.display(), data_directory.display());
         return Err(Error::with_detail(ErrorCode::RootKeyInDataDirectory, detail));
     }

@@ -306,6 +306,9 @@ error_codes! {
     TlsRootsUnavailable = "WA313", "tls_roots_unavailable", 503, "no certificate authorities to check WorkOS's certificate with",
         "",
         "Install the system's ca-certificates, or set workos_auth.ca_file to a PEM bundle.";
+    WorkosConnectionLost = "WA314", "workos_connection_lost", 502, "the connection to WorkOS was lost before it answered",
+        "",
+        "Start the sign-in again: WorkOS may have seen the code.";
     OrganizationMismatch = "WA320", "organization_mismatch", 403, "the profile belongs to another organization than the one asked for",
         "",
         "Sign in through the organization that the sign-in was started for.";

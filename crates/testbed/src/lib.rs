@@ -28,4 +28,4 @@ pub mod workos;
 
 pub use cluster::Cluster;
 pub use error::{Error, Result};
-pub use workos::{Callback, Workos, browser_sign_in};
+pub use workos::{Browser, Callback, Workos, browser_sign_in};

@@ -80,26 +80,47 @@ pub struct Callback {
 /// # Errors
 /// [`Error::Refused`] if an error comes back instead of a code; [`Error::Lost`] if the browser ends anywhere else.
 pub async fn browser_sign_in(url: &str, login_hint: Option<&str>) -> Result<Callback> {
-    let mut next = Url::parse(url).map_err(|error| Error::Lost(format!("the authorize URL is none: {error}")))?;
-    let redirect_uri =
-        parameter(&next, "redirect_uri").ok_or_else(|| Error::Lost("the authorize URL has no redirect_uri".into()))?;
-    if let (Some(hint), None) = (login_hint, parameter(&next, "login_hint")) {
-        next.query_pairs_mut().append_pair("login_hint", hint);
+    Browser::new()?.sign_in(url, login_hint).await
+}
+
+/// A browser that stays open, for those who sign in often. It has no cookies.
+#[derive(Debug, Clone)]
+pub struct Browser(reqwest::Client);
+
+impl Browser {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// The system has no certificates, or another of reqwest's reasons.
+    pub fn new() -> Result<Self> {
+        // Proxies of the environment are not for loopback, and redirects are the browser's to look at first.
+        Ok(Self(reqwest::Client::builder().redirect(Policy::none()).no_proxy().build()?))
     }
-    // Proxies of the environment are not for loopback, and redirects are the browser's to look at first.
-    let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build()?;
-    for _ in 0..LONGEST_CHAIN {
-        let answer = browser.get(next.clone()).send().await?;
-        let status = answer.status();
-        let Some(location) = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else {
-            return Err(Error::Lost(format!("{} answered {status}: {}", next.path(), answer.text().await?)));
-        };
-        next = next.join(location).map_err(|error| Error::Lost(format!("{status} to no URL: {error}")))?;
-        if is_redirect_uri(&next, &redirect_uri) {
-            return callback(&next);
+
+    /// See [`browser_sign_in`].
+    ///
+    /// # Errors
+    /// As [`browser_sign_in`].
+    pub async fn sign_in(&self, url: &str, login_hint: Option<&str>) -> Result<Callback> {
+        let mut next = Url::parse(url).map_err(|error| Error::Lost(format!("the authorize URL is none: {error}")))?;
+        let redirect_uri = parameter(&next, "redirect_uri")
+            .ok_or_else(|| Error::Lost("the authorize URL has no redirect_uri".into()))?;
+        if let (Some(hint), None) = (login_hint, parameter(&next, "login_hint")) {
+            next.query_pairs_mut().append_pair("login_hint", hint);
         }
+        for _ in 0..LONGEST_CHAIN {
+            let answer = self.0.get(next.clone()).send().await?;
+            let status = answer.status();
+            let Some(location) = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else {
+                return Err(Error::Lost(format!("{} answered {status}: {}", next.path(), answer.text().await?)));
+            };
+            next = next.join(location).map_err(|error| Error::Lost(format!("{status} to no URL: {error}")))?;
+            if is_redirect_uri(&next, &redirect_uri) {
+                return callback(&next);
+            }
+        }
+        Err(Error::Lost(format!("more than {LONGEST_CHAIN} redirects")))
     }
-    Err(Error::Lost(format!("more than {LONGEST_CHAIN} redirects")))
 }
 
 fn callback(url: &Url) -> Result<Callback> {

@@ -314,7 +314,6 @@ async fn configuring() {
                 "insufficient_privilege",
                 "pg_read_server_files",
             ),
-            ("select auth.create_root_key('/tmp/never-written.key')", "insufficient_privilege", "root key"),
         ],
     )
     .await;

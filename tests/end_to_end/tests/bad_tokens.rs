@@ -70,7 +70,8 @@ impl Mint {
             return;
         }
         // Whoever may set the setting directly still cannot forge it, and a bad token is never an anonymous visitor.
-        self.app.execute("select set_config('workos_auth.session_token', $1, false)", &[&token]).await.unwrap();
+        let literal = token.replace('\'', "''");
+        self.app.batch_execute(&format!("set workos_auth.session_token = '{literal}'")).await.unwrap();
         for reader in
             ["uid()", "jwt()", "session_claims()", "role()", "email()", "organization_id()", "has_role('admin', null)"]
         {

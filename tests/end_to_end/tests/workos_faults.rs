@@ -165,7 +165,7 @@ async fn answers_that_cannot_be_read() {
         (FaultKind::TruncatedBody, "workos_answer_malformed"),
         (FaultKind::OversizedBody { bytes: 2 << 20, chunked: false }, "workos_answer_too_large"),
         (FaultKind::OversizedBody { bytes: 64 << 20, chunked: true }, "workos_answer_too_large"),
-        (FaultKind::Reset, "workos_answer_malformed"),
+        (FaultKind::Reset, "workos_connection_lost"),
     ] {
         meets(&bed, &app, ALICE, &[fault], name, Spent).await;
     }

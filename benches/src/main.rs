@@ -1,0 +1,92 @@
+//! What a sign-in costs, beside its floor. `make bench` prints the tables of the README.
+//!
+//! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
+//! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
+//! They are taken in rounds, each of which measures a thing and its floor right after one another; a cell shows the
+//! slowest, the median and the quickest round.
+//!
+//! | module | what it measures |
+//! |---|---|
+//! | [`statements`] | a statement over and over: authorize URLs, and their floors |
+//! | [`exchanges`] | exchanges, and the bare HTTP call |
+//! | [`first_calls`] | what a fresh connection pays |
+//! | [`sample`] | times, CPU and how they are shown |
+
+mod exchanges;
+mod first_calls;
+mod sample;
+mod statements;
+
+use std::env;
+use std::fs;
+
+use tokio_postgres::Client;
+use workos_testbed::{Cluster, Result, Workos};
+
+/// How many clients at once, a line of a table each.
+const CLIENTS: [usize; 2] = [1, 8];
+/// How often everything is measured; `BENCH_ROUNDS` is another number.
+const ROUNDS: usize = 5;
+/// The testbed's clusters are quick rather than durable; these are what Postgres has by default.
+const DURABLE: &[&str] =
+    &["fsync = on", "full_page_writes = on", "synchronous_commit = on", "shared_buffers = '128MB'"];
+const PRELOAD: &str = "shared_preload_libraries = 'workos_auth'";
+
+const FLOORS: &str = "
+create function bench_floor() returns text language plpgsql volatile as $$ begin return ''; end $$;
+create table bench_rows (id uuid primary key default gen_random_uuid(), text text not null);";
+
+/// The extension set up in a cluster of its own.
+struct Bench {
+    cluster: Cluster,
+    workos: Workos,
+    admin: Client,
+}
+
+impl Bench {
+    async fn start(settings: &[&str]) -> Result<Self> {
+        let workos = Workos::start()?;
+        let cluster = Cluster::start_with(&[DURABLE, settings].concat())?;
+        let admin = workos.install(&cluster, DATABASE).await?;
+        admin.batch_execute(FLOORS).await?;
+        Ok(Self { cluster, workos, admin })
+    }
+}
+
+const DATABASE: &str = "postgres";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let rounds = env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS).max(1);
+    let bench = Bench::start(&[]).await?;
+    println!("{}\n", machine(&bench.admin).await?);
+
+    println!("{}", statements::HEAD);
+    for clients in CLIENTS {
+        statements::measure(&bench, clients, rounds).await?;
+    }
+    println!("\n{}", exchanges::HEAD);
+    for clients in CLIENTS {
+        exchanges::measure(&bench, clients, rounds).await?;
+    }
+    println!("\n{}", first_calls::HEAD);
+    let preloading = Bench::start(&[PRELOAD]).await?;
+    first_calls::measure("no", &bench).await?;
+    first_calls::measure("yes", &preloading).await
+}
+
+/// What the figures are of, and how busy it was with other things.
+async fn machine(admin: &Client) -> Result<String> {
+    let row = admin.query_one("select current_date::text, split_part(version(), ' on ', 1)", &[]).await?;
+    let (date, postgres): (String, String) = (row.get(0), row.get(1));
+    let first_field = |path: &str, name: &str| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name).map(|rest| rest.trim_matches([' ', '\t', ':'])));
+        line.unwrap_or("unknown").to_owned()
+    };
+    let processor = first_field("/proc/cpuinfo", "model name");
+    let load = first_field("/proc/loadavg", "").split(' ').next().unwrap_or("unknown").to_owned();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    Ok(format!("{date}, {postgres}, {processor}, {cores} cores, load {load} at the start"))
+}
