@@ -1,10 +1,12 @@
 //! Exchanges, beside the one HTTP request that each of them makes.
 //!
 //! Every exchange needs a fresh code. Starting the sign-ins and following their URLs is done before the clock starts,
-//! for both alike.
+//! for both alike. Each client signs in a person of its own, who has been here before: two sign-ins of one person at
+//! the same time wait for one another, for both write when that person was last seen.
 
 use tokio_postgres::Client;
 use url::Url;
+use workos_simulator::Profile;
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Browser, Callback, Error, Result, Workos};
@@ -33,13 +35,13 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// Starts a sign-in, and lets the browser finish it.
+    /// Starts a sign-in, and lets the browser finish it: as `who`, or as the first person of the directory.
     ///
     /// # Errors
     /// The statement or the browser fails.
-    pub async fn start(client: &Client, browser: &Browser) -> Result<Self> {
+    pub async fn start(client: &Client, browser: &Browser, who: Option<&str>) -> Result<Self> {
         let row = client.query_one(START, &[]).await?;
-        Ok(Self { callback: browser.sign_in(row.get("url"), None).await?, verifier: row.get("code_verifier") })
+        Ok(Self { callback: browser.sign_in(row.get("url"), who).await?, verifier: row.get("code_verifier") })
     }
 }
 
@@ -64,13 +66,14 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
 async fn exchanges(bench: &Bench, clients: usize) -> Result<Sample> {
     let browser = Browser::new()?;
     let mut jobs = Vec::new();
-    for _ in 0..clients {
+    for number in 0..clients {
+        let who = person(&bench.workos, number)?;
         let client = bench.cluster.connect(DATABASE, SUPERUSER).await?;
         let backend = backend_pid(&client).await?;
         let mut flows = Vec::new();
         // One more, which pays for the connection to WorkOS.
         for _ in 0..=EXCHANGES {
-            flows.push(Flow::start(&client, &browser).await?);
+            flows.push(Flow::start(&client, &browser, Some(&who)).await?);
         }
         let prepared = client.prepare(EXCHANGE).await?;
         let exchange = async move |client: &Client, flow: Flow| {
@@ -88,6 +91,26 @@ async fn exchanges(bench: &Bench, clients: usize) -> Result<Sample> {
         }));
     }
     together(jobs).await
+}
+
+/// Somebody of Acme's, by e-mail address.
+fn person(workos: &Workos, number: usize) -> Result<String> {
+    let email = format!("bench{number}@acme.com");
+    let profile = Profile {
+        id: format!("prof_bench{number}"),
+        connection: "conn_acme".to_owned(),
+        email: email.clone(),
+        first_name: Some("Bench".to_owned()),
+        last_name: Some(number.to_string()),
+        idp_id: format!("okta-bench{number}"),
+        role: Some("member".to_owned()),
+        roles: None,
+        groups: vec!["engineering".to_owned()],
+        custom_attributes: Default::default(),
+    };
+    let refused = |error| Error::Lost(format!("the simulator does not take {email}: {error}"));
+    workos.simulator().put_profile(profile).map_err(refused)?;
+    Ok(email)
 }
 
 /// What an exchange cannot be quicker than: the same request from the same client library, kept alive alike.

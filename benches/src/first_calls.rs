@@ -30,7 +30,7 @@ pub const HEAD: &str = "\
 /// A statement or the browser fails.
 pub async fn measure(preloaded: &str, bench: &Bench) -> Result<()> {
     let browser = Browser::new()?;
-    let Flow { callback, verifier } = Flow::start(&bench.admin, &browser).await?;
+    let Flow { callback, verifier } = Flow::start(&bench.admin, &browser, None).await?;
     let session = bench.admin.query_one(EXCHANGE, &[&callback.code, &verifier, &callback.state]).await?;
     let token: String = session.get("access_token");
 
@@ -45,7 +45,8 @@ pub async fn measure(preloaded: &str, bench: &Bench) -> Result<()> {
         floor.1.push(twice(bench, [(FLOOR, &[]), (FLOOR, &[])]).await?);
         start.1.push(twice(bench, [(START, &[]), (START, &[])]).await?);
         verify.1.push(twice(bench, [(VERIFY, &[&token]), (VERIFY, &[&token])]).await?);
-        let flows = [Flow::start(&bench.admin, &browser).await?, Flow::start(&bench.admin, &browser).await?];
+        let flows =
+            [Flow::start(&bench.admin, &browser, None).await?, Flow::start(&bench.admin, &browser, None).await?];
         let [first, second] = flows.each_ref().map(|Flow { callback, verifier }| {
             let binds: [&(dyn ToSql + Sync); 3] = [&callback.code, verifier, &callback.state];
             binds

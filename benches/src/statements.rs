@@ -13,8 +13,8 @@ const DURATION: Duration = Duration::from_secs(2);
 
 /// What the columns are.
 pub const HEAD: &str = "\
-| statement | clients | per second, min / median / max | time, in empty functions | time, in inserted rows |
-|---|---|---|---|---|";
+| statement | clients | per second, min / median / max | time, in empty functions | time, in inserted rows | CPU of the backend, ms |
+|---|---|---|---|---|---|";
 
 /// The floors come first: a function that does nothing, and a row that is written and committed, as every sign-in
 /// writes one when it starts.
@@ -42,7 +42,8 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
     for ((name, _), samples) in STATEMENTS.iter().zip(&samples) {
         let times = |floor: &[Sample]| median(samples.iter().zip(floor).map(|(sample, floor)| sample.times(floor)));
         let rate = spread(samples.iter().map(Sample::per_second), 0);
-        println!("| {name} | {clients} | {rate} | {:.1} | {:.2} |", times(function), times(insert));
+        let cpu = spread(samples.iter().map(Sample::cpu_milliseconds), 3);
+        println!("| {name} | {clients} | {rate} | {:.1} | {:.2} | {cpu} |", times(function), times(insert));
     }
     Ok(())
 }

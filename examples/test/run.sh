@@ -33,7 +33,8 @@ start() {
     return 1
 }
 
-sql() { psql --no-psqlrc --quiet --output=/dev/null --set=ON_ERROR_STOP=1 "$@"; }
+psql=${PG_CONFIG:+$("$PG_CONFIG" --bindir)/}psql # of the server that is tested
+sql() { "$psql" --no-psqlrc --quiet --output=/dev/null --set=ON_ERROR_STOP=1 "$@"; }
 
 sql --set=root_key="$ROOT_KEY_FILE" <<'SQL'
 create extension workos_auth;

@@ -35,7 +35,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     let flow = find(verifier.as_ref(), given.state)?;
     let provider = provider_of(&flow)?;
 
-    guards::exchange(flow.id)?;
+    let guard = guards::exchange(flow.id)?;
     // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
     if !scan::flow_exists(flow.id) {
         return Err(ErrorCode::FlowStateNotFound.into());
@@ -55,6 +55,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     workos::check_answer(&flow.selector, &answer.profile)?;
 
     flows::consume(flow.id)?;
+    guard.keep();
 
     let account = account::resolve(&answer.profile, &provider.api_url)?;
     let client = Client { ip: given.ip, user_agent: given.user_agent };

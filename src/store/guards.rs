@@ -30,65 +30,65 @@ fn database_tag(kind: u16, name: &[u8]) -> pg_sys::LOCKTAG {
     tag(kind, unsafe { pg_sys::MyDatabaseId }.to_u32(), word(0), word(4))
 }
 
-fn try_lock(tag: &pg_sys::LOCKTAG) -> bool {
-    // SAFETY: a valid tag; the lock belongs to the transaction and ends with it.
-    let got = unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock.cast_signed(), false, true) };
-    got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL
-}
+/// A lock of the transaction, given up when dropped.
+///
+/// An error gives it up too, before the abort would: Postgres tells the client of an error first, and the client's next try, on
+/// another connection, must not lose to a transaction that is already dead.
+#[derive(Debug)]
+pub struct Guard(pg_sys::LOCKTAG);
 
-fn lock(tag: &pg_sys::LOCKTAG) {
-    // SAFETY: as above; waits, is cancellable and takes part in deadlock detection.
-    unsafe { pg_sys::LockAcquire(tag, pg_sys::ExclusiveLock.cast_signed(), false, false) };
-}
+impl Guard {
+    fn try_take(tag: pg_sys::LOCKTAG) -> Option<Self> {
+        // SAFETY: a valid tag; the lock belongs to the transaction and ends with it.
+        let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, true) };
+        (got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL).then_some(Self(tag))
+    }
 
-/// Whoever exchanges the code of this flow, until the transaction ends. The loser is refused at once.
-pub fn exchange(flow: Uuid) -> Result<()> {
-    match try_lock(&database_tag(FLOW, flow.as_bytes())) {
-        true => Ok(()),
-        false => Err(ErrorCode::Conflict.into()),
+    fn take(tag: pg_sys::LOCKTAG) -> Self {
+        // SAFETY: as above; waits, is cancellable and takes part in deadlock detection.
+        unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, false) };
+        Self(tag)
+    }
+
+    /// Keeps the lock to the end of the transaction.
+    pub fn keep(self) {
+        std::mem::forget(self);
     }
 }
 
-/// One writer at a time for whatever is known under this name (an identity, an e-mail address); waits for the other
-/// transaction. `hash` is a cryptographic one, so that nobody can choose names that collide.
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // SAFETY: this transaction holds the lock, since it made the guard. LockRelease raises no error, only warnings.
+        unsafe { pg_sys::LockRelease(&self.0, pg_sys::ExclusiveLock.cast_signed(), false) };
+    }
+}
+
+/// Whoever exchanges the code of this flow. The loser is refused at once. To be kept once the flow is consumed.
+pub fn exchange(flow: Uuid) -> Result<Guard> {
+    Guard::try_take(database_tag(FLOW, flow.as_bytes())).ok_or_else(|| ErrorCode::Conflict.into())
+}
+
+/// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits
+/// for the other transaction. `hash` is a cryptographic one, so that nobody can choose names that collide.
 pub fn account(hash: &[u8; 32]) {
-    lock(&database_tag(ACCOUNT, hash));
+    Guard::take(database_tag(ACCOUNT, hash)).keep();
 }
 
-/// One set-up at a time; waits for the other transaction.
+/// One set-up at a time, until the transaction ends; waits for the other transaction.
 pub fn setup() {
-    lock(&database_tag(SETUP, &[]));
+    Guard::take(database_tag(SETUP, &[])).keep();
 }
-
-/// A place among the `workos_auth.max_concurrent_requests` of the cluster; given back when dropped, or by the error's abort.
-#[derive(Debug)]
-pub struct Slot(u32);
 
 const SLOT_MAGIC: u32 = 0x776f_726b; // "work": keeps clear of other extensions that use the same trick
 
-impl Slot {
-    /// Takes a free slot, or is refused at once.
-    pub fn take() -> Result<Self> {
-        let slots = settings::max_concurrent_requests();
-        // Backends begin at different slots, so that they seldom try the same one.
-        // SAFETY: reads a global of the backend.
-        let first = unsafe { pg_sys::MyProcPid }.unsigned_abs() % slots;
-        (0..slots)
-            .map(|i| (first + i) % slots)
-            .find(|&slot| try_lock(&tag(SLOT, 0, SLOT_MAGIC, slot)))
-            .map(Slot)
-            .ok_or_else(|| Error::with_detail(ErrorCode::TooManyRequests, format!("All {slots} of them are taken.")))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // While an error unwinds, the abort of the transaction releases the lock.
-        if !std::thread::panicking() {
-            // SAFETY: this backend holds the lock, since it made the Slot.
-            unsafe {
-                pg_sys::LockRelease(&tag(SLOT, 0, SLOT_MAGIC, self.0), pg_sys::ExclusiveLock.cast_signed(), false)
-            };
-        }
-    }
+/// A place among the `workos_auth.max_concurrent_requests` of the cluster, or refused at once.
+pub fn request_slot() -> Result<Guard> {
+    let slots = settings::max_concurrent_requests();
+    // Backends begin at different slots, so that they seldom try the same one.
+    // SAFETY: reads a global of the backend.
+    let first = unsafe { pg_sys::MyProcPid }.unsigned_abs() % slots;
+    (0..slots)
+        .map(|i| (first + i) % slots)
+        .find_map(|slot| Guard::try_take(tag(SLOT, 0, SLOT_MAGIC, slot)))
+        .ok_or_else(|| Error::with_detail(ErrorCode::TooManyRequests, format!("All {slots} of them are taken.")))
 }

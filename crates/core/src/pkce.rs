@@ -3,12 +3,13 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::random;
 use crate::secret::State;
 
 /// How many random bytes stand behind a verifier and a state (RFC 7636, section 7.1 asks for 256 bits).
@@ -154,8 +155,7 @@ pub fn sha256(value: &str) -> [u8; 32] {
 
 fn random_base64url() -> Result<String> {
     let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
-    rand::fill(bytes.as_mut_slice())
-        .map_err(|_| Error::with_detail(ErrorCode::Unexpected, "The random generator failed."))?;
+    random::fill(bytes.as_mut_slice())?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 

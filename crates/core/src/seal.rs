@@ -13,11 +13,12 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::{hkdf, hmac, rand};
+use aws_lc_rs::{hkdf, hmac};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::random;
 use crate::secret::SecretBytes;
 
 /// The first byte of everything sealed; it names the format `version ‖ nonce ‖ ciphertext ‖ tag`.
@@ -248,7 +249,7 @@ fn framed(parts: &[&[u8]]) -> Vec<u8> {
 
 fn random_key() -> Result<KeyBytes> {
     let mut key = Zeroizing::new([0; KEY_LEN]);
-    rand::fill(&mut *key).map_err(|_| failed("no randomness"))?;
+    random::fill(&mut *key)?;
     Ok(key)
 }
 

@@ -30,14 +30,13 @@ impl From<tokio_postgres::Error> for Refusal {
     /// The SQLSTATE as an HTTP status; the view `auth.error_codes` lists them one by one.
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else { return Self::later(&error) };
-        match told.code().code().split_at(3) {
-            // No good session any more.
-            ("WA5", _) => Self::new(StatusCode::UNAUTHORIZED, told.message()),
-            // What the browser sent, or who it is, does not do.
-            ("WA0" | "WA2" | "WA4", _) | ("WA3", "04") | ("220" | "235", _) => {
-                Self::new(StatusCode::BAD_REQUEST, told.message())
-            }
-            _ => Self::later(&error),
+        let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| told.code().code().starts_with(prefix));
+        if is(&["WA5"]) {
+            Self::new(StatusCode::UNAUTHORIZED, told.message()) // no good session any more
+        } else if is(&["WA0", "WA2", "WA4", "WA304", "22", "23"]) {
+            Self::new(StatusCode::BAD_REQUEST, told.message()) // what the browser sent, or who it is, does not do
+        } else {
+            Self::later(&error)
         }
     }
 }

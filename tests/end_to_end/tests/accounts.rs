@@ -27,7 +27,13 @@ impl Accounts {
     }
 
     /// Makes the profile what it shall be, and signs it in through its connection.
-    async fn comes(&self, id: &str, connection: &str, email: &str, idp_id: &str) -> Result<Session, tokio_postgres::Error> {
+    async fn comes(
+        &self,
+        id: &str,
+        connection: &str,
+        email: &str,
+        idp_id: &str,
+    ) -> Result<Session, tokio_postgres::Error> {
         self.put(id, connection, email, idp_id);
         let pending = start_with(&self.app, &format!("connection => '{connection}'"), email).await;
         exchange(&self.app, &pending).await
@@ -91,12 +97,16 @@ impl Accounts {
 async fn row_1_a_known_profile_signs_in_and_its_address_follows() {
     let at = Accounts::new("row_1", &[]).await;
     let first = at.signs_in("prof_1", OKTA, "Ann@Initech.com", "ann").await;
-    assert_eq!((first.email.as_str(), at.email(first.user_id).await.as_deref()), ("ann@initech.com", Some("ann@initech.com")));
+    assert_eq!(
+        (first.email.as_str(), at.email(first.user_id).await.as_deref()),
+        ("ann@initech.com", Some("ann@initech.com"))
+    );
     let married = at.signs_in("prof_1", OKTA, "ann.new@initech.com", "ann").await;
     assert_eq!((married.user_id, married.is_new_user), (first.user_id, false));
     assert_eq!(at.email(first.user_id).await.as_deref(), Some("ann.new@initech.com"));
     assert_eq!(married.claims["email"], "ann.new@initech.com");
-    let sql = "select count(*) from auth.identities where email = 'ann.new@initech.com' and identity_data->>'email' = email";
+    let sql =
+        "select count(*) from auth.identities where email = 'ann.new@initech.com' and identity_data->>'email' = email";
     assert_eq!(at.bed.count(sql).await, 1);
 }
 
@@ -306,7 +316,11 @@ async fn without_trust_in_domains_the_address_is_the_identitys_alone() {
 #[tokio::test]
 async fn addresses_that_only_look_alike_are_never_joined() {
     let at = Accounts::new("look_alike", &[]).await;
-    for (n, email) in ["ann@initech.com", "аnn@initech.com", "ANN@ınitech.com", "jürgen@initech.com", "JÜRGEN@initech.com"].iter().enumerate() {
+    for (n, email) in
+        ["ann@initech.com", "аnn@initech.com", "ANN@ınitech.com", "jürgen@initech.com", "JÜRGEN@initech.com"]
+            .iter()
+            .enumerate()
+    {
         let session = at.signs_in(&format!("prof_{n}"), OKTA, email, &format!("idp-{n}")).await;
         assert!(session.is_new_user, "{email}");
     }
@@ -336,9 +350,13 @@ async fn two_tenants_with_one_address_see_nothing_of_each_other() {
     };
     assert_eq!(as_of(&acme, "insert into notes (note) values ('of acme') returning id").await.unwrap(), 1);
     assert_eq!(as_of(&acme, "select * from notes").await.unwrap(), 1);
-    for sql in ["select * from notes", "update notes set note = 'stolen' returning id", "delete from notes returning id"] {
+    for sql in
+        ["select * from notes", "update notes set note = 'stolen' returning id", "delete from notes returning id"]
+    {
         assert_eq!(as_of(&globex, sql).await.unwrap(), 0, "{sql}");
     }
-    assert!(as_of(&globex, "insert into notes (owner_email, note) values ('ann@shared.example', 'planted')").await.is_err());
+    assert!(
+        as_of(&globex, "insert into notes (owner_email, note) values ('ann@shared.example', 'planted')").await.is_err()
+    );
     assert_eq!(as_of(&acme, "select * from notes").await.unwrap(), 1);
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio_postgres::Client;
@@ -49,8 +50,7 @@ async fn fifty_connections_and_one_code() {
             if delay > 0 {
                 bed.simulator().set_fault(Fault::token(FaultKind::Delay { ms: delay }).times(1)).unwrap();
             }
-            let tasks: Vec<_> = clients.iter().map(|client| exchange(client, &pending)).collect();
-            let results = join_all(tasks).await;
+            let results = join_all(clients.iter().map(|client| exchange(client, &pending))).await;
             let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
             assert_eq!((won.len(), lost.len()), (1, RACERS - 1), "{level}");
             for result in lost {
@@ -62,24 +62,6 @@ async fn fifty_connections_and_one_code() {
             assert_eq!(bed.count("select count(*) from auth.flow_states").await, 0, "{level}");
         }
     }
-}
-
-/// Polls all of them, in order of readiness.
-async fn join_all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut results: Vec<Option<T>> = futures.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (future, result) in futures.iter_mut().zip(&mut results) {
-            if result.is_none()
-                && let std::task::Poll::Ready(value) = future.as_mut().poll(cx)
-            {
-                *result = Some(value);
-            }
-        }
-        if results.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    results.into_iter().flatten().collect()
 }
 
 #[tokio::test]
@@ -139,8 +121,8 @@ async fn a_rollback_keeps_the_sign_in_but_not_workos_s_code() {
 
 #[tokio::test]
 async fn a_backend_that_dies_while_it_waits_leaves_nothing_behind() {
-    // A crash restarts every backend of the cluster, so this one is not shared.
-    let cluster = Cluster::start().unwrap();
+    // A crash restarts every backend of the cluster, so this one is not shared; and what was committed must not be lost by it.
+    let cluster = Cluster::start_with(&["synchronous_commit = on"]).unwrap();
     let bed = Bed::new(&cluster, "killed").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
