@@ -8,6 +8,13 @@ DECLARE
     owner_is_superuser boolean;
     found text;
 BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION 'workos_auth needs a database in UTF-8'
+            USING ERRCODE = 'feature_not_supported',
+                  DETAIL = 'This one is in ' || pg_catalog.getdatabaseencoding() || ', which cannot hold every name that WorkOS sends. Nothing was changed.',
+                  HINT = 'Create a database WITH ENCODING ''UTF8'' TEMPLATE template0.';
+    END IF;
+
     SELECT n.oid, r.rolname, r.rolsuper INTO STRICT schema_oid, owner_name, owner_is_superuser
     FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_roles AS r ON r.oid = n.nspowner
     WHERE n.nspname = 'auth';

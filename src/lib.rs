@@ -10,6 +10,7 @@
 //! | [`http`] | waiting for WorkOS inside a backend |
 //! | [`secrets`] | root key and data keys |
 //! | [`execution`] | which query is running |
+//! | [`json`] | `jsonb` from SQL |
 //! | [`settings`] | every setting, with its help text |
 //! | [`error`] | how an error reaches the client |
 //!
@@ -22,6 +23,7 @@ mod configure;
 mod error;
 mod execution;
 mod http;
+mod json;
 mod secrets;
 mod session;
 mod settings;

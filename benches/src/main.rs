@@ -19,6 +19,7 @@ mod statements;
 
 use std::env;
 use std::fs;
+use std::process::ExitCode;
 
 use tokio_postgres::Client;
 use workos_testbed::{Cluster, Result, Workos};
@@ -32,9 +33,15 @@ const DURABLE: &[&str] =
     &["fsync = on", "full_page_writes = on", "synchronous_commit = on", "shared_buffers = '128MB'"];
 const PRELOAD: &str = "shared_preload_libraries = 'workos_auth'";
 
+/// What a reader of the tables must know.
+const CONDITIONS: &str = "Default settings, fsync on; server, simulator and clients share the machine. Codes are fetched \
+                          before the clock starts. Ratios are medians over the rounds, each with its own floor.";
+
 const FLOORS: &str = "
 create function bench_floor() returns text language plpgsql volatile as $$ begin return ''; end $$;
 create table bench_rows (id uuid primary key default gen_random_uuid(), text text not null);";
+
+const DATABASE: &str = "postgres";
 
 /// The extension set up in a cluster of its own.
 struct Bench {
@@ -53,13 +60,21 @@ impl Bench {
     }
 }
 
-const DATABASE: &str = "postgres";
-
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     let rounds = env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS).max(1);
     let bench = Bench::start(&[]).await?;
-    println!("{}\n", machine(&bench.admin).await?);
+    println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
 
     println!("{}", statements::HEAD);
     for clients in CLIENTS {

@@ -4,10 +4,11 @@ use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 use serde_json::json;
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::record::Record;
 use crate::error::{or_raise, unexpected};
+use crate::json::Jsonb;
 use crate::session;
 use crate::sign_in::{self, Begin, Exchange, Session};
 use crate::store::sessions::Scope;
@@ -23,10 +24,10 @@ fn start_sign_in(
     redirect_to: Option<&str>,
     login_hint: Option<&str>,
     domain_hint: Option<&str>,
-    params: Option<JsonB>,
+    params: Option<Jsonb>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let params = params.map(|JsonB(params)| params);
+    let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
@@ -49,9 +50,9 @@ fn workos_authorize_url(
     code_challenge_method: Option<&str>,
     login_hint: Option<&str>,
     domain_hint: Option<&str>,
-    params: Option<JsonB>,
+    params: Option<Jsonb>,
 ) -> String {
-    let params = params.map(|JsonB(params)| params);
+    let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
@@ -77,6 +78,10 @@ fn exchange_code(
 #[pg_extern(sql = false)]
 fn plan_support(_request: Internal) -> i64 {
     0
+}
+
+fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
+    params.parse().ok_or_else(|| Error::with_detail(ErrorCode::ParameterInvalid, "It is nested too deeply."))
 }
 
 /// A row of `auth.session`.

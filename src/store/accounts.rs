@@ -221,10 +221,15 @@ pub fn permissions(organization_id: &str, user_id: Uuid) -> Result<Vec<String>> 
     Ok(found.unwrap_or_default().into_iter().flatten().collect())
 }
 
+fn metadata(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|_| crate::error::unexpected("The metadata of a user is nested too deeply."))
+}
+
 /// What the token says of a user.
 pub fn user(user_id: Uuid) -> Result<Option<User>> {
     query::row(
-        "SELECT role, email, phone, raw_app_meta_data, raw_user_meta_data, is_anonymous FROM auth.users
+        "SELECT role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous
+         FROM auth.users
          WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id)],
         |row| {
@@ -232,8 +237,8 @@ pub fn user(user_id: Uuid) -> Result<Option<User>> {
                 role: row.get(1)?,
                 email: row.nullable(2)?,
                 phone: row.nullable(3)?,
-                app_metadata: row.get::<JsonB>(4)?.0,
-                user_metadata: row.get::<JsonB>(5)?.0,
+                app_metadata: metadata(&row.get::<String>(4)?)?,
+                user_metadata: metadata(&row.get::<String>(5)?)?,
                 is_anonymous: row.get(6)?,
             })
         },

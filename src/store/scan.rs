@@ -6,9 +6,10 @@
 use std::cell::Cell;
 use std::ffi::CStr;
 
-use pgrx::JsonB;
 use pgrx::prelude::*;
 use uuid::Uuid;
+
+use crate::json::Jsonb;
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct SigningKeyRow {
@@ -96,7 +97,8 @@ pub fn flow_exists(id: Uuid) -> bool {
 pub fn signing_keys() -> Vec<SigningKeyRow> {
     let mut keys = Vec::new();
     scan(&SIGNING_KEYS, None, |row| {
-        if let (Some(JsonB(public_key)), Some(status)) = (row.get(c"public_key"), row.get(c"status")) {
+        let public_key = row.get::<Jsonb>(c"public_key").and_then(|jwk| jwk.parse());
+        if let (Some(public_key), Some(status)) = (public_key, row.get(c"status")) {
             keys.push(SigningKeyRow { public_key, status });
         }
     });

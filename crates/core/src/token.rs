@@ -224,7 +224,9 @@ fn as_uuid(value: &Value) -> Option<Uuid> {
 
 /// A whole number that every JSON reader reads alike.
 fn as_date(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|seconds| (0..MAX_NUMERIC_DATE).contains(seconds))
+    // -0 is an integer to a parser that keeps the digits, and nobody's date.
+    let digits = value.as_number().map(ToString::to_string).filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+    digits.parse().ok().filter(|seconds| (0..MAX_NUMERIC_DATE).contains(seconds))
 }
 
 /// A claim that may be absent; `Some(None)` is one of another type.

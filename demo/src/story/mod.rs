@@ -73,8 +73,8 @@ async fn welcome(stage: &Stage, paper: Paper, admin: &Console) -> Result<()> {
 
 fn what_next(paper: Paper) {
     paper.facts(&[
-        ("README.md", "the same with your own WorkOS account; every function, setting and error".to_owned()),
-        ("examples/", "backends for Express, psycopg and tokio-postgres: where cookie and transaction go".to_owned()),
+        ("README.md", "the same with your own WorkOS account; every function and setting".to_owned()),
+        ("examples/", "backends for Express, psycopg and tokio-postgres, to be run and to be copied".to_owned()),
         ("sql/", "the tables and functions you have just used; each comes with its COMMENT".to_owned()),
         ("demo/src/story/", "this tour, a file a step: change a policy and run it again".to_owned()),
         ("KEEP=1 make demo", "the same, and then everything stays for you to play with in psql".to_owned()),

@@ -20,8 +20,8 @@ pub async fn tell(stage: &Stage, paper: Paper, admin: &Console) -> Result<()> {
          sealed under a root key, a file outside the data directory, which the database makes and never overwrites.",
     );
     let path = stage.cluster.root_key_path().display().to_string();
-    admin.query(&format!("select auth.create_root_key('{path}')"), &[], Show::Table).await?;
-    admin.run(&format!("alter system set workos_auth.root_key_file = '{path}';")).await?;
+    admin.query(&format!("select auth.create_root_key(\n    '{path}')"), &[], Show::Table).await?;
+    admin.run(&format!("alter system set workos_auth.root_key_file =\n    '{path}';")).await?;
     paper.statement(super::ADMINISTRATOR, "select pg_reload_conf();");
     // The same statement, and a wait until the server has done it.
     stage.cluster.reload().await.map_err(|error| Failure::from(error).in_statement("select pg_reload_conf();"))?;

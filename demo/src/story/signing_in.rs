@@ -11,7 +11,7 @@ use crate::paper::{Paper, shorten};
 
 const EXCHANGE: &str = "select * from auth.exchange_code($1, $2, $3)";
 const CLAIMS: &str = "select key as claim, value from jsonb_each(auth.verify_token($1)) order by key";
-const IDENTITIES: &str = "select i.email, i.organization_id, i.connection_type, i.idp_id, i.user_id
+const IDENTITIES: &str = "select i.email, i.organization_id, i.connection_type, i.idp_id
 from auth.identities as i order by i.email";
 
 /// In full, for the first time.

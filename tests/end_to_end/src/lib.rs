@@ -11,3 +11,4 @@ mod witness;
 
 pub use bed::*;
 pub use sql::*;
+pub use witness::profile;

@@ -1,9 +1,33 @@
 //! What a test looks at beside the answers: what WorkOS saw, and what stands in the tables.
 
 use tokio_postgres::Client;
-use workos_simulator::{RecordedRequest, Simulator};
+use workos_simulator::{Profile, RecordedRequest, Simulator};
+use workos_testbed::Cluster;
 
 use crate::bed::Bed;
+
+/// Somebody of whom an identity provider says no more than it must.
+pub fn profile(id: &str, connection: &str, email: &str, idp_id: &str) -> Profile {
+    Profile {
+        id: id.to_owned(),
+        connection: connection.to_owned(),
+        email: email.to_owned(),
+        first_name: None,
+        last_name: None,
+        idp_id: idp_id.to_owned(),
+        role: None,
+        roles: None,
+        groups: Vec::new(),
+        custom_attributes: Default::default(),
+    }
+}
+
+impl Bed<'static> {
+    /// A database of the cluster that all tests of a file share.
+    pub async fn shared(database: &str) -> Self {
+        Self::new(Cluster::shared().unwrap(), database).await
+    }
+}
 
 impl Bed<'_> {
     /// A connection of the backend's role, which `auth.grant_sign_in` was called for and nothing else.

@@ -3,9 +3,7 @@
 
 use tokio_postgres::Client;
 use uuid::Uuid;
-use workos_end_to_end::{Bed, Refusal, Session, exchange, refused, set_session, start_with};
-use workos_simulator::Profile;
-use workos_testbed::Cluster;
+use workos_end_to_end::{Bed, Refusal, Session, exchange, profile, refused, set_session, start_with};
 
 /// Two connections of one organization, as when Okta is replaced by Google Workspace.
 const OKTA: &str = "conn_initech_okta";
@@ -18,7 +16,7 @@ struct Accounts {
 
 impl Accounts {
     async fn new(database: &str, settings: &[(&str, &str)]) -> Self {
-        let bed = Bed::new(Cluster::shared().unwrap(), database).await;
+        let bed = Bed::shared(database).await;
         for (setting, value) in settings {
             bed.set(&format!("workos_auth.{setting}"), value).await;
         }
@@ -54,19 +52,7 @@ impl Accounts {
     }
 
     fn put(&self, id: &str, connection: &str, email: &str, idp_id: &str) {
-        let profile = Profile {
-            id: id.into(),
-            connection: connection.into(),
-            email: email.into(),
-            first_name: None,
-            last_name: None,
-            idp_id: idp_id.into(),
-            role: None,
-            roles: None,
-            groups: Vec::new(),
-            custom_attributes: Default::default(),
-        };
-        self.bed.simulator().put_profile(profile).unwrap();
+        self.bed.simulator().put_profile(profile(id, connection, email, idp_id)).unwrap();
     }
 
     /// Everything but the flows.
@@ -245,6 +231,19 @@ async fn row_8_a_ban_holds_by_whatever_way_somebody_comes() {
     // Another customer's ban is not this one's.
     at.admin("update auth.users set banned_until = 'infinity'").await;
     at.signs_in("prof_4", "conn_acme", "ann@initech.com", "ann").await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_allowed_is_no_session() {
+    let at = Accounts::new("roles", &[]).await;
+    at.signs_in("prof_1", OKTA, "ann@initech.com", "ann").await;
+    at.admin("update auth.users set role = 'postgres'").await;
+    let refusal = at.is_refused("prof_1", OKTA, "ann@initech.com", "ann", "role_not_allowed").await;
+    assert!(refusal.detail.contains("postgres") && refusal.hint.contains("workos_auth.allowed_roles"), "{refusal}");
+    at.bed.set("workos_auth.allowed_roles", "authenticated, staff").await;
+    let at = Accounts { app: at.bed.backend().await, ..at };
+    at.admin("update auth.users set role = 'staff'").await;
+    assert_eq!(at.signs_in("prof_1", OKTA, "ann@initech.com", "ann").await.claims["role"], "staff");
 }
 
 #[tokio::test]

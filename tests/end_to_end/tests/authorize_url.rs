@@ -6,15 +6,11 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use url::Url;
 use workos_end_to_end::{ALICE, Bed, Pending, Person, exchange, refused, start};
-use workos_testbed::{Cluster, browser_sign_in};
+use workos_testbed::browser_sign_in;
 
 /// RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
 
 async fn url(client: &Client, arguments: &str) -> Result<String, tokio_postgres::Error> {
     Ok(client.query_one(&format!("select auth.workos_authorize_url({arguments})"), &[]).await?.get(0))
@@ -27,7 +23,7 @@ fn values(url: &str, name: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_caller_with_its_own_challenge_exchanges_with_its_own_verifier() {
-    let bed = bed("own").await;
+    let bed = Bed::shared("own").await;
     let app = bed.backend().await;
     // Supabase's clients send the method in lower case.
     for method in ["", ", code_challenge_method => 'S256'", ", code_challenge_method => 's256'"] {
@@ -43,7 +39,7 @@ async fn a_caller_with_its_own_challenge_exchanges_with_its_own_verifier() {
 
 #[tokio::test]
 async fn a_challenge_serves_one_sign_in_at_a_time() {
-    let bed = bed("twice").await;
+    let bed = Bed::shared("twice").await;
     let app = bed.backend().await;
     let arguments = format!("organization => 'org_acme', code_challenge => '{CHALLENGE}'");
     let first = url(&app, &arguments).await.unwrap();
@@ -61,7 +57,7 @@ async fn a_challenge_serves_one_sign_in_at_a_time() {
 
 #[tokio::test]
 async fn a_sign_in_without_challenge_is_found_by_its_state_alone() {
-    let bed = bed("state").await;
+    let bed = Bed::shared("state").await;
     let app = bed.backend().await;
     let url = url(&app, "organization => 'org_acme'").await.unwrap();
     assert_eq!(values(&url, "code_challenge").len(), 1, "toward WorkOS there always is one");
@@ -78,7 +74,7 @@ async fn a_sign_in_without_challenge_is_found_by_its_state_alone() {
 
 #[tokio::test]
 async fn a_sign_in_with_challenge_is_not_exchanged_by_its_state_alone() {
-    let bed = bed("needs").await;
+    let bed = Bed::shared("needs").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let sql = "select email from auth.exchange_code($1, state => $2)";
@@ -89,7 +85,7 @@ async fn a_sign_in_with_challenge_is_not_exchanged_by_its_state_alone() {
 
 #[tokio::test]
 async fn sign_ins_without_challenge_can_be_forbidden() {
-    let bed = bed("require").await;
+    let bed = Bed::shared("require").await;
     bed.set("workos_auth.require_code_challenge", "on").await;
     let app = bed.backend().await;
     refused(url(&app, "organization => 'org_acme'").await, "code_challenge_required");
@@ -101,7 +97,7 @@ async fn sign_ins_without_challenge_can_be_forbidden() {
 
 #[tokio::test]
 async fn plain_is_refused_unless_it_is_allowed() {
-    let bed = bed("plain").await;
+    let bed = Bed::shared("plain").await;
     let app = bed.backend().await;
     let arguments =
         format!("organization => 'org_acme', code_challenge => '{VERIFIER}', code_challenge_method => 'plain'");
@@ -120,7 +116,7 @@ async fn plain_is_refused_unless_it_is_allowed() {
 
 #[tokio::test]
 async fn an_s256_challenge_is_not_taken_for_a_plain_one() {
-    let bed = bed("downgrade").await;
+    let bed = Bed::shared("downgrade").await;
     bed.set("workos_auth.allow_plain_pkce", "on").await;
     let app = bed.backend().await;
     let url = url(&app, &format!("organization => 'org_acme', code_challenge => '{CHALLENGE}'")).await.unwrap();
@@ -134,7 +130,7 @@ async fn an_s256_challenge_is_not_taken_for_a_plain_one() {
 
 #[tokio::test]
 async fn every_parameter_reaches_workos() {
-    let bed = bed("params").await;
+    let bed = Bed::shared("params").await;
     let app = bed.backend().await;
     let url = url(
         &app,
@@ -170,7 +166,7 @@ async fn every_parameter_reaches_workos() {
 
 #[tokio::test]
 async fn what_start_returns_has_the_types_and_the_times_it_says() {
-    let bed = bed("types").await;
+    let bed = Bed::shared("types").await;
     bed.set("workos_auth.flow_ttl", "10min").await;
     let app = bed.backend().await;
     let sql = "select pg_typeof(url)::text, pg_typeof(state)::text, pg_typeof(code_verifier)::text, pg_typeof(expires_at)::text,
@@ -210,7 +206,7 @@ async fn what_start_returns_has_the_types_and_the_times_it_says() {
 
 #[tokio::test]
 async fn redirect_to_may_be_the_site_itself_or_what_is_listed() {
-    let bed = bed("redirects").await;
+    let bed = Bed::shared("redirects").await;
     bed.set("workos_auth.site_url", "https://app.example.com").await;
     bed.admin
         .batch_execute("insert into auth.redirect_urls (pattern) values ('https://*-team.vercel.app/**')")
@@ -239,7 +235,7 @@ async fn redirect_to_may_be_the_site_itself_or_what_is_listed() {
 
 #[tokio::test]
 async fn starting_removes_flows_that_expired() {
-    let bed = bed("expired").await;
+    let bed = Bed::shared("expired").await;
     let app = bed.backend().await;
     for _ in 0..5 {
         start(&app, ALICE).await;

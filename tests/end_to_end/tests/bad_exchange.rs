@@ -4,15 +4,11 @@
 use std::time::Duration;
 
 use workos_end_to_end::{ALICE, BOB, Bed, Pending, exchange, refusal, refused, start};
+use workos_testbed::Workos;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
-use workos_testbed::{Cluster, Workos};
 
 /// Well-formed, and nobody's.
 const STRANGER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
 
 async fn configure(bed: &Bed<'_>, client_id: &str, secret: Option<&str>, api_url: &str, enabled: bool) {
     let sql = "select auth.configure_workos($1, $2, $3, api_url => $4, enabled => $5)";
@@ -21,7 +17,7 @@ async fn configure(bed: &Bed<'_>, client_id: &str, secret: Option<&str>, api_url
 
 #[tokio::test]
 async fn wrong_arguments_burn_nothing_and_ask_nobody() {
-    let bed = bed("arguments").await;
+    let bed = Bed::shared("arguments").await;
     let app = bed.backend().await;
     let one = start(&app, ALICE).await;
     let other = start(&app, BOB).await;
@@ -66,7 +62,7 @@ async fn wrong_arguments_burn_nothing_and_ask_nobody() {
 
 #[tokio::test]
 async fn a_code_is_exchanged_once() {
-    let bed = bed("reused").await;
+    let bed = Bed::shared("reused").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     exchange(&app, &pending).await.unwrap();
@@ -82,7 +78,7 @@ async fn a_code_is_exchanged_once() {
 
 #[tokio::test]
 async fn an_unknown_code_leaves_the_sign_in_waiting() {
-    let bed = bed("unknown").await;
+    let bed = Bed::shared("unknown").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let before = bed.contents().await;
@@ -95,7 +91,7 @@ async fn an_unknown_code_leaves_the_sign_in_waiting() {
 
 #[tokio::test]
 async fn a_code_that_expired_at_workos() {
-    let bed = bed("old_code").await;
+    let bed = Bed::shared("old_code").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     bed.simulator().advance_clock(Duration::from_secs(11 * 60));
@@ -105,7 +101,7 @@ async fn a_code_that_expired_at_workos() {
 
 #[tokio::test]
 async fn the_code_of_another_sign_in_is_refused_by_workos_itself() {
-    let bed = bed("mixed").await;
+    let bed = Bed::shared("mixed").await;
     let app = bed.backend().await;
     let mine = start(&app, ALICE).await;
     let attackers = start(&app, BOB).await;
@@ -116,7 +112,7 @@ async fn the_code_of_another_sign_in_is_refused_by_workos_itself() {
 
 #[tokio::test]
 async fn an_expired_sign_in_is_refused_and_still_there() {
-    let bed = bed("expired").await;
+    let bed = Bed::shared("expired").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     bed.admin.batch_execute("update auth.flow_states set expires_at = now() - interval '1 s'").await.unwrap();
@@ -132,7 +128,7 @@ async fn an_expired_sign_in_is_refused_and_still_there() {
 
 #[tokio::test]
 async fn the_provider_is_what_it_was_or_the_sign_in_waits() {
-    let bed = bed("changed").await;
+    let bed = Bed::shared("changed").await;
     let app = bed.backend().await;
     let elsewhere = Workos::start().unwrap();
     let pending = start(&app, ALICE).await;
@@ -158,7 +154,7 @@ async fn the_provider_is_what_it_was_or_the_sign_in_waits() {
 
 #[tokio::test]
 async fn ip_and_user_agent_are_the_callers_to_leave_out() {
-    let bed = bed("client").await;
+    let bed = Bed::shared("client").await;
     let app = bed.backend().await;
     let sql = "select (auth.exchange_code($1, $2, $3, null, null)).session_id";
     let pending = start(&app, ALICE).await;
@@ -177,7 +173,7 @@ async fn ip_and_user_agent_are_the_callers_to_leave_out() {
 
 #[tokio::test]
 async fn nobody_but_a_granted_role_signs_anybody_in() {
-    let bed = bed("ungranted").await;
+    let bed = Bed::shared("ungranted").await;
     let app = bed.backend().await;
     let anybody = bed.connect(&bed.role("anybody", "").await).await;
     let pending = start(&app, ALICE).await;

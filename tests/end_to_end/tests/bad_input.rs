@@ -5,14 +5,9 @@
 use tokio_postgres::Client;
 use workos_auth_core::ErrorCode;
 use workos_end_to_end::{Bed, refusal, refused, sign_in, start, text};
-use workos_testbed::Cluster;
 
 /// SQL, the name of its error, and what its detail says.
 type Case<'a> = (&'a str, &'a str, &'a str);
-
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
 
 async fn check(bed: &Bed<'_>, client: &Client, cases: &[Case<'_>]) {
     let before = bed.contents().await;
@@ -31,7 +26,7 @@ async fn check(bed: &Bed<'_>, client: &Client, cases: &[Case<'_>]) {
 
 #[tokio::test]
 async fn error_codes_are_there_for_everybody() {
-    let bed = bed("codes").await;
+    let bed = Bed::shared("codes").await;
     let anybody = bed.connect(&bed.role("anybody", "").await).await;
     let rows = anybody.query("select sqlstate, name, http_status, meaning from auth.error_codes", &[]).await.unwrap();
     let listed: Vec<(&str, &str, i32, &str)> =
@@ -45,7 +40,7 @@ async fn error_codes_are_there_for_everybody() {
 
 #[tokio::test]
 async fn starting_a_sign_in() {
-    let bed = bed("starting").await;
+    let bed = Bed::shared("starting").await;
     let app = bed.backend().await;
     check(
         &bed,
@@ -95,7 +90,7 @@ async fn starting_a_sign_in() {
 
 #[tokio::test]
 async fn redirect_to() {
-    let bed = bed("redirect_to").await;
+    let bed = Bed::shared("redirect_to").await;
     let app = bed.backend().await;
     let malformed = [
         "''",
@@ -136,7 +131,7 @@ async fn redirect_to() {
 
 #[tokio::test]
 async fn params() {
-    let bed = bed("params").await;
+    let bed = Bed::shared("params").await;
     let app = bed.backend().await;
     let sql = |function: &str, value: &str| format!("select auth.{function}('org_acme', params => '{value}')");
     let reserved = [
@@ -183,6 +178,8 @@ async fn params() {
             .collect();
         let mut invalid: Vec<String> = invalid.iter().map(|value| sql(function, value)).collect();
         invalid.push(sql(function, &format!("{{{many}}}")));
+        // What jsonb can hold and other readers of JSON cannot.
+        invalid.push(sql(function, &format!("{{\"a\": {}{}}}", "[".repeat(500), "]".repeat(500))));
         invalid.push(sql(function, &format!("{{\"a\": \"{long}\"}}")));
         let mut cases: Vec<Case<'_>> =
             reserved.iter().map(|(sql, name)| (sql.as_str(), "reserved_parameter", *name)).collect();
@@ -193,7 +190,7 @@ async fn params() {
 
 #[tokio::test]
 async fn challenges() {
-    let bed = bed("challenges").await;
+    let bed = Bed::shared("challenges").await;
     let app = bed.backend().await;
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     let invalid = [
@@ -230,7 +227,7 @@ async fn challenges() {
 
 #[tokio::test]
 async fn configuring() {
-    let bed = bed("configuring").await;
+    let bed = Bed::shared("configuring").await;
     let dir = bed.cluster.data_dir().display().to_string();
     let file = |name: &str, content: &str| {
         let path = bed.cluster.root_key_path().with_file_name(name);
@@ -321,7 +318,7 @@ async fn configuring() {
 
 #[tokio::test]
 async fn root_key_grants_and_redirect_urls() {
-    let bed = bed("setting_up").await;
+    let bed = Bed::shared("setting_up").await;
     let key = bed.cluster.root_key_path();
     let inside = bed.cluster.data_dir().join("root.key");
     let in_nowhere = key.with_file_name("none").join("root.key");
@@ -372,7 +369,7 @@ async fn root_key_grants_and_redirect_urls() {
 
 #[tokio::test]
 async fn nothing_for_a_session_or_a_question() {
-    let bed = bed("nothing").await;
+    let bed = Bed::shared("nothing").await;
     let app = bed.backend().await;
     check(
         &bed,
@@ -409,7 +406,7 @@ async fn nothing_for_a_session_or_a_question() {
 
 #[tokio::test]
 async fn a_database_without_a_provider_says_what_to_do() {
-    let bed = bed("provider").await;
+    let bed = Bed::shared("provider").await;
     let app = bed.backend().await;
     let pending = start(&app, workos_end_to_end::ALICE).await;
     bed.admin.batch_execute("delete from auth.providers").await.unwrap();

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_auth_core::token::SigningKey;
 use workos_end_to_end::{ALICE, Bed, Session, refused, sign_in};
-use workos_testbed::Cluster;
 
 /// A database, a session of it, and a signing key of our own that the database believes.
 struct Mint {
@@ -20,7 +19,7 @@ struct Mint {
 
 impl Mint {
     async fn new(database: &str) -> Self {
-        let bed = Bed::new(Cluster::shared().unwrap(), database).await;
+        let bed = Bed::shared(database).await;
         let app = bed.backend().await;
         let session = sign_in(&app, ALICE).await;
         let key = SigningKey::generate().unwrap();

@@ -12,7 +12,6 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use workos_end_to_end::{Bed, Pending, exchange, refused, set_session, start_with};
-use workos_testbed::Cluster;
 use workos_testbed::workos::REDIRECT_URI;
 
 /// The emulator's default key.
@@ -115,7 +114,7 @@ fn http() -> reqwest::Client {
 #[tokio::test]
 async fn the_whole_flow() {
     let emulator = Emulator::start().await;
-    let bed = Bed::new(Cluster::shared().unwrap(), "emulator").await;
+    let bed = Bed::shared("emulator").await;
     let configure = "select auth.configure_workos('client_emulated', $1, $2, api_url => $3)";
     bed.admin.execute(configure, &[&REDIRECT_URI, &API_KEY, &emulator.url]).await.unwrap();
     let app = bed.backend().await;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio::time::timeout;
+use tokio_postgres::{Client, NoTls};
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, Pending, Session, exchange, sign_in, start};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, Pending, Session, exchange, sign_in, start};
 use workos_end_to_end::sql::{refusal, refused, refused_as, text};
 use workos_simulator::{Fault, FaultKind, Options, Simulator};
 use workos_testbed::Cluster;
@@ -120,11 +121,14 @@ async fn a_terminated_backend_leaves_at_once() {
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 0);
 
     // So does one whose client went away, where Postgres looks after that.
-    let (client, pid, pending) = ready(&bed).await;
+    let role = format!("{}_backend", bed.database);
+    let (client, connection) = bed.cluster.config(&bed.database, &role).connect(NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
     client.batch_execute("set client_connection_check_interval = '100ms'").await.unwrap();
     let task = waiting(&bed, client, pid, pending).await;
-    task.abort();
-    let _ = task.await;
+    connection.abort();
+    assert!(task.await.unwrap().1.is_err());
     let deadline = Instant::now() + PATIENCE;
     while bed.count(&format!("select count(*) from pg_stat_activity where pid = {pid}")).await != 0 {
         assert!(Instant::now() < deadline, "the backend waits on for nobody");
@@ -196,8 +200,9 @@ async fn only_so_many_backends_wait_at_a_time() {
     for _ in 0..3 {
         sign_in(&client, ALICE).await;
     }
-    let (neighbour, _, pending) = ready(&other).await;
-    exchange(&neighbour, &pending).await.unwrap();
+    // Nor does that transaction hold up a colleague's sign-in.
+    let neighbour = other.backend().await;
+    timeout(PATIENCE, sign_in(&neighbour, ANNA)).await.expect("an open transaction blocks a colleague");
     client.batch_execute("rollback").await.unwrap();
     // An error gives it back as well, within a transaction that goes on.
     other.simulator().set_fault(Fault::token(FaultKind::Status { code: 500, body: None }).times(3)).unwrap();
@@ -303,7 +308,7 @@ async fn connections_are_kept_and_a_closed_one_is_not_used() {
     goes_on(&bed, &client, pid).await;
     assert_eq!(posts.load(Ordering::SeqCst), 2);
     // The answer to an abandoned request never becomes that of the next: each has its own code and person.
-    let own = sign_in(&client, workos_end_to_end::bed::BOB).await;
+    let own = sign_in(&client, BOB).await;
     let email = text(&bed.admin, &format!("select email from auth.users where id = '{}'", own.user_id)).await.unwrap();
     assert_eq!(email.as_deref(), Some("bob@globex.com"));
 

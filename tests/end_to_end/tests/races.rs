@@ -12,36 +12,34 @@ use workos_simulator::{Fault, FaultKind};
 use workos_testbed::Cluster;
 
 const RACERS: usize = 50;
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
 const LEVELS: [&str; 3] = ["read committed", "repeatable read", "serializable"];
 
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
-
-async fn racers(bed: &Bed<'_>, setup: &str) -> Vec<Client> {
+async fn racers(bed: &Bed<'_>) -> Vec<Client> {
     let mut clients = Vec::new();
     for _ in 0..RACERS {
-        let client = bed.backend().await;
-        client.batch_execute(setup).await.unwrap();
-        clients.push(client);
+        clients.push(bed.backend().await);
     }
     clients
 }
 
-/// Waits until WorkOS has seen so many exchanges.
-async fn wait_for_requests(bed: &Bed<'_>, wanted: usize) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while bed.token_requests().len() < wanted {
-        assert!(Instant::now() < deadline, "WorkOS was not asked");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+async fn wait_until(otherwise: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{otherwise}");
+        tokio::time::sleep(POLL).await;
     }
 }
 
 #[tokio::test]
 async fn fifty_connections_and_one_code() {
-    let bed = bed("one_code").await;
+    let bed = Bed::shared("one_code").await;
+    let clients = racers(&bed).await;
     for level in LEVELS {
-        let clients = racers(&bed, &format!("set default_transaction_isolation = '{level}'; select auth.jwks()")).await;
+        for client in &clients {
+            client.batch_execute(&format!("set default_transaction_isolation = '{level}'")).await.unwrap();
+        }
         // Slow enough for all of them to meet, and quick enough for some to come late.
         for delay in [0, 100] {
             bed.admin.batch_execute("delete from auth.sessions").await.unwrap();
@@ -66,7 +64,7 @@ async fn fifty_connections_and_one_code() {
 
 #[tokio::test]
 async fn a_transaction_that_began_before_the_exchange_does_not_repeat_it() {
-    let bed = bed("old_snapshot").await;
+    let bed = Bed::shared("old_snapshot").await;
     for level in LEVELS {
         let pending = start(&bed.admin, ALICE).await;
         let (late, app) = (bed.backend().await, bed.backend().await);
@@ -82,7 +80,7 @@ async fn a_transaction_that_began_before_the_exchange_does_not_repeat_it() {
 
 #[tokio::test]
 async fn the_loser_fails_at_once_and_not_when_the_winner_is_done() {
-    let bed = bed("at_once").await;
+    let bed = Bed::shared("at_once").await;
     let (first, second) = (bed.backend().await, bed.backend().await);
     let pending = start(&first, ALICE).await;
     first.batch_execute("begin").await.unwrap();
@@ -97,7 +95,7 @@ async fn the_loser_fails_at_once_and_not_when_the_winner_is_done() {
 
 #[tokio::test]
 async fn a_rollback_keeps_the_sign_in_but_not_workos_s_code() {
-    let bed = bed("rollback").await;
+    let bed = Bed::shared("rollback").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let before = bed.contents().await;
@@ -130,18 +128,20 @@ async fn a_backend_that_dies_while_it_waits_leaves_nothing_behind() {
     let pid: i32 = app.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
     bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
     let (outcome, ()) = tokio::join!(exchange(&app, &pending), async {
-        wait_for_requests(&bed, 1).await;
+        wait_until("WorkOS is not asked", || bed.token_requests().len() == 1).await;
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     });
     assert!(outcome.is_err(), "it outlived its death");
 
-    let deadline = Instant::now() + Duration::from_secs(60);
+    // The crash ends every connection; only then does the server begin to recover.
+    wait_until("the crash is not noticed", || bed.admin.is_closed()).await;
+    let deadline = Instant::now() + PATIENCE;
     let admin = loop {
         match cluster.connect("killed", workos_testbed::cluster::SUPERUSER).await {
             Ok(admin) => break admin,
             Err(error) => assert!(Instant::now() < deadline, "the server does not come back: {error}"),
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(POLL).await;
     };
     let bed = Bed { admin, ..bed };
     assert_eq!(bed.contents().await, before);
@@ -152,7 +152,7 @@ async fn a_backend_that_dies_while_it_waits_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_while_it_waits_frees_the_sign_in() {
-    let bed = bed("gone").await;
+    let bed = Bed::shared("gone").await;
     bed.set("workos_auth.request_timeout", "60s").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
@@ -160,10 +160,29 @@ async fn a_client_that_goes_away_while_it_waits_frees_the_sign_in() {
     bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
     let cancel = app.cancel_token();
     let (outcome, ()) = tokio::join!(exchange(&app, &pending), async {
-        wait_for_requests(&bed, 1).await;
+        wait_until("WorkOS is not asked", || bed.token_requests().len() == 1).await;
         cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
     });
     assert_eq!(refusal(outcome).sqlstate, "57014");
     assert_eq!(bed.contents().await, before);
     refused(exchange(&bed.backend().await, &pending).await, "workos_invalid_grant");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_is_cleaned_up_while_workos_is_waited_for_is_over() {
+    let bed = Bed::shared("cleaned_up").await;
+    bed.set("workos_auth.request_timeout", "60s").await;
+    let app = bed.backend().await;
+    let pending = start(&app, ALICE).await;
+    bed.simulator().set_fault(Fault::token(FaultKind::Delay { ms: 3000 }).times(1)).unwrap();
+    let (outcome, ()) = tokio::join!(exchange(&app, &pending), async {
+        wait_until("WorkOS is not asked", || bed.token_requests().len() == 1).await;
+        // No row is locked while WorkOS is waited for, so the clean-up that comes with another start finds it.
+        bed.admin.batch_execute("update auth.flow_states set expires_at = now() - interval '1 s'").await.unwrap();
+        start(&bed.admin, ALICE).await;
+    });
+    refused(outcome, "flow_state_expired");
+    for table in ["users", "identities", "sessions"] {
+        assert_eq!(bed.count(&format!("select count(*) from auth.{table}")).await, 0, "{table}");
+    }
 }

@@ -5,21 +5,18 @@ use std::collections::HashSet;
 
 use workos_end_to_end::{ALICE, Bed, Session, start, text};
 use workos_simulator::{Fault, FaultKind};
-use workos_testbed::Cluster;
 
 const FLOWS: &str = "select count(*) from auth.flow_states";
 const SESSIONS: &str = "select count(*) from auth.sessions";
 
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
-
 #[tokio::test]
 async fn an_expanded_exchange_is_one_exchange() {
-    let bed = bed("expanded_exchange").await;
+    let bed = Bed::shared("expanded_exchange").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let sql = "select (auth.exchange_code($1, $2, $3)).*";
+    // A connection that has not called anything of the extension yet.
+    let app = bed.backend().await;
     let row = app.query_one(sql, &[&pending.code, &pending.verifier, &pending.state]).await.unwrap();
     let session = Session::from(&row);
     assert_eq!(bed.token_requests().len(), 1);
@@ -31,7 +28,7 @@ async fn an_expanded_exchange_is_one_exchange() {
 
 #[tokio::test]
 async fn an_expanded_start_is_one_start() {
-    let bed = bed("expanded_start").await;
+    let bed = Bed::shared("expanded_start").await;
     let app = bed.backend().await;
     let sql = "select (auth.start_sign_in(organization => 'org_acme')).*";
     let row = app.query_one(sql, &[]).await.unwrap();
@@ -49,7 +46,7 @@ async fn an_expanded_start_is_one_start() {
 
 #[tokio::test]
 async fn other_arguments_and_other_executions_are_other_sign_ins() {
-    let bed = bed("others").await;
+    let bed = Bed::shared("others").await;
     let app = bed.backend().await;
     let two = "select (auth.start_sign_in(organization => o)).* from (values ('org_acme'), ('org_globex')) v(o)";
     let states: HashSet<String> = app.query(two, &[]).await.unwrap().iter().map(|row| row.get("state")).collect();
@@ -80,7 +77,7 @@ const CALLS: [&str; 4] = [
 
 #[tokio::test]
 async fn a_loop_starts_as_many_sign_ins_as_it_has_rounds() {
-    let bed = bed("loops").await;
+    let bed = Bed::shared("loops").await;
     let app = bed.backend().await;
     for call in CALLS {
         for body in [
@@ -110,7 +107,7 @@ async fn a_loop_starts_as_many_sign_ins_as_it_has_rounds() {
 
 #[tokio::test]
 async fn a_function_that_is_called_for_each_row_starts_a_sign_in_for_each() {
-    let bed = bed("functions").await;
+    let bed = Bed::shared("functions").await;
     let backend = bed.backend().await;
     bed.admin.batch_execute("create schema app; grant all on schema app to public").await.unwrap();
     backend
@@ -136,7 +133,7 @@ async fn a_function_that_is_called_for_each_row_starts_a_sign_in_for_each() {
 
 #[tokio::test]
 async fn an_error_is_not_the_answer_of_the_next_call() {
-    let bed = bed("errors").await;
+    let bed = Bed::shared("errors").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     bed.simulator().set_fault(Fault::token(FaultKind::RateLimited { retry_after: None }).times(1)).unwrap();
@@ -154,7 +151,7 @@ async fn an_error_is_not_the_answer_of_the_next_call() {
 
 #[tokio::test]
 async fn an_exchange_that_was_rolled_back_is_not_answered_from_memory() {
-    let bed = bed("rolled_back").await;
+    let bed = Bed::shared("rolled_back").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     for (name, value) in [("code", &pending.code), ("verifier", &pending.verifier)] {
@@ -172,4 +169,57 @@ async fn an_exchange_that_was_rolled_back_is_not_answered_from_memory() {
     );
     app.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!((bed.token_requests().len(), bed.count(SESSIONS).await), (2, 0));
+}
+
+/// Every column of the row must be of one sign-in, in whatever statement the call stands.
+#[tokio::test]
+async fn however_the_statement_is_written_it_is_one_sign_in() {
+    let bed = Bed::shared("statements").await;
+    bed.admin.batch_execute("create schema app; grant all on schema app to public").await.unwrap();
+    let call = "(auth.start_sign_in(organization => 'org_acme')).*";
+    for (before, statement) in [
+        ("", format!("create temp table kept as select {call}")),
+        ("create temp table kept (url text, state text, code_verifier text, expires_at timestamptz)", format!("insert into kept select {call}")),
+        ("", format!("create temp table kept as with started as materialized (select {call}) select * from started")),
+        ("", format!("create temp table kept as select * from (select {call} offset 0) s")),
+        ("", format!("create temp table kept as select s.* from generate_series(1, 1) g, lateral (select {call} where g > 0 offset 0) s")),
+        ("", "create temp table kept as select (s).* from (select auth.start_sign_in(organization => 'org_acme') offset 0) t(s)".into()),
+        (
+            &format!("create function app.started() returns table (url text, state text, code_verifier text, expires_at timestamptz)
+                language plpgsql as $$ begin return query select {call}; end $$"),
+            "create temp table kept as select * from app.started()".into(),
+        ),
+        ("", format!("do $$ begin create temp table kept as select {call}; end $$")),
+        ("", format!("do $$ begin execute 'create temp table kept as select {}'; end $$", call.replace('\'', "''"))),
+        ("", format!("do $$ declare c cursor for select {call}; r record; begin
+            create temp table kept (url text, state text, code_verifier text, expires_at timestamptz);
+            for r in c loop insert into kept values (r.url, r.state, r.code_verifier, r.expires_at); end loop; end $$")),
+    ] {
+        bed.admin.batch_execute("truncate auth.flow_states").await.unwrap();
+        let app = bed.backend().await;
+        app.batch_execute(before).await.unwrap();
+        app.batch_execute(&statement).await.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        assert_eq!(bed.count(FLOWS).await, 1, "{statement}");
+        let row = app.query_one("select url like '%state=' || state, state, code_verifier from kept", &[]).await.unwrap();
+        assert!(row.get::<_, bool>(0), "{statement}: the columns are of several sign-ins");
+    }
+}
+
+#[tokio::test]
+async fn a_prepared_statement_starts_a_sign_in_each_time_and_explain_none() {
+    let bed = Bed::shared("prepared").await;
+    let app = bed.backend().await;
+    let call = "select (auth.start_sign_in(organization => $1)).*";
+    // More often than it takes Postgres to turn to a generic plan.
+    let prepared = app.prepare(call).await.unwrap();
+    app.batch_execute("begin").await.unwrap();
+    for _ in 0..8 {
+        app.query_one(&prepared, &[&"org_acme"]).await.unwrap();
+    }
+    app.batch_execute("commit").await.unwrap();
+    assert_eq!(bed.count(FLOWS).await, 8);
+    app.batch_execute("explain verbose select (auth.start_sign_in(organization => 'org_acme')).*").await.unwrap();
+    assert_eq!(bed.count(FLOWS).await, 8);
+    app.batch_execute("explain analyze select (auth.start_sign_in(organization => 'org_acme')).*").await.unwrap();
+    assert_eq!(bed.count(FLOWS).await, 9);
 }

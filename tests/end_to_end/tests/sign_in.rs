@@ -7,13 +7,8 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use workos_end_to_end::{ALICE, BOB, Bed, GINA, Person, exchange, refused, sign_in, start_with};
+use workos_end_to_end::{ALICE, BOB, Bed, GINA, Person, exchange, profile, refused, sign_in, start_with};
 use workos_simulator::{Fault, FaultKind, Profile};
-use workos_testbed::Cluster;
-
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
 
 /// One row of one column, as JSON.
 async fn row(bed: &Bed<'_>, sql: &str) -> Value {
@@ -29,7 +24,7 @@ fn is_about(time: SystemTime, wanted: SystemTime) -> bool {
 
 #[tokio::test]
 async fn a_sign_in_writes_user_identity_organization_membership_and_session() {
-    let bed = bed("alice").await;
+    let bed = Bed::shared("alice").await;
     let app = bed.backend().await;
     let pending =
         start_with(&app, "organization => 'org_acme', redirect_to => 'http://localhost:3000/todos'", ALICE.email).await;
@@ -118,7 +113,7 @@ async fn a_sign_in_writes_user_identity_organization_membership_and_session() {
 
 #[tokio::test]
 async fn the_claims_are_those_of_the_token_and_say_who_it_is() {
-    let bed = bed("claims").await;
+    let bed = Bed::shared("claims").await;
     let app = bed.backend().await;
     let mut users = Vec::new();
     for (person, organization, connection, role, groups) in [
@@ -162,22 +157,17 @@ async fn the_claims_are_those_of_the_token_and_say_who_it_is() {
 
 fn alice_with(groups: &[&str], last_name: &str, role: &str) -> Profile {
     Profile {
-        id: "prof_alice".into(),
-        connection: "conn_acme".into(),
-        email: ALICE.email.into(),
         first_name: Some("Alice".into()),
         last_name: Some(last_name.into()),
-        idp_id: "okta-alice".into(),
         role: Some(role.into()),
-        roles: None,
         groups: groups.iter().map(|&group| group.to_owned()).collect(),
-        custom_attributes: Default::default(),
+        ..profile("prof_alice", "conn_acme", ALICE.email, "okta-alice")
     }
 }
 
 #[tokio::test]
 async fn a_second_sign_in_is_the_same_user_with_what_is_true_now() {
-    let bed = bed("again").await;
+    let bed = Bed::shared("again").await;
     let app = bed.backend().await;
     bed.simulator().put_profile(alice_with(&["engineering", "admins"], "Admin", "admin")).unwrap();
     let first = sign_in(&app, ALICE).await;
@@ -209,8 +199,40 @@ async fn a_second_sign_in_is_the_same_user_with_what_is_true_now() {
 }
 
 #[tokio::test]
+async fn whatever_an_identity_provider_calls_its_groups() {
+    let bed = Bed::shared("odd_groups").await;
+    let app = bed.backend().await;
+    let odd = [
+        "a,b",
+        "{x}",
+        "\"q\"",
+        "NULL",
+        "null",
+        "ä ö",
+        "line\nbreak",
+        "back\\slash",
+        "'; drop table auth.users; --",
+        "CN=Admins,OU=Groups",
+    ];
+    bed.simulator().put_profile(alice_with(&odd, "O'Hara \"\\\u{1F600}", "admin")).unwrap();
+    let session = sign_in(&app, ALICE).await;
+    assert_eq!(session.claims["groups"], json!(odd));
+    assert_eq!(session.claims["user_metadata"]["full_name"], "Alice O'Hara \"\\\u{1F600}");
+    workos_end_to_end::set_session(&app, &session.access_token, false).await.unwrap();
+    for group in odd {
+        let found = app.query_one("select auth.in_group($1, 'org_acme')", &[&group]).await.unwrap();
+        assert!(found.get::<_, bool>(0), "{group}");
+    }
+    let found = app.query_one("select auth.in_group('a', 'org_acme')", &[]).await.unwrap();
+    assert!(!found.get::<_, bool>(0));
+    let kept: Vec<String> =
+        bed.admin.query_one("select groups from auth.organization_memberships", &[]).await.unwrap().get(0);
+    assert_eq!(kept, odd);
+}
+
+#[tokio::test]
 async fn a_session_of_another_organization_stays_when_groups_change() {
-    let bed = bed("elsewhere").await;
+    let bed = Bed::shared("elsewhere").await;
     let app = bed.backend().await;
     let bob = sign_in(&app, BOB).await;
     sign_in(&app, ALICE).await;
@@ -221,7 +243,7 @@ async fn a_session_of_another_organization_stays_when_groups_change() {
 
 #[tokio::test]
 async fn the_token_is_good_for_any_jose_library() {
-    let bed = bed("jose").await;
+    let bed = Bed::shared("jose").await;
     let app = bed.backend().await;
     let session = sign_in(&app, ALICE).await;
     let jwks: Value = app.query_one("select auth.jwks()", &[]).await.unwrap().get(0);
@@ -242,7 +264,7 @@ async fn the_token_is_good_for_any_jose_library() {
 
 #[tokio::test]
 async fn workos_is_asked_as_its_documentation_says() {
-    let bed = bed("asked").await;
+    let bed = Bed::shared("asked").await;
     let app = bed.backend().await;
     let pending = start_with(&app, ALICE.selector, ALICE.email).await;
     exchange(&app, &pending).await.unwrap();
@@ -276,7 +298,7 @@ async fn workos_is_asked_as_its_documentation_says() {
 
 #[tokio::test]
 async fn a_server_that_reads_json_only_is_asked_again_with_the_same_code() {
-    let bed = bed("json").await;
+    let bed = Bed::shared("json").await;
     let app = bed.backend().await;
     bed.simulator().set_fault(Fault::token(FaultKind::JsonOnly)).unwrap();
     sign_in(&app, ALICE).await;
@@ -295,7 +317,7 @@ async fn a_server_that_reads_json_only_is_asked_again_with_the_same_code() {
 
 #[tokio::test]
 async fn organization_and_connection_sends_the_connection_and_checks_both() {
-    let bed = bed("both").await;
+    let bed = Bed::shared("both").await;
     let app = bed.backend().await;
     let both = Person {
         selector: "organization => 'org_initech', connection => 'conn_initech_okta'",

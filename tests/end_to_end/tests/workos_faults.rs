@@ -8,12 +8,8 @@ use serde_json::json;
 use tokio_postgres::Client;
 use workos_end_to_end::{ALICE, Bed, GINA, Pending, Person, Refusal, exchange, refused, start, start_with};
 use workos_simulator::{Fault, FaultKind, Missing, RetryAfter};
+use workos_testbed::Workos;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
-use workos_testbed::{Cluster, Workos};
-
-async fn bed(database: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), database).await
-}
 
 /// What can be done with the same code after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +66,7 @@ fn status(code: u16, body: Option<serde_json::Value>) -> FaultKind {
 
 #[tokio::test]
 async fn refusals() {
-    let bed = bed("refusals").await;
+    let bed = Bed::shared("refusals").await;
     let app = bed.backend().await;
     let oauth = |error: &str| Some(json!({ "error": error, "error_description": "Because of X." }));
     let message = Some(json!({ "message": "Because of X." }));
@@ -104,7 +100,7 @@ async fn refusals() {
 
 #[tokio::test]
 async fn the_request_id_is_the_one_of_the_answer() {
-    let bed = bed("request_id").await;
+    let bed = Bed::shared("request_id").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     bed.simulator().set_fault(Fault::token(status(503, None)).times(1)).unwrap();
@@ -115,7 +111,7 @@ async fn the_request_id_is_the_one_of_the_answer() {
 
 #[tokio::test]
 async fn slow_down() {
-    let bed = bed("slow_down").await;
+    let bed = Bed::shared("slow_down").await;
     let app = bed.backend().await;
     for (retry_after, shown) in [
         (None, None),
@@ -133,7 +129,7 @@ async fn slow_down() {
 
 #[tokio::test]
 async fn what_workos_says_is_cut_cleaned_and_never_a_secret() {
-    let bed = bed("words").await;
+    let bed = Bed::shared("words").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let says = |text: &str| status(400, Some(json!({ "error": "invalid_grant", "error_description": text })));
@@ -156,7 +152,7 @@ async fn what_workos_says_is_cut_cleaned_and_never_a_secret() {
 
 #[tokio::test]
 async fn answers_that_cannot_be_read() {
-    let bed = bed("unreadable").await;
+    let bed = Bed::shared("unreadable").await;
     let app = bed.backend().await;
     for (fault, name) in [
         (FaultKind::Html, "workos_answer_malformed"),
@@ -186,7 +182,7 @@ async fn answers_that_cannot_be_read() {
 
 #[tokio::test]
 async fn no_answer_in_time() {
-    let bed = bed("slow").await;
+    let bed = Bed::shared("slow").await;
     bed.set("workos_auth.request_timeout", "1s").await;
     let app = bed.backend().await;
     for fault in [FaultKind::Hang, FaultKind::Drip { ms: 100 }, FaultKind::Delay { ms: 20_000 }] {
@@ -202,7 +198,7 @@ async fn no_answer_in_time() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let mut bed = bed("refused").await;
+    let mut bed = Bed::shared("refused").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     // Another simulator takes the place of the stopped one, on its port, so the code itself is unknown there.
@@ -221,7 +217,7 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn profiles_that_nobody_can_be_signed_in_with() {
-    let bed = bed("profiles").await;
+    let bed = Bed::shared("profiles").await;
     let app = bed.backend().await;
     for member in ["email", "id", "connection_id", "connection_type"] {
         for missing in [Missing::Absent, Missing::Null, Missing::Empty] {
@@ -253,8 +249,20 @@ async fn profiles_that_nobody_can_be_signed_in_with() {
 }
 
 #[tokio::test]
+async fn more_groups_than_a_token_can_carry() {
+    let bed = Bed::shared("large").await;
+    let app = bed.backend().await;
+    let groups: Vec<String> = (0..1000).map(|n| format!("a group of some length, number {n}")).collect();
+    let many = FaultKind::ProfileOverrides { patch: json!({ "groups": groups }) };
+    let refusal = meets(&bed, &app, ALICE, &[many], "token_too_large", Spent).await;
+    assert!(refusal.detail.contains("The largest claim is groups"), "{refusal}");
+    let too_many = FaultKind::ProfileOverrides { patch: json!({ "groups": vec!["g"; 1001] }) };
+    meets(&bed, &app, ALICE, &[too_many], "workos_answer_malformed", Spent).await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_what_was_asked_for() {
-    let bed = bed("mismatch").await;
+    let bed = Bed::shared("mismatch").await;
     let app = bed.backend().await;
     let by_connection = Person { selector: "connection => 'conn_acme'", ..ALICE };
     for (person, fault, name, asked) in [
@@ -272,7 +280,7 @@ async fn an_answer_that_is_not_what_was_asked_for() {
 
 #[tokio::test]
 async fn a_wrong_client_secret_is_said_to_be_one() {
-    let bed = bed("secret").await;
+    let bed = Bed::shared("secret").await;
     let app = bed.backend().await;
     let pending = start(&app, ALICE).await;
     let configure = "select auth.configure_workos($1, $2, $3, api_url => $4)";
@@ -288,7 +296,7 @@ async fn a_wrong_client_secret_is_said_to_be_one() {
 /// The log holds errors with their details; the statements that failed bind their values, so none stands there.
 #[tokio::test]
 async fn no_secret_is_in_the_servers_log() {
-    let bed = bed("logged").await;
+    let bed = Bed::shared("logged").await;
     let app = bed.backend().await;
     let mut all = Vec::new();
     for fault in

@@ -32,3 +32,9 @@ RESET ROLE;
 CREATE EXTENSION workos_auth;
 REVOKE CREATE ON DATABASE :"database" FROM regress_creator;
 DROP ROLE regress_creator, regress_mallory;
+-- a database that cannot hold every name
+CREATE DATABASE regress_latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0;
+\c regress_latin1
+CREATE EXTENSION workos_auth;
+\c contrib_regression
+DROP DATABASE regress_latin1;

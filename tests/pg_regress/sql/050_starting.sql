@@ -77,6 +77,9 @@ SELECT auth.start_sign_in(organization => 'org_acme', params => '{"organization"
 SELECT auth.start_sign_in(organization => 'org_acme', params => '[]');
 SELECT auth.start_sign_in(organization => 'org_acme', params => '"x"');
 SELECT auth.start_sign_in(organization => 'org_acme', params => '{"a": {"b": {"c": 1}}}');
+SELECT auth.start_sign_in(organization => 'org_acme', params => (repeat('[', 200) || repeat(']', 200))::jsonb);
+SELECT url LIKE '%&n=123456789012345678901234567890&%' AS keeps_every_digit
+FROM auth.start_sign_in(organization => 'org_acme', params => '{"n": 123456789012345678901234567890}');
 -- the provider
 SELECT auth.configure_workos('client_1', 'https://app.example.com/callback', enabled => false);
 SELECT auth.start_sign_in(organization => 'org_acme');

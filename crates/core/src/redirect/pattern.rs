@@ -129,7 +129,7 @@ fn parse(pattern: &str) -> Rule<Pattern> {
         return Err("The scheme is followed by :// and a host.");
     }
     // Brackets and braces are wildcards to other matchers; of a URL they are part in IPv6 addresses only.
-    if rest.contains(['[', ']', '{', '}']) {
+    if rest.contains(['[', ']', '{', '}']) || authority.is_some_and(|authority| authority.contains(['{', '}'])) {
         return Err("Brackets and braces are not supported: write one pattern for each case, or use * and **.");
     }
     let (host, port) = parse_authority(&scheme, authority.unwrap_or_default())?;

@@ -30,12 +30,16 @@ impl Cluster {
         Ok(standby)
     }
 
-    /// Returns once `standby` has replayed everything that `primary`, a superuser's connection to this cluster, can see.
+    /// Returns once `standby` has replayed everything that `primary`, a superuser's connection to this cluster outside of a
+    /// transaction, can see.
     ///
     /// # Errors
     /// It does not catch up in time.
     pub async fn wait_for_replay(&self, primary: &Client, standby: &Self) -> Result<()> {
-        let end: String = primary.query_one("select pg_current_wal_insert_lsn()::text", &[]).await?.get(0);
+        // Commits are not waited for here; one that is has everything before it written, and so sent.
+        let flush = "begin; set local synchronous_commit = local; select pg_current_xact_id(); commit";
+        primary.batch_execute(flush).await?;
+        let end: String = primary.query_one("select pg_current_wal_flush_lsn()::text", &[]).await?.get(0);
         let follower = standby.connect("postgres", SUPERUSER).await?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
