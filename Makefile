@@ -55,7 +55,7 @@ test-simulator: ## The WorkOS stand-in
 	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
-	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end
+	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
 
 test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh

@@ -122,7 +122,6 @@ CREATE TABLE auth.flow_states (
     mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct')),
     state_hash bytea NOT NULL UNIQUE,
     code_challenge text UNIQUE,
-    code_challenge_method text CHECK (code_challenge_method IN ('S256', 'plain')),
     upstream_verifier bytea NOT NULL,
     data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
     client_id text NOT NULL,
@@ -133,13 +132,13 @@ CREATE TABLE auth.flow_states (
     redirect_to text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
-    CHECK ((code_challenge IS NULL) = (code_challenge_method IS NULL)),
     CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL))
 );
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
 COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
+COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
 COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';

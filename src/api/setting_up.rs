@@ -9,7 +9,7 @@ use crate::configure::{self, Configuration};
 use crate::error::or_raise;
 use crate::secrets;
 use crate::store::privileges::{self, Bundle};
-use crate::store::transaction::{Right, require_right};
+use crate::store::transaction::{Right, require_right, require_writable};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -48,29 +48,30 @@ fn configure_workos(
     }));
 }
 
-/// The role of a bundle; NULL is none.
-fn required(role: Option<pg_sys::Oid>) -> Result<pg_sys::Oid> {
-    role.ok_or_else(|| Error::null("role"))
+/// Gives a bundle of rights or takes it back. NULL is no role.
+fn change(bundle: Bundle, role: Option<pg_sys::Oid>, how: fn(Bundle, pg_sys::Oid) -> Result<()>) -> Result<()> {
+    require_writable()?;
+    how(bundle, role.ok_or_else(|| Error::null("role"))?)
 }
 
 #[pg_extern(sql = false)]
 fn grant_sign_in(role: Option<pg_sys::Oid>) {
-    or_raise(required(role).and_then(|role| privileges::grant(Bundle::SignIn, role)));
+    or_raise(change(Bundle::SignIn, role, privileges::grant));
 }
 
 #[pg_extern(sql = false)]
 fn revoke_sign_in(role: Option<pg_sys::Oid>) {
-    or_raise(required(role).and_then(|role| privileges::revoke(Bundle::SignIn, role)));
+    or_raise(change(Bundle::SignIn, role, privileges::revoke));
 }
 
 #[pg_extern(sql = false)]
 fn grant_admin(role: Option<pg_sys::Oid>) {
-    or_raise(required(role).and_then(|role| privileges::grant(Bundle::Admin, role)));
+    or_raise(change(Bundle::Admin, role, privileges::grant));
 }
 
 #[pg_extern(sql = false)]
 fn revoke_admin(role: Option<pg_sys::Oid>) {
-    or_raise(required(role).and_then(|role| privileges::revoke(Bundle::Admin, role)));
+    or_raise(change(Bundle::Admin, role, privileges::revoke));
 }
 
 #[pg_extern(sql = false)]

@@ -27,6 +27,9 @@ thread_local! {
 /// Verifies a token: form, key, signature and claims, unless this backend has done so before; time, issuer, audience, key and session
 /// in any case.
 pub fn verify(access_token: &str) -> Result<Rc<Claims>> {
+    // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
+    // SAFETY: in a transaction, as every SQL function is.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
     let issuer = keys::issuer()?;
     let audience = settings::audience();
     let rules = Rules { issuer: &issuer, audience: &audience, now: now() };

@@ -8,7 +8,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::session::{self, Client};
 use super::{Session, account};
 use crate::store::configuration::{self, Provider};
-use crate::store::flows::{self, Flow, Key};
+use crate::store::flows::{self, Flow};
 use crate::store::transaction::require_writable;
 use crate::store::{guards, scan};
 use crate::{http, secrets};
@@ -65,12 +65,10 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
 /// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.
 fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let state_hash = state.map(pkce::sha256);
-    let by_state =
-        || state_hash.as_ref().map(|hash| flows::find(&Key::StateHash(hash))).transpose().map(Option::flatten);
+    let by_state = || state_hash.as_ref().map(flows::find_by_state).transpose().map(Option::flatten);
     let flow = match verifier {
         Some(verifier) => {
-            let s256 = verifier.challenge();
-            let found = flows::find(&Key::Challenges(&[s256.value(), verifier.expose()]))?;
+            let found = flows::find_by_challenge(&verifier.challenge())?;
             match found.filter(|flow| flow.code_challenge.as_ref().is_some_and(|c| c.matches(verifier))) {
                 Some(flow) => flow,
                 None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),

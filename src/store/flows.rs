@@ -59,14 +59,6 @@ pub struct Flow {
     pub is_expired: bool,
 }
 
-/// How a flow is found.
-pub enum Key<'a> {
-    /// the challenge of the caller's verifier: S256 or plain
-    Challenges(&'a [&'a str]),
-    /// SHA-256 of the state
-    StateHash(&'a [u8; 32]),
-}
-
 /// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
 /// same challenge.
 pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
@@ -86,16 +78,15 @@ pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
 /// [`ErrorCode::CodeChallengeInUse`].
 pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
     query::row(
-        "INSERT INTO auth.flow_states (id, state_hash, code_challenge, code_challenge_method, upstream_verifier, data_key_id,
+        "INSERT INTO auth.flow_states (id, state_hash, code_challenge, upstream_verifier, data_key_id,
              client_id, api_url, organization, connection, provider, redirect_to, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $13))
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12))
          ON CONFLICT DO NOTHING RETURNING expires_at",
         &[
             uuid_arg(flow.id),
             flow.state_hash.as_slice().into(),
             flow.code_challenge.map(CodeChallenge::value).into(),
-            flow.code_challenge.map(|c| c.method().as_str()).into(),
             flow.upstream_verifier.into(),
             i64::from(flow.data_key_id).into(),
             flow.client_id.into(),
@@ -114,7 +105,7 @@ pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
 macro_rules! select_flow {
     ($where:literal) => {
         concat!(
-            "SELECT id, state_hash, code_challenge, code_challenge_method, upstream_verifier, data_key_id, client_id, api_url,
+            "SELECT id, state_hash, code_challenge, upstream_verifier, data_key_id, client_id, api_url,
                  organization, connection, provider, redirect_to,
                  expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp()
              FROM auth.flow_states WHERE mode OPERATOR(pg_catalog.=) 'direct' AND ",
@@ -123,39 +114,30 @@ macro_rules! select_flow {
     };
 }
 
-/// Finds a flow, expired ones too.
-pub fn find(key: &Key) -> Result<Option<Flow>> {
-    match key {
-        Key::Challenges(challenges) => query::row(
-            select_flow!("code_challenge OPERATOR(pg_catalog.=) ANY ($1)"),
-            &[challenges.to_vec().into()],
-            flow,
-        ),
-        Key::StateHash(hash) => {
-            query::row(select_flow!("state_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
-        }
-    }
+/// The flow of a challenge, an expired one too.
+pub fn find_by_challenge(challenge: &CodeChallenge) -> Result<Option<Flow>> {
+    query::row(select_flow!("code_challenge OPERATOR(pg_catalog.=) $1"), &[challenge.value().into()], flow)
+}
+
+/// The flow of a state, by its SHA-256; an expired one too.
+pub fn find_by_state(hash: &[u8; 32]) -> Result<Option<Flow>> {
+    query::row(select_flow!("state_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
 }
 
 fn flow(row: &Row) -> Result<Flow> {
     let text = |column| row.nullable::<String>(column);
-    let code_challenge = match (text(3)?, text(4)?) {
-        // What was stored was checked when it came; a setting of today does not make it ill-formed.
-        (Some(challenge), Some(method)) => Some(CodeChallenge::parse(&challenge, &method, true)?),
-        _ => None,
-    };
     Ok(Flow {
         id: row.uuid(1)?,
         state_hash: row.get(2)?,
-        code_challenge,
-        upstream_verifier: row.get(5)?,
-        data_key_id: u32::try_from(row.get::<i64>(6)?)
+        code_challenge: text(3)?.map(|challenge| CodeChallenge::parse(&challenge, "S256", false)).transpose()?,
+        upstream_verifier: row.get(4)?,
+        data_key_id: u32::try_from(row.get::<i64>(5)?)
             .map_err(|_| unexpected("The id of a data key is out of range."))?,
-        client_id: row.get(7)?,
-        api_url: row.get(8)?,
-        selector: Selector::new(text(9)?.as_deref(), text(10)?.as_deref(), text(11)?.as_deref())?,
-        redirect_to: text(12)?,
-        is_expired: row.get(13)?,
+        client_id: row.get(6)?,
+        api_url: row.get(7)?,
+        selector: Selector::new(text(8)?.as_deref(), text(9)?.as_deref(), text(10)?.as_deref())?,
+        redirect_to: text(11)?,
+        is_expired: row.get(12)?,
     })
 }
 

@@ -10,7 +10,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::pkce::{ChallengeMethod, CodeChallenge};
+use crate::pkce::CodeChallenge;
 use crate::redirect::is_loopback;
 use crate::secret::State;
 
@@ -166,12 +166,8 @@ impl AuthorizeRequest<'_> {
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for a hint that is empty, longer than 320 bytes or holds control characters;
-    /// [`ErrorCode::ReservedParameter`] and [`ErrorCode::ParameterInvalid`] for `params`;
-    /// [`ErrorCode::CodeChallengeMethodNotAllowed`] for a plain challenge.
+    /// [`ErrorCode::ReservedParameter`] and [`ErrorCode::ParameterInvalid`] for `params`.
     pub fn url(&self) -> Result<String> {
-        if self.code_challenge.method() != ChallengeMethod::S256 {
-            return Err(ErrorCode::CodeChallengeMethodNotAllowed.into());
-        }
         let mut pairs = match self.params {
             Some(params) => further_parameters(params)?,
             None => Vec::new(),
@@ -186,7 +182,7 @@ impl AuthorizeRequest<'_> {
             self.selector.parameter(),
             ("client_id", self.client_id),
             ("code_challenge", self.code_challenge.value()),
-            ("code_challenge_method", self.code_challenge.method().as_str()),
+            ("code_challenge_method", "S256"),
             ("redirect_uri", self.redirect_uri),
             ("response_type", "code"),
             ("state", self.state.expose()),

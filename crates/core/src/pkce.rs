@@ -47,7 +47,7 @@ impl CodeVerifier {
 
     /// Its S256 challenge: base64url(sha256(verifier)), without padding (RFC 7636, section 4.2).
     pub fn challenge(&self) -> CodeChallenge {
-        CodeChallenge { value: URL_SAFE_NO_PAD.encode(sha256(&self.0)), method: ChallengeMethod::S256 }
+        CodeChallenge(URL_SAFE_NO_PAD.encode(sha256(&self.0)))
     }
 }
 
@@ -57,31 +57,12 @@ impl fmt::Debug for CodeVerifier {
     }
 }
 
-/// How a challenge is made from its verifier (RFC 7636, section 4.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChallengeMethod {
-    /// base64url(sha256(verifier)).
-    S256,
-    /// The verifier itself; whoever sees the authorize URL has it.
-    Plain,
-}
-
-impl ChallengeMethod {
-    /// The value of `code_challenge_method`: `S256` or `plain`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::S256 => "S256",
-            Self::Plain => "plain",
-        }
-    }
-}
-
-/// What the authorize request shows of a verifier (RFC 7636, section 4.2).
-#[derive(Clone, PartialEq, Eq)]
-pub struct CodeChallenge {
-    value: String,
-    method: ChallengeMethod,
-}
+/// What the authorize request shows of a verifier (RFC 7636, section 4.2): base64url(sha256(verifier)).
+///
+/// A challenge of the method `plain` is the verifier itself. It is hashed as soon as it comes, so that it stands nowhere in clear;
+/// a verifier is then compared in one way only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeChallenge(String);
 
 impl CodeChallenge {
     /// Takes a challenge as a client sends it. The method is compared without case, since Supabase's clients
@@ -92,49 +73,30 @@ impl CodeChallenge {
     /// [`ErrorCode::CodeChallengeInvalid`] unless an S256 challenge is 43 characters of base64url that decode
     /// canonically to 32 bytes, and a plain one a well-formed verifier.
     pub fn parse(challenge: &str, method: &str, allow_plain: bool) -> Result<Self> {
-        let method = if method.eq_ignore_ascii_case("S256") {
-            ChallengeMethod::S256
-        } else if method.eq_ignore_ascii_case("plain") && allow_plain {
-            ChallengeMethod::Plain
-        } else {
-            return Err(Error::new(ErrorCode::CodeChallengeMethodNotAllowed));
-        };
-        let well_formed = match method {
+        if method.eq_ignore_ascii_case("S256") {
             // The engine refuses padding and trailing bits, so each hash has one spelling only.
-            ChallengeMethod::S256 => URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|hash| hash.len() == 32),
-            ChallengeMethod::Plain => is_unreserved_43_to_128(challenge),
-        };
-        if !well_formed {
-            let detail = format!("The method is {}.", method.as_str());
-            return Err(Error::with_detail(ErrorCode::CodeChallengeInvalid, detail));
+            match URL_SAFE_NO_PAD.decode(challenge) {
+                Ok(hash) if hash.len() == 32 => Ok(Self(challenge.to_owned())),
+                _ => Err(Error::with_detail(ErrorCode::CodeChallengeInvalid, "The method is S256.")),
+            }
+        } else if method.eq_ignore_ascii_case("plain") && allow_plain {
+            match CodeVerifier::parse(challenge) {
+                Ok(verifier) => Ok(verifier.challenge()),
+                Err(_) => Err(Error::with_detail(ErrorCode::CodeChallengeInvalid, "The method is plain.")),
+            }
+        } else {
+            Err(Error::new(ErrorCode::CodeChallengeMethodNotAllowed))
         }
-        Ok(Self { value: challenge.to_owned(), method })
     }
 
-    /// The value of `code_challenge`.
+    /// The challenge of method S256.
     pub fn value(&self) -> &str {
-        &self.value
-    }
-
-    /// How it was made.
-    pub fn method(&self) -> ChallengeMethod {
-        self.method
+        &self.0
     }
 
     /// Whether this is the verifier's challenge (RFC 7636, section 4.6), in constant time.
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
-        let equal = |shown: &str| verify_slices_are_equal(self.value.as_bytes(), shown.as_bytes()).is_ok();
-        match self.method {
-            ChallengeMethod::S256 => equal(&verifier.challenge().value),
-            ChallengeMethod::Plain => equal(verifier.expose()),
-        }
-    }
-}
-
-impl fmt::Debug for CodeChallenge {
-    // A plain challenge is the verifier itself.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CodeChallenge({}, [redacted])", self.method.as_str())
+        verify_slices_are_equal(self.0.as_bytes(), verifier.challenge().0.as_bytes()).is_ok()
     }
 }
 
@@ -185,7 +147,6 @@ mod tests {
         assert_eq!(verifier.challenge().value(), CHALLENGE);
         for method in ["S256", "s256"] {
             let challenge = CodeChallenge::parse(CHALLENGE, method, false).unwrap();
-            assert_eq!(challenge.method().as_str(), "S256");
             assert!(challenge.matches(&verifier));
             assert!(challenge == verifier.challenge());
         }
@@ -260,6 +221,7 @@ mod tests {
         let plain = CodeChallenge::parse(VERIFIER, "plain", true).unwrap();
         assert!(plain.matches(&verifier));
         assert!(!plain.matches(&CodeVerifier::parse(CHALLENGE).unwrap()));
+        assert_eq!(plain, verifier.challenge());
         // A challenge presented as the verifier must not open an S256 flow.
         assert!(!verifier.challenge().matches(&CodeVerifier::parse(CHALLENGE).unwrap()));
     }
@@ -269,7 +231,7 @@ mod tests {
         let verifier = CodeVerifier::parse(VERIFIER).unwrap();
         assert_eq!(format!("{verifier:?}"), "CodeVerifier([redacted])");
         let plain = CodeChallenge::parse(VERIFIER, "plain", true).unwrap();
-        assert!(!format!("{plain:?}").contains("dBjf"));
+        assert_eq!(plain.value(), CHALLENGE);
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, GenericClient, Row};
 use uuid::Uuid;
 use workos_testbed::cluster::SUPERUSER;
+use workos_testbed::workos::{CLIENT_ID, REDIRECT_URI};
 use workos_testbed::{Callback, Cluster, Workos, browser_sign_in};
 
 /// Roles are the cluster's: two databases that are set up at once would make `workos_auth_owner` twice.
@@ -162,4 +163,9 @@ pub async fn set_session(
     is_local: bool,
 ) -> Result<(), tokio_postgres::Error> {
     client.query_one("select auth.set_session($1, $2)", &[&token, &is_local]).await.map(drop)
+}
+
+/// A call of `auth.configure_workos` for the simulator's client, with these further arguments, each after a comma.
+pub fn configure_workos(further: &str) -> String {
+    format!("select auth.configure_workos(client_id => '{CLIENT_ID}', redirect_uri => '{REDIRECT_URI}'{further})")
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use tokio_postgres::Client;
+use url::Url;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, Person, exchange, set_session, start};
 use workos_end_to_end::sql::{refusal, refused, text};
@@ -86,10 +87,15 @@ async fn run(bed: &Bed<'_>, reader: &Client, person: Person) -> Vec<Secret> {
     let backend = bed.backend().await;
     let pending = start(&backend, person).await;
     let mut crossed = start(&backend, person).await;
-    let challenge = "select auth.workos_authorize_url('org_acme', code_challenge => $1)";
-    backend.query_one(challenge, &[&"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"]).await.unwrap();
+    // Without a verifier the state alone is what opens the flow.
+    let url = text(&backend, "select auth.workos_authorize_url('org_acme')").await.unwrap().unwrap();
+    let state_alone = Url::parse(&url).unwrap().query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
     (crossed.code, crossed.verifier) =
         (pending.code.clone(), "M25iVXpKU3puUjFaYWg3T1NDTDQtcW1ROUY5YXlwalNoc0hhaktjYm5v".into());
+    // The challenge of the method plain is the verifier itself.
+    let plain: String = state_alone.chars().rev().collect();
+    let begin = "select auth.workos_authorize_url('org_acme', code_challenge => $1, code_challenge_method => 'plain')";
+    backend.query_one(begin, &[&plain]).await.unwrap();
     refused(exchange(&backend, &crossed).await, "bad_code_verifier");
     let session = exchange(&backend, &pending).await.unwrap();
     refusal(exchange(&backend, &pending).await);
@@ -112,6 +118,9 @@ async fn run(bed: &Bed<'_>, reader: &Client, person: Person) -> Vec<Secret> {
         Secret::new("code", pending.code.as_bytes()),
         Secret::new("state", pending.state.as_bytes()),
         Secret::new("other state", crossed.state.as_bytes()),
+        Secret::new("plain challenge", plain.as_bytes()),
+        Secret::new("state without verifier", state_alone.as_bytes()),
+        Secret::new("verifier", pending.verifier.as_bytes()),
         Secret::new("upstream verifier", upstream.as_bytes()),
         Secret::new("access token", signed.as_bytes()),
         Secret::new("access token's signature", signature.as_bytes()),
@@ -125,6 +134,7 @@ async fn run(bed: &Bed<'_>, reader: &Client, person: Person) -> Vec<Secret> {
 async fn no_secret_is_written_anywhere() {
     let cluster = Cluster::start_with(TALKATIVE).unwrap();
     let bed = Bed::new(&cluster, "swept").await;
+    bed.set("workos_auth.allow_plain_pkce", "on").await;
     let app = bed.role("app", "").await;
     let reader = bed.connect(&app).await;
     let none: [&str; 0] = [];

@@ -19,6 +19,10 @@ const WRITERS: &[&str] = &[
     "auth.sign_out('nowhere')",
     "auth.configure_workos(null, null)",
     "auth.configure_workos('', '', '', '/no/such/file', 'ftp://x', null)",
+    "auth.grant_sign_in(null)",
+    "auth.revoke_sign_in(null)",
+    "auth.grant_admin(null)",
+    "auth.revoke_admin(null)",
 ];
 
 #[tokio::test]

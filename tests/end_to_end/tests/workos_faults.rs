@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_end_to_end::{ALICE, Bed, GINA, Pending, Person, Refusal, exchange, refused, start, start_with};
 use workos_simulator::{Fault, FaultKind, Missing, RetryAfter};
@@ -237,6 +237,12 @@ async fn profiles_that_nobody_can_be_signed_in_with() {
         (json!({ "role": "admin" }), "workos_answer_malformed"),
     ] {
         meets(&bed, &app, ALICE, &[FaultKind::ProfileOverrides { patch }], name, Spent).await;
+    }
+    // Numbers that JSON can write and jsonb cannot hold.
+    for number in ["1e200000", "-1e200000", "1e-200000", "1e99999999999999999999"] {
+        let number: Value = serde_json::from_str(number).unwrap();
+        let patch = json!({ "custom_attributes": { "n": [number] } });
+        meets(&bed, &app, ALICE, &[FaultKind::ProfileOverrides { patch }], "workos_answer_malformed", Spent).await;
     }
     // What nobody needs may be missing.
     let names =

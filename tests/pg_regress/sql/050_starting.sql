@@ -14,7 +14,7 @@ SELECT length(state) AS state, length(code_verifier) AS verifier, expires_at > n
     regexp_replace(regexp_replace(url, 'code_challenge=[^&]{43}', 'code_challenge=…'), 'state=[^&]{43}', 'state=…') AS url
 FROM auth.start_sign_in(organization => 'org_acme', redirect_to => 'https://app.example.com/after?x=1', login_hint => 'a&b@acme.com', domain_hint => 'acme.com',
     params => '{"prompt": "login", "provider_scopes": ["email", "profile"], "provider_query_params": {"hd": "acme.com"}, "n": 1, "t": true, "nothing": null}');
-SELECT organization, connection, provider, redirect_to, mode, code_challenge_method, octet_length(state_hash) FROM auth.flow_states;
+SELECT organization, connection, provider, redirect_to, mode, length(code_challenge), octet_length(state_hash) FROM auth.flow_states;
 -- organization and connection: the connection is sent, both are kept
 SELECT url LIKE '%connection=conn_acme%' AND url NOT LIKE '%organization=%' AS sends_the_connection
 FROM auth.start_sign_in(organization => 'org_acme', connection => 'conn_acme');

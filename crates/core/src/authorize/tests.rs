@@ -115,23 +115,6 @@ fn hints_are_checked() {
 }
 
 #[test]
-fn workos_is_never_sent_a_plain_challenge() {
-    let plain = CodeChallenge::parse(CHALLENGE, "plain", true).unwrap();
-    let request = AuthorizeRequest {
-        api_url: DEFAULT_API_URL,
-        client_id: "c",
-        redirect_uri: "https://a.example/",
-        selector: &Selector::Provider("GoogleOAuth".into()),
-        state: &State::new("s".into()),
-        code_challenge: &plain,
-        login_hint: None,
-        domain_hint: None,
-        params: None,
-    };
-    assert_eq!(code(request.url()), ErrorCode::CodeChallengeMethodNotAllowed);
-}
-
-#[test]
 fn params_are_encoded_as_the_node_sdk_does() {
     let url = with_params(&json!({
         "provider_scopes": ["email", "a b&c", true, null],

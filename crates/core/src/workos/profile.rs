@@ -1,7 +1,7 @@
 //! WorkOS's profile: lenient on what is new, strict on what a sign-in stands on.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::ErrorCode;
 
@@ -67,10 +67,10 @@ impl Profile {
             Value::Null => return Err((ErrorCode::WorkosProfileIncomplete, "The answer has no profile".to_owned())),
             _ => return Err((ErrorCode::WorkosAnswerMalformed, "The profile is not an object".to_owned())),
         };
-        if let Some((member, _)) = profile.iter().find(|(_, value)| has_nul(value)) {
+        if let Some((member, _)) = profile.iter().find(|(_, value)| !fits_jsonb(value)) {
             // The member's own name may be anything, so only one that is known is shown.
             let member = if KNOWN.contains(&member.as_str()) { member } else { "unknown member" };
-            return malformed(member, "contains a NUL character");
+            return malformed(member, "contains what Postgres cannot hold: a NUL character, or a number too long");
         }
         let email = required(&profile, "email", MAX_EMAIL_BYTES)?;
         let is_address = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
@@ -125,14 +125,23 @@ const KNOWN: [&str; 14] = [
     "raw_attributes",
 ];
 
-/// As deep as the parser lets JSON be, which is 128 levels.
-fn has_nul(value: &Value) -> bool {
+/// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
+fn fits_jsonb(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Value::String(text) => !text.contains('\0'),
+        Value::Array(items) => items.iter().all(fits_jsonb),
+        Value::Object(members) => members.iter().all(|(name, value)| !name.contains('\0') && fits_jsonb(value)),
+        Value::Number(number) => fits_numeric(number),
+        Value::Null | Value::Bool(_) => true,
     }
+}
+
+/// Well inside what numeric holds (131072 digits before the point, 16383 after it): what a double can be, in at most 1000
+/// characters.
+fn fits_numeric(number: &Number) -> bool {
+    let text = number.to_string();
+    let is_zero = !text.split(['e', 'E']).next().unwrap_or_default().contains(|c: char| ('1'..='9').contains(&c));
+    text.len() <= 1000 && number.as_f64().is_some_and(|double| double.is_finite() && (double != 0.0 || is_zero))
 }
 
 /// A member that no sign-in can do without.

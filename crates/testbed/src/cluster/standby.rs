@@ -36,8 +36,8 @@ impl Cluster {
     /// # Errors
     /// It does not catch up in time.
     pub async fn wait_for_replay(&self, primary: &Client, standby: &Self) -> Result<()> {
-        // Commits are not waited for here; one that is has everything before it written, and so sent.
-        let flush = "begin; set local synchronous_commit = local; select pg_current_xact_id(); commit";
+        // No commit waits for the WAL here, save this one: with it all that came before is written, and so sent.
+        let flush = "begin; set local synchronous_commit = local; select pg_logical_emit_message(true, '', ''); commit";
         primary.batch_execute(flush).await?;
         let end: String = primary.query_one("select pg_current_wal_flush_lsn()::text", &[]).await?.get(0);
         let follower = standby.connect("postgres", SUPERUSER).await?;
