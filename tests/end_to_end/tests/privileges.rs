@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, configure_workos, sign_in};
-use workos_end_to_end::sql::{lines, refusal, refused, refused_as, text};
+use workos_end_to_end::sql::{lines, refusal, refused, refused_as, shell, text};
 use workos_end_to_end::{Bed, catalog};
 use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
@@ -241,10 +241,6 @@ async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administratio
     let (as_operator, as_reader) = (bed.connect(&operator).await, bed.connect(&reader).await);
     let keys = bed.cluster.root_key_path().parent().unwrap().display().to_string();
     // The server itself makes the files, as the user who must be able to read them.
-    let make = |name: &str, command: &str| {
-        let shell = command.replace("FILE", &format!("{keys}/{name}")).replace('\'', "''");
-        format!("copy (select) to program '{shell}'")
-    };
     for (name, command) in [
         ("good", "printf sk_test_demo > FILE"),
         ("newline", r"printf 'sk_test_demo\n' > FILE"),
@@ -259,7 +255,7 @@ async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administratio
         ("fifo", "mkfifo FILE"),
         ("shut", "printf sk_test_demo > FILE && chmod 0 FILE"),
     ] {
-        bed.admin.batch_execute(&make(name, command)).await.unwrap();
+        shell(&bed.admin, &command.replace("FILE", &format!("{keys}/{name}"))).await;
     }
     let from = |name: &str| configure_workos(&format!(", client_secret_file => '{keys}/{name}'"));
 

@@ -7,18 +7,12 @@ use std::path::Path;
 
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, BOB, Person, exchange, set_session, sign_in, start};
-use workos_end_to_end::sql::{refused, refused_as, text};
+use workos_end_to_end::sql::{refused, refused_as, shell, text};
 use workos_end_to_end::{Bed, Refusal};
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Cluster, Workos};
 
 const START: &str = "select auth.start_sign_in('org_acme')";
-
-/// Has the server's own user run a command.
-async fn shell(client: &Client, command: &str) {
-    let sql = format!("copy (select) to program '{}'", command.replace('\'', "''"));
-    client.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{command}: {error:?}"));
-}
 
 fn keys(cluster: &Cluster) -> String {
     cluster.root_key_path().parent().unwrap().display().to_string()
