@@ -81,9 +81,12 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
         }
         None => None,
     };
+    // Who else it could be is a question only of a profile that is not known.
     let mut candidates = Vec::new();
-    for user_id in store::user_ids_by_email(email)? {
-        candidates.extend(store::candidate(user_id)?);
+    if known.is_none() {
+        for user_id in store::user_ids_by_email(email)? {
+            candidates.extend(store::candidate(user_id)?);
+        }
     }
     let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
         (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain)?,
