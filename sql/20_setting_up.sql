@@ -18,6 +18,18 @@ CREATE FUNCTION auth.configure_workos(
 COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
     'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
 
+CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT 'ES256') RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'rotate_signing_key_wrapper';
+COMMENT ON FUNCTION auth.rotate_signing_key(text) IS
+    'makes a new key for access tokens and signs with it from now on; returns its kid. Tokens of the old key stay good until auth.retire_signing_key';
+
+CREATE FUNCTION auth.retire_signing_key(kid text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'retire_signing_key_wrapper';
+COMMENT ON FUNCTION auth.retire_signing_key(text) IS
+    'refuses every token of a key from the next statement on and erases its private half; not the key that signs. To be called when the last token of a rotated key has expired, or at once when the key is known to others';
+
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_sign_in_wrapper';

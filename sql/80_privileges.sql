@@ -13,9 +13,11 @@ BEGIN
     FOREACH function IN ARRAY ARRAY[
         'auth.create_root_key(text)',
         'auth.configure_workos(text, text, text, text, text, boolean)',
+        'auth.rotate_signing_key(text)', 'auth.retire_signing_key(text)',
         'auth.grant_sign_in(regrole)', 'auth.revoke_sign_in(regrole)',
         'auth.grant_admin(regrole)', 'auth.revoke_admin(regrole)',
         'auth.check_redirect_url()', 'auth.forget_cached_rows()',
+        'auth.check()', 'auth.check_facts()', 'auth.check_attached()',
         'auth.plan_support(internal)',
         'auth.start_sign_in(text, text, text, text, text, text, jsonb)',
         'auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',

@@ -25,7 +25,7 @@ pub fn or_raise<T>(result: Result<T>) -> T {
 /// Raises `error` as a Postgres ERROR.
 pub fn raise(error: Error) -> ! {
     let code = error.code();
-    sqlstate::of_the_next_error(code.sqlstate());
+    sqlstate::of_the_next_error(error.sqlstate());
     let mut report = ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, code.message(), "");
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);

@@ -1,7 +1,7 @@
-//! Which query is running: a hook on the executor keeps the innermost one.
+//! Which queries are running: hooks on the executor keep them, the innermost first.
 //!
-//! Every query of the backend passes through here, so nothing here catches an error: the hook has no destructor, and an
-//! error jumps over it. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
+//! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
+//! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -9,26 +9,53 @@ use std::ptr;
 
 use pgrx::prelude::*;
 
+/// A run of a query, on the stack of the hook: one FETCH of a cursor is one, and so is what is left when it is closed.
+struct Run {
+    /// Counts up from 1, so that no two are alike.
+    number: u64,
+    /// `es_query_cxt`, which is the query's as long as it lives, through all its runs.
+    query: pg_sys::MemoryContext,
+    outer: *const Run,
+}
+
 struct State {
-    /// `es_query_cxt` of the innermost running query, or NULL.
-    current: Cell<pg_sys::MemoryContext>,
-    /// What `current` was at the begin of each open subtransaction.
-    at_subtransaction: RefCell<Vec<pg_sys::MemoryContext>>,
-    previous_hook: Cell<pg_sys::ExecutorRun_hook_type>,
+    innermost: Cell<*const Run>,
+    /// The number of the innermost run, or 0; beside it for the readers, which look at nothing else.
+    number: Cell<u64>,
+    last_number: Cell<u64>,
+    /// What `innermost` was at the begin of each open subtransaction.
+    at_subtransaction: RefCell<Vec<*const Run>>,
+    previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
+    previous_finish: Cell<pg_sys::ExecutorFinish_hook_type>,
 }
 
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
 static STATE: State = State {
-    current: Cell::new(ptr::null_mut()),
+    innermost: Cell::new(ptr::null()),
+    number: Cell::new(0),
+    last_number: Cell::new(0),
     at_subtransaction: RefCell::new(Vec::new()),
-    previous_hook: Cell::new(None),
+    previous_run: Cell::new(None),
+    previous_finish: Cell::new(None),
 };
 
-/// The memory context (`es_query_cxt`) of the innermost running query; NULL outside of any.
-pub fn current() -> pg_sys::MemoryContext {
-    STATE.current.get()
+/// The number of the innermost run; 0 outside of any, as for an expression in a DO block.
+#[inline(always)]
+pub fn run() -> u64 {
+    STATE.number.get()
+}
+
+/// The memory contexts (`es_query_cxt`) of the running queries, the innermost first.
+pub fn queries() -> impl Iterator<Item = pg_sys::MemoryContext> {
+    let mut next = STATE.innermost.get();
+    std::iter::from_fn(move || {
+        // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
+        let run = unsafe { next.as_ref()? };
+        next = run.outer;
+        Some(run.query)
+    })
 }
 
 /// Hooks into the executor. Called once, from `_PG_init`.
@@ -36,11 +63,34 @@ pub fn install() {
     // SAFETY: _PG_init runs in the one thread of the backend; the callbacks are functions of this library, which is never
     // unloaded.
     unsafe {
-        STATE.previous_hook.set(pg_sys::ExecutorRun_hook);
+        STATE.previous_run.set(pg_sys::ExecutorRun_hook);
         pg_sys::ExecutorRun_hook = Some(executor_run);
+        STATE.previous_finish.set(pg_sys::ExecutorFinish_hook);
+        pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_event), ptr::null_mut());
     }
+}
+
+fn set_innermost(run: *const Run) {
+    STATE.innermost.set(run);
+    // SAFETY: as in `queries`.
+    STATE.number.set(unsafe { run.as_ref() }.map_or(0, |run| run.number));
+}
+
+/// Runs `executor` as a run of the query.
+///
+/// # Safety
+/// `query` is one that Postgres passes to a hook: started, so that its estate is set.
+unsafe fn running(query: *mut pg_sys::QueryDesc, executor: impl FnOnce()) {
+    let number = STATE.last_number.get() + 1;
+    STATE.last_number.set(number);
+    let outer = STATE.innermost.get();
+    // SAFETY: the caller's word.
+    let run = Run { number, query: unsafe { (*(*query).estate).es_query_cxt }, outer };
+    set_innermost(&run);
+    executor();
+    set_innermost(outer);
 }
 
 /// The hook's type changed in Postgres 18, which dropped the last argument.
@@ -61,16 +111,13 @@ macro_rules! executor_run {
                     $($extra: $type,)?
                 );
             }
-            let outer = STATE.current.get();
-            // SAFETY: Postgres passes a started query, whose estate is set; the call goes to whom it would have gone without us.
+            // SAFETY: Postgres passes a started query; the call goes to whom it would have gone without us.
             unsafe {
-                STATE.current.set((*(*query).estate).es_query_cxt);
-                match STATE.previous_hook.get() {
+                running(query, || match STATE.previous_run.get() {
                     Some(hook) => hook(query, direction, count, $($extra)?),
                     None => standard_ExecutorRun(query, direction, count, $($extra)?),
-                }
+                });
             }
-            STATE.current.set(outer);
         }
     };
 }
@@ -80,12 +127,37 @@ executor_run!(execute_once: bool);
 #[cfg(feature = "pg18")]
 executor_run!();
 
+/// What a query leaves for its end runs there: data-modifying WITH queries that nobody reads, and AFTER triggers.
+unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
+    unsafe extern "C-unwind" {
+        fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+    }
+    // SAFETY: as above.
+    unsafe {
+        running(query, || match STATE.previous_finish.get() {
+            Some(hook) => hook(query),
+            None => standard_ExecutorFinish(query),
+        });
+    }
+}
+
 unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
-    if event == pg_sys::XactEvent::XACT_EVENT_ABORT {
-        STATE.current.set(ptr::null_mut());
+    use pg_sys::XactEvent::*;
+    if matches!(event, XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT) {
+        set_innermost(ptr::null());
         if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
             stack.clear();
         }
+    }
+    if matches!(
+        event,
+        XACT_EVENT_COMMIT
+            | XACT_EVENT_PARALLEL_COMMIT
+            | XACT_EVENT_ABORT
+            | XACT_EVENT_PARALLEL_ABORT
+            | XACT_EVENT_PREPARE
+    ) {
+        crate::session::transaction_ended();
     }
 }
 
@@ -97,9 +169,9 @@ unsafe extern "C-unwind" fn subtransaction_event(
 ) {
     let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() else { return };
     match event {
-        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => stack.push(STATE.current.get()),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => stack.push(STATE.innermost.get()),
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => drop(stack.pop()),
-        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => STATE.current.set(stack.pop().unwrap_or(ptr::null_mut())),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => set_innermost(stack.pop().unwrap_or(ptr::null())),
         _ => {}
     }
 }

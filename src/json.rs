@@ -2,13 +2,16 @@
 
 use std::ffi::CStr;
 
-use pgrx::callconv::{Arg, ArgAbi};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
+use pgrx::datum::Datum;
 use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
 use serde_json::Value;
+
+use crate::session::Varlena;
 
 /// A `jsonb` as its text. Numbers keep their digits.
 pub struct Jsonb(String);
@@ -47,10 +50,35 @@ unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
     }
 }
 
-// SAFETY: used by pgrx to write SQL, which we write by hand.
-unsafe impl SqlTranslatable for Jsonb {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Jsonb);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+/// A `jsonb` that was built before: returned as a copy.
+pub struct Built(pg_sys::Datum);
+
+impl Built {
+    /// Copies it into the memory of the call.
+    pub fn new(json: &Varlena) -> Self {
+        Self(json.copied())
+    }
 }
+
+// SAFETY: a jsonb in the memory context of the call.
+unsafe impl BoxRet for Built {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: the datum is of the type that the function is declared to return.
+        unsafe { fcinfo.return_raw_datum(self.0) }
+    }
+}
+
+macro_rules! is_jsonb {
+    ($type:ty) => {
+        // SAFETY: used by pgrx to write SQL, which we write by hand.
+        unsafe impl SqlTranslatable for $type {
+            const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($type);
+            const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+            const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+            const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+        }
+    };
+}
+
+is_jsonb!(Jsonb);
+is_jsonb!(Built);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped as the README's reference is |
 //! | [`configure`] | `auth.configure_workos` |
+//! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account, session |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`session`] | the current session: its token, verified and cached |
@@ -28,6 +29,7 @@ mod secrets;
 mod session;
 mod settings;
 mod sign_in;
+mod signing_keys;
 mod store;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -38,8 +40,11 @@ extension_sql_file!("../sql/11_people.sql", name = "people", requires = ["instal
 extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["people"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
 extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
-extension_sql_file!("../sql/80_privileges.sql", name = "privileges", requires = ["reading"]);
+extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
+extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_parts"]);
+extension_sql_file!("../sql/80_privileges.sql", name = "privileges", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["privileges"]);
+extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
 
 /// Called by Postgres when a backend, or the postmaster, loads the library. Nothing here touches the network, reads a key or uses
 /// randomness: all of that waits for the first call that needs it.

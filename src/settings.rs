@@ -3,6 +3,7 @@
 //! All but `workos_auth.session_token` (see `session::token`) are superuser-only.
 
 use std::ffi::{CStr, CString};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
 static MAX_CONCURRENT_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(16);
 static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
+static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 static CHECK_SESSIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_SIGNUP: GucSetting<bool> = GucSetting::<bool>::new(true);
 static TRUST_EMAIL_DOMAINS: GucSetting<bool> = GucSetting::<bool>::new(true);
@@ -150,6 +152,15 @@ pub fn define() {
         1024,
         64 * 1024,
         GucFlags::UNIT_BYTE,
+    );
+    int(
+        c"workos_auth.token_cache_size",
+        c"How many verified access tokens a backend remembers.",
+        c"A remembered token costs no signature check; each takes some kilobytes. Time, key and session are looked at all the same.",
+        &TOKEN_CACHE_SIZE,
+        1,
+        65536,
+        GucFlags::empty(),
     );
     flag(
         c"workos_auth.check_sessions",
@@ -305,6 +316,11 @@ pub fn max_concurrent_requests() -> u32 {
 /// `workos_auth.max_token_size`, in bytes.
 pub fn max_token_size() -> usize {
     usize::try_from(MAX_TOKEN_SIZE.get()).unwrap_or_default()
+}
+
+/// `workos_auth.token_cache_size`
+pub fn token_cache_size() -> NonZeroUsize {
+    usize::try_from(TOKEN_CACHE_SIZE.get()).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// `workos_auth.check_sessions`

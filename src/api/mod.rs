@@ -6,3 +6,4 @@ mod record;
 mod setting_up;
 mod signing_in;
 mod triggers;
+mod v1;

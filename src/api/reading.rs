@@ -1,121 +1,139 @@
 //! Reading: what everyone may call, in policies too. Declared in `sql/40_reading.sql`.
 
+use pgrx::JsonB;
 use pgrx::prelude::*;
-use pgrx::{JsonB, Uuid};
-use workos_auth_core::token::{self, Claims};
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, token};
 
-use crate::error::{or_raise, unexpected};
-use crate::session;
+use super::v1::{self, Arguments};
+use crate::error::or_raise;
+use crate::json::Built;
+use crate::session::{self, Set, Varlena, Verified, read};
 
-/// Reads something of the current session; `None` without one.
-fn read<T>(of: impl FnOnce(&Claims) -> Option<T>) -> Option<T> {
-    or_raise(session::current()).and_then(|claims| of(&claims))
+v1::functions! {
+    /// `auth.uid()`
+    fn uid(_) { Some(&read()?.sub) }
+
+    /// `auth.session_id()`
+    fn session_id(_) { Some(&read()?.session_id) }
+
+    /// `auth.role()`
+    fn role(_) { read()?.role.as_ref() }
+
+    /// `auth.email()`
+    fn email(_) { read()?.email.as_ref() }
+
+    /// `auth.organization_id()`
+    fn organization_id(_) { read()?.org_id.as_ref() }
+
+    /// `auth.connection_id()`
+    fn connection_id(_) { read()?.connection_id.as_ref() }
+
+    /// `auth.session_claims()` and `auth.jwt()`
+    fn session_claims(_) { Some(claims(read()?)) }
+
+    /// `auth.has_role(role)`
+    fn has_role(arguments) { holds(arguments, List::Roles) }
+
+    /// `auth.has_role(role, organization)`
+    fn has_role_in(arguments) { holds_in(arguments, List::Roles) }
+
+    /// `auth.in_group("group")`
+    fn in_group(arguments) { holds(arguments, List::Groups) }
+
+    /// `auth.in_group("group", organization)`
+    fn in_group_in(arguments) { holds_in(arguments, List::Groups) }
+
+    /// `auth.has_permission(permission)`
+    fn has_permission(arguments) { holds(arguments, List::Permissions) }
+
+    /// `auth.has_permission(permission, organization)`
+    fn has_permission_in(arguments) { holds_in(arguments, List::Permissions) }
 }
 
-fn json(claims: &Claims) -> Result<JsonB> {
-    serde_json::from_str(&claims.json).map(JsonB).map_err(|_| unexpected("The claims are no JSON."))
+/// The claims as `jsonb`.
+#[inline(always)]
+fn claims(session: &Verified) -> &Varlena {
+    match session.built_json() {
+        Some(json) => json,
+        // SAFETY: what `build_json` returns is within the session.
+        None => unsafe { &*build_json(session) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn build_json(session: &Verified) -> *const Varlena {
+    std::ptr::from_ref(or_raise(session.json()))
+}
+
+/// What a session has several of.
+#[derive(Clone, Copy)]
+#[repr(C)]
+enum List {
+    Roles,
+    Groups,
+    Permissions,
+}
+
+impl List {
+    #[inline(always)]
+    fn of(self, session: &Verified) -> &Set {
+        match self {
+            List::Roles => &session.org_roles,
+            List::Groups => &session.groups,
+            List::Permissions => &session.permissions,
+        }
+    }
+}
+
+/// Whether a list of the session holds the argument. NULL without a session.
+///
+/// # Safety
+/// The function is declared with a `text`.
+#[inline(always)]
+unsafe fn holds(arguments: Arguments, list: List) -> Option<bool> {
+    // SAFETY: by the caller's word.
+    unsafe {
+        let value = arguments.text(0).unwrap_or_else(|| refuse_null(list));
+        Some(list.of(read()?).contains(value))
+    }
+}
+
+/// The same, in a session of the organization of the second argument only; NULL is none.
+///
+/// # Safety
+/// The function is declared with two of `text`.
+#[inline(always)]
+unsafe fn holds_in(arguments: Arguments, list: List) -> Option<bool> {
+    // SAFETY: by the caller's word.
+    unsafe {
+        let value = arguments.text(0).unwrap_or_else(|| refuse_null(list));
+        let session = read()?;
+        let of_organization = match (arguments.text(1), &session.org_id) {
+            (Some(wanted), Some(organization)) => organization.payload() == wanted,
+            _ => false,
+        };
+        Some(of_organization && list.of(session).contains(value))
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn refuse_null(list: List) -> ! {
+    or_raise(Err(Error::null(match list {
+        List::Roles => "role",
+        List::Groups => "group",
+        List::Permissions => "permission",
+    })))
 }
 
 #[pg_extern(sql = false)]
-fn session_claims() -> Option<JsonB> {
-    or_raise(session::current().and_then(|claims| claims.map(|claims| json(&claims)).transpose()))
-}
-
-#[pg_extern(sql = false)]
-fn uid() -> Option<Uuid> {
-    read(|claims| Some(Uuid::from_bytes(claims.sub.into_bytes())))
-}
-
-#[pg_extern(sql = false)]
-fn session_id() -> Option<Uuid> {
-    read(|claims| Some(Uuid::from_bytes(claims.session_id.into_bytes())))
-}
-
-#[pg_extern(sql = false)]
-fn role() -> Option<String> {
-    read(|claims| claims.role.clone())
-}
-
-#[pg_extern(sql = false)]
-fn email() -> Option<String> {
-    read(|claims| claims.email.clone().filter(|email| !email.is_empty()))
-}
-
-#[pg_extern(sql = false)]
-fn organization_id() -> Option<String> {
-    read(|claims| claims.org_id.clone())
-}
-
-#[pg_extern(sql = false)]
-fn connection_id() -> Option<String> {
-    read(|claims| claims.connection_id.clone())
-}
-
-/// Whether a list of the claims holds a value. NULL without a session.
-fn holds(list: fn(&Claims) -> &[String], argument: &str, value: Option<&str>) -> Option<bool> {
-    let value = or_raise(value.ok_or_else(|| Error::null(argument)));
-    read(|claims| Some(list(claims).iter().any(|held| held == value)))
-}
-
-/// The same, in a session of this organization only; NULL is none.
-fn holds_in(
-    list: fn(&Claims) -> &[String],
-    argument: &str,
-    value: Option<&str>,
-    organization: Option<&str>,
-) -> Option<bool> {
-    let of_organization = read(|claims| Some(organization.is_some() && claims.org_id.as_deref() == organization));
-    holds(list, argument, value).map(|holds| holds && of_organization == Some(true))
-}
-
-fn roles(claims: &Claims) -> &[String] {
-    &claims.org_roles
-}
-
-fn groups(claims: &Claims) -> &[String] {
-    &claims.groups
-}
-
-fn permissions(claims: &Claims) -> &[String] {
-    &claims.permissions
-}
-
-#[pg_extern(sql = false)]
-fn has_role(role: Option<&str>) -> Option<bool> {
-    holds(roles, "role", role)
-}
-
-#[pg_extern(sql = false)]
-fn has_role_in(role: Option<&str>, organization: Option<&str>) -> Option<bool> {
-    holds_in(roles, "role", role, organization)
-}
-
-#[pg_extern(sql = false)]
-fn in_group(group: Option<&str>) -> Option<bool> {
-    holds(groups, "group", group)
-}
-
-#[pg_extern(sql = false)]
-fn in_group_in(group: Option<&str>, organization: Option<&str>) -> Option<bool> {
-    holds_in(groups, "group", group, organization)
-}
-
-#[pg_extern(sql = false)]
-fn has_permission(permission: Option<&str>) -> Option<bool> {
-    holds(permissions, "permission", permission)
-}
-
-#[pg_extern(sql = false)]
-fn has_permission_in(permission: Option<&str>, organization: Option<&str>) -> Option<bool> {
-    holds_in(permissions, "permission", permission, organization)
-}
-
-#[pg_extern(sql = false)]
-fn set_session(access_token: Option<&str>, is_local: Option<bool>) -> JsonB {
+fn set_session(access_token: Option<&str>, is_local: Option<bool>) -> Built {
     let access_token = or_raise(access_token.ok_or_else(|| Error::null("access_token")));
     let is_local = or_raise(is_local.ok_or_else(|| Error::null("is_local")));
-    or_raise(session::set(access_token, is_local).and_then(|claims| json(&claims)))
+    or_raise(session::set(access_token, is_local).and_then(|session| session.json().map(Built::new)))
 }
 
 #[pg_extern(sql = false)]
@@ -124,9 +142,14 @@ fn clear_session() {
 }
 
 #[pg_extern(sql = false)]
-fn verify_token(access_token: Option<&str>) -> JsonB {
+fn use_request_token() {
+    or_raise(session::use_request_token());
+}
+
+#[pg_extern(sql = false)]
+fn verify_token(access_token: Option<&str>) -> Built {
     let access_token = or_raise(access_token.ok_or_else(|| Error::null("access_token")));
-    or_raise(session::verify(access_token).and_then(|claims| json(&claims)))
+    or_raise(session::verify(access_token).and_then(|session| session.json().map(Built::new)))
 }
 
 #[pg_extern(sql = false)]

@@ -7,9 +7,9 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::configure::{self, Configuration};
 use crate::error::or_raise;
-use crate::secrets;
 use crate::store::privileges::{self, Bundle};
 use crate::store::transaction::{Right, require_right, require_writable};
+use crate::{secrets, signing_keys};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -46,6 +46,16 @@ fn configure_workos(
         api_url,
         enabled,
     }));
+}
+
+#[pg_extern(sql = false)]
+fn rotate_signing_key(algorithm: Option<&str>) -> String {
+    or_raise(signing_keys::rotate(algorithm))
+}
+
+#[pg_extern(sql = false)]
+fn retire_signing_key(kid: Option<&str>) {
+    or_raise(signing_keys::retire(kid));
 }
 
 /// Gives a bundle of rights or takes it back. NULL is no role.

@@ -118,7 +118,8 @@ fn sign_out(scope: Option<&str>) -> i64 {
 fn sign_out_of(scope: Option<&str>) -> Result<i64> {
     require_writable()?;
     let scope = scope.ok_or_else(|| Error::null("scope"))?;
-    let claims = session::required()?;
+    let session = session::required()?;
+    let claims = &session.claims;
     let which = match scope {
         "global" => Scope::Global,
         "local" => Scope::Local(claims.session_id),

@@ -94,13 +94,25 @@ pub fn set_up() -> Result<()> {
         }
     }
     if configuration::active_signing_key()?.is_none() {
-        let key = SigningKey::generate()?;
-        let data_key = data_key(Purpose::SigningKey)?;
-        let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
-        let row = SigningKeyRow { kid: key.kid().to_owned(), private_key, data_key_id: data_key.id() };
-        configuration::insert_signing_key(&row, key.algorithm().as_str(), key.public_jwk())?;
+        new_signing_key()?;
     }
     Ok(())
+}
+
+/// Makes a signing key, active at once, where none is; returns its `kid`.
+fn new_signing_key() -> Result<String> {
+    let key = SigningKey::generate()?;
+    let data_key = data_key(Purpose::SigningKey)?;
+    let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
+    let row = SigningKeyRow { kid: key.kid().to_owned(), private_key, data_key_id: data_key.id() };
+    configuration::insert_signing_key(&row, key.algorithm().as_str(), key.public_jwk())?;
+    Ok(row.kid)
+}
+
+/// Signs with a fresh key from now on, and returns its `kid`. Tokens of the old one stay good until that is retired.
+pub fn rotate_signing_key() -> Result<String> {
+    configuration::replace_active_signing_key()?;
+    new_signing_key()
 }
 
 /// A random id that no data key has. Random, so that a refresh token of another installation seldom names one of ours.

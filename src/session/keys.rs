@@ -5,7 +5,6 @@ use std::rc::Rc;
 
 use pgrx::prelude::*;
 use serde_json::Value;
-use uuid::Uuid;
 use workos_auth_core::token::PublicKey;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -14,7 +13,8 @@ use crate::settings;
 use crate::store::scan;
 
 struct Cached {
-    installation: Option<Uuid>,
+    /// the installation's own name
+    issuer: Option<Rc<str>>,
     keys: Vec<(Value, Rc<PublicKey>)>,
     loaded_in: Statement,
 }
@@ -46,13 +46,19 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
 fn load() {
     // Before the scan: what changes during it is loaded again.
     STALE.0.set(false);
-    let installation = scan::installation_id();
+    let issuer = scan::installation_id().map(|id| format!("urn:uuid:{id}").into());
+    let before = CACHED.take().map(|cached| cached.keys).unwrap_or_default();
     let keys = scan::signing_keys()
         .into_iter()
         .filter(|row| row.status != "retired")
-        .filter_map(|row| PublicKey::from_jwk(&row.public_key).ok().map(|key| (row.public_key, Rc::new(key))))
+        .filter_map(|row| {
+            // A key that did not change stays the same one, and what it verified stays verified.
+            let known = before.iter().find(|(jwk, _)| *jwk == row.public_key).map(|(_, key)| Rc::clone(key));
+            let key = known.or_else(|| PublicKey::from_jwk(&row.public_key).ok().map(Rc::new));
+            key.map(|key| (row.public_key, key))
+        })
         .collect();
-    CACHED.set(Some(Cached { installation, keys, loaded_in: Statement::current() }));
+    CACHED.set(Some(Cached { issuer, keys, loaded_in: Statement::current() }));
 }
 
 fn ensure_loaded() {
@@ -89,13 +95,12 @@ pub fn public_keys() -> Vec<Value> {
 }
 
 /// What `iss` must be: the setting, or the installation's own name.
-pub fn issuer() -> Result<String> {
+pub fn issuer() -> Result<Rc<str>> {
     if let Some(issuer) = settings::issuer() {
-        return Ok(issuer);
+        return Ok(issuer.into());
     }
     ensure_loaded();
     CACHED
-        .with_borrow(|cached| cached.as_ref().and_then(|cached| cached.installation))
-        .map(|id| format!("urn:uuid:{id}"))
+        .with_borrow(|cached| cached.as_ref().and_then(|cached| cached.issuer.clone()))
         .ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
 }

@@ -4,19 +4,26 @@
 //! looked at once a statement.
 
 mod keys;
+mod pin;
+mod request;
 mod token;
+mod verified;
 mod verify;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::ptr;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
-use workos_auth_core::token::Claims;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use crate::error::or_raise;
+use crate::execution;
 use crate::settings::{self, RlsGuard};
 
 pub use keys::{issuer, public_keys};
+pub use request::use_request_token;
+pub use verified::{Set, Uuid, Varlena, Verified};
 pub use verify::{now, verify};
 
 /// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
@@ -45,31 +52,101 @@ impl Statement {
     }
 }
 
-thread_local! {
-    static CURRENT: RefCell<Option<(Statement, Option<Rc<Claims>>)>> = const { RefCell::new(None) };
+/// What the last reader found, and in which run of a query: all that is left to look at while the same run goes on.
+struct Seen {
+    run: Cell<u64>,
+    session: Cell<*const Verified>,
 }
 
-/// The claims of the current session, verified; `None` without a session.
+// SAFETY: a backend has one thread.
+unsafe impl Sync for Seen {}
+
+/// No run has this number.
+const NO_RUN: u64 = u64::MAX;
+
+static SEEN: Seen = Seen { run: Cell::new(NO_RUN), session: Cell::new(ptr::null()) };
+
+thread_local! {
+    static CURRENT: RefCell<Option<(Statement, Option<Rc<Verified>>)>> = const { RefCell::new(None) };
+    /// Sessions that were current in this transaction: Datums may still point into them.
+    static KEPT: RefCell<Vec<Rc<Verified>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The current session, or `None`: the way of the readers, once a row.
 ///
-/// # Errors
-/// One code a check, class WA5: a bad token is never an anonymous visitor.
-pub fn current() -> Result<Option<Rc<Claims>>> {
-    let statement = Statement::current();
-    if !token::changed() {
-        let known =
-            CURRENT.with_borrow(|known| known.as_ref().filter(|(s, _)| *s == statement).map(|(_, c)| c.clone()));
-        if let Some(claims) = known {
-            return Ok(claims);
+/// Within one run of a query nothing can change but the token, and assigning that resets `SEEN`: time is the statement's,
+/// and a transaction does not end under a query.
+///
+/// # Safety
+/// Raises an ERROR, so the caller holds nothing that needs to be dropped. What is returned is good until the end of the
+/// transaction.
+#[inline(always)]
+pub unsafe fn read<'a>() -> Option<&'a Verified> {
+    let session = if SEEN.run.get() == execution::run() { SEEN.session.get() } else { look() };
+    // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
+    unsafe { session.as_ref() }
+}
+
+/// The first look of a run; every look outside of a run.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn look() -> *const Verified {
+    let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
+    match execution::run() {
+        0 => {}
+        run => {
+            SEEN.session.set(session);
+            SEEN.run.set(run);
         }
     }
-    let claims = token::current().map(|token| verify(&token)).transpose()?;
-    token::seen();
-    CURRENT.with_borrow_mut(|known| *known = Some((statement, claims.clone())));
-    Ok(claims)
+    session
 }
 
-/// The claims of the current session, or `no_authorization`.
-pub fn required() -> Result<Rc<Claims>> {
+/// The current session, verified in this statement and pinned to the running queries; `None` without one.
+///
+/// # Errors
+/// One code a check, class WA5: a bad token is never an anonymous visitor. `session_changed` if a running query has read
+/// another session.
+pub fn current() -> Result<Option<Rc<Verified>>> {
+    let statement = Statement::current();
+    let known = match token::changed() {
+        true => None,
+        false => CURRENT.with_borrow(|known| known.clone()),
+    };
+    let session = match known {
+        Some((verified_in, session)) if verified_in == statement => session,
+        Some((_, session)) if session.as_deref().map_or(Ok(true), verify::recheck)? => remember(statement, session),
+        _ => {
+            let session = token::current().map(|token| verify(&token)).transpose()?;
+            token::seen();
+            remember(statement, session)
+        }
+    };
+    pin::pin(&session.as_ref().map(|session| session.hash))?;
+    Ok(session)
+}
+
+fn remember(statement: Statement, session: Option<Rc<Verified>>) -> Option<Rc<Verified>> {
+    if let Some(session) = &session
+        && !session.is_kept.replace(true)
+    {
+        KEPT.with_borrow_mut(|kept| kept.push(Rc::clone(session)));
+    }
+    CURRENT.set(Some((statement, session.clone())));
+    session
+}
+
+/// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
+pub fn transaction_ended() {
+    SEEN.run.set(NO_RUN);
+    if let Ok(mut kept) = KEPT.try_with(|kept| kept.take()) {
+        kept.drain(..).for_each(|session| session.is_kept.set(false));
+    }
+}
+
+/// The current session, or `no_authorization`.
+pub fn required() -> Result<Rc<Verified>> {
     current()?.ok_or_else(|| Error::new(ErrorCode::NoAuthorization))
 }
 
@@ -78,10 +155,15 @@ pub fn look_again() {
     token::mark_changed();
 }
 
+/// Another token was assigned.
+fn forget_seen() {
+    SEEN.run.set(NO_RUN);
+}
+
 /// Verifies a token and makes it the current session.
-pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Claims>> {
+pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     check_role()?;
-    let claims = verify(access_token)?;
+    let session = verify(access_token)?;
     // SAFETY: reads the transaction state.
     if is_local && !unsafe { pg_sys::IsInTransactionBlock(true) } {
         crate::error::warn(
@@ -92,7 +174,10 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Claims>> {
         );
     }
     token::assign(Some(access_token), is_local)?;
-    Ok(claims)
+    // The next reader need not find it by its hash.
+    token::seen();
+    remember(Statement::current(), Some(Rc::clone(&session)));
+    Ok(session)
 }
 
 /// Takes the session off the connection, and off the transaction that may have set another.

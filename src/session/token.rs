@@ -72,6 +72,7 @@ pub fn seen() {
 /// Has the value verified again.
 pub fn mark_changed() {
     STATE.changed.set(true);
+    super::forget_seen();
 }
 
 /// Sets or clears the token, for the transaction or for the session.
@@ -139,5 +140,5 @@ extern "C-unwind" fn warn_planted() {
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
     STATE.value.set(newval);
-    STATE.changed.set(true);
+    mark_changed();
 }

@@ -1,80 +1,82 @@
-//! Verifies access tokens, and remembers the last few that were good.
+//! Verifies access tokens, and remembers those that were good.
 
 use std::cell::RefCell;
+use std::num::NonZeroUsize;
 use std::rc::Rc;
 
+use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{self, Claims, Rules};
+use workos_auth_core::token::{self, Rules};
 use workos_auth_core::{ErrorCode, Result, pkce};
 
 use super::keys;
+use super::verified::Verified;
 use crate::{settings, store};
 
-/// How many tokens a backend remembers; each is a few kilobytes.
-const REMEMBERED: usize = 8;
-
-struct Known {
-    hash: [u8; 32],
-    kid: String,
-    claims: Rc<Claims>,
-}
-
 thread_local! {
-    /// The last used first.
-    static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    /// By the SHA-256 of the token.
+    static KNOWN: RefCell<LruCache<[u8; 32], Rc<Verified>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
 }
 
-/// Verifies a token: form, key, signature and claims, unless this backend has done so before; time, issuer, audience, key and session
-/// in any case.
-pub fn verify(access_token: &str) -> Result<Rc<Claims>> {
+/// Verifies a token: form, key, signature and claims, unless this backend has done so before; what may have changed since, in any
+/// case.
+///
+/// # Errors
+/// One code a check, class WA5.
+pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
+    let hash = pkce::sha256(access_token);
+    if let Some(known) = KNOWN.with_borrow_mut(|known| known.get(&hash).map(Rc::clone))
+        && recheck(&known)?
+    {
+        return Ok(known);
+    }
+    with_rules(|rules| {
+        let unverified = token::parse(access_token)?;
+        let key = keys::find(unverified.kid())?;
+        let claims = unverified.verify(&key, rules)?;
+        let verified = Rc::new(Verified::new(hash, key, claims));
+        KNOWN.with_borrow_mut(|known| {
+            known.resize(settings::token_cache_size());
+            known.put(hash, Rc::clone(&verified));
+        });
+        check_session(&verified)?;
+        Ok(verified)
+    })
+}
+
+/// Checks of a verified token what may have changed: time, issuer, audience and session. False where its `kid` is another key now,
+/// so that the signature has to be checked again.
+///
+/// # Errors
+/// One code a check, class WA5.
+pub fn recheck(verified: &Verified) -> Result<bool> {
+    with_rules(|rules| {
+        if !Rc::ptr_eq(&keys::find(verified.key.kid())?, &verified.key) {
+            return Ok(false);
+        }
+        verified.claims.recheck(rules)?;
+        check_session(verified)?;
+        Ok(true)
+    })
+}
+
+fn with_rules<T>(check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
     // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
     // SAFETY: in a transaction, as every SQL function is.
     unsafe { pg_sys::AcceptInvalidationMessages() };
     let issuer = keys::issuer()?;
     let audience = settings::audience();
-    let rules = Rules { issuer: &issuer, audience: &audience, now: now() };
-    let hash = pkce::sha256(access_token);
-    let claims = match known(&hash) {
-        Some((kid, claims)) => {
-            keys::find(&kid)?;
-            claims.recheck(&rules)?;
-            claims
-        }
-        None => {
-            let unverified = token::parse(access_token)?;
-            let kid = unverified.kid().to_owned();
-            let claims = Rc::new(unverified.verify(&*keys::find(&kid)?, &rules)?);
-            remember(Known { hash, kid, claims: Rc::clone(&claims) });
-            claims
-        }
-    };
-    check_session(&claims)?;
-    Ok(claims)
-}
-
-fn known(hash: &[u8; 32]) -> Option<(String, Rc<Claims>)> {
-    KNOWN.with_borrow_mut(|all| {
-        let at = all.iter().position(|known| known.hash == *hash)?;
-        all[..=at].rotate_right(1);
-        all.first().map(|known| (known.kid.clone(), Rc::clone(&known.claims)))
-    })
-}
-
-fn remember(known: Known) {
-    KNOWN.with_borrow_mut(|all| {
-        all.truncate(REMEMBERED - 1);
-        all.insert(0, known);
-    });
+    check(&Rules { issuer: &issuer, audience: &audience, now: now() })
 }
 
 /// A token is good only while its session is there, and says what the session's rights are now.
-fn check_session(claims: &Claims) -> Result<()> {
+fn check_session(verified: &Verified) -> Result<()> {
     if !settings::check_sessions() {
         return Ok(());
     }
-    match store::scan::session_claims_version(claims.session_id) {
+    match store::scan::session_claims_version(verified.claims.session_id) {
         None => Err(ErrorCode::SessionNotFound.into()),
-        Some(version) if claims.claims_version < version => Err(ErrorCode::SessionStale.into()),
+        Some(version) if verified.claims.claims_version < version => Err(ErrorCode::SessionStale.into()),
         Some(_) => Ok(()),
     }
 }

@@ -129,7 +129,7 @@ fn subject(account: &Account, profile: &Profile, session_id: Uuid) -> Result<Tok
     Ok(TokenSubject {
         user_id: account.user_id,
         session_id,
-        issuer: crate::session::issuer()?,
+        issuer: crate::session::issuer()?.to_string(),
         audience: settings::audience(),
         role: user.role,
         email: user.email,

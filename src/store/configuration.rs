@@ -115,6 +115,31 @@ pub fn insert_signing_key(key: &SigningKeyRow, algorithm: &str, public_key: serd
     .map(drop)
 }
 
+/// The active signing key signs no more, and still verifies.
+pub fn replace_active_signing_key() -> Result<()> {
+    query::execute("UPDATE auth.signing_keys SET status = 'retiring' WHERE status OPERATOR(pg_catalog.=) 'active'", &[])
+        .map(drop)
+}
+
+/// What a signing key is doing; `None` where there is none of this name.
+pub fn signing_key_status(kid: &str) -> Result<Option<String>> {
+    query::row(
+        "SELECT status FROM auth.signing_keys WHERE kid OPERATOR(pg_catalog.=) $1 FOR UPDATE",
+        &[kid.into()],
+        |row| row.get(1),
+    )
+}
+
+/// A signing key verifies no more, and its private half is erased.
+pub fn retire_signing_key(kid: &str) -> Result<()> {
+    query::execute(
+        "UPDATE auth.signing_keys SET status = 'retired', private_key = NULL, retired_at = pg_catalog.now()
+         WHERE kid OPERATOR(pg_catalog.=) $1",
+        &[kid.into()],
+    )
+    .map(drop)
+}
+
 /// The WorkOS provider, if there is one.
 pub fn provider() -> Result<Option<Provider>> {
     query::row(

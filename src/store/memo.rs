@@ -7,10 +7,10 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::ffi::c_void;
 use std::rc::Rc;
 
-use pgrx::prelude::*;
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
 use workos_auth_core::{Result, pkce};
 
 use crate::execution;
@@ -54,7 +54,7 @@ fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &str) -> Option<Call> {
         let flinfo = (*fcinfo).flinfo.as_ref()?;
         (flinfo.fn_mcxt, flinfo.fn_oid)
     };
-    (execution::current() == execution).then(|| Call {
+    (execution::queries().next() == Some(execution)).then(|| Call {
         execution,
         // SAFETY: reads the transaction state.
         subtransaction: unsafe { pg_sys::GetCurrentSubTransactionId() },
@@ -68,25 +68,18 @@ fn forget_with(execution: pg_sys::MemoryContext) {
     if ANSWERS.with_borrow(|known| known.iter().any(|(call, _)| call.execution == execution)) {
         return;
     }
-    // SAFETY: the callback is allocated in the context it is registered with, so they end together.
-    unsafe {
-        let size = std::mem::size_of::<pg_sys::MemoryContextCallback>();
-        let callback = pg_sys::MemoryContextAlloc(execution, size).cast::<pg_sys::MemoryContextCallback>();
-        callback.write(pg_sys::MemoryContextCallback {
-            func: Some(forget),
-            arg: execution.cast(),
-            next: std::ptr::null_mut(),
-        });
-        pg_sys::MemoryContextRegisterResetCallback(execution, callback);
-    }
+    PgMemoryContexts::For(execution).leak_and_drop_on_delete(Forget(execution));
 }
 
-/// Called by Postgres while it deletes a memory context: raises nothing and allocates nothing.
-unsafe extern "C-unwind" fn forget(execution: *mut c_void) {
-    // Neither a borrow nor the end of the process may make this panic.
-    let _ = ANSWERS.try_with(|known| {
-        if let Ok(mut known) = known.try_borrow_mut() {
-            known.retain(|(call, _)| call.execution.cast() != execution);
-        }
-    });
+struct Forget(pg_sys::MemoryContext);
+
+impl Drop for Forget {
+    fn drop(&mut self) {
+        // Neither a borrow nor the end of the process may make this panic.
+        let _ = ANSWERS.try_with(|known| {
+            if let Ok(mut known) = known.try_borrow_mut() {
+                known.retain(|(call, _)| call.execution != self.0);
+            }
+        });
+    }
 }

@@ -15,7 +15,9 @@ const SIGN_IN: &[&str] = &[
 /// What an administrator needs who is no superuser.
 const ADMIN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean)",
+    "EXECUTE ON FUNCTION auth.rotate_signing_key(text), auth.retire_signing_key(text)",
     "EXECUTE ON FUNCTION auth.grant_sign_in(regrole), auth.revoke_sign_in(regrole)",
+    "EXECUTE ON FUNCTION auth.check(), auth.check_facts(), auth.check_attached(), auth.check_installed()",
     "SELECT, INSERT, DELETE ON auth.redirect_urls, auth.organization_domains",
     "REFERENCES ON auth.users",
 ];

@@ -15,6 +15,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     code: ErrorCode,
+    sqlstate: &'static str,
     detail: Option<String>,
     hint: Option<Cow<'static, str>>,
 }
@@ -25,18 +26,27 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure with nothing particular to say about it.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, detail: None, hint: None }
+        Self { code, sqlstate: code.sqlstate(), detail: None, hint: None }
     }
 
     /// A failure with its particulars: which argument, which value, what WorkOS said.
     pub fn with_detail(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: Some(detail.into()), hint: None }
+        Self { detail: Some(detail.into()), ..Self::new(code) }
     }
 
     /// Replaces the hint of the code's own row.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Gives it another SQLSTATE, for callers that know no other. So that it can still be told from others, the detail
+    /// should name it.
+    #[must_use]
+    pub fn with_sqlstate(mut self, sqlstate: &'static str, detail: impl Into<String>) -> Self {
+        self.sqlstate = sqlstate;
+        self.detail = Some(detail.into());
         self
     }
 
@@ -53,6 +63,11 @@ impl Error {
     /// Which failure this is.
     pub fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// The SQLSTATE: its code's, unless [`Error::with_sqlstate`] gave it another.
+    pub fn sqlstate(&self) -> &'static str {
+        self.sqlstate
     }
 
     /// The DETAIL line: this failure's own, or its code's.
@@ -148,6 +163,9 @@ error_codes! {
     TooManyRequests = "53400", "over_request_rate_limit", 429, "too many backends are waiting for WorkOS",
         "",
         "Try again shortly, or raise workos_auth.max_concurrent_requests.";
+    SessionChanged = "55000", "session_changed", 409, "the session changed while a query was reading its claims",
+        "One query has one identity: it has read another session, or none, before.",
+        "Call auth.set_session in a statement of its own. What works through several people is a procedure or a DO block, one query each.";
     SerializationFailure = "40001", "serialization_failure", 503, "could not serialize access due to a concurrent sign-in",
         "",
         "Run the transaction again.";

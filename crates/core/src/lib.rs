@@ -13,6 +13,7 @@
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | the form of a refresh token |
+//! | `jsonb` | what Postgres can hold of what JSON can say |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |
@@ -21,6 +22,7 @@ pub mod accounts;
 pub mod authorize;
 pub mod claims;
 pub mod error;
+mod jsonb;
 pub mod metadata;
 pub mod pkce;
 pub mod random;

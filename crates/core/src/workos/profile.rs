@@ -1,9 +1,10 @@
 //! WorkOS's profile: lenient on what is new, strict on what a sign-in stands on.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use crate::error::ErrorCode;
+use crate::jsonb;
 
 /// The longest id, role or connection type, in bytes.
 const MAX_ID_BYTES: usize = 255;
@@ -67,7 +68,7 @@ impl Profile {
             Value::Null => return Err((ErrorCode::WorkosProfileIncomplete, "The answer has no profile".to_owned())),
             _ => return Err((ErrorCode::WorkosAnswerMalformed, "The profile is not an object".to_owned())),
         };
-        if let Some((member, _)) = profile.iter().find(|(_, value)| !fits_jsonb(value)) {
+        if let Some((member, _)) = profile.iter().find(|(_, value)| !jsonb::fits(value)) {
             // The member's own name may be anything, so only one that is known is shown.
             let member = if KNOWN.contains(&member.as_str()) { member } else { "unknown member" };
             return malformed(member, "contains what Postgres cannot hold: a NUL character, or a number too long");
@@ -124,25 +125,6 @@ const KNOWN: [&str; 14] = [
     "custom_attributes",
     "raw_attributes",
 ];
-
-/// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
-fn fits_jsonb(value: &Value) -> bool {
-    match value {
-        Value::String(text) => !text.contains('\0'),
-        Value::Array(items) => items.iter().all(fits_jsonb),
-        Value::Object(members) => members.iter().all(|(name, value)| !name.contains('\0') && fits_jsonb(value)),
-        Value::Number(number) => fits_numeric(number),
-        Value::Null | Value::Bool(_) => true,
-    }
-}
-
-/// Well inside what numeric holds (131072 digits before the point, 16383 after it): what a double can be, in at most 1000
-/// characters.
-fn fits_numeric(number: &Number) -> bool {
-    let text = number.to_string();
-    let is_zero = !text.split(['e', 'E']).next().unwrap_or_default().contains(|c: char| ('1'..='9').contains(&c));
-    text.len() <= 1000 && number.as_f64().is_some_and(|double| double.is_finite() && (double != 0.0 || is_zero))
-}
 
 /// A member that no sign-in can do without.
 fn required(profile: &Map<String, Value>, member: &str, most: usize) -> Refused<String> {

@@ -1,0 +1,64 @@
+//! One query, one identity.
+//!
+//! The first reader under a query pins the session to it: to the innermost running query and to those that it runs under, for all
+//! of their runs. A reader that finds another session later is refused. Otherwise a function in WHERE, a LATERAL rescan or a
+//! cursor across `auth.set_session` would have one policy compare a row with two people.
+
+use std::cell::RefCell;
+
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::pg_sys;
+use workos_auth_core::{ErrorCode, Result};
+
+use crate::execution;
+
+/// Whose token: its SHA-256, or nobody's.
+pub type Identity = Option<[u8; 32]>;
+
+struct Pin {
+    /// `es_query_cxt`
+    query: pg_sys::MemoryContext,
+    identity: Identity,
+}
+
+thread_local! {
+    static PINS: RefCell<Vec<Pin>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Pins `identity` to every running query.
+///
+/// # Errors
+/// `session_changed` if one of them has another.
+pub fn pin(identity: &Identity) -> Result<()> {
+    for query in execution::queries() {
+        let pinned = PINS.with_borrow(|pins| {
+            // The latest queries stand last, and are the ones that are asked for.
+            pins.iter().rev().find(|pin| pin.query == query).map(|pin| pin.identity == *identity)
+        });
+        match pinned {
+            Some(true) => {}
+            Some(false) => return Err(ErrorCode::SessionChanged.into()),
+            None => {
+                PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
+                PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Removes the pin of a query when Postgres deletes the query's memory context.
+struct Release(pg_sys::MemoryContext);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // Neither a borrow nor the end of the process may make this panic.
+        let _ = PINS.try_with(|pins| {
+            if let Ok(mut pins) = pins.try_borrow_mut()
+                && let Some(at) = pins.iter().rposition(|pin| pin.query == self.0)
+            {
+                pins.remove(at);
+            }
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! A verified token, in the form that readers return: Datums that are built once and point into it.
+
+use std::cell::{Cell, OnceCell};
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::rc::Rc;
+
+use pgrx::fcinfo::direct_function_call_as_datum;
+use pgrx::prelude::*;
+use workos_auth_core::Result;
+use workos_auth_core::token::{Claims, PublicKey};
+
+use crate::error::unexpected;
+
+/// A token that was verified. It is never changed, and not freed before the end of the transaction that read it.
+pub struct Verified {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The key that verified it.
+    pub key: Rc<PublicKey>,
+    /// What it says.
+    pub claims: Claims,
+    /// `sub`
+    pub sub: Uuid,
+    /// `session_id`
+    pub session_id: Uuid,
+    /// `role`
+    pub role: Option<Text>,
+    /// `email`
+    pub email: Option<Text>,
+    /// `org_id`
+    pub org_id: Option<Text>,
+    /// `connection_id`
+    pub connection_id: Option<Text>,
+    /// `org_roles`
+    pub org_roles: Set,
+    /// `groups`
+    pub groups: Set,
+    /// `permissions`
+    pub permissions: Set,
+    json: OnceCell<Varlena>,
+    /// Whether it is kept until the end of the transaction.
+    pub(super) is_kept: Cell<bool>,
+}
+
+impl Verified {
+    /// All claims as `jsonb`, if that was built before.
+    #[inline(always)]
+    pub fn built_json(&self) -> Option<&Varlena> {
+        self.json.get()
+    }
+
+    /// Prepares a verified token for being read.
+    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, claims: Claims) -> Self {
+        let text = |text: &Option<String>| text.as_deref().map(|text| Varlena::from_payload(text.as_bytes()));
+        let set = |list: &[String]| list.iter().map(|value| value.as_bytes().into()).collect();
+        Self {
+            hash,
+            key,
+            sub: Uuid(claims.sub.into_bytes()),
+            session_id: Uuid(claims.session_id.into_bytes()),
+            role: text(&claims.role),
+            email: text(&claims.email),
+            org_id: text(&claims.org_id),
+            connection_id: text(&claims.connection_id),
+            org_roles: set(&claims.org_roles),
+            groups: set(&claims.groups),
+            permissions: set(&claims.permissions),
+            json: OnceCell::new(),
+            claims,
+            is_kept: Cell::new(false),
+        }
+    }
+
+    /// All claims as `jsonb`, built at the first call.
+    ///
+    /// # Errors
+    /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold, such as `\u0000`.
+    pub fn json(&self) -> Result<&Varlena> {
+        if self.json.get().is_none() {
+            let text =
+                CString::new(self.claims.json.as_str()).map_err(|_| unexpected("The claims hold a NUL character."))?;
+            // SAFETY: jsonb_in takes a C string, and returns a plain jsonb in this memory context.
+            let built = unsafe {
+                let built =
+                    direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))])
+                        .ok_or_else(|| unexpected("The claims are no jsonb."))?;
+                let built = built.cast_mut_ptr::<pg_sys::varlena>();
+                let bytes = std::slice::from_raw_parts(
+                    pgrx::varlena::vardata_any(built).cast::<u8>(),
+                    pgrx::varlena::varsize_any_exhdr(built),
+                );
+                let copy = Varlena::from_payload(bytes);
+                pg_sys::pfree(built.cast());
+                copy
+            };
+            // Nobody else can have built it meanwhile.
+            let _ = self.json.set(built);
+        }
+        self.json.get().ok_or_else(|| unexpected("The claims are no jsonb."))
+    }
+}
+
+/// A `uuid`.
+pub struct Uuid([u8; 16]);
+
+impl Uuid {
+    /// A pointer to it, good as long as this value.
+    #[inline(always)]
+    pub fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.0.as_ptr())
+    }
+
+    /// A copy in the current memory context.
+    pub fn copied(&self) -> pg_sys::Datum {
+        copied(self.0.as_ptr(), self.0.len())
+    }
+}
+
+/// Values to be found by their bytes. What an identity provider sends cannot make the standard library's hashes collide.
+pub type Set = HashSet<Box<[u8]>>;
+
+/// A `text`.
+pub type Text = Varlena;
+
+/// A value of variable length, uncompressed, with the header of four bytes (`varatt.h`).
+pub struct Varlena(Box<[u64]>);
+
+impl Varlena {
+    const HEADER: usize = size_of::<u32>();
+
+    fn from_payload(payload: &[u8]) -> Self {
+        let size = Self::HEADER + payload.len();
+        // Of u64, so that it is aligned for every type.
+        let mut words = vec![0_u64; size.div_ceil(size_of::<u64>())].into_boxed_slice();
+        // SAFETY: the words have at least `size` bytes, of which the header is the first four.
+        unsafe {
+            let start = words.as_mut_ptr().cast::<u8>();
+            pgrx::varlena::set_varsize_4b(start.cast(), size as i32);
+            start.add(Self::HEADER).copy_from_nonoverlapping(payload.as_ptr(), payload.len());
+        }
+        Self(words)
+    }
+
+    /// A pointer to it, good as long as this value.
+    #[inline(always)]
+    pub fn datum(&self) -> pg_sys::Datum {
+        pg_sys::Datum::from(self.0.as_ptr())
+    }
+
+    /// A copy in the current memory context.
+    pub fn copied(&self) -> pg_sys::Datum {
+        copied(self.0.as_ptr().cast(), Self::HEADER + self.payload().len())
+    }
+
+    /// The bytes behind the header.
+    #[inline(always)]
+    pub fn payload(&self) -> &[u8] {
+        // SAFETY: built by `from_payload`; the size in the header is that of the payload and the header.
+        unsafe {
+            let start = self.0.as_ptr().cast::<pg_sys::varlena>();
+            std::slice::from_raw_parts(
+                pgrx::varlena::vardata_any(start).cast::<u8>(),
+                pgrx::varlena::varsize_any_exhdr(start),
+            )
+        }
+    }
+}
+
+/// Copies `size` bytes into the current memory context, aligned for every type.
+fn copied(start: *const u8, size: usize) -> pg_sys::Datum {
+    // SAFETY: `start` is that of a value of this size, by the callers in this file.
+    unsafe {
+        let copy = pg_sys::palloc(size).cast::<u8>();
+        copy.copy_from_nonoverlapping(start, size);
+        pg_sys::Datum::from(copy)
+    }
+}
