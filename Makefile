@@ -67,8 +67,12 @@ test-examples: ## The examples, each as it stands; needs the installed extension
 	@$(STEP) $@ "Examples" tools/test-examples.sh
 
 .PHONY: bench
-bench: setup install ## The figures of the README; needs a quiet machine
-	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench
+bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers or sign-in: a part
+	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
+
+.PHONY: fuzz
+fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each target; needs cargo-fuzz and a C++ compiler
+	@$(STEP) $@ "Fuzz" crates/core/fuzz/run.sh
 
 .PHONY: clean
 clean: ## Removes what was built; installed files stay

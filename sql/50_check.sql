@@ -2,9 +2,9 @@
 -- then every finding, one SELECT each.
 --
 -- Not SECURITY DEFINER: catalogs are everybody's. search_path holds pg_catalog alone, so that names without a schema are Postgres's
--- own, and names that are printed have theirs.
+-- own, and names that are printed have theirs. Compiling so long a query would take longer than running it.
 CREATE FUNCTION auth.check(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
 
 -- Loads the library, so that pg_settings has its settings.
 SELECT FROM auth.error_codes() LIMIT 1;
@@ -12,6 +12,15 @@ SELECT FROM auth.error_codes() LIMIT 1;
 WITH RECURSIVE this AS (
     SELECT d.oid AS database, quote_ident(d.datname) AS name, current_setting('server_version_num')::integer AS version, e.oid AS extension
     FROM pg_database AS d, pg_extension AS e WHERE d.datname = current_database() AND e.extname = 'workos_auth'
+),
+
+-- The one part that needs rights on tables: it is left out where somebody took these from their owner, which is a finding by itself.
+fact AS (
+    SELECT f.fact AS name, f.subject, f.number FROM auth.check_facts() AS f
+    WHERE (
+        SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
+        FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states')) AS t (name)
+    )
 ),
 
 -- SETTINGS ------------------------------------------------------------------------------------------------------------------------
@@ -85,7 +94,7 @@ unsafe_setting AS (
         ) AS c
     WHERE (c.known = 0 OR c.matches)
         AND (i.setting <> 'workos_auth.require_code_challenge'
-            OR EXISTS (SELECT FROM auth.check_facts() AS f WHERE f.fact = 'sign-ins without a code challenge' AND f.number > 0))
+            OR EXISTS (SELECT FROM fact AS f WHERE f.name = 'sign-ins without a code challenge' AND f.number > 0))
 ),
 
 -- ROLES AND RIGHTS ----------------------------------------------------------------------------------------------------------------
@@ -106,12 +115,13 @@ backend_role AS (
     SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
     WHERE p.oid = 'auth.exchange_code(text, text, text, inet, text)'::regprocedure AND acl.grantee <> p.proowner
 ),
--- Whoever a person's request may run as: everybody's rights, the two above, and backends that inherit from such a role. What has superuser
--- rights reaches everything and is a finding of its own.
+-- Whoever a person's request may run as: everybody's rights, the two above, and backends that inherit from such a role. A backend that can
+-- switch to a role for people is meant to: what it reaches itself is less grave. A superuser reaches everything and is a finding of its own.
 person AS (
-    SELECT 0::oid AS oid, 'public'::name AS name, true AS is_allowed
+    SELECT 0::oid AS oid, 'public'::name AS name, true AS is_allowed, false AS switches
     UNION ALL
-    SELECT r.oid, r.rolname, r.oid IN (SELECT a.oid FROM allowed_role AS a)
+    SELECT r.oid, r.rolname, r.oid IN (SELECT a.oid FROM allowed_role AS a),
+        r.oid NOT IN (SELECT a.oid FROM allowed_role AS a) AND EXISTS (SELECT FROM allowed_role AS a WHERE pg_has_role(r.oid, a.oid, 'MEMBER'))
     FROM pg_roles AS r
     WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> 'workos_auth_owner' AND (
         r.oid IN (SELECT a.oid FROM allowed_role AS a)
@@ -130,15 +140,16 @@ relation AS (
 ),
 -- Who can read or write which, if only a column. A backend's own tables are its own business; a role that people act as has no such business.
 reach AS (
-    SELECT r.oid AS relation, p.oid AS person, p.name
+    SELECT r.oid AS relation, p.oid AS person, p.name, p.switches
     FROM relation AS r JOIN person AS p ON has_schema_privilege(p.name, r.relnamespace, 'USAGE')
     WHERE (has_any_column_privilege(p.name, r.oid, 'SELECT, INSERT, UPDATE') OR has_table_privilege(p.name, r.oid, 'DELETE'))
         AND (p.is_allowed OR NOT pg_has_role(p.oid, r.relowner, 'USAGE'))
 ),
 reached AS (
-    SELECT r.*, w.who
+    SELECT r.*, w.who, w.severity
     FROM relation AS r JOIN (
-        SELECT h.relation, CASE WHEN bool_or(h.person = 0) THEN 'everybody' ELSE string_agg(quote_ident(h.name), ', ' ORDER BY h.name) END AS who
+        SELECT h.relation, CASE WHEN bool_and(h.switches) THEN 'warning' ELSE 'error' END AS severity,
+            CASE WHEN bool_or(h.person = 0) THEN 'everybody' ELSE string_agg(quote_ident(h.name), ', ' ORDER BY h.name) END AS who
         FROM reach AS h GROUP BY h.relation
     ) AS w ON w.relation = r.oid
 ),
@@ -231,23 +242,23 @@ own_grant AS (
 
 found (severity, object, finding, remedy) AS (
     -- Tables that people reach without row-level security. A partition counts where it has grants of its own.
-    SELECT 'error', r.name, format('Row-level security is off: %s can get at every row that the grants reach.', r.who),
+    SELECT r.severity, r.name, format('Row-level security is off: %s can get at every row that the grants reach.', r.who),
         format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', r.name)
     FROM reached AS r WHERE r.relkind IN ('r', 'p') AND NOT r.relrowsecurity
     UNION ALL
-    SELECT 'error', r.name, format('Row-level security cannot bind a foreign table: %s can get at every row that the grants reach.', r.who), v.statement
+    SELECT r.severity, r.name, format('Row-level security cannot bind a foreign table: %s can get at every row that the grants reach.', r.who), v.statement
     FROM reached AS r JOIN revoke AS v ON v.relation = r.oid WHERE r.relkind = 'f'
     UNION ALL
-    SELECT CASE WHEN p.view IS NULL THEN 'warning' ELSE 'error' END, r.name,
+    SELECT CASE WHEN p.view IS NULL THEN 'warning' ELSE r.severity END, r.name,
         format('Row-level security cannot bind a materialized view: %s can read all of it%s.', r.who, ', which was taken from ' || p.tables), v.statement
     FROM reached AS r JOIN revoke AS v ON v.relation = r.oid LEFT JOIN protected_view AS p ON p.view = r.oid WHERE r.relkind = 'm'
     UNION ALL
     -- Views that show more of a protected table than its policies do. security_invoker is there since Postgres 15.
-    SELECT 'error', r.name, format('The view reads %s as its owner %s, whom row-level security does not bind: %s can see every row it shows.',
+    SELECT r.severity, r.name, format('The view reads %s as its owner %s, whom row-level security does not bind: %s can see every row it shows.',
             p.tables, r.relowner::regrole, r.who),
         CASE WHEN this.version >= 150000 THEN format('ALTER VIEW %s SET (security_invoker = true);', r.name) ELSE v.statement END
     FROM this, reached AS r JOIN protected_view AS p ON p.view = r.oid AND p.unbound LEFT JOIN revoke AS v ON v.relation = r.oid
-    WHERE r.relkind = 'v'
+    WHERE r.relkind = 'v' AND (this.version >= 150000 OR v.statement IS NOT NULL)
     UNION ALL
     -- Owners that their own policies do not bind. Superusers are left out (nothing binds them, and auth.set_session refuses them), and owners
     -- that nobody can be.
@@ -256,7 +267,7 @@ found (severity, object, finding, remedy) AS (
             CASE WHEN o.is_person THEN 'as whom requests of people may run' ELSE 'as whom a backend may connect' END),
         format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.name)
     FROM relation AS r CROSS JOIN LATERAL (
-        SELECT EXISTS (SELECT FROM person AS p WHERE p.oid <> 0 AND pg_has_role(p.oid, r.relowner, 'MEMBER')) AS is_person,
+        SELECT EXISTS (SELECT FROM person AS p WHERE p.oid <> 0 AND NOT p.switches AND pg_has_role(p.oid, r.relowner, 'MEMBER')) AS is_person,
             EXISTS (SELECT FROM pg_roles AS l WHERE l.rolcanlogin AND NOT l.rolsuper AND pg_has_role(l.oid, r.relowner, 'USAGE')) AS is_login
     ) AS o
     WHERE r.relkind IN ('r', 'p') AND r.relrowsecurity AND NOT r.relforcerowsecurity AND (o.is_person OR o.is_login)
@@ -314,7 +325,8 @@ found (severity, object, finding, remedy) AS (
             ELSE format('ALTER ROLE %s%s%s;', r.oid::regrole, CASE WHEN r.rolsuper THEN ' NOSUPERUSER' END, CASE WHEN r.rolbypassrls THEN ' NOBYPASSRLS' END)
         END
     FROM this, (SELECT r.*, r.oid IN (SELECT a.oid FROM allowed_role AS a) AS is_allowed FROM pg_roles AS r) AS r
-    WHERE (r.rolsuper OR r.rolbypassrls) AND r.oid IN (SELECT a.oid FROM allowed_role AS a UNION SELECT b.oid FROM backend_role AS b UNION SELECT p.oid FROM person AS p)
+    WHERE (r.rolsuper OR r.rolbypassrls)
+        AND r.oid IN (SELECT a.oid FROM allowed_role AS a UNION SELECT b.oid FROM backend_role AS b UNION SELECT p.oid FROM person AS p)
     UNION ALL
     SELECT CASE WHEN r.rolname ~ '_all_data$' THEN 'warning' ELSE 'error' END, p.oid::regrole::text,
         format(CASE
@@ -326,10 +338,12 @@ found (severity, object, finding, remedy) AS (
     WHERE r.rolname IN ('pg_read_server_files', 'pg_execute_server_program')
         OR p.is_allowed AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('pg_read_all_data', 'pg_write_all_data'))
     UNION ALL
-    SELECT 'error', a.oid::regrole::text, 'People act as it, and it may configure WorkOS and grant sign-in.', format('SELECT auth.revoke_admin(%L);', a.oid::regrole)
+    SELECT 'error', a.oid::regrole::text, 'People act as it, and it may configure WorkOS and grant sign-in.',
+        format('SELECT auth.revoke_admin(%L);', a.oid::regrole)
     FROM administrator AS a WHERE a.oid IN (SELECT r.oid FROM allowed_role AS r)
     UNION ALL
-    SELECT 'error', m.member::regrole::text, format('It is a member of %s: whoever has the owner''s rights reads every table of the extension.', m.roleid::regrole),
+    SELECT 'error', m.member::regrole::text,
+        format('It is a member of %s: whoever has the owner''s rights reads every table of the extension.', m.roleid::regrole),
         format('REVOKE %s FROM %s;', m.roleid::regrole, m.member::regrole)
     FROM pg_auth_members AS m WHERE 'workos_auth_owner'::regrole IN (m.roleid, m.member)
     UNION ALL
@@ -364,7 +378,8 @@ found (severity, object, finding, remedy) AS (
     SELECT 'error', 'auth', format('%s may create objects in the schema auth and so answer in place of the extension.', x.name),
         format('REVOKE CREATE ON SCHEMA auth FROM %s;', x.name)
     FROM (SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END
-        FROM pg_namespace AS n, aclexplode(n.nspacl) AS acl WHERE n.nspname = 'auth' AND acl.privilege_type = 'CREATE' AND acl.grantee <> n.nspowner) AS x (name)
+        FROM pg_namespace AS n, aclexplode(n.nspacl) AS acl
+        WHERE n.nspname = 'auth' AND acl.privilege_type = 'CREATE' AND acl.grantee <> n.nspowner) AS x (name)
     UNION ALL
     SELECT 'error', 'auth', format('The schema auth belongs to %s, who is no superuser and can replace what sign-ins rely on.', r.oid::regrole),
         format('ALTER SCHEMA auth OWNER TO %s;', 10::oid::regrole)
@@ -396,7 +411,8 @@ found (severity, object, finding, remedy) AS (
     FROM auth.check_attached() AS a WHERE a.kind || ' ' || a.identity <> ALL (auth.check_installed())
     UNION ALL
     -- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
-    SELECT 'warning', i.identity, format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
+    SELECT 'warning', i.identity,
+        format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
         CASE WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
             ELSE format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity) END
     FROM this, pg_depend AS d, pg_identify_object(d.classid, d.objid, 0) AS i
@@ -408,19 +424,20 @@ found (severity, object, finding, remedy) AS (
 
     -- Keys and clean-up.
     SELECT 'warning', 'auth.signing_keys', format('The active signing key %s is %s days old.', f.subject, f.number), 'SELECT auth.rotate_signing_key();'
-    FROM auth.check_facts() AS f WHERE f.fact = 'days since the active key became active' AND f.number > 365
+    FROM fact AS f WHERE f.name = 'days since the active key became active' AND f.number > 365
     UNION ALL
     -- A day more than a token lives, since the setting may have been longer then.
-    SELECT 'info', 'auth.signing_keys', format('No token that is still good was signed with the retiring key %s.', f.subject), format('SELECT auth.retire_signing_key(%L);', f.subject)
-    FROM auth.check_facts() AS f JOIN pg_settings AS s ON s.name = 'workos_auth.access_token_ttl'
-    WHERE f.fact = 'seconds since a retiring key was replaced' AND f.number > s.setting::bigint + 86400
+    SELECT 'info', 'auth.signing_keys', format('No token that is still good was signed with the retiring key %s.', f.subject),
+        format('SELECT auth.retire_signing_key(%L);', f.subject)
+    FROM fact AS f JOIN pg_settings AS s ON s.name = 'workos_auth.access_token_ttl'
+    WHERE f.name = 'seconds since a retiring key was replaced' AND f.number > s.setting::bigint + 86400
     UNION ALL
-    SELECT 'warning', c.relation, format('More than 10000 %s: clean-up is behind.', f.fact),
+    SELECT 'warning', c.relation, format('More than 10000 %s: clean-up is behind.', f.name),
         format('DELETE FROM %s WHERE %s < now() - interval ''1 day'';', c.relation, c.expiry)
-    FROM auth.check_facts() AS f JOIN (VALUES
+    FROM fact AS f JOIN (VALUES
         ('sessions that expired a day ago', 'auth.sessions', 'not_after'),
         ('sign-ins that expired a day ago', 'auth.flow_states', 'expires_at')
-    ) AS c (fact, relation, expiry) ON c.fact = f.fact
+    ) AS c (fact, relation, expiry) ON c.fact = f.name
     WHERE f.number > 10000
     UNION ALL
 

@@ -1,4 +1,5 @@
 -- What auth.check() compares with: everything that is attached to the extension's tables now, at the end of the installation.
+-- An update script that attaches something makes the function anew, in the same way.
 DO $installed$
 BEGIN
     EXECUTE pg_catalog.format(

@@ -1,10 +1,10 @@
-//! Which queries are running: hooks on the executor keep them, the innermost first.
+//! Which statement is being executed, and which queries are running for it: hooks on the executor keep them, the innermost first.
 //!
 //! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
 //! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::c_void;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use pgrx::prelude::*;
@@ -25,6 +25,9 @@ struct State {
     last_number: Cell<u64>,
     /// What `innermost` was at the begin of each open subtransaction.
     at_subtransaction: RefCell<Vec<*const Run>>,
+    /// How many statements the client has sent, as far as they came by here.
+    statements: Cell<u64>,
+    previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
     previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
     previous_finish: Cell<pg_sys::ExecutorFinish_hook_type>,
 }
@@ -37,6 +40,8 @@ static STATE: State = State {
     number: Cell::new(0),
     last_number: Cell::new(0),
     at_subtransaction: RefCell::new(Vec::new()),
+    statements: Cell::new(0),
+    previous_utility: Cell::new(None),
     previous_run: Cell::new(None),
     previous_finish: Cell::new(None),
 };
@@ -45,6 +50,12 @@ static STATE: State = State {
 #[inline(always)]
 pub fn run() -> u64 {
     STATE.number.get()
+}
+
+/// Counts the statements of the client. Postgres's own clock stands still while it works off one message, which may hold
+/// several of them; what a statement runs in turn, such as the queries of a DO block, is not counted.
+pub fn statement() -> u64 {
+    STATE.statements.get()
 }
 
 /// The memory contexts (`es_query_cxt`) of the running queries, the innermost first.
@@ -63,12 +74,31 @@ pub fn install() {
     // SAFETY: _PG_init runs in the one thread of the backend; the callbacks are functions of this library, which is never
     // unloaded.
     unsafe {
+        STATE.previous_utility.set(pg_sys::ProcessUtility_hook);
+        pg_sys::ProcessUtility_hook = Some(process_utility);
         STATE.previous_run.set(pg_sys::ExecutorRun_hook);
         pg_sys::ExecutorRun_hook = Some(executor_run);
         STATE.previous_finish.set(pg_sys::ExecutorFinish_hook);
         pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_event), ptr::null_mut());
+    }
+}
+
+/// Runs `f` as if no parallel query were running. Postgres refuses to change settings while one is, and so would lose what was set
+/// before the library was there, when a parallel query is the first to need it.
+pub fn outside_parallel_mode(f: impl FnOnce()) {
+    let mut levels = 0;
+    // SAFETY: a counter of the transaction, which is put back before anybody else looks at it.
+    unsafe {
+        while pg_sys::IsInParallelMode() {
+            pg_sys::ExitParallelMode();
+            levels += 1;
+        }
+        f();
+        for _ in 0..levels {
+            pg_sys::EnterParallelMode();
+        }
     }
 }
 
@@ -86,12 +116,79 @@ unsafe fn running(query: *mut pg_sys::QueryDesc, executor: impl FnOnce()) {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     let outer = STATE.innermost.get();
+    // A query that the client sent has the client's text, and not a copy of it.
+    // SAFETY: the caller's word; reads a global of the backend.
+    if outer.is_null() && unsafe { (*query).sourceText == pg_sys::debug_query_string } {
+        begin_statement();
+    }
     // SAFETY: the caller's word.
     let run = Run { number, query: unsafe { (*(*query).estate).es_query_cxt }, outer };
     set_innermost(&run);
+    // Workers know nothing of the queries that wait for theirs. A plan without dependencies calls Postgres's own functions alone.
+    // SAFETY: the caller's word.
+    if !outer.is_null() && unsafe { is_parallel_with_functions((*query).plannedstmt) } {
+        crate::session::pin_for_workers();
+    }
     executor();
     set_innermost(outer);
 }
+
+/// # Safety
+/// `plan` is a query's.
+unsafe fn is_parallel_with_functions(plan: *const pg_sys::PlannedStmt) -> bool {
+    // SAFETY: the caller's word.
+    unsafe { (*plan).parallelModeNeeded && !(*plan).invalItems.is_null() }
+}
+
+fn begin_statement() {
+    STATE.statements.set(STATE.statements.get() + 1);
+}
+
+/// The hook's type changed in Postgres 14, which added an argument.
+macro_rules! process_utility {
+    ($($extra:ident: $type:ty)?) => {
+        unsafe extern "C-unwind" fn process_utility(
+            statement: *mut pg_sys::PlannedStmt,
+            text: *const c_char,
+            $($extra: $type,)?
+            context: pg_sys::ProcessUtilityContext::Type,
+            parameters: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        ) {
+            unsafe extern "C-unwind" {
+                fn standard_ProcessUtility(
+                    statement: *mut pg_sys::PlannedStmt,
+                    text: *const c_char,
+                    $($extra: $type,)?
+                    context: pg_sys::ProcessUtilityContext::Type,
+                    parameters: pg_sys::ParamListInfo,
+                    environment: *mut pg_sys::QueryEnvironment,
+                    destination: *mut pg_sys::DestReceiver,
+                    completion: *mut pg_sys::QueryCompletion,
+                );
+            }
+            if context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL {
+                begin_statement();
+            }
+            // SAFETY: the call goes to whom it would have gone without us.
+            unsafe {
+                match STATE.previous_utility.get() {
+                    Some(hook) => hook(statement, text, $($extra,)? context, parameters, environment, destination, completion),
+                    None => standard_ProcessUtility(
+                        statement, text, $($extra,)? context, parameters, environment, destination, completion,
+                    ),
+                }
+            }
+        }
+    };
+}
+
+#[cfg(not(feature = "pg13"))]
+process_utility!(is_read_only: bool);
+#[cfg(feature = "pg13")]
+process_utility!();
 
 /// The hook's type changed in Postgres 18, which dropped the last argument.
 macro_rules! executor_run {

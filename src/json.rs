@@ -17,7 +17,7 @@ use crate::session::Varlena;
 pub struct Jsonb(String);
 
 impl Jsonb {
-    /// The value, or `None` where it is nested too deeply.
+    /// The value, or `None` where it is nested too deeply, or has a member that `serde_json` keeps for its numbers.
     pub fn parse(&self) -> Option<Value> {
         serde_json::from_str(&self.0).ok()
     }

@@ -50,8 +50,11 @@ extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", r
 /// randomness: all of that waits for the first call that needs it.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    settings::define();
-    session::define();
+    settings::refuse_options();
+    execution::outside_parallel_mode(|| {
+        settings::define();
+        session::define();
+    });
     settings::reserve_prefix();
     execution::install();
 }

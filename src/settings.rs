@@ -10,6 +10,9 @@ use std::time::Duration;
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
 use pgrx::pg_sys;
 use workos_auth_core::accounts::Linking;
+use workos_auth_core::{Error, ErrorCode};
+
+const PREFIX: &str = "workos_auth.";
 
 type Text = GucSetting<Option<CString>>;
 
@@ -204,6 +207,43 @@ pub fn define() {
         GucFlags::empty(),
     );
     GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, GucFlags::empty());
+}
+
+/// Refuses a connection whose options set what is not its role's to set. Called first, from `_PG_init`.
+///
+/// Where the library is loaded by its first use, such an option has covered the administrator's value before there was anybody to
+/// refuse it, and Postgres would go on with the built-in default of the setting.
+pub fn refuse_options() {
+    if let Some(name) = option_without_right() {
+        let detail = format!("The connection's options set {name}, which is not this role's to set.");
+        crate::error::raise(
+            Error::with_detail(ErrorCode::InsufficientPrivilege, detail).hint("Connect without this option."),
+        );
+    }
+}
+
+fn option_without_right() -> Option<String> {
+    // SAFETY: Postgres's own array of its variables, whose names are C strings.
+    let variables = unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let (start, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let (start, count) = {
+            let mut count = 0;
+            (pg_sys::get_guc_variables(&mut count), count)
+        };
+        std::slice::from_raw_parts(start, usize::try_from(count).unwrap_or_default())
+    };
+    variables.iter().find_map(|variable| {
+        // SAFETY: as above.
+        let (variable, name) = unsafe { (&**variable, CStr::from_ptr((**variable).name).to_string_lossy()) };
+        let is_ours = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+            && !name.eq_ignore_ascii_case("workos_auth.session_token");
+        let is_from_the_connection = variable.reset_source == pg_sys::GucSource::PGC_S_CLIENT;
+        let is_without_right =
+            [pg_sys::GucContext::PGC_BACKEND, pg_sys::GucContext::PGC_USERSET].contains(&variable.reset_scontext);
+        (is_ours && is_from_the_connection && is_without_right).then(|| name.into_owned())
+    })
 }
 
 /// Refuses settings of our prefix that do not exist. After all are defined.

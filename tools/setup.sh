@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests in JavaScript and Python need
+#   tools/setup.sh --with-tests  and what the tests need: a pooler, Node, Python
 #
 # PG_MAJOR chooses the Postgres (default: one that is installed, else 15, else the distribution's).
 # It changes nothing, and takes a moment, where everything is there.
@@ -123,6 +123,17 @@ if ! grep -qs "^pg$PG_MAJOR *=" "$pgrx_config"; then
 fi
 
 [[ $with_tests == yes ]] || exit 0
+
+# --- PgBouncer, for the tests of transaction pooling.
+
+install_pgbouncer() {
+    need pgbouncer -- "the tests pool connections with it"
+    # The package starts one of its own, with the machine too; the tests start theirs themselves.
+    as_root service pgbouncer stop >/dev/null 2>&1 || true
+    as_root update-rc.d pgbouncer disable >/dev/null 2>&1 || true
+}
+# It is not on everybody's path.
+[[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || install_pgbouncer
 
 # --- Node and Python, for the outside witnesses and the examples.
 

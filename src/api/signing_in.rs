@@ -81,7 +81,12 @@ fn plan_support(_request: Internal) -> i64 {
 }
 
 fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
-    params.parse().ok_or_else(|| Error::with_detail(ErrorCode::ParameterInvalid, "It is nested too deeply."))
+    params.parse().ok_or_else(|| {
+        Error::with_detail(
+            ErrorCode::ParameterInvalid,
+            "It is nested too deeply, or has a member that the parser keeps for itself.",
+        )
+    })
 }
 
 /// A row of `auth.session`.

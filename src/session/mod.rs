@@ -36,6 +36,7 @@ pub fn define() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Statement {
     started: i64,
+    number: u64,
     transaction: u32,
 }
 
@@ -47,7 +48,7 @@ impl Statement {
             let transaction = (*pg_sys::MyProc).vxid.lxid;
             #[cfg(not(any(feature = "pg17", feature = "pg18")))]
             let transaction = (*pg_sys::MyProc).lxid;
-            Self { started: pg_sys::GetCurrentStatementStartTimestamp(), transaction }
+            Self { started: pg_sys::GetCurrentStatementStartTimestamp(), number: execution::statement(), transaction }
         }
     }
 }
@@ -125,6 +126,19 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
     };
     pin::pin(&session.as_ref().map(|session| session.hash))?;
     Ok(session)
+}
+
+/// Pins what the workers of a parallel query are going to read to the running queries, as if it had been read here. It is not
+/// verified: that is for those who read it.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_for_workers() {
+    let identity = match token::changed() {
+        true => token::current().map(|token| workos_auth_core::pkce::sha256(&token)),
+        false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
+    };
+    or_raise(pin::pin(&identity));
 }
 
 fn remember(statement: Statement, session: Option<Rc<Verified>>) -> Option<Rc<Verified>> {

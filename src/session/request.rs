@@ -61,6 +61,6 @@ fn bearer_token() -> Result<Option<Zeroizing<String>>> {
         Some(Value::String(text)) => text.trim(),
         Some(_) => return Err(malformed("The authorization member of request.headers is not a string.")),
     };
-    let (scheme, token) = authorization.split_once(' ').unwrap_or((authorization, ""));
+    let (scheme, token) = authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""));
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| Zeroizing::new(token.trim_start().to_owned())))
 }

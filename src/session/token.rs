@@ -1,7 +1,7 @@
 //! The setting `workos_auth.session_token`.
 //!
-//! Anybody may set it in their own session, and nobody can read it: `SHOW`, `current_setting` and `pg_settings` hide it from all
-//! but superusers, and it is taken from nowhere but a session's own SET, so that nobody can plant one.
+//! Anybody may set it in their own session, and nobody can read it: `SHOW`, `current_setting` and `pg_settings` refuse it or show
+//! nothing, and it is taken from nowhere but a session's own SET, so that nobody can plant one.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -42,7 +42,7 @@ pub fn define() {
             flags,
             Some(check),
             Some(assign_hook),
-            None,
+            Some(show),
         );
     }
 }
@@ -136,6 +136,12 @@ extern "C-unwind" fn warn_planted() {
         "It came from ALTER ROLE, ALTER DATABASE, connection options or a configuration file.",
         "Use select auth.set_session($1).",
     );
+}
+
+/// Nobody is shown the value: flags alone would leave it to superusers and members of `pg_read_all_settings`, and to their triggers
+/// in other people's sessions. Parallel workers are given the variable itself.
+unsafe extern "C-unwind" fn show() -> *const c_char {
+    c"".as_ptr()
 }
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {

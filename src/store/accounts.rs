@@ -222,7 +222,11 @@ pub fn permissions(organization_id: &str, user_id: Uuid) -> Result<Vec<String>> 
 }
 
 fn metadata(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|_| crate::error::unexpected("The metadata of a user is nested too deeply."))
+    serde_json::from_str(text).map_err(|_| {
+        crate::error::unexpected(
+            "The metadata of a user is nested too deeply, or has a member that the parser keeps for itself.",
+        )
+    })
 }
 
 /// What the token says of a user.

@@ -27,11 +27,11 @@ mod standby;
 pub const SUPERUSER: &str = "postgres";
 
 /// How long a start, a stop or a reload may take. Generous: the machine may be compiling meanwhile.
-const PATIENCE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// A port is found free and then used, so somebody else may take it in between.
-const PORT_ATTEMPTS: u32 = 5;
+pub(crate) const PORT_ATTEMPTS: u32 = 5;
 
 /// The kernel's limit for the path of a Unix socket is 108 bytes; the rest is for our names and Postgres's.
 const LONGEST_TEMP_DIR: usize = 50;
@@ -47,6 +47,8 @@ full_page_writes = off
 synchronous_commit = off
 shared_buffers = '32MB'
 max_connections = 100
+max_worker_processes = 32
+max_parallel_workers = 32
 timezone = 'UTC'
 log_timezone = 'UTC'
 lc_messages = 'C'
@@ -208,19 +210,12 @@ impl Cluster {
     /// # Errors
     /// The server refuses.
     pub async fn connect(&self, database: &str, user: &str) -> Result<Client> {
-        let (client, connection) = self.config(database, user).connect(NoTls).await?;
-        tokio::spawn(async move {
-            // What ends a connection is told to whoever uses its client.
-            let _ = connection.await;
-        });
-        Ok(client)
+        connect(&self.config(database, user)).await
     }
 
     /// The settings of [`Cluster::connect`], for callers that want notices, options or a pool.
     pub fn config(&self, database: &str, user: &str) -> Config {
-        let mut config = Config::new();
-        config.host(Ipv4Addr::LOCALHOST.to_string()).port(self.port).dbname(database).user(user);
-        config
+        client_config(self.port, database, user)
     }
 
     /// Makes an empty database.
@@ -328,8 +323,25 @@ impl Drop for Cluster {
     }
 }
 
+/// The settings of a connection to a port of 127.0.0.1.
+pub(crate) fn client_config(port: u16, database: &str, user: &str) -> Config {
+    let mut config = Config::new();
+    config.host(Ipv4Addr::LOCALHOST.to_string()).port(port).dbname(database).user(user);
+    config
+}
+
+/// Connects. A task of the current tokio runtime drives the connection until the client is dropped.
+pub(crate) async fn connect(config: &Config) -> Result<Client> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(async move {
+        // What ends a connection is told to whoever uses its client.
+        let _ = connection.await;
+    });
+    Ok(client)
+}
+
 /// The directory that everything of one cluster is in.
-fn make_base(installation: &Installation) -> Result<TempDir> {
+pub(crate) fn make_base(installation: &Installation) -> Result<TempDir> {
     let temp = std::env::temp_dir();
     let parent = if temp.as_os_str().len() > LONGEST_TEMP_DIR { Path::new("/tmp") } else { temp.as_path() };
     let base = tempfile::Builder::new()
@@ -346,11 +358,11 @@ fn make_base(installation: &Installation) -> Result<TempDir> {
     Ok(base)
 }
 
-fn open_log(path: &Path) -> Result<File> {
+pub(crate) fn open_log(path: &Path) -> Result<File> {
     OpenOptions::new().create(true).append(true).open(path).map_err(Error::io("open the server's log"))
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::io("find a free port"))?;
     Ok(listener.local_addr().map_err(Error::io("find a free port"))?.port())
 }
@@ -374,7 +386,7 @@ fn run(mut command: Command, program: &'static str) -> Result<()> {
     Err(Error::Program { program, status, output: tail(&String::from_utf8_lossy(&text)) })
 }
 
-fn tail(text: &str) -> String {
+pub(crate) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
 }

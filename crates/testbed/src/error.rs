@@ -85,6 +85,10 @@ pub enum Error {
         /// The state that came back with it.
         state: Option<String>,
     },
+
+    /// Anything else that keeps a program from going on, in words.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Error {

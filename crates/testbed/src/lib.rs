@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`cluster`] | boots, restarts and stops a cluster of its own |
 //! | [`workos`] | sets the extension up against the simulator, and plays the browser |
+//! | [`pgbouncer`] | a pooler in front of a cluster |
 //! | [`error`] | what can go wrong meanwhile |
 //!
 //! ```no_run
@@ -23,9 +24,11 @@
 pub mod cluster;
 pub mod error;
 mod guard;
+pub mod pgbouncer;
 mod postgres;
 pub mod workos;
 
 pub use cluster::Cluster;
 pub use error::{Error, Result};
+pub use pgbouncer::PgBouncer;
 pub use workos::{Browser, Callback, Workos, browser_sign_in};

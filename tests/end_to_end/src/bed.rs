@@ -165,6 +165,20 @@ pub async fn set_session(
     client.query_one("select auth.set_session($1, $2)", &[&token, &is_local]).await.map(drop)
 }
 
+/// A connection of an ordinary role's that has a session for good.
+pub async fn reader(bed: &Bed<'_>, role: &str, session: &Session) -> Client {
+    let reader = bed.connect(role).await;
+    set_session(&reader, &session.access_token, false).await.unwrap();
+    reader
+}
+
+/// The connection's session is this one, and good.
+pub async fn is_good(client: &Client, session: &Session) {
+    let row = client.query_typed_one("select auth.uid(), auth.session_id()", &[]).await;
+    let row = row.unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!((row.get(0), row.get(1)), (Some(session.user_id), Some(session.session_id)));
+}
+
 /// A call of `auth.configure_workos` for the simulator's client, with these further arguments, each after a comma.
 pub fn configure_workos(further: &str) -> String {
     format!("select auth.configure_workos(client_id => '{CLIENT_ID}', redirect_uri => '{REDIRECT_URI}'{further})")

@@ -6,9 +6,18 @@
 
 pub mod bed;
 pub mod catalog;
+pub mod check;
+pub mod meanwhile;
+pub mod mint;
+pub mod model;
+pub mod notes;
+pub mod parallel;
 pub mod sql;
+pub mod walk;
+pub mod wire;
 mod witness;
 
 pub use bed::*;
+pub use mint::Mint;
 pub use sql::*;
 pub use witness::profile;

@@ -17,6 +17,8 @@ pub struct Refusal {
     pub detail: String,
     /// The HINT line; empty without one.
     pub hint: String,
+    /// The CONTEXT line; empty without one.
+    pub context: String,
 }
 
 impl From<&DbError> for Refusal {
@@ -26,13 +28,15 @@ impl From<&DbError> for Refusal {
             message: error.message().to_owned(),
             detail: error.detail().unwrap_or_default().to_owned(),
             hint: error.hint().unwrap_or_default().to_owned(),
+            context: error.where_().unwrap_or_default().to_owned(),
         }
     }
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}\nDETAIL: {}\nHINT: {}", self.sqlstate, self.message, self.detail, self.hint)
+        write!(f, "{}: {}\nDETAIL: {}\nHINT: {}", self.sqlstate, self.message, self.detail, self.hint)?;
+        if self.context.is_empty() { Ok(()) } else { write!(f, "\nCONTEXT: {}", self.context) }
     }
 }
 

@@ -16,7 +16,16 @@ fn statements() -> Vec<String> {
     let blocks = README.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let lines = blocks.flat_map(str::lines).map(|line| line.split("--").next().unwrap().trim_end());
     let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
-    text.split_inclusive(';').map(|statement| statement.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+    let mut statements = vec![String::new()];
+    for part in text.split_inclusive(';') {
+        match statements.last_mut() {
+            // Within the body of a function.
+            Some(open) if open.matches("$$").count() % 2 == 1 => open.push_str(part),
+            _ => statements.push(part.trim_start().to_owned()),
+        }
+    }
+    statements.retain(|statement| !statement.trim().is_empty());
+    statements
 }
 
 /// What stands in the README for a reader's own, as this test has it.
@@ -40,7 +49,7 @@ fn substitutes(cluster: &Cluster, workos: &Workos) -> Vec<(&'static str, String)
     ]
 }
 
-/// Puts the values of the sign-in under way in place of `name => $1`.
+/// Puts the values of the sign-in under way in place of `name => $1`, and of the few places where an access token stands otherwise.
 fn bind(statement: &str, values: &HashMap<String, String>) -> String {
     let mut bound = statement.to_owned();
     for (name, value) in values {
@@ -48,7 +57,11 @@ fn bind(statement: &str, values: &HashMap<String, String>) -> String {
             bound = bound.replace(&format!("{name} => ${position}"), &format!("{name} => '{value}'"));
         }
     }
-    assert!(!bound.contains('$'), "nothing to bind in: {bound}");
+    let token = values.get("access_token").map(String::as_str).unwrap_or_default();
+    for (place, value) in [("array[$1]", format!("array['{token}']")), ("'Bearer ' || $1", format!("'Bearer {token}'"))] {
+        bound = bound.replace(place, &value);
+    }
+    assert!(!bound.replace("$$", "").contains('$'), "nothing to bind in: {bound}");
     bound
 }
 

@@ -1,99 +1,171 @@
 //! How soon a change is seen by connections that have a session open: a sign-out, a retired key, another issuer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use std::time::Duration;
+
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, BOB, set_session};
-use workos_end_to_end::sql::{lines, refused, text};
-use workos_testbed::Cluster;
+use workos_end_to_end::bed::{ALICE, is_good, reader, set_session, sign_in};
+use workos_end_to_end::meanwhile::STAND_STILL;
+use workos_end_to_end::parallel::force_parallel;
+use workos_end_to_end::sql::{refused, text};
+use workos_end_to_end::wire::Wire;
 
-async fn bed(name: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), name).await
-}
+const LEVELS: &[&str] = &[
+    "read committed",
+    "repeatable read",
+    "serializable",
+    "read committed read only",
+    "repeatable read read only",
+    "serializable read only deferrable",
+];
 
-/// Has every query that may run in a parallel worker run in one.
-async fn force_parallel(client: &Client) {
-    let version: i32 = text(client, "show server_version_num").await.unwrap().unwrap().parse().unwrap();
-    let (setting, value) =
-        if version < 160_000 { ("force_parallel_mode", "on") } else { ("debug_parallel_query", "on") };
-    let plan = "set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0; set max_parallel_workers_per_gather = 2";
-    client.batch_execute(&format!("set {setting} = {value}; {plan}")).await.unwrap();
+/// What ends a session or makes its token stale, and what a reader says then.
+const CHANGES: &[(&str, &str)] = &[
+    ("delete from auth.sessions where id = ", "session_not_found"),
+    ("update auth.sessions set claims_version = claims_version + 1 where id = ", "session_stale"),
+];
+
+#[tokio::test]
+async fn a_revocation_is_seen_in_the_next_statement_of_any_transaction() {
+    let bed = Bed::shared("seen").await;
+    let app = bed.role("app", "").await;
+    for parallel in [false, true] {
+        for level in LEVELS {
+            for (change, name) in CHANGES {
+                let session = bed.sign_in(ALICE).await;
+                let reader = reader(&bed, &app, &session).await;
+                if parallel {
+                    force_parallel(&reader).await;
+                }
+                let id = format!("'{}'", session.session_id);
+                reader.batch_execute(&format!("begin isolation level {level}")).await.unwrap();
+                // The snapshot is taken, the token verified and remembered.
+                is_good(&reader, &session).await;
+                // What is not committed is not seen, and what is rolled back did not happen.
+                for end in ["rollback", "commit"] {
+                    bed.admin.batch_execute(&format!("begin; {change}{id}")).await.unwrap();
+                    is_good(&reader, &session).await;
+                    bed.admin.batch_execute(end).await.unwrap();
+                    if end == "rollback" {
+                        is_good(&reader, &session).await;
+                    }
+                }
+                for call in ["auth.uid()", "auth.jwt()", "auth.has_role('admin')", "auth.session_claims()"] {
+                    reader.batch_execute("savepoint s").await.unwrap();
+                    let refusal = refused(reader.batch_execute(&format!("select {call}")).await, name);
+                    assert_eq!(refusal.context.contains("parallel worker"), parallel, "{level}: {refusal}");
+                    reader.batch_execute("rollback to s").await.unwrap();
+                }
+                let verify = reader.query("select auth.verify_token($1)", &[&session.access_token]).await;
+                refused(verify, name);
+                reader.batch_execute("rollback").await.unwrap();
+                refused(reader.batch_execute("select auth.uid()").await, name);
+                refused(set_session(&reader, &session.access_token, false).await, name);
+            }
+        }
+    }
 }
 
 #[tokio::test]
-async fn a_sign_out_is_seen_in_the_next_statement_of_any_transaction() {
-    let bed = bed("seen").await;
+async fn ones_own_revocation_counts_for_oneself_until_it_is_committed() {
+    let bed = Bed::shared("own").await;
     let app = bed.role("app", "").await;
-    let (reader, other) = (bed.connect(&app).await, bed.connect(&app).await);
-    for isolation in ["read committed", "repeatable read", "serializable", "serializable read only deferrable"] {
-        for parallel in [false, true] {
-            if parallel {
-                force_parallel(&reader).await;
-            }
+    let session = bed.sign_in(ALICE).await;
+    let (one, other) = (reader(&bed, &app, &session).await, reader(&bed, &app, &session).await);
+    for level in ["read committed", "repeatable read", "serializable"] {
+        one.batch_execute(&format!("begin isolation level {level}; savepoint s; select auth.sign_out('local')"))
+            .await
+            .unwrap();
+        refused(one.batch_execute("select auth.uid()").await, "session_not_found");
+        is_good(&other, &session).await;
+        one.batch_execute("rollback to s").await.unwrap();
+        is_good(&one, &session).await;
+        one.batch_execute("select auth.sign_out('local')").await.unwrap();
+        refused(one.batch_execute("select auth.uid()").await, "session_not_found");
+        one.batch_execute("rollback").await.unwrap();
+        is_good(&one, &session).await;
+    }
+    // In one statement, and with the exception caught.
+    let caught = "do $$ begin
+        begin perform auth.sign_out('local'); raise 'undone'; exception when raise_exception then null; end;
+        perform auth.uid(); end $$";
+    one.batch_execute(caught).await.unwrap();
+    is_good(&one, &session).await;
+    let within = "do $$ begin perform auth.sign_out('local'); perform auth.uid(); end $$";
+    refused(one.batch_execute(within).await, "session_not_found");
+    is_good(&one, &session).await;
+    one.batch_execute("select auth.sign_out('local')").await.unwrap();
+    for client in [&one, &other] {
+        refused(client.batch_execute("select auth.uid()").await, "session_not_found");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_is_seen_by_the_next_statement_of_what_was_sent_at_once() {
+    let bed = Bed::shared("at_once").await;
+    let app = bed.role("app", "").await;
+    bed.admin
+        .batch_execute(&format!(
+            "create procedure in_two_transactions(half text) language plpgsql as $$ declare person uuid := auth.uid(); begin
+                 if half = 'commit' then commit; else rollback; end if;
+                 perform {STAND_STILL};
+                 if half = 'commit' then commit; else rollback; end if;
+                 if person is null or auth.uid() is distinct from person then raise 'somebody else'; end if;
+             end $$"
+        ))
+        .await
+        .unwrap();
+    let (read, stand) = ("select auth.uid()", format!("select {STAND_STILL}"));
+    for (change, name) in CHANGES {
+        let batch = format!("{read}; {stand}; {read}");
+        let messages = [
+            "call in_two_transactions('commit')".to_owned(),
+            "call in_two_transactions('rollback')".to_owned(),
+            format!("begin isolation level repeatable read; {batch}"),
+            batch,
+        ];
+        for message in messages {
             let session = bed.sign_in(ALICE).await;
-            set_session(&reader, &session.access_token, false).await.unwrap();
-            set_session(&other, &session.access_token, false).await.unwrap();
-            reader.batch_execute(&format!("begin isolation level {isolation}")).await.unwrap();
-            // The snapshot is taken, the token verified and remembered.
-            assert_eq!(text(&reader, "select auth.uid()").await.unwrap(), Some(session.user_id.to_string()));
-            other.batch_execute("select auth.sign_out('local')").await.unwrap();
-            refused(reader.batch_execute("select auth.uid()").await, "session_not_found");
-            reader.batch_execute("rollback").await.unwrap();
-            for readers in
-                ["auth.jwt()", "auth.has_role('admin')", "auth.verify_token(current_setting('no.such', true))"]
-            {
-                let error = reader.batch_execute(&format!("select {readers}")).await;
-                assert!(error.is_err(), "{isolation}: {readers}");
-            }
+            let revoke = format!("{change}'{}'", session.session_id);
+            let reader = reader(&bed, &app, &session).await;
+            // It goes through as long as nothing happens.
+            bed.meanwhile(reader.batch_execute(&message), async {}).await.unwrap();
+            reader.batch_execute("commit").await.unwrap();
+            let run = bed.meanwhile(reader.batch_execute(&message), async {
+                bed.admin.batch_execute(&revoke).await.unwrap();
+            });
+            println!("{message}");
+            refused(run.await, name);
         }
-        reader.batch_execute("reset all").await.unwrap();
-    }
-}
 
-#[tokio::test]
-async fn workers_answer_as_the_leader_does_and_see_a_sign_out() {
-    let bed = bed("workers").await;
-    let app = bed.role("app", "").await;
-    let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
-    bed.admin.batch_execute(&format!("
-        create table todos (id int, owner uuid, organization text);
-        insert into todos select i, case when i % 4 = 0 then '{}'::uuid when i % 4 = 1 then '{}'::uuid end, 'org_acme' from generate_series(1, 40000) i;
-        alter table todos enable row level security;
-        create policy own on todos using (owner = auth.uid() and auth.has_role('admin'));
-        grant select on todos to {app}; analyze todos", alice.user_id, bob.user_id)).await.unwrap();
-    let reader = bed.connect(&app).await;
-    let readers = "select auth.uid(), auth.role(), auth.email(), auth.session_id(), auth.organization_id(), auth.connection_id(),
-        md5(auth.jwt()::text), auth.has_role('admin', 'org_acme'), auth.in_group('admins', null), md5(auth.jwks()::text)";
-    let count = "select count(*), count(distinct owner), min(owner::text) from todos";
-    for session in [&alice, &bob] {
-        reader.batch_execute("reset all").await.unwrap();
-        set_session(&reader, &session.access_token, false).await.unwrap();
-        let (alone, rows) = (lines(&reader, readers).await.unwrap(), lines(&reader, count).await.unwrap());
-        assert_eq!(rows, [format!("10000|1|{}", session.user_id)]);
-        force_parallel(&reader).await;
-        for query in [readers, count] {
-            let plan = lines(&reader, &format!("explain (analyze, costs off) {query}")).await.unwrap().join("\n");
-            let launched = plan.split("Workers Launched: ").nth(1).and_then(|rest| rest.lines().next());
-            assert!(launched.is_some_and(|workers| workers != "0"), "no worker ran:\n{plan}");
-        }
-        assert_eq!(lines(&reader, readers).await.unwrap(), alone);
-        assert_eq!(lines(&reader, count).await.unwrap(), rows);
+        let session = bed.sign_in(ALICE).await;
+        let revoke = format!("{change}'{}'", session.session_id);
+        let (mut wire, greeting) = Wire::connect(bed.cluster, &bed.database, &app, &[]).await;
+        assert!(greeting.refusal.is_none(), "{greeting:?}");
+        let set = format!("select auth.set_session('{}', false)->>'sub'", session.access_token);
+        assert_eq!(wire.pipeline(&[&set, read]).await.rows, [session.user_id.to_string(), session.user_id.to_string()]);
+        let statements = [read, read, &stand, read];
+        let answer = bed.meanwhile(wire.pipeline(&statements), async {
+            bed.admin.batch_execute(&revoke).await.unwrap();
+        });
+        let answer = answer.await;
+        let code = refused(bed.admin.query("select auth.verify_token($1)", &[&session.access_token]).await, name);
+        assert_eq!((answer.rows.len(), answer.refusal.map(|refusal| refusal.sqlstate)), (3, Some(code.sqlstate)));
     }
-    reader.batch_execute("begin isolation level repeatable read").await.unwrap();
-    assert_eq!(lines(&reader, count).await.unwrap(), [format!("10000|1|{}", bob.user_id)]);
-    let other = bed.connect(&app).await;
-    set_session(&other, &bob.access_token, false).await.unwrap();
-    other.batch_execute("select auth.sign_out()").await.unwrap();
-    refused(reader.batch_execute(count).await, "session_not_found");
-    reader.batch_execute("rollback").await.unwrap();
-    // A token that is bad in a worker is as bad as one in the leader.
-    reader.batch_execute("set workos_auth.session_token = 'bad'").await.unwrap();
-    refused(reader.batch_execute(count).await, "bad_jwt");
+
+    // Each FETCH is a statement.
+    let session = bed.sign_in(ALICE).await;
+    let reader = reader(&bed, &app, &session).await;
+    reader.batch_execute("begin; declare c cursor for select auth.uid() from generate_series(1, 3)").await.unwrap();
+    assert_eq!(text(&reader, "fetch c").await.unwrap(), Some(session.user_id.to_string()));
+    bed.admin.execute("delete from auth.sessions where id = $1", &[&session.session_id]).await.unwrap();
+    refused(reader.batch_execute("fetch c").await, "session_not_found");
 }
 
 #[tokio::test]
 async fn a_retired_key_is_refused_in_open_connections() {
-    let bed = bed("retired").await;
+    let bed = Bed::shared("retired").await;
     let app = bed.role("app", "").await;
     let session = bed.sign_in(ALICE).await;
     let (reader, idle) = (bed.connect(&app).await, bed.connect(&app).await);
@@ -154,7 +226,7 @@ async fn a_retired_key_is_refused_in_open_connections() {
 
 #[tokio::test]
 async fn another_issuer_and_an_emptied_table_are_seen_in_open_connections() {
-    let bed = bed("issuers").await;
+    let bed = Bed::shared("issuers").await;
     let app = bed.role("app", "").await;
     let session = bed.sign_in(ALICE).await;
     let reader = bed.connect(&app).await;
@@ -179,11 +251,11 @@ async fn another_issuer_and_an_emptied_table_are_seen_in_open_connections() {
 
 #[tokio::test]
 async fn without_session_checks_a_token_is_good_until_it_expires() {
-    let bed = bed("unchecked").await;
+    let bed = Bed::shared("unchecked").await;
     let app = bed.role("app", "").await;
     bed.set("workos_auth.access_token_ttl", "2s").await;
     let backend = bed.backend().await;
-    let short = workos_end_to_end::bed::sign_in(&backend, ALICE).await;
+    let short = sign_in(&backend, ALICE).await;
     bed.admin.batch_execute("alter database unchecked reset workos_auth.access_token_ttl").await.unwrap();
     let session = bed.sign_in(ALICE).await;
     bed.admin.batch_execute("delete from auth.sessions").await.unwrap();
@@ -195,6 +267,6 @@ async fn without_session_checks_a_token_is_good_until_it_expires() {
     client.query(verify, &[&session.access_token]).await.unwrap();
     set_session(&client, &session.access_token, false).await.unwrap();
     assert_eq!(text(&client, "select auth.uid()").await.unwrap(), Some(session.user_id.to_string()));
-    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_100)).await;
     refused(client.query(verify, &[&short.access_token]).await, "bad_jwt_expired");
 }

@@ -1,8 +1,10 @@
 //! A hot standby verifies and reads, without a root key, and refuses what writes before it looks at anything else.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use tokio_postgres::types::Type;
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, exchange, set_session, start};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, is_good, set_session, start};
+use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -23,6 +25,10 @@ const WRITERS: &[&str] = &[
     "auth.revoke_sign_in(null)",
     "auth.grant_admin(null)",
     "auth.revoke_admin(null)",
+    "auth.rotate_signing_key()",
+    "auth.rotate_signing_key(null)",
+    "auth.retire_signing_key(null)",
+    "auth.retire_signing_key('no such key')",
 ];
 
 #[tokio::test]
@@ -82,6 +88,142 @@ async fn a_standby_reads_and_does_not_write() {
 
     // Nothing was asked of WorkOS from there.
     assert_eq!(bed.token_requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_standby_follows_sessions_and_keys_and_takes_over() {
+    let primary = Cluster::start().unwrap();
+    let bed = Bed::new(&primary, "followed").await;
+    let app = bed.role("app", "").await;
+    let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
+    let table = format!(
+        "create table todos (owner uuid, organization text, title text) with (parallel_workers = 2);
+         insert into todos values ('{}', 'org_acme', 'alice'), ('{}', 'org_globex', 'bob'), (null, null, 'nobody');
+         alter table todos enable row level security;
+         create policy own on todos using (owner = auth.uid() and auth.has_role('admin', organization));
+         grant select on todos to {app}",
+        alice.user_id, bob.user_id
+    );
+    bed.admin.batch_execute(&table).await.unwrap();
+    let standby = primary.start_standby(&["workos_auth.root_key_file = ''"]).unwrap();
+    let replay = async || primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
+    let there = async || standby.connect("followed", &app).await.unwrap();
+    replay().await;
+
+    // Row-level security, for the transaction, for the connection, in workers, for nobody.
+    let client = there().await;
+    for parallel in [false, true] {
+        if parallel {
+            force_parallel(&client).await;
+        }
+        for (session, title) in [(&alice, "alice"), (&bob, "bob")] {
+            client.batch_execute("begin").await.unwrap();
+            set_session(&client, &session.access_token, true).await.unwrap();
+            assert_eq!(lines(&client, "select title from todos").await.unwrap(), [title]);
+            client.batch_execute("commit").await.unwrap();
+            assert_eq!(text(&client, "select auth.uid()").await.unwrap(), None);
+            set_session(&client, &session.access_token, false).await.unwrap();
+            assert_eq!(lines(&client, "select title from todos").await.unwrap(), [title]);
+            is_good(&client, session).await;
+            client.batch_execute("select auth.clear_session()").await.unwrap();
+            assert_eq!(lines(&client, "select title from todos").await.unwrap().len(), 0);
+        }
+    }
+    refused(set_session(&client, "no.token", false).await, "bad_jwt");
+
+    // A key rotated on the primary, while sessions are open: one that reads, one in a transaction, one idle, one parallel.
+    let (idle, inside) = (there().await, there().await);
+    let open = [&client, &idle, &inside];
+    for client in open {
+        set_session(client, &alice.access_token, false).await.unwrap();
+        is_good(client, &alice).await;
+    }
+    inside.batch_execute("begin isolation level repeatable read; select auth.uid()").await.unwrap();
+    let old = text(&bed.admin, "select kid from auth.signing_keys where status = 'active'").await.unwrap().unwrap();
+    let new = text(&bed.admin, "select auth.rotate_signing_key()").await.unwrap().unwrap();
+    assert_ne!(old, new);
+    let anna = bed.sign_in(ANNA).await;
+    replay().await;
+    for client in open {
+        // The old key's token is good, and the new key's as well.
+        is_good(client, &alice).await;
+        client.query_typed("select auth.verify_token($1)", &[(&anna.access_token, Type::TEXT)]).await.unwrap();
+        set_session(client, &anna.access_token, false).await.unwrap();
+        is_good(client, &anna).await;
+        set_session(client, &alice.access_token, false).await.unwrap();
+        let keys = "select string_agg(key->>'kid', ' ' order by key->>'kid') from jsonb_array_elements(auth.jwks()->'keys') key";
+        let mut both = [old.as_str(), &new];
+        both.sort();
+        assert_eq!(text(client, keys).await.unwrap(), Some(both.join(" ")));
+    }
+    bed.admin.execute("select auth.retire_signing_key($1)", &[&old]).await.unwrap();
+    replay().await;
+    for client in open {
+        refused(client.batch_execute("select auth.uid()").await, "bad_jwt_key");
+        client.batch_execute("rollback").await.unwrap();
+        refused(client.batch_execute("select title from todos").await, "bad_jwt_key");
+        refused(set_session(client, &bob.access_token, false).await, "bad_jwt_key");
+        set_session(client, &anna.access_token, false).await.unwrap();
+        is_good(client, &anna).await;
+    }
+
+    // A change of rights, an end of the session: each in the next statement of any transaction.
+    for level in ["read committed", "repeatable read"] {
+        let session = bed.sign_in(ALICE).await;
+        replay().await;
+        for (change, name) in [
+            ("update auth.sessions set claims_version = 1 where id = $1", "session_stale"),
+            ("delete from auth.sessions where id = $1", "session_not_found"),
+        ] {
+            client.batch_execute("select auth.clear_session()").await.unwrap();
+            idle.batch_execute(&format!("set workos_auth.session_token = '{}'", session.access_token)).await.unwrap();
+            client.batch_execute(&format!("set workos_auth.session_token = '{}'", session.access_token)).await.unwrap();
+            client
+                .batch_execute(&format!("begin isolation level {level}; select count(*) from pg_class"))
+                .await
+                .unwrap();
+            bed.admin.execute(change, &[&session.session_id]).await.unwrap();
+            replay().await;
+            refused(client.batch_execute("select title from todos").await, name);
+            client.batch_execute("rollback").await.unwrap();
+            refused(idle.batch_execute("select auth.uid()").await, name);
+        }
+    }
+
+    // What only a primary does is refused as before, whoever asks.
+    let backend = bed.backend().await;
+    let pending = start(&backend, ALICE).await;
+    replay().await;
+    let follower = standby.connect("followed", "followed_backend").await.unwrap();
+    refused(follower.batch_execute("select auth.start_sign_in(organization => 'org_acme')").await, "read_only");
+    refused(exchange(&follower, &pending).await, "read_only");
+    assert_eq!(bed.token_requests().len(), 5);
+
+    // It takes over: open connections and their sessions go on.
+    set_session(&client, &anna.access_token, false).await.unwrap();
+    set_session(&idle, &anna.access_token, false).await.unwrap();
+    let admin = standby.connect("followed", SUPERUSER).await.unwrap();
+    assert_eq!(text(&admin, "select pg_promote()").await.unwrap().as_deref(), Some("t"));
+    for client in [&client, &idle, &there().await] {
+        set_session(client, &anna.access_token, false).await.unwrap();
+        is_good(client, &anna).await;
+        assert_eq!(lines(client, "select title from todos").await.unwrap().len(), 0);
+        refused(set_session(client, &bob.access_token, false).await, "bad_jwt_key");
+    }
+    // Signing in needs the root key, and says so.
+    refused(exchange(&follower, &pending).await, "root_key_not_configured");
+    let key = primary.root_key_path().display().to_string();
+    standby.append_conf(&format!("workos_auth.root_key_file = '{key}'")).unwrap();
+    standby.reload().await.unwrap();
+    let follower = standby.connect("followed", "followed_backend").await.unwrap();
+    let session = exchange(&follower, &pending).await.unwrap();
+    set_session(&client, &session.access_token, false).await.unwrap();
+    is_good(&client, &session).await;
+    assert_eq!(lines(&client, "select title from todos").await.unwrap(), ["alice"]);
+    client.batch_execute("select auth.sign_out()").await.unwrap();
+    refused(client.batch_execute("select auth.uid()").await, "session_not_found");
+    // The token of the one is a stranger's to the other, from here on.
+    refused(set_session(&bed.connect(&app).await, &session.access_token, false).await, "session_not_found");
 }
 
 #[tokio::test]
