@@ -62,7 +62,7 @@ COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that bac
 CREATE FUNCTION auth.error_codes(
     OUT sqlstate text, OUT name text, OUT http_status integer, OUT meaning text
 ) RETURNS SETOF record
-    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 70 AS 'MODULE_PATHNAME', 'error_codes_wrapper';
+    LANGUAGE c IMMUTABLE PARALLEL SAFE ROWS 80 AS 'MODULE_PATHNAME', 'error_codes_wrapper';
 COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
 
 CREATE VIEW auth.error_codes AS

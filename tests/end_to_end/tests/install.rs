@@ -296,18 +296,21 @@ async fn every_function_is_labelled_as_it_behaves() {
         )
     };
     for (condition, expected) in [
-        ("provolatile = 's' and proparallel = 's'", stable),
-        ("provolatile = 's'", stable),
-        ("provolatile = 'i'", "error_codes"),
-        ("proparallel = 'r'", ""),
+        ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
+        ("provolatile = 's' and proname !~ '^check'", stable),
+        ("provolatile = 's' and proname ~ '^check'", "check,check_attached,check_facts"),
+        ("provolatile = 'i'", "check_installed,error_codes"),
+        ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "exchange_code,grant_admin,grant_sign_in,revoke_admin,revoke_sign_in,sign_out,start_sign_in,workos_authorize_url",
+            "check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
+             rotate_signing_key,sign_out,start_sign_in,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,revoke_admin,\
-             revoke_sign_in,set_session,sign_out,start_sign_in,workos_authorize_url",
+            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,retire_signing_key,\
+             revoke_admin,revoke_sign_in,rotate_signing_key,set_session,sign_out,start_sign_in,use_request_token,\
+             workos_authorize_url",
         ),
     ] {
         assert_eq!(text(&bed.admin, &of(condition)).await.unwrap().unwrap_or_default(), expected, "{condition}");

@@ -175,10 +175,7 @@ async fn every_reader_filters_in_the_workers() {
         let plan = in_workers(&hall.client, count).await.unwrap();
         let reader = &condition[condition.find("auth.").unwrap()..];
         let reader = reader.split('(').next().unwrap();
-        assert!(
-            plan.launched == 2 && plan.nodes.contains("\"Parallel Aware\":true") && plan.nodes.contains(reader),
-            "{condition}: {plan:?}"
-        );
+        assert!(plan.nodes.contains("\"Parallel Aware\":true") && plan.nodes.contains(reader), "{condition}: {plan:?}");
     }
 }
 

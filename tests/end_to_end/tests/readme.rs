@@ -58,7 +58,8 @@ fn bind(statement: &str, values: &HashMap<String, String>) -> String {
         }
     }
     let token = values.get("access_token").map(String::as_str).unwrap_or_default();
-    for (place, value) in [("array[$1]", format!("array['{token}']")), ("'Bearer ' || $1", format!("'Bearer {token}'"))] {
+    for (place, value) in [("array[$1]", format!("array['{token}']")), ("'Bearer ' || $1", format!("'Bearer {token}'"))]
+    {
         bound = bound.replace(place, &value);
     }
     assert!(!bound.replace("$$", "").contains('$'), "nothing to bind in: {bound}");

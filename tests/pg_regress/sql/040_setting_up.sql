@@ -50,6 +50,22 @@ SELECT auth.configure_workos('client_2', 'https://app.example.com/other');
 SELECT auth.configure_workos('client_1', 'https://app.example.com/other', api_url => 'http://127.0.0.1:1');
 SELECT count(*) AS providers FROM auth.providers;
 SELECT action, actor, payload FROM auth.audit_log_entries ORDER BY created_at;
+-- signing keys
+SELECT auth.rotate_signing_key(NULL);
+SELECT auth.rotate_signing_key('RS256');
+SELECT kid AS first FROM auth.signing_keys \gset
+SELECT auth.retire_signing_key(:'first');
+SELECT auth.rotate_signing_key() = :'first' AS same_key;
+SELECT kid = :'first' AS first, status, private_key IS NOT NULL AS sealed_private_key, retired_at IS NOT NULL AS retired FROM auth.signing_keys ORDER BY 1;
+SELECT auth.retire_signing_key(NULL);
+SELECT auth.retire_signing_key('no such key');
+SELECT auth.retire_signing_key(:'first');
+SELECT auth.retire_signing_key(:'first');
+SELECT kid = :'first' AS first, status, private_key IS NOT NULL AS sealed_private_key, retired_at IS NOT NULL AS retired FROM auth.signing_keys ORDER BY 1;
+SELECT action, payload ->> 'kid' = :'first' AS first FROM auth.audit_log_entries WHERE action LIKE 'signing_key%' ORDER BY created_at;
+BEGIN READ ONLY;
+SELECT auth.rotate_signing_key();
+ROLLBACK;
 -- where browsers may be sent
 INSERT INTO auth.redirect_urls (pattern) VALUES ('https://app.example.com/**'), ('https://*-team.vercel.app/**'), ('com.example.app:/callback');
 INSERT INTO auth.redirect_urls (pattern) VALUES (NULL);

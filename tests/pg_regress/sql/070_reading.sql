@@ -52,3 +52,19 @@ SELECT auth.sign_out(NULL);
 BEGIN READ ONLY;
 SELECT auth.sign_out(NULL);
 ROLLBACK;
+-- PostgREST's headers
+BEGIN;
+SELECT auth.use_request_token();
+SELECT set_config('request.headers', '', true), auth.use_request_token();
+SELECT set_config('request.headers', '{"authorization": "Basic YTpi"}', true), auth.use_request_token();
+SELECT auth.uid();
+\set ON_ERROR_ROLLBACK on
+SELECT set_config('request.headers', 'no JSON', true) \gset
+SELECT auth.use_request_token();
+SELECT set_config('request.headers', '{"authorization": ["Bearer a.b.c"]}', true) \gset
+SELECT auth.use_request_token();
+SELECT set_config('request.headers', '{"authorization": "Bearer a.b.c"}', true) \gset
+SELECT auth.use_request_token();
+SELECT set_config('request.headers', '{"authorization": "bearer"}', true) \gset
+SELECT auth.use_request_token();
+ROLLBACK;
