@@ -116,11 +116,6 @@ unsafe fn running(query: *mut pg_sys::QueryDesc, executor: impl FnOnce()) {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     let outer = STATE.innermost.get();
-    // A query that the client sent has the client's text, and not a copy of it.
-    // SAFETY: the caller's word; reads a global of the backend.
-    if outer.is_null() && unsafe { (*query).sourceText == pg_sys::debug_query_string } {
-        begin_statement();
-    }
     // SAFETY: the caller's word.
     let run = Run { number, query: unsafe { (*(*query).estate).es_query_cxt }, outer };
     set_innermost(&run);
@@ -140,7 +135,8 @@ unsafe fn is_parallel_with_functions(plan: *const pg_sys::PlannedStmt) -> bool {
     unsafe { (*plan).parallelModeNeeded && !(*plan).invalItems.is_null() }
 }
 
-fn begin_statement() {
+/// At the end, not at the begin: planning the next one is part of that. An error ends the message.
+fn end_statement() {
     STATE.statements.set(STATE.statements.get() + 1);
 }
 
@@ -169,9 +165,6 @@ macro_rules! process_utility {
                     completion: *mut pg_sys::QueryCompletion,
                 );
             }
-            if context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL {
-                begin_statement();
-            }
             // SAFETY: the call goes to whom it would have gone without us.
             unsafe {
                 match STATE.previous_utility.get() {
@@ -180,6 +173,9 @@ macro_rules! process_utility {
                         statement, text, $($extra,)? context, parameters, environment, destination, completion,
                     ),
                 }
+            }
+            if context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL {
+                end_statement();
             }
         }
     };
@@ -235,6 +231,11 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
             Some(hook) => hook(query),
             None => standard_ExecutorFinish(query),
         });
+    }
+    // A query that the client sent has the client's text, and not a copy of it.
+    // SAFETY: a global of the backend, and a query that is there until ExecutorEnd.
+    if STATE.innermost.get().is_null() && unsafe { (*query).sourceText == pg_sys::debug_query_string } {
+        end_statement();
     }
 }
 

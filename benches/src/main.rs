@@ -1,4 +1,5 @@
-//! What a sign-in costs, beside its floor. `make bench` prints the tables of the README.
+//! What a sign-in and a reader cost, beside their floors. `make bench` prints the tables of the README and draws its
+//! picture; `make bench BENCH=readers` or `BENCH=sign-in` does one part.
 //!
 //! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
 //! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
@@ -10,10 +11,12 @@
 //! | [`statements`] | a statement over and over: authorize URLs, and their floors |
 //! | [`exchanges`] | exchanges, and the bare HTTP call |
 //! | [`first_calls`] | what a fresh connection pays |
+//! | [`readers`] | claims: on every row, once a request, once a statement |
 //! | [`sample`] | times, CPU and how they are shown |
 
 mod exchanges;
 mod first_calls;
+mod readers;
 mod sample;
 mod statements;
 
@@ -22,7 +25,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use tokio_postgres::Client;
-use workos_testbed::{Cluster, Result, Workos};
+use workos_testbed::{Cluster, Error, Result, Workos};
 
 /// How many clients at once, a line of a table each.
 const CLIENTS: [usize; 2] = [1, 8];
@@ -71,8 +74,29 @@ async fn main() -> ExitCode {
     }
 }
 
+/// The parts, by the name that chooses one.
+const PARTS: [&str; 2] = ["sign-in", "readers"];
+
 async fn run() -> Result<()> {
     let rounds = env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS).max(1);
+    let chosen: Vec<String> = env::args().skip(1).collect();
+    if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
+        return Err(Error::Other(format!("there is no part {unknown}; there are {}", PARTS.join(" and "))));
+    }
+    let [sign_in, readers] = PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
+    if sign_in {
+        measure_sign_ins(rounds).await?;
+    }
+    if sign_in && readers {
+        println!();
+    }
+    if readers {
+        readers::measure(rounds).await?;
+    }
+    Ok(())
+}
+
+async fn measure_sign_ins(rounds: usize) -> Result<()> {
     let bench = Bench::start(&[]).await?;
     println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
 

@@ -32,6 +32,11 @@ impl Sample {
     pub fn cpu_milliseconds(&self) -> f64 {
         milliseconds(self.cpu) / self.count.max(1) as f64
     }
+
+    /// What one takes on the clock.
+    pub fn milliseconds(&self) -> f64 {
+        milliseconds(self.elapsed) / self.count.max(1) as f64
+    }
 }
 
 /// Does `work`, which says how often it did it, and looks what it took.
@@ -39,10 +44,15 @@ impl Sample {
 /// # Errors
 /// As `work`.
 pub async fn measured(backend: Option<i32>, work: impl Future<Output = Result<usize>>) -> Result<Sample> {
-    let used = || backend.and_then(cpu_time).unwrap_or_default();
-    let (before, begin) = (used(), Instant::now());
+    let used = async || {
+        // The kernel adds up a process's time when it goes to sleep, which a backend does a moment after its answer.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        backend.and_then(cpu_time).unwrap_or_default()
+    };
+    let (before, begin) = (used().await, Instant::now());
     let count = work.await?;
-    Ok(Sample { count, elapsed: begin.elapsed(), cpu: used().saturating_sub(before) })
+    let elapsed = begin.elapsed();
+    Ok(Sample { count, elapsed, cpu: used().await.saturating_sub(before) })
 }
 
 /// Runs the clients at once. The rate is of the time until the last has finished.
@@ -71,13 +81,11 @@ pub async fn backend_pid(client: &Client) -> Result<i32> {
     Ok(client.query_one("select pg_backend_pid()", &[]).await?.get(0))
 }
 
-/// User and system time of a process, fields 14 and 15 of `/proc/PID/stat` (proc(5)), in ticks of 10 ms on Linux.
+/// The time a process has run, user and system: the first field of `/proc/PID/schedstat` (proc(5)), in nanoseconds on
+/// Linux.
 fn cpu_time(pid: i32) -> Option<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, which may hold anything.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    Some(Duration::from_millis(ticks * 10))
+    let statistics = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    Some(Duration::from_nanos(statistics.split_whitespace().next()?.parse().ok()?))
 }
 
 /// `minimum / median / maximum`, with so many decimals.
@@ -91,6 +99,27 @@ pub fn spread(values: impl Iterator<Item = f64>, decimals: usize) -> String {
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let sorted = sorted(values);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Microseconds of one, by sample: on the clock, and of the backend's CPU.
+pub fn times(samples: &[Sample]) -> [Vec<f64>; 2] {
+    [Sample::milliseconds, Sample::cpu_milliseconds].map(|of| samples.iter().map(|sample| of(sample) * 1e3).collect())
+}
+
+/// By how much values are more than their floor's: the smallest of each, and the medians.
+pub fn over(values: &[f64], floor: &[f64]) -> [f64; 2] {
+    let ([minimum, median], floor) = (both(values), both(floor));
+    [minimum - floor[0], median - floor[1]]
+}
+
+/// The smallest and the median.
+pub fn both(values: &[f64]) -> [f64; 2] {
+    [values.iter().copied().fold(f64::NAN, f64::min), median(values.iter().copied())]
+}
+
+/// `minimum / median`
+pub fn pair([minimum, median]: [f64; 2]) -> String {
+    format!("{minimum:.1} / {median:.1}")
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -54,9 +54,28 @@ impl Table {
     }
 
     fn is(&self, relation: pg_sys::Oid) -> bool {
-        self.oids.get().is_some_and(|(table, _)| table == relation)
+        self.oids.get().is_some_and(|(table, index)| table == relation || index == relation)
+    }
+
+    /// Opens the table, and says which index is its primary key's now. Taking the lock may tell of another one (REINDEX
+    /// CONCURRENTLY), or that the table is gone (DROP EXTENSION); with the lock, neither changes.
+    fn open(&self) -> Option<(pg_sys::Relation, pg_sys::Oid)> {
+        loop {
+            let (table, _) = self.oids()?;
+            // SAFETY: NULL for a table that is gone.
+            let relation = unsafe { pg_sys::try_relation_open(table, LOCK) };
+            match self.oids() {
+                Some((now, index)) if now == table && !relation.is_null() => return Some((relation, index)),
+                _ if relation.is_null() => self.oids.set(None),
+                // SAFETY: opened above.
+                _ => unsafe { pg_sys::relation_close(relation, LOCK) },
+            }
+            pgrx::check_for_interrupts!();
+        }
     }
 }
+
+const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
 
 static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
 static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
@@ -137,12 +156,10 @@ fn by_uuid(table: &Table, id: Uuid, each: impl FnMut(&Row)) {
 }
 
 fn scan(table: &Table, id: Option<[u8; 16]>, mut each: impl FnMut(&Row)) {
-    let Some((table, index)) = table.oids() else { return };
-    let lock = pg_sys::AccessShareLock.cast_signed();
+    let Some((relation, index)) = table.open() else { return };
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
     // snapshot asks for a fresh one. The key points at `id`, which outlives the scan.
     unsafe {
-        let relation = pg_sys::table_open(table, lock);
         let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
         if let Some(id) = &id {
             pg_sys::ScanKeyInit(
@@ -163,6 +180,6 @@ fn scan(table: &Table, id: Option<[u8; 16]>, mut each: impl FnMut(&Row)) {
             each(&Row { tuple, relation });
         }
         pg_sys::systable_endscan(scan);
-        pg_sys::table_close(relation, lock);
+        pg_sys::relation_close(relation, LOCK);
     }
 }

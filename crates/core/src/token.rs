@@ -21,6 +21,9 @@ pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 const LEEWAY: i64 = 5;
 /// RFC 7159, section 6: integers below this are exact everywhere.
 const MAX_NUMERIC_DATE: i64 = 1 << 53;
+/// What `serde_json` calls a number among its own parts while it keeps the digits: an object that begins with this
+/// member is a number to it, or an error, and one that has it elsewhere becomes so when its members are sorted.
+const PRIVATE_NAME: &str = "$serde_json::private::Number";
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 const REFUSED_PARAMETERS: &[&str] =
@@ -188,6 +191,9 @@ impl Claims {
         if !claims.iter().all(|(name, value)| !name.contains('\0') && jsonb::fits(value)) {
             return Err(bad("The payload holds a NUL character, or a number, that jsonb cannot hold."));
         }
+        if claims.iter().any(|(name, value)| name == PRIVATE_NAME || has_private_name(value)) {
+            return Err(bad("The payload holds a member that not every JSON reader takes for one."));
+        }
         let json = String::from_utf8(payload).map_err(|_| bad("The payload is not UTF-8."))?;
         let get = |name| claims.get(name);
         let read = Self {
@@ -214,8 +220,7 @@ impl Claims {
     }
 }
 
-/// The dates once more, from the text itself: while it keeps the digits of numbers, [`Value`] takes an object with one
-/// member of a certain name for a number.
+/// The dates once more, from the text itself: [`Value`] takes an object with [`PRIVATE_NAME`] alone for a number.
 #[derive(serde::Deserialize)]
 struct Dates {
     #[serde(rename = "exp")]
@@ -231,6 +236,14 @@ struct Dates {
 impl Dates {
     fn are_numbers(json: &str) -> Result<()> {
         serde_json::from_str::<Self>(json).map(drop).map_err(|_| bad("A claim that is a number is of another type."))
+    }
+}
+
+fn has_private_name(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_private_name),
+        Value::Object(members) => members.iter().any(|(name, value)| name == PRIVATE_NAME || has_private_name(value)),
+        _ => false,
     }
 }
 

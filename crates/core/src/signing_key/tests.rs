@@ -4,6 +4,8 @@ use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 
 use super::*;
 
+mod wycheproof;
+
 /// The key of RFC 9449 (DPoP), section 4.1, whose thumbprint stands in its section 6.1.
 const RFC_9449: (&str, &str) =
     ("l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs", "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA");

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::claims::TokenSubject;
 
+mod corpus;
 mod hostile;
 
 const RULES: Rules<'static> = Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000 };

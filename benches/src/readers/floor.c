@@ -1,0 +1,58 @@
+/*
+ * Functions that do nothing, written as Postgres's own are: what no function of their result type can be cheaper than.
+ * The benchmarks compile this file when they start.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(empty_uuid);
+PG_FUNCTION_INFO_V1(empty_text);
+PG_FUNCTION_INFO_V1(empty_boolean);
+PG_FUNCTION_INFO_V1(empty_jsonb);
+
+/* The person of the benchmarks, 6f1c9a4e-2b7d-4e53-9c08-d1a5b3f7e260. */
+static pg_uuid_t person = {{
+    0x6f, 0x1c, 0x9a, 0x4e, 0x2b, 0x7d, 0x4e, 0x53, 0x9c, 0x08, 0xd1, 0xa5, 0xb3, 0xf7, 0xe2, 0x60
+}};
+
+/* Varlenas, whose length includes their header. */
+static struct { int32 header; char content[sizeof("authenticated") - 1]; } role = {0, "authenticated"};
+static struct { int32 header; uint32 container; } object = {0, JB_FOBJECT};
+
+Datum
+empty_uuid(PG_FUNCTION_ARGS)
+{
+    PG_RETURN_UUID_P(&person);
+}
+
+Datum
+empty_text(PG_FUNCTION_ARGS)
+{
+    PG_RETURN_TEXT_P(&role);
+}
+
+Datum
+empty_boolean(PG_FUNCTION_ARGS)
+{
+    PG_RETURN_BOOL(true);
+}
+
+Datum
+empty_jsonb(PG_FUNCTION_ARGS)
+{
+    PG_RETURN_POINTER(&object);
+}
+
+void _PG_init(void);
+void
+_PG_init(void)
+{
+    SET_VARSIZE(&role, VARHDRSZ + sizeof(role.content));
+    SET_VARSIZE(&object, sizeof(object));
+}

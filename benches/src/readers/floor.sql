@@ -1,0 +1,35 @@
+-- What the readers stand beside. MODULE is the compiled floor.c.
+create function bench_c_uuid() returns uuid language c stable parallel safe as 'MODULE', 'empty_uuid';
+create function bench_c_text() returns text language c stable parallel safe as 'MODULE', 'empty_text';
+create function bench_c_boolean() returns boolean language c stable parallel safe as 'MODULE', 'empty_boolean';
+create function bench_c_set_session(access_token text) returns jsonb language c volatile as 'MODULE', 'empty_jsonb';
+
+-- As Supabase defines auth.uid(): SQL, and not marked PARALLEL SAFE.
+create function bench_sql_uid() returns uuid language sql stable as $$
+    select coalesce(
+        nullif(current_setting('request.jwt.claim.sub', true), ''),
+        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+    )::uuid
+$$;
+-- The same as people write it by hand.
+create function bench_plpgsql_uid() returns uuid language plpgsql stable as $$
+begin
+    return current_setting('request.jwt.claims', true)::jsonb ->> 'sub';
+end $$;
+
+-- Requests without a protocol: many in one statement, and what the loop itself costs. Procedures, since a query has one
+-- identity and a procedure's queries have one each.
+create procedure bench_requests(access_tokens text[], count integer) language plpgsql as $$
+begin
+    for number in 0 .. count - 1 loop
+        perform auth.set_session(access_tokens[1 + number % cardinality(access_tokens)]);
+        perform auth.uid();
+    end loop;
+end $$;
+create procedure bench_no_requests(access_tokens text[], count integer) language plpgsql as $$
+begin
+    for number in 0 .. count - 1 loop
+        perform bench_c_set_session(access_tokens[1 + number % cardinality(access_tokens)]);
+        perform bench_c_uuid();
+    end loop;
+end $$;

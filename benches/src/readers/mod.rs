@@ -1,0 +1,157 @@
+//! What the claim readers cost: on every row of a policy, once a request, and once a statement.
+//!
+//! | module | what it measures |
+//! |---|---|
+//! | [`rows`] | a policy on every row, as [`catalogue`] lists them |
+//! | [`requests`] | `auth.set_session` and the first read |
+//! | [`look_up`] | the look at the session's row, once a statement |
+//! | [`tokens`] | makes tokens, and times AWS-LC's signature check |
+//! | [`floor`] | empty C functions, and `auth.uid()` as people write it by hand |
+//! | [`plot`] | the picture of the README |
+
+mod catalogue;
+mod floor;
+mod look_up;
+mod plot;
+mod requests;
+mod rows;
+mod tokens;
+
+use std::path::Path;
+
+use tokio_postgres::Client;
+use workos_testbed::cluster::SUPERUSER;
+use workos_testbed::{Cluster, Result};
+
+use crate::{Bench, DATABASE};
+use tokens::{Issuer, ROLE, SESSION};
+
+/// Everything in memory, and nothing beside it. Parallel plans wherever they are possible.
+const SETTINGS: &[&str] = &[
+    "shared_buffers = '1GB'",
+    "jit = off",
+    "autovacuum = off",
+    "fsync = off",
+    "max_wal_size = '8GB'",
+    "checkpoint_timeout = '1d'",
+    "max_parallel_workers_per_gather = 0",
+    "parallel_setup_cost = 0",
+    "parallel_tuple_cost = 0",
+    "min_parallel_table_scan_size = 0",
+];
+
+/// What a reader of the tables must know.
+const CONDITIONS: &str = "\
+Readers: a sequential scan of 1,000,000 rows (100,000 where a document is read) under a policy, as a role that the policy \
+binds; all in shared_buffers, jit and autovacuum off. Every policy is true of every row. Nanoseconds are the backend's CPU \
+per row, over the same query with a constant in place of the call; over one with no filter where the policy is the call \
+alone, or with `organization is not null` where it reads that column. A floor is an empty C function of the same result \
+type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
+milliseconds are the quickest whole query. Microseconds are over the same statements with empty C functions, sent without \
+waiting for each answer.";
+
+/// Statements that are sent before an answer is waited for.
+const PIPELINED: usize = 28;
+/// A database with one session.
+const SINGLE: &str = "bench_single";
+/// Rows of `auth.sessions` in the database of all else.
+const SESSIONS: u32 = 1_000_000;
+/// Tokens that a backend has not seen, each of its own session.
+const UNSEEN: usize = 2000;
+/// Tokens that a backend has seen, which take turns as in a pool.
+const SEEN: usize = 4;
+
+/// The tokens of a run.
+struct Tokens {
+    /// Somebody's.
+    usual: String,
+    /// With many roles.
+    large: String,
+    /// Of several sessions.
+    seen: Vec<String>,
+    /// Of many.
+    unseen: Vec<String>,
+}
+
+/// Where readers connect to.
+struct Connection<'a> {
+    cluster: &'a Cluster,
+    database: &'a str,
+}
+
+impl Connection<'_> {
+    /// Connects as a role that row-level security binds.
+    async fn open(&self, check_sessions: bool) -> Result<Client> {
+        let client = self.cluster.connect(self.database, SUPERUSER).await?;
+        // The setting is the superuser's, who therefore becomes the role afterwards.
+        let settings =
+            format!("load 'workos_auth'; set workos_auth.check_sessions = {check_sessions}; set role {ROLE}");
+        client.batch_execute(&settings).await?;
+        Ok(client)
+    }
+
+    /// The same with a session, and with what others read claims from.
+    async fn reader(&self, check_sessions: bool, token: &str) -> Result<Client> {
+        let client = self.open(check_sessions).await?;
+        client.query("select auth.set_session($1, false)", &[&token]).await?;
+        let payload = tokens::payload(token)?;
+        let others = "select set_config('request.jwt.claims', $1, false), set_config('app.user_id', $2, false)";
+        client.query(others, &[&payload, &tokens::PERSON.to_string()]).await?;
+        Ok(client)
+    }
+}
+
+/// Measures all of it, prints the tables, and writes the picture.
+///
+/// # Errors
+/// A statement fails, or the picture cannot be written. The server's log, which goes with the cluster, is printed then.
+pub async fn measure(rounds: usize) -> Result<()> {
+    let bench = Bench::start(SETTINGS).await?;
+    let outcome = measure_in(&bench, rounds).await;
+    if outcome.is_err() {
+        eprintln!("{}", bench.cluster.log()?);
+    }
+    outcome
+}
+
+async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
+    let machine = crate::machine(&bench.admin).await?;
+    println!("{machine}.\n{CONDITIONS}\n");
+
+    let issuer = Issuer::new(&bench.admin).await?;
+    let many_sessions =
+        format!("insert into auth.sessions (id) select gen_random_uuid() from generate_series(1, {SESSIONS})");
+    bench.admin.batch_execute(&many_sessions).await?;
+    let usual = issuer.tokens(&bench.admin, 1, Some(SESSION)).await?.remove(0);
+    let tokens = Tokens {
+        large: issuer.large_token()?,
+        seen: issuer.tokens(&bench.admin, SEEN, None).await?,
+        unseen: issuer.tokens(&bench.admin, UNSEEN, None).await?,
+        usual,
+    };
+    bench.admin.batch_execute(&catalogue::schema(&tokens::payload(&tokens.usual)?)).await?;
+    let library = floor::compile(&bench.cluster)?;
+    floor::create(&bench.admin, &library).await?;
+    for statement in ["vacuum (freeze, analyze)", "checkpoint"] {
+        bench.admin.batch_execute(statement).await?;
+    }
+
+    let connection = Connection { cluster: &bench.cluster, database: DATABASE };
+    println!("{}\n", rows::sizes(&bench.admin, &tokens).await?);
+    let costs = rows::measure(&bench.admin, &connection, &tokens, rounds).await?;
+    println!();
+    requests::measure(&connection, &issuer, &tokens, rounds).await?;
+    println!();
+    let (lone, token) = alone(bench, &library).await?;
+    look_up::measure(&[(connection, &tokens.usual), (lone, &token)], rounds).await?;
+    plot::write(&machine, &costs)
+}
+
+/// Another database, with a single session, and its token.
+async fn alone<'a>(bench: &'a Bench, library: &Path) -> Result<(Connection<'a>, String)> {
+    bench.cluster.create_database(SINGLE).await?;
+    let admin = bench.workos.install(&bench.cluster, SINGLE).await?;
+    floor::create(&admin, library).await?;
+    let token = Issuer::new(&admin).await?.tokens(&admin, 1, Some(SESSION)).await?.remove(0);
+    Ok((Connection { cluster: &bench.cluster, database: SINGLE }, token))
+}

@@ -1,0 +1,126 @@
+//! What every request pays before its first query: `auth.set_session`, and the first read.
+
+use futures_util::future::try_join_all;
+use tokio_postgres::{Client, Statement};
+use workos_testbed::Result;
+
+use super::tokens::Issuer;
+use super::{Connection, PIPELINED, Tokens};
+use crate::sample::{Sample, backend_pid, both, measured, over, pair, times};
+
+/// Requests a round, of tokens that the backend has seen.
+const REQUESTS: usize = 5000;
+
+/// What the columns are.
+const HEAD: &str = "\
+| request | `check_sessions` | µs, min / median | µs of the backend's CPU, min / median |
+|---|---|---|---|";
+
+/// One statement each, as drivers send them.
+const REQUEST: [&str; 2] = ["select auth.set_session($1)", "select auth.uid()"];
+const QUIET: [&str; 2] = ["select auth.set_session($1) is not null", "select auth.uid()"];
+const FLOOR: [&str; 2] = ["select bench_c_set_session($1)", "select bench_c_uuid()"];
+
+/// Prints a line a request.
+///
+/// # Errors
+/// A statement fails.
+pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Tokens, rounds: usize) -> Result<()> {
+    let seen = |round| tokens.seen.iter().cycle().skip(round).take(REQUESTS).collect::<Vec<_>>();
+    let unseen: Vec<&String> = tokens.unseen.iter().collect();
+
+    let mut floor = Vec::new();
+    let mut loop_floor = Vec::new();
+    let mut signature_checks = Vec::new();
+    let mut known: [Vec<Sample>; 2] = Default::default();
+    let mut quiet: [Vec<Sample>; 2] = Default::default();
+    let mut fresh: [Vec<Sample>; 2] = Default::default();
+    let mut looped: [Vec<Sample>; 2] = Default::default();
+    for round in 0..rounds {
+        floor.push(requests(connection, true, FLOOR, tokens, &seen(round)).await?);
+        for (at, check_sessions) in [true, false].into_iter().enumerate() {
+            known[at].push(requests(connection, check_sessions, REQUEST, tokens, &seen(round)).await?);
+            quiet[at].push(requests(connection, check_sessions, QUIET, tokens, &seen(round)).await?);
+            fresh[at].push(requests(connection, check_sessions, REQUEST, tokens, &unseen).await?);
+        }
+        loop_floor.push(in_one_statement(connection, true, "bench_no_requests", tokens).await?);
+        for (at, check_sessions) in [true, false].into_iter().enumerate() {
+            looped[at].push(in_one_statement(connection, check_sessions, "bench_requests", tokens).await?);
+        }
+        signature_checks.extend(issuer.signature_checks(&tokens.unseen)?);
+    }
+
+    println!("{HEAD}");
+    let [clock, cpu] = times(&floor).map(|times| pair(both(&times)));
+    println!("| the same with empty C functions, itself | | {clock} | {cpu} |");
+    let check = pair(both(&signature_checks));
+    println!("| an ES256 signature check by AWS-LC alone | | {check} | |");
+    let lines = [
+        ("`begin; set_session; uid(); commit`, a token that this backend has seen", &known, &floor),
+        ("the same, without sending the claims back", &quiet, &floor),
+        ("`begin; set_session; uid(); commit`, a token that it has not seen", &fresh, &floor),
+        ("`set_session; uid()` many times in one statement, tokens that it has seen", &looped, &loop_floor),
+    ];
+    for (name, samples, floor) in lines {
+        for (samples, check_sessions) in samples.iter().zip(["on", "off"]) {
+            let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
+            let (clock, cpu) = (pair(over(&clock, &clock_floor)), pair(over(&cpu, &cpu_floor)));
+            println!("| {name} | {check_sessions} | {clock} | {cpu} |");
+        }
+    }
+    Ok(())
+}
+
+/// A request for each token, over a warm connection of its own.
+async fn requests(
+    connection: &Connection<'_>,
+    check_sessions: bool,
+    [set_session, uid]: [&str; 2],
+    tokens: &Tokens,
+    requested: &[&String],
+) -> Result<Sample> {
+    let client = connection.open(check_sessions).await?;
+    let request = [
+        client.prepare("begin").await?,
+        client.prepare(set_session).await?,
+        client.prepare(uid).await?,
+        client.prepare("commit").await?,
+    ];
+    let warm_up: Vec<&String> = tokens.seen.iter().cycle().take(100).collect();
+    send(&client, &request, &warm_up).await?;
+    let backend = backend_pid(&client).await?;
+    measured(Some(backend), send(&client, &request, requested)).await
+}
+
+/// Sends the statements without waiting for one answer before the next, so that the time is the server's and not that of
+/// waking it.
+async fn send(client: &Client, request: &[Statement; 4], tokens: &[&String]) -> Result<usize> {
+    for tokens in tokens.chunks(PIPELINED / request.len()) {
+        let statements = tokens.iter().flat_map(|token| request.iter().map(move |statement| (statement, token)));
+        try_join_all(statements.map(async |(statement, token)| match statement.params() {
+            [] => client.execute(statement, &[]).await,
+            _ => client.execute(statement, &[token]).await,
+        }))
+        .await?;
+    }
+    Ok(tokens.len())
+}
+
+async fn in_one_statement(
+    connection: &Connection<'_>,
+    check_sessions: bool,
+    procedure: &str,
+    tokens: &Tokens,
+) -> Result<Sample> {
+    let client = connection.open(check_sessions).await?;
+    let call = client.prepare(&format!("call {procedure}($1, $2)")).await?;
+    client.batch_execute("begin").await?;
+    client.execute(&call, &[&tokens.seen, &100_i32]).await?;
+    let backend = backend_pid(&client).await?;
+    measured(Some(backend), async {
+        let count = i32::try_from(REQUESTS).unwrap_or(i32::MAX);
+        client.execute(&call, &[&tokens.seen, &count]).await?;
+        Ok(REQUESTS)
+    })
+    .await
+}
