@@ -4,19 +4,43 @@
 //! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
+use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 
-/// A run of a query, on the stack of the hook: one FETCH of a cursor is one, and so is what is left when it is closed.
-struct Run {
+use crate::session::Identity;
+
+/// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
+pub struct Run {
     /// Counts up from 1, so that no two are alike.
     number: u64,
-    /// `es_query_cxt`, which is the query's as long as it lives, through all its runs.
-    query: pg_sys::MemoryContext,
+    /// `es_query_cxt`, which is the query's as long as it lives, through all its runs. NULL while it starts, when it is not there.
+    query: Cell<pg_sys::MemoryContext>,
+    /// Whom the start read: Postgres prunes partitions there.
+    pub read_at_start: Cell<Option<Identity>>,
+    /// Whether the client sent this query.
+    is_clients_own: bool,
     outer: *const Run,
 }
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for Run {}
+
+impl Run {
+    const fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
+        Self { number, query: Cell::new(query), read_at_start: Cell::new(None), is_clients_own, outer }
+    }
+
+    /// `es_query_cxt`; NULL while the query starts.
+    pub fn query(&self) -> pg_sys::MemoryContext {
+        self.query.get()
+    }
+}
+
+/// The query that the library was loaded in the middle of, which no hook saw begin.
+static LOADED_IN: Run = Run::new(1, ptr::null_mut(), false, ptr::null());
 
 struct State {
     innermost: Cell<*const Run>,
@@ -28,6 +52,7 @@ struct State {
     /// How many statements the client has sent, as far as they came by here.
     statements: Cell<u64>,
     previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
+    previous_start: Cell<pg_sys::ExecutorStart_hook_type>,
     previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
     previous_finish: Cell<pg_sys::ExecutorFinish_hook_type>,
 }
@@ -38,10 +63,11 @@ unsafe impl Sync for State {}
 static STATE: State = State {
     innermost: Cell::new(ptr::null()),
     number: Cell::new(0),
-    last_number: Cell::new(0),
+    last_number: Cell::new(LOADED_IN.number),
     at_subtransaction: RefCell::new(Vec::new()),
     statements: Cell::new(0),
     previous_utility: Cell::new(None),
+    previous_start: Cell::new(None),
     previous_run: Cell::new(None),
     previous_finish: Cell::new(None),
 };
@@ -58,15 +84,20 @@ pub fn statement() -> u64 {
     STATE.statements.get()
 }
 
-/// The memory contexts (`es_query_cxt`) of the running queries, the innermost first.
-pub fn queries() -> impl Iterator<Item = pg_sys::MemoryContext> {
+/// The running queries, the innermost first.
+pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
     let mut next = STATE.innermost.get();
     std::iter::from_fn(move || {
         // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
         let run = unsafe { next.as_ref()? };
         next = run.outer;
-        Some(run.query)
+        Some(run)
     })
+}
+
+/// Whether what is running is a query that the client sent, and nothing that such a query or statement runs in turn.
+pub fn is_clients_own() -> bool {
+    runs().next().is_some_and(|run| run.is_clients_own)
 }
 
 /// Hooks into the executor. Called once, from `_PG_init`.
@@ -76,12 +107,41 @@ pub fn install() {
     unsafe {
         STATE.previous_utility.set(pg_sys::ProcessUtility_hook);
         pg_sys::ProcessUtility_hook = Some(process_utility);
+        STATE.previous_start.set(pg_sys::ExecutorStart_hook);
+        pg_sys::ExecutorStart_hook = Some(executor_start);
         STATE.previous_run.set(pg_sys::ExecutorRun_hook);
         pg_sys::ExecutorRun_hook = Some(executor_run);
         STATE.previous_finish.set(pg_sys::ExecutorFinish_hook);
         pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_event), ptr::null_mut());
+        join_running_query();
+    }
+}
+
+/// Where a function of a query is the first to need the library, the query counts as running from here on.
+///
+/// # Safety
+/// In `_PG_init`.
+unsafe fn join_running_query() {
+    struct Leave;
+
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            LOADED_IN.query.set(ptr::null_mut());
+            if ptr::eq(STATE.innermost.get(), &LOADED_IN) {
+                set_innermost(ptr::null());
+            }
+        }
+    }
+
+    // SAFETY: the portal that is being executed, if any; its query, where it is one SELECT that was started.
+    unsafe {
+        let Some(portal) = pg_sys::ActivePortal.as_ref() else { return };
+        let Some(estate) = portal.queryDesc.as_ref().and_then(|query| query.estate.as_ref()) else { return };
+        LOADED_IN.query.set(estate.es_query_cxt);
+        set_innermost(&LOADED_IN);
+        PgMemoryContexts::For(estate.es_query_cxt).leak_and_drop_on_delete(Leave);
     }
 }
 
@@ -104,38 +164,72 @@ pub fn outside_parallel_mode(f: impl FnOnce()) {
 
 fn set_innermost(run: *const Run) {
     STATE.innermost.set(run);
-    // SAFETY: as in `queries`.
+    // SAFETY: as in `runs`.
     STATE.number.set(unsafe { run.as_ref() }.map_or(0, |run| run.number));
 }
 
-/// Runs `executor` as a run of the query.
+/// Calls `executor` as a run of the query.
 ///
 /// # Safety
-/// `query` is one that Postgres passes to a hook: started, so that its estate is set.
-unsafe fn running(query: *mut pg_sys::QueryDesc, executor: impl FnOnce()) {
+/// `query` is one that Postgres passes to a hook, and `context` its own or NULL.
+unsafe fn running(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     let outer = STATE.innermost.get();
     // SAFETY: the caller's word.
-    let run = Run { number, query: unsafe { (*(*query).estate).es_query_cxt }, outer };
+    let is_clients_own = outer.is_null() && unsafe { is_clients_text((*query).sourceText) };
+    let run = Run::new(number, context, is_clients_own, outer);
     set_innermost(&run);
-    // Workers know nothing of the queries that wait for theirs. A plan without dependencies calls Postgres's own functions alone.
-    // SAFETY: the caller's word.
-    if !outer.is_null() && unsafe { is_parallel_with_functions((*query).plannedstmt) } {
-        crate::session::pin_for_workers();
-    }
-    executor();
+    executor(&run);
     set_innermost(outer);
 }
 
-/// # Safety
-/// `plan` is a query's.
-unsafe fn is_parallel_with_functions(plan: *const pg_sys::PlannedStmt) -> bool {
-    // SAFETY: the caller's word.
-    unsafe { (*plan).parallelModeNeeded && !(*plan).invalItems.is_null() }
+unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: c_int) {
+    unsafe extern "C-unwind" {
+        fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: c_int);
+    }
+    // SAFETY: the call goes to whom it would have gone without us; afterwards the query has an estate.
+    unsafe {
+        running(query, ptr::null_mut(), |run| {
+            match STATE.previous_start.get() {
+                Some(hook) => hook(query, flags),
+                None => standard_ExecutorStart(query, flags),
+            }
+            if let (Some(identity), Some(estate)) = (run.read_at_start.get(), (*query).estate.as_ref()) {
+                crate::session::pin_started(estate.es_query_cxt, &identity);
+            }
+        });
+    }
 }
 
-/// At the end, not at the begin: planning the next one is part of that. An error ends the message.
+/// Whether this is the text of the message that is worked off, or a copy of it. What a DO block or a procedure runs has a text of
+/// its own.
+///
+/// # Safety
+/// `text` is a C string or NULL.
+unsafe fn is_clients_text(text: *const c_char) -> bool {
+    // SAFETY: a global of the backend: a C string or NULL; the caller's word.
+    unsafe {
+        let clients = pg_sys::debug_query_string;
+        text == clients || !text.is_null() && !clients.is_null() && libc::strcmp(text, clients) == 0
+    }
+}
+
+/// Whether other processes may read claims for this query, or this is one of them: each knows only what it reads itself. A plan
+/// without dependencies calls Postgres's own functions alone.
+///
+/// # Safety
+/// `query` is one that Postgres passes to a hook.
+unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
+    // SAFETY: the caller's word; reads a global of the backend.
+    unsafe {
+        let plan = (*query).plannedstmt;
+        (*plan).parallelModeNeeded && !(*plan).invalItems.is_null()
+            || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
+    }
+}
+
+/// A statement is counted when it ends: the next one's planning belongs to the next one. An error ends the message.
 fn end_statement() {
     STATE.statements.set(STATE.statements.get() + 1);
 }
@@ -206,9 +300,15 @@ macro_rules! executor_run {
             }
             // SAFETY: Postgres passes a started query; the call goes to whom it would have gone without us.
             unsafe {
-                running(query, || match STATE.previous_run.get() {
-                    Some(hook) => hook(query, direction, count, $($extra)?),
-                    None => standard_ExecutorRun(query, direction, count, $($extra)?),
+                let is_shared = is_shared(query);
+                running(query, (*(*query).estate).es_query_cxt, |_| {
+                    if is_shared {
+                        crate::session::pin_shared();
+                    }
+                    match STATE.previous_run.get() {
+                        Some(hook) => hook(query, direction, count, $($extra)?),
+                        None => standard_ExecutorRun(query, direction, count, $($extra)?),
+                    }
                 });
             }
         }
@@ -225,28 +325,24 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
     unsafe extern "C-unwind" {
         fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
     }
-    // SAFETY: as above.
+    // SAFETY: as above; the query is there until ExecutorEnd.
     unsafe {
-        running(query, || match STATE.previous_finish.get() {
-            Some(hook) => hook(query),
-            None => standard_ExecutorFinish(query),
+        let mut is_clients_own = false;
+        running(query, (*(*query).estate).es_query_cxt, |run| {
+            is_clients_own = run.is_clients_own;
+            match STATE.previous_finish.get() {
+                Some(hook) => hook(query),
+                None => standard_ExecutorFinish(query),
+            }
         });
-    }
-    // A query that the client sent has the client's text, and not a copy of it.
-    // SAFETY: a global of the backend, and a query that is there until ExecutorEnd.
-    if STATE.innermost.get().is_null() && unsafe { (*query).sourceText == pg_sys::debug_query_string } {
-        end_statement();
+        if is_clients_own {
+            end_statement();
+        }
     }
 }
 
 unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
     use pg_sys::XactEvent::*;
-    if matches!(event, XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT) {
-        set_innermost(ptr::null());
-        if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
-            stack.clear();
-        }
-    }
     if matches!(
         event,
         XACT_EVENT_COMMIT
@@ -255,6 +351,11 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
             | XACT_EVENT_PARALLEL_ABORT
             | XACT_EVENT_PREPARE
     ) {
+        // No query outlives its transaction.
+        set_innermost(ptr::null());
+        if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
+            stack.clear();
+        }
         crate::session::transaction_ended();
     }
 }

@@ -44,10 +44,10 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
 }
 
 fn load() {
-    // Before the scan: what changes during it is loaded again.
+    // Before the scans: what changes during them is loaded again, and an error in one of them leaves nothing that is old.
     STALE.0.set(false);
-    let issuer = scan::installation_id().map(|id| format!("urn:uuid:{id}").into());
     let before = CACHED.take().map(|cached| cached.keys).unwrap_or_default();
+    let issuer = scan::installation_id().map(|id| format!("urn:uuid:{id}").into());
     let keys = scan::signing_keys()
         .into_iter()
         .filter(|row| row.status != "retired")

@@ -22,6 +22,7 @@ use crate::execution;
 use crate::settings::{self, RlsGuard};
 
 pub use keys::{issuer, public_keys};
+pub use pin::Identity;
 pub use request::use_request_token;
 pub use verified::{Set, Uuid, Varlena, Verified};
 pub use verify::{now, verify};
@@ -113,27 +114,30 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
     let statement = Statement::current();
     let known = match token::changed() {
         true => None,
-        false => CURRENT.with_borrow(|known| known.clone()),
+        false => CURRENT.with_borrow(Clone::clone),
+    };
+    let still_good = match &known {
+        Some((verified_in, _)) if *verified_in == statement => true,
+        Some((_, Some(session))) => verify::recheck(session)?,
+        Some((_, None)) => true,
+        None => false,
     };
     let session = match known {
-        Some((verified_in, session)) if verified_in == statement => session,
-        Some((_, session)) if session.as_deref().map_or(Ok(true), verify::recheck)? => remember(statement, session),
-        _ => {
-            let session = token::current().map(|token| verify(&token)).transpose()?;
-            token::seen();
-            remember(statement, session)
-        }
+        Some((_, session)) if still_good => session,
+        _ => token::current().map(|token| verify(&token)).transpose()?,
     };
+    token::seen();
+    remember(statement, session.clone());
     pin::pin(&session.as_ref().map(|session| session.hash))?;
     Ok(session)
 }
 
-/// Pins what the workers of a parallel query are going to read to the running queries, as if it had been read here. It is not
+/// Pins what the processes of a parallel query are going to read to the running queries, as if it had been read here. It is not
 /// verified: that is for those who read it.
 #[cold]
 #[inline(never)]
 #[pg_guard]
-pub extern "C-unwind" fn pin_for_workers() {
+pub extern "C-unwind" fn pin_shared() {
     let identity = match token::changed() {
         true => token::current().map(|token| workos_auth_core::pkce::sha256(&token)),
         false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
@@ -141,14 +145,21 @@ pub extern "C-unwind" fn pin_for_workers() {
     or_raise(pin::pin(&identity));
 }
 
-fn remember(statement: Statement, session: Option<Rc<Verified>>) -> Option<Rc<Verified>> {
+/// Pins what a query read while it started to the rest of it.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &Identity) {
+    pin::pin_to(query, identity);
+}
+
+fn remember(statement: Statement, session: Option<Rc<Verified>>) {
     if let Some(session) = &session
         && !session.is_kept.replace(true)
     {
         KEPT.with_borrow_mut(|kept| kept.push(Rc::clone(session)));
     }
-    CURRENT.set(Some((statement, session.clone())));
-    session
+    CURRENT.set(Some((statement, session)));
 }
 
 /// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
@@ -178,8 +189,9 @@ fn forget_seen() {
 pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     check_role()?;
     let session = verify(access_token)?;
+    // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
-    if is_local && !unsafe { pg_sys::IsInTransactionBlock(true) } {
+    if is_local && execution::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {
         crate::error::warn(
             PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
             "the session ends with this statement",

@@ -3,6 +3,8 @@
 //! The first reader under a query pins the session to it: to the innermost running query and to those that it runs under, for all
 //! of their runs. A reader that finds another session later is refused. Otherwise a function in WHERE, a LATERAL rescan or a
 //! cursor across `auth.set_session` would have one policy compare a row with two people.
+//!
+//! Where no executor runs there is no pin: COPY FROM, the arguments of CALL, an expression of a DO block. No policy is applied there.
 
 use std::cell::RefCell;
 
@@ -30,21 +32,29 @@ thread_local! {
 /// # Errors
 /// `session_changed` if one of them has another.
 pub fn pin(identity: &Identity) -> Result<()> {
-    for query in execution::queries() {
-        let pinned = PINS.with_borrow(|pins| {
+    for run in execution::runs() {
+        let query = run.query();
+        let pinned = match query.is_null() {
+            true => run.read_at_start.get().map(|read| read == *identity),
             // The latest queries stand last, and are the ones that are asked for.
-            pins.iter().rev().find(|pin| pin.query == query).map(|pin| pin.identity == *identity)
-        });
+            false => PINS.with_borrow(|pins| {
+                pins.iter().rev().find(|pin| pin.query == query).map(|pin| pin.identity == *identity)
+            }),
+        };
         match pinned {
             Some(true) => {}
             Some(false) => return Err(ErrorCode::SessionChanged.into()),
-            None => {
-                PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
-                PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
-            }
+            None if query.is_null() => run.read_at_start.set(Some(*identity)),
+            None => pin_to(query, identity),
         }
     }
     Ok(())
+}
+
+/// Pins `identity` to a query that has none.
+pub fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
+    PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
+    PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
 }
 
 /// Removes the pin of a query when Postgres deletes the query's memory context.

@@ -165,7 +165,7 @@ error_codes! {
         "Try again shortly, or raise workos_auth.max_concurrent_requests.";
     SessionChanged = "55000", "session_changed", 409, "the session changed while a query was reading its claims",
         "One query has one identity: it has read another session, or none, before.",
-        "Call auth.set_session in a statement of its own. What works through several people is a procedure or a DO block, one query each.";
+        "Call auth.set_session before the query; what a function runs is part of the query that calls it. What works through several people is a procedure or a DO block.";
     SerializationFailure = "40001", "serialization_failure", 503, "could not serialize access due to a concurrent sign-in",
         "",
         "Run the transaction again.";

@@ -1,6 +1,10 @@
 //! What Postgres's `jsonb` can hold of what JSON can say.
 
-use serde_json::{Number, Value};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 /// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
 pub fn fits(value: &Value) -> bool {
@@ -8,15 +12,81 @@ pub fn fits(value: &Value) -> bool {
         Value::String(text) => !text.contains('\0'),
         Value::Array(items) => items.iter().all(fits),
         Value::Object(members) => members.iter().all(|(name, value)| !name.contains('\0') && fits(value)),
-        Value::Number(number) => fits_numeric(number),
+        Value::Number(number) => fits_numeric(&number.to_string()),
         Value::Null | Value::Bool(_) => true,
     }
 }
 
+/// Whether a text is JSON, and jsonb can hold it. Builds nothing.
+pub fn fits_text(json: &str) -> bool {
+    serde_json::from_str::<Fitting>(json).is_ok()
+}
+
+/// What serde_json calls a number that is no 64-bit integer, while it keeps the digits: a map with one member of this name. An object of somebody's that has
+/// it is looked at in the same way, which does no harm.
+const NUMBER: &str = "$serde_json::private::Number";
+
+struct Fitting;
+
+impl<'de> Deserialize<'de> for Fitting {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+fn unless<E: de::Error>(refused: bool) -> Result<Fitting, E> {
+    if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(Fitting) }
+}
+
+impl<'de> Visitor<'de> for Fitting {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
+        unless(text.contains('\0'))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        while let Some(name) = members.next_key::<Cow<str>>()? {
+            if name == NUMBER {
+                let digits = members.next_value::<Cow<str>>()?;
+                unless::<A::Error>(digits.contains('\0') || !fits_numeric(&digits))?;
+            } else {
+                unless::<A::Error>(name.contains('\0'))?;
+                members.next_value::<Self>()?;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// At most 131072 digits before the decimal point and 16383 after it; before Postgres 15, an exponent of at most 1000.
-fn fits_numeric(number: &Number) -> bool {
-    let text = number.to_string();
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+fn fits_numeric(text: &str) -> bool {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let Some(exponent) = exponent.parse::<i64>().ok().filter(|exponent| (-1000..=1000).contains(exponent)) else {
         return false;
@@ -33,7 +103,11 @@ mod tests {
 
     #[test]
     fn numbers_at_the_edge() {
-        let fits = |text: &str| fits(&serde_json::from_str(text).unwrap());
+        let fits = |text: &str| {
+            let answer = fits(&serde_json::from_str(text).unwrap());
+            assert_eq!(fits_text(text), answer, "{}", &text[..text.len().min(40)]);
+            answer
+        };
         for text in ["0", "-0", "1e1000", "1E+1000", "-1.5e-1000", "0e1000"] {
             assert!(fits(text), "{text}");
         }
@@ -49,8 +123,30 @@ mod tests {
     #[test]
     fn a_nul_character_is_found_wherever_it_stands() {
         for text in [r#""\u0000""#, r#"{"a\u0000":1}"#, r#"[{"a":["b\u0000c"]}]"#] {
-            assert!(!fits(&serde_json::from_str(text).unwrap()), "{text}");
+            assert!(!fits(&serde_json::from_str(text).unwrap()) && !fits_text(text), "{text}");
         }
-        assert!(fits(&serde_json::from_str(r#"["\\u0000", null, true, {}]"#).unwrap()));
+        assert!(
+            fits_text(r#"["\\u0000", null, true, {}]"#)
+                && fits(&serde_json::from_str(r#"["\\u0000", null, true, {}]"#).unwrap())
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_does_not_fit() {
+        for text in ["", "{", "[1,]", "1 2", r#""\ud800""#, "\"\n\"", "01", "NaN"] {
+            assert!(!fits_text(text), "{text}");
+        }
+        assert!(fits_text(&format!("{}{}", "[".repeat(127), "]".repeat(127))));
+        assert!(!fits_text(&format!("{}{}", "[".repeat(128), "]".repeat(128))));
+    }
+
+    #[test]
+    fn a_member_that_is_called_as_a_number_is_inside() {
+        for text in [r#"{"$serde_json::private::Number":"1"}"#, r#"{"a":1,"$serde_json::private::Number":"x","b":2}"#] {
+            assert!(fits_text(text), "{text}");
+        }
+        for text in [r#"{"$serde_json::private::Number":"\u0000"}"#, r#"{"$serde_json::private::Number":"1e9999"}"#] {
+            assert!(!fits_text(text), "{text}");
+        }
     }
 }

@@ -3,12 +3,14 @@
 //! The types keep the order: [`parse`] looks at the form and names the key, [`Unverified::verify`] checks algorithm and
 //! signature before it so much as reads a claim, and only then is there a [`Claims`].
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -21,9 +23,6 @@ pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 const LEEWAY: i64 = 5;
 /// RFC 7159, section 6: integers below this are exact everywhere.
 const MAX_NUMERIC_DATE: i64 = 1 << 53;
-/// What `serde_json` calls a number among its own parts while it keeps the digits: an object that begins with this
-/// member is a number to it, or an error, and one that has it elsewhere becomes so when its members are sorted.
-const PRIVATE_NAME: &str = "$serde_json::private::Number";
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 const REFUSED_PARAMETERS: &[&str] =
@@ -71,25 +70,24 @@ pub fn parse(token: &str) -> Result<Unverified<'_>> {
     let (header, payload) = (decode(header, "header")?, decode(payload, "payload")?);
     let signature = decode(signature, "signature")?;
 
+    let header = text_of(header, "header")?;
     let Object(header) = object(&header, "header")?;
     if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.contains_key(**name)) {
         return Err(bad(format!("The header has {name}.")));
     }
-    if header.get("typ").is_some_and(|typ| !typ.as_str().is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
+    if header.get("typ").is_some_and(|typ| !as_text(typ).is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
         return Err(bad("The header's typ is not JWT."));
     }
     let text = |name: &str| {
-        header
-            .get(name)
-            .and_then(Value::as_str)
-            .ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
+        let text = header.get(name).and_then(|value| as_text(value));
+        text.ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
     };
-    let algorithm = Algorithm::parse(text("alg")?);
+    let algorithm = Algorithm::parse(&text("alg")?);
     let kid = text("kid")?;
     if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
         return Err(bad("The header's kid is empty or longer than 200 bytes."));
     }
-    Ok(Unverified { signed, payload, signature, algorithm, kid: kid.to_owned() })
+    Ok(Unverified { signed, payload, signature, algorithm, kid })
 }
 
 impl Unverified<'_> {
@@ -187,16 +185,10 @@ impl Claims {
     }
 
     fn read(payload: Vec<u8>) -> Result<Self> {
-        let Object(claims) = object(&payload, "payload")?;
-        if !claims.iter().all(|(name, value)| !name.contains('\0') && jsonb::fits(value)) {
-            return Err(bad("The payload holds a NUL character, or a number, that jsonb cannot hold."));
-        }
-        if claims.iter().any(|(name, value)| name == PRIVATE_NAME || has_private_name(value)) {
-            return Err(bad("The payload holds a member that not every JSON reader takes for one."));
-        }
-        let json = String::from_utf8(payload).map_err(|_| bad("The payload is not UTF-8."))?;
-        let get = |name| claims.get(name);
-        let read = Self {
+        let json = text_of(payload, "payload")?;
+        let Object(claims) = object(&json, "payload")?;
+        let get = |name| claims.get(name).copied();
+        Ok(Self {
             iss: required(get("iss").map(as_text), "iss")?,
             aud: required(get("aud").map(|aud| as_text(aud).map(|aud| vec![aud]).or_else(|| as_texts(aud))), "aud")?,
             sub: required(get("sub").map(as_uuid), "sub")?,
@@ -214,57 +206,27 @@ impl Claims {
             permissions: list_or_empty(get("permissions"), "permissions")?,
             claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
             json,
-        };
-        Dates::are_numbers(&read.json)?;
-        Ok(read)
+        })
     }
 }
 
-/// The dates once more, from the text itself: [`Value`] takes an object with [`PRIVATE_NAME`] alone for a number.
-#[derive(serde::Deserialize)]
-struct Dates {
-    #[serde(rename = "exp")]
-    _exp: u64,
-    #[serde(rename = "iat")]
-    _iat: u64,
-    #[serde(rename = "nbf")]
-    _nbf: Option<u64>,
-    #[serde(rename = "claims_version")]
-    _claims_version: Option<u64>,
+fn as_text(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
 }
 
-impl Dates {
-    fn are_numbers(json: &str) -> Result<()> {
-        serde_json::from_str::<Self>(json).map(drop).map_err(|_| bad("A claim that is a number is of another type."))
-    }
-}
-
-fn has_private_name(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(has_private_name),
-        Value::Object(members) => members.iter().any(|(name, value)| name == PRIVATE_NAME || has_private_name(value)),
-        _ => false,
-    }
-}
-
-fn as_text(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned)
-}
-
-fn as_texts(value: &Value) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(as_text).collect()
+fn as_texts(value: &RawValue) -> Option<Vec<String>> {
+    serde_json::from_str(value.get()).ok()
 }
 
 /// Only the 36 characters that Postgres writes, not the other forms that the crate takes.
-fn as_uuid(value: &Value) -> Option<Uuid> {
-    let text = value.as_str().filter(|text| text.len() == 36)?;
-    Uuid::try_parse(text).ok()
+fn as_uuid(value: &RawValue) -> Option<Uuid> {
+    let text = as_text(value).filter(|text| text.len() == 36)?;
+    Uuid::try_parse(&text).ok()
 }
 
-/// A whole number that every JSON reader reads alike.
-fn as_date(value: &Value) -> Option<i64> {
-    // -0 is an integer to a parser that keeps the digits, and nobody's date.
-    let digits = value.as_number().map(ToString::to_string).filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+/// A whole number that every JSON reader reads alike: digits, and nothing else.
+fn as_date(value: &RawValue) -> Option<i64> {
+    let digits = Some(value.get()).filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
     digits.parse().ok().filter(|seconds| (0..MAX_NUMERIC_DATE).contains(seconds))
 }
 
@@ -281,33 +243,34 @@ fn required<T>(claim: Option<Option<T>>, name: &str) -> Result<T> {
     typed(claim, name)?.ok_or_else(|| bad(format!("The claim {name} is missing.")))
 }
 
-fn text_or_none(claim: Option<&Value>, name: &str) -> Result<Option<String>> {
-    let text = typed(claim.filter(|value| !value.is_null()).map(as_text), name)?;
+fn text_or_none(claim: Option<&RawValue>, name: &str) -> Result<Option<String>> {
+    let text = typed(claim.filter(|value| value.get() != "null").map(as_text), name)?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-fn list_or_empty(claim: Option<&Value>, name: &str) -> Result<Vec<String>> {
-    Ok(typed(claim.filter(|value| !value.is_null()).map(as_texts), name)?.unwrap_or_default())
+fn list_or_empty(claim: Option<&RawValue>, name: &str) -> Result<Vec<String>> {
+    Ok(typed(claim.filter(|value| value.get() != "null").map(as_texts), name)?.unwrap_or_default())
 }
 
-/// A JSON object that names none of its members twice. RFC 7515, section 4, and RFC 7519, section 4, let a reader take
-/// the last of two; readers that differ in this see different tokens.
-struct Object(Map<String, Value>);
+/// A JSON object that names none of its members twice, and whose values are still the text that was signed. RFC 7515,
+/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different
+/// tokens.
+struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
-impl<'de> Deserialize<'de> for Object {
+impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Members;
 
         impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+            type Value = Object<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object without duplicate members")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Object, A::Error> {
-                let mut members = Map::new();
-                while let Some((name, value)) = access.next_entry::<String, Value>()? {
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Object<'de>, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = access.next_entry()? {
                     if members.insert(name, value).is_some() {
                         return Err(A::Error::custom("duplicate member"));
                     }
@@ -320,8 +283,18 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
-fn object(json: &[u8], name: &str) -> Result<Object> {
-    serde_json::from_slice(json).map_err(|_| bad(format!("The {name} is not a JSON object without duplicate members.")))
+fn object<'a>(json: &'a str, name: &str) -> Result<Object<'a>> {
+    serde_json::from_str(json).map_err(|_| bad(format!("The {name} is not a JSON object without duplicate members.")))
+}
+
+/// A part that is JSON in UTF-8 which `jsonb` can hold, too.
+fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
+    let text = String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))?;
+    if jsonb::fits_text(&text) {
+        Ok(text)
+    } else {
+        Err(bad(format!("The {name} is not JSON, or holds a NUL character or a number that jsonb cannot hold.")))
+    }
 }
 
 fn three_parts() -> Error {

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use jsonwebtoken as witness;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::claims::TokenSubject;
