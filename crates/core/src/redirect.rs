@@ -200,10 +200,12 @@ fn with_root(rest: &str) -> String {
     if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }
 }
 
-/// Browsers resolve these before they ask the server, `%2e` included, and so would walk out of a listed path.
+/// Browsers resolve these before they ask the server, `%2e` included, and servers that decode `%2f` and `%5c` do so
+/// afterwards: both would walk out of a listed path.
 fn has_dot_segment(rest: &str) -> bool {
-    let path = rest.split('?').next().unwrap_or_default();
-    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+    let path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    path.split('/').any(|segment| matches!(segment, "." | ".."))
 }
 
 /// Whether a host in lower case, an IPv6 address in brackets, is this machine: `localhost`, 127.0.0.0/8, `[::1]`.

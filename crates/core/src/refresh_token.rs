@@ -1,4 +1,4 @@
-//! The form of a refresh token: `base64url(version ‖ key id ‖ session id ‖ counter ‖ tag)`.
+//! Refresh tokens: `base64url(version ‖ key id ‖ session id ‖ counter ‖ tag)`.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -9,19 +9,35 @@
 //! | 16 | the first half of an HMAC-SHA256 |
 //!
 //! Nothing of it is stored but the counter and the session's salt: a refresh updates one row and inserts none.
+//!
+//! A token passes three gates, each by a type that only the one before it gives:
+//! [`Presented::parse`] (its form), [`Presented::authenticate`] (its tag), [`decide`] (what becomes of the session).
 
+mod decision;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::seal::{DataKey, Purpose};
 use crate::secret::RefreshToken;
+pub use decision::{Decision, Limits, Moment, Refusal, SessionRow, Theft, decide};
 
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"workos_auth refresh token v1";
+/// What the tag covers: version, key id, session id, counter.
+const PARTS_LEN: usize = 29;
 /// 128 bits, as much as a session id.
 const TAG_LEN: usize = 16;
+/// A multiple of three: the text is 60 characters, and the last one has no unused bits that could be set otherwise.
+const TOKEN_LEN: usize = PARTS_LEN + TAG_LEN;
 
 /// What a refresh token says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +55,19 @@ impl Parts {
     fn to_bytes(self) -> Vec<u8> {
         [&[VERSION], &self.key_id.to_be_bytes()[..], self.session_id.as_bytes(), &self.counter.to_be_bytes()].concat()
     }
+
+    /// The other way round; `None` for another version.
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (&[version], bytes) = bytes.split_first_chunk::<1>()?;
+        let (key_id, bytes) = bytes.split_first_chunk::<4>()?;
+        let (session_id, bytes) = bytes.split_first_chunk::<16>()?;
+        let (counter, _) = bytes.split_first_chunk::<8>()?;
+        (version == VERSION).then(|| Self {
+            key_id: u32::from_be_bytes(*key_id),
+            session_id: Uuid::from_bytes(*session_id),
+            counter: u64::from_be_bytes(*counter),
+        })
+    }
 }
 
 /// Makes a refresh token: 60 characters.
@@ -53,81 +82,99 @@ pub fn mint(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &Parts) -
         return Err(Error::with_detail(ErrorCode::Unexpected, "The data key is not the refresh token's."));
     }
     let mut token = parts.to_bytes();
-    let mac = key.mac(&[LABEL, installation.as_bytes(), &token, salt]);
-    token.extend_from_slice(&mac[..TAG_LEN]);
-    Ok(RefreshToken::new(URL_SAFE_NO_PAD.encode(token)))
+    let tag = tag(key, installation, salt, &token);
+    token.extend_from_slice(&*tag);
+    let token = Zeroizing::new(token);
+    Ok(RefreshToken::new(URL_SAFE_NO_PAD.encode(&*token)))
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+fn tag(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &[u8]) -> Zeroizing<[u8; TAG_LEN]> {
+    let mac = Zeroizing::new(key.mac(&[LABEL, installation.as_bytes(), parts, salt]));
+    let mut tag = Zeroizing::new([0; TAG_LEN]);
+    tag.copy_from_slice(&mac[..TAG_LEN]);
+    tag
+}
 
-    use std::collections::HashSet;
+/// A refresh token that has the form of one and is vouched for by nobody yet.
+///
+/// It shows what is needed to check it, and not its counter.
+pub struct Presented {
+    bytes: Zeroizing<[u8; TOKEN_LEN]>,
+    parts: Parts,
+}
 
-    use aws_lc_rs::{hkdf, hmac};
-    use zeroize::Zeroizing;
-
-    use super::*;
-
-    const INSTALLATION: Uuid = Uuid::from_u128(0x1f3c_0000_0000_4000_8000_0000_0000_0001);
-    const SALT: [u8; 16] = *b"0123456789abcdef";
-    const PARTS: Parts =
-        Parts { key_id: 0x0102_0304, session_id: Uuid::from_u128(0xaaaa_bbbb << 96), counter: 0x1122_3344_5566_7788 };
-
-    fn key(byte: u8, id: u32) -> DataKey {
-        DataKey::from_key(Purpose::RefreshToken, id, Zeroizing::new([byte; 32])).unwrap()
+impl Presented {
+    /// Reads a token: base64url without padding, exactly as it was issued.
+    ///
+    /// # Errors
+    /// `validation_failed` for the argument `refresh_token`; the detail holds nothing of the token.
+    pub fn parse(token: &RefreshToken) -> Result<Self> {
+        let malformed = || Error::invalid("refresh_token", "It is not a refresh token of this extension.");
+        let mut bytes = Zeroizing::new([0; TOKEN_LEN]);
+        // This engine takes no padding, no other alphabet and no more than fits, and drops no character.
+        let Ok(TOKEN_LEN) = URL_SAFE_NO_PAD.decode_slice(token.expose(), &mut *bytes) else {
+            return Err(malformed());
+        };
+        let parts = Parts::from_bytes(&*bytes).ok_or_else(malformed)?;
+        Ok(Self { bytes, parts })
     }
 
-    fn minted(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &Parts) -> Vec<u8> {
-        let token = mint(key, installation, salt, parts).unwrap();
-        assert_eq!(token.expose().len(), 60);
-        URL_SAFE_NO_PAD.decode(token.expose()).unwrap()
+    /// The session that it claims to refresh: the row to read.
+    pub fn session_id(&self) -> Uuid {
+        self.parts.session_id
     }
 
-    /// Each part behind its length as u64, big-endian.
-    fn framed(parts: &[&[u8]]) -> Vec<u8> {
-        parts.iter().flat_map(|part| [&(part.len() as u64).to_be_bytes()[..], part].concat()).collect()
+    /// The data key that it claims to be made with: the key to load, of [`Purpose::RefreshToken`]. It may be another
+    /// than the row's, which is the one that new tokens are made with.
+    pub fn key_id(&self) -> u32 {
+        self.parts.key_id
     }
 
-    #[test]
-    fn the_bytes_are_the_documented_ones() {
-        let mut wanted = vec![1, 1, 2, 3, 4];
-        wanted.extend([0xaa, 0xaa, 0xbb, 0xbb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        wanted.extend([0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88]);
-        // The tag with aws-lc-rs alone.
-        let mut mac_key = [0; 32];
-        hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, &[9; 32])
-            .expand(&[&framed(&[b"workos_auth mac v1", b"refresh_token"])], hkdf::HKDF_SHA256)
-            .and_then(|okm| okm.fill(&mut mac_key))
-            .unwrap();
-        let message = framed(&[b"workos_auth refresh token v1", INSTALLATION.as_bytes(), &wanted, &SALT]);
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &mac_key), &message);
-        wanted.extend(&tag.as_ref()[..16]);
-        assert_eq!(minted(&key(9, PARTS.key_id), INSTALLATION, &SALT, &PARTS), wanted);
-    }
-
-    #[test]
-    fn the_tag_depends_on_everything() {
-        let other = Parts { key_id: 1, ..PARTS };
-        let tokens = [
-            minted(&key(9, PARTS.key_id), INSTALLATION, &SALT, &PARTS),
-            minted(&key(8, PARTS.key_id), INSTALLATION, &SALT, &PARTS),
-            minted(&key(9, PARTS.key_id), Uuid::nil(), &SALT, &PARTS),
-            minted(&key(9, PARTS.key_id), INSTALLATION, &[0; 16], &PARTS),
-            minted(&key(9, 1), INSTALLATION, &SALT, &other),
-            minted(&key(9, PARTS.key_id), INSTALLATION, &SALT, &Parts { counter: 0, ..PARTS }),
-            minted(&key(9, PARTS.key_id), INSTALLATION, &SALT, &Parts { session_id: Uuid::nil(), ..PARTS }),
-        ];
-        let tags: HashSet<&[u8]> = tokens.iter().map(|token| &token[29..]).collect();
-        assert_eq!(tags.len(), tokens.len());
-    }
-
-    #[test]
-    fn only_the_right_key_mints() {
-        let refused = |key: &DataKey| mint(key, INSTALLATION, &SALT, &PARTS).unwrap_err().code();
-        assert_eq!(refused(&key(9, 5)), ErrorCode::Unexpected);
-        for purpose in Purpose::ALL.iter().filter(|purpose| **purpose != Purpose::RefreshToken) {
-            assert_eq!(refused(&DataKey::generate(*purpose, PARTS.key_id).unwrap()), ErrorCode::Unexpected);
+    /// Checks the tag, in constant time, under the salt of the session's row.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] if another key, installation, salt or server made it, or it was altered: which of them
+    /// is nobody's business. The same answer belongs to a session without a row, one without a salt (it was opened
+    /// without a refresh token), and a key that is not there.
+    pub fn authenticate(
+        self,
+        key: &DataKey,
+        installation: Uuid,
+        salt: &[u8; 16],
+    ) -> std::result::Result<Authentic, Refusal> {
+        if key.purpose() != Purpose::RefreshToken || key.id() != self.parts.key_id {
+            return Err(Refusal::NotFound);
         }
+        let (parts, presented) = self.bytes.split_at(PARTS_LEN);
+        let wanted = tag(key, installation, salt, parts);
+        verify_slices_are_equal(presented, &*wanted).map_err(|_| Refusal::NotFound)?;
+        Ok(Authentic(self.parts))
+    }
+}
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented([redacted])")
+    }
+}
+
+/// What a token says whose tag was checked: this installation issued it for this session, some time.
+pub struct Authentic(Parts);
+
+impl Authentic {
+    /// The session that it was issued for.
+    pub fn session_id(&self) -> Uuid {
+        self.0.session_id
+    }
+
+    /// How many times the session had been refreshed when it was issued. For the audit log; [`decide`] compares it.
+    pub fn counter(&self) -> u64 {
+        self.0.counter
+    }
+}
+
+impl fmt::Debug for Authentic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authentic([redacted])")
     }
 }

@@ -7,188 +7,24 @@ use url::Url;
 
 use super::*;
 
+mod urls;
+
 fn urls(site_url: Option<&str>, patterns: &[&str]) -> RedirectUrls {
     let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
     RedirectUrls::new(site_url, &patterns).unwrap()
 }
 
-/// One list that the rows of the tables are checked against.
-const LIST: &[&str] = &[
-    "https://one.example.net/cb",
-    "https://two.example.net/app/**",
-    "https://three.example.net:8443/*",
-    "https://*.preview.example.org/**",
-    "https://*-team.vercel.app/**",
-    "https://*.*.deep.example.org/",
-    "https://**.any.example.org/",
-    "https://page.example.net/?.html",
-    "https://query.example.net/cb?next=*",
-    "https://MiXed.example.net/Case",
-    "http://localhost:*/**",
-    "http://[::1]:3000/cb",
-    "http://192.0.2.7/cb",
-    "https://xn--bcher-kva.example/**",
-    "myapp://callback",
-    "com.example.app:/oauth/**",
-    "empty:///cb",
-];
-
-const ALLOWED: &[(&str, &str)] = &[
-    ("https://app.example.com", "the site itself"),
-    ("https://app.example.com/", "the site's root"),
-    ("https://app.example.com/a/b.html?x=1&y=%40#top", "any page of the site"),
-    ("https://app.example.com?x=1", "the site's root with a query"),
-    ("https://app.example.com:443/a", "the default port written out"),
-    ("HTTPS://APP.example.COM/a", "scheme and host have no case"),
-    ("https://app.example.com/@evil.example", "an @ in the path is no user name"),
-    ("https://app.example.com/?u=https://evil.example/..", "a URL in the query is text"),
-    ("https://app.example.com/ü", "a path may be international"),
-    ("https://app.example.com/a...b/.hidden", "dots, but no dot segment"),
-    ("https://one.example.net/cb", "listed literally"),
-    ("https://one.example.net/cb#frag", "the fragment is not compared"),
-    ("https://one.example.net:443/cb", "the default port written out, listed without"),
-    ("https://two.example.net/app/", "** is any run, the empty one too"),
-    ("https://two.example.net/app/a/b.c?d=/e.f", "** crosses separators and the query"),
-    ("https://three.example.net:8443/", "* may be empty"),
-    ("https://three.example.net:8443/abc", "the listed port"),
-    ("https://pr-7.preview.example.org/x", "one label in front"),
-    ("https://PR-7.preview.Example.org/x", "wildcard hosts have no case either"),
-    ("https://fix-team.vercel.app/x", "a label with a wildcard in it"),
-    ("https://a.b.deep.example.org/", "two labels in front"),
-    ("https://a.b.deep.example.org", "no path is /"),
-    ("https://a.b.c.any.example.org/", "** crosses labels"),
-    ("https://page.example.net/a.html", "? is one character"),
-    ("https://query.example.net/cb?next=home", "the question mark is one character too"),
-    ("https://mixed.EXAMPLE.net/Case", "host without case, path with"),
-    ("http://localhost:5173/cb", "listed loopback, any port"),
-    ("http://localhost/cb", "listed loopback, no port"),
-    ("http://[::1]:3000/cb", "listed IPv6 loopback"),
-    ("http://192.0.2.7/cb", "an address listed literally"),
-    ("https://xn--bcher-kva.example/x", "international host in ASCII form"),
-    ("myapp://callback", "custom scheme"),
-    ("MYAPP://CallBack#x", "custom scheme and host have no case"),
-    ("com.example.app:/oauth/google", "custom scheme without a host"),
-    ("empty:///cb", "custom scheme with an empty host"),
-];
-
-const NOT_ALLOWED: &[(&str, &str)] = &[
-    ("http://app.example.com/", "another scheme"),
-    ("https://app.example.com:8443/", "another port"),
-    ("https://app.example.com:80/", "http's port on https"),
-    ("https://example.com/", "the parent domain"),
-    ("https://sub.app.example.com/", "a child domain"),
-    ("https://app.example.com.evil.example/", "the site as a prefix"),
-    ("https://app.example.com./", "a trailing dot is another name"),
-    ("https://evilapp.example.com/", "the site as a suffix"),
-    ("https://one.example.net/cb/", "one character more"),
-    ("https://one.example.net/CB", "paths have case"),
-    ("https://one.example.net/cb?x=1", "a query that is not listed"),
-    ("https://two.example.net/application/x", "the listed directory as a prefix"),
-    ("https://three.example.net:8443/a/b", "* does not cross /"),
-    ("https://three.example.net:8443/a.b", "* does not cross ."),
-    ("https://three.example.net/abc", "listed with another port"),
-    ("https://a.b.preview.example.org/x", "* is one label"),
-    ("https://preview.example.org/x", "no label in front"),
-    ("https://evilpreview.example.org/x", "the dot is literal"),
-    ("https://x.preview.example.org.evil.example/x", "the host is compared to its end"),
-    ("https://evil.vercel.app/x", "the label's literal part is missing"),
-    ("https://a.evil-team.vercel.app/x", "* does not cross labels"),
-    ("https://a.deep.example.org/", "one label where two are listed"),
-    ("https://page.example.net/ab.html", "? is not two characters"),
-    ("https://page.example.net//.html", "? is no separator"),
-    ("https://pageXexample.net/a.html", "a dot is a dot"),
-    ("https://mixed.example.net/case", "case of the path"),
-    ("https://localhost/cb", "listed with another scheme"),
-    ("http://127.0.0.1/cb", "loopback that is not listed"),
-    ("http://[::1]:3001/cb", "loopback on another port"),
-    ("http://192.0.2.8/cb", "an address that is not listed"),
-    ("http://169.254.169.254/latest/meta-data", "an address that is not listed"),
-    ("http://localhost.evil.example/cb", "localhost as a prefix"),
-    ("https://xn--mller-kva.example/x", "another international host"),
-    ("myapp://callback/x", "a path that is not listed"),
-    ("myapp://evil", "another host of a custom scheme"),
-    ("myapp:callback", "without a host where one is listed"),
-    ("com.example.app://oauth/x", "with a host where none is listed"),
-    ("com.example.app:/other", "another path"),
-    ("otherapp://callback", "a scheme that is not listed"),
-    ("mailto:someone@example.com", "a scheme that is not listed"),
-];
-
-const MALFORMED: &[(&str, &str)] = &[
-    ("", "empty"),
-    ("/after", "relative"),
-    ("//evil.example/", "without a scheme"),
-    ("app.example.com/x", "without a scheme"),
-    ("://app.example.com", "an empty scheme"),
-    ("1http://app.example.com", "a scheme begins with a letter"),
-    ("https:app.example.com", "browsers would go there, readers would not"),
-    ("https:/app.example.com", "one slash"),
-    ("https:///app.example.com", "an empty host that browsers skip"),
-    ("https://", "no host"),
-    ("https://?x", "no host"),
-    ("https://:443/", "no host"),
-    ("https://app.example.com@evil.example/", "the site as a user name"),
-    ("https://user:pw@app.example.com/", "a password"),
-    ("https://@app.example.com/", "an empty user name"),
-    ("https://evil.example\\@app.example.com/", "a backslash before the @"),
-    ("https://app.example.com\\.evil.example/", "a backslash ends the host"),
-    ("https:\\\\app.example.com/", "backslashes for slashes"),
-    ("https://app.example.com/a\\b", "a backslash in the path"),
-    (" https://app.example.com/", "a leading blank"),
-    ("https://app.example.com/ ", "a trailing blank"),
-    ("\u{a0}https://app.example.com/", "a leading no-break space"),
-    ("https://app.example.com/a\tb", "a tab"),
-    ("https://app.exam\nple.com/", "a newline in the host"),
-    ("https://app.example.com/\r\nSet-Cookie:x", "a header of its own"),
-    ("https://app.example.com/\0", "NUL"),
-    ("https://app.example.com/\u{7f}", "DEL"),
-    ("java\tscript:alert(1)", "a tab in the scheme"),
-    ("javascript:alert(1)", "a script"),
-    ("JavaScript://app.example.com/%0aalert(1)", "a script behind a comment"),
-    ("data:text/html,<script>", "a page of its own"),
-    ("vbscript:x", "a script"),
-    ("file:///etc/passwd", "a file"),
-    ("blob:https://app.example.com/1", "a blob"),
-    ("ftp://app.example.com/", "no page to return to"),
-    ("https://app.example\u{ff0e}com/", "a full-width dot"),
-    ("https://app.example\u{3002}com/", "an ideographic dot"),
-    ("https://bücher.example/", "a host that is not ASCII"),
-    ("https://\u{ff4c}ocalhost/", "a full-width letter"),
-    ("https://app%2eexample.com/", "a percent-encoded dot"),
-    ("https://app.example.com%2f.evil.example/", "a percent-encoded slash"),
-    ("https://app.example.com%00.evil.example/", "a percent-encoded NUL"),
-    ("http://127.1/", "a short address"),
-    ("http://2130706433/", "an address as one number"),
-    ("http://0x7f.0.0.1/", "an address in hexadecimal"),
-    ("http://0177.0.0.1/", "an address in octal"),
-    ("http://[0:0:0:0:0:0:0:1]/", "an IPv6 address that is not canonical"),
-    ("http://[::1/", "an open bracket"),
-    ("http://[::1]evil.example/", "a host behind the bracket"),
-    ("http://[::ffff:127.0.0.1]/", "an IPv4 address in an IPv6 one, not canonical"),
-    ("https://app.example.com:99999/", "no such port"),
-    ("https://app.example.com:/", "an empty port"),
-    ("https://app.example.com:44x/", "a port that is no number"),
-    ("https://two.example.net/app/../admin", "a walk out of the listed path"),
-    ("https://two.example.net/app/%2E%2e/admin", "an encoded walk"),
-    ("https://two.example.net/app/.%2e", "a half-encoded walk"),
-    ("https://exa mple.com/", "a blank in the host"),
-    ("https://exa|mple.com/", "a character no host has"),
-    ("https://*.preview.example.org/x", "a wildcard is not a host"),
-    ("myapp://user@callback", "a user name in a custom scheme"),
-    ("myapp://call%62ack", "a percent-encoded host in a custom scheme"),
-];
-
 #[test]
 fn the_table_of_urls() {
-    let rules = urls(Some("https://app.example.com/home"), LIST);
-    for &(url, why) in ALLOWED {
+    let rules = urls(Some("https://app.example.com/home"), urls::LIST);
+    for &(url, why) in urls::ALLOWED {
         assert_eq!(rules.check(url), Ok(()), "{url:?} ({why}) should be allowed");
     }
     let code = |url: &str| rules.check(url).map_err(|error| error.code());
-    for &(url, why) in NOT_ALLOWED {
+    for &(url, why) in urls::NOT_ALLOWED {
         assert_eq!(code(url), Err(ErrorCode::RedirectToNotAllowed), "{url:?}: {why}");
     }
-    for &(url, why) in MALFORMED {
+    for &(url, why) in urls::MALFORMED {
         assert_eq!(code(url), Err(ErrorCode::RedirectToMalformed), "{url:?}: {why}");
     }
     let long = format!("https://app.example.com/{}", "a".repeat(MAX_URL_BYTES));
@@ -204,13 +40,64 @@ fn nothing_is_allowed_by_default() {
     assert!(urls(Some(""), &[]).check("https://app.example.com/").is_err());
 }
 
+/// The vectors that Supabase Auth tests its rule with: where it says yes to the site's own, so do we.
+#[test]
+fn the_site_is_scheme_host_and_port() {
+    for (site, url, wanted) in [
+        ("https://example.com", "https://example.com/path", true),
+        ("https://example.com", "http://example.com/path", false),
+        ("https://example.com", "https://example.com:8443/path", false),
+        ("http://example.com", "https://example.com/path", false),
+        ("https://example.com:9000", "https://example.com:9000/path", true),
+        ("https://example.com:9000", "https://example.com/path", false),
+        ("https://example.com:9000", "https://example.com:9001/path", false),
+        ("http://localhost:3000", "http://localhost:8080/callback", true),
+        ("http://localhost:3000", "http://localhost/callback", true),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:8080/callback", true),
+        ("https://localhost:3000", "http://localhost:8080/callback", false),
+        // Where it compares texts, we compare what they mean.
+        ("https://example.com:443/home?x#y", "https://EXAMPLE.com/path", true),
+        ("http://example.com:80", "http://example.com", true),
+        ("http://example.com:443", "https://example.com", false),
+        // Where it says yes to every loopback address, or to a user name, we do not.
+        ("https://example.com", "http://127.0.0.1:8080/callback", false),
+        ("https://example.com", "http://[::1]/", false),
+        ("https://example.com", "myapp://localhost/", false),
+        ("https://example.com", "https://user@example.com/path", false),
+        ("http://[::1]:3000", "http://[::1]:9/", true),
+        ("http://192.0.2.1:3000", "http://192.0.2.1:3000/x", true),
+        ("http://192.0.2.1:3000", "http://192.0.2.1:3001/x", false),
+    ] {
+        assert_eq!(urls(Some(site), &[]).check(url).is_ok(), wanted, "{site} and {url}");
+    }
+}
+
 #[test]
 fn a_loopback_site_opens_loopback_on_its_scheme_only() {
     let rules = urls(Some("http://localhost:3000"), &[]);
-    for url in ["http://localhost:3000/", "http://localhost/x", "http://127.0.0.1:5173/x", "http://[::1]:8080/x"] {
+    for url in [
+        "http://localhost:3000/",
+        "http://localhost/x",
+        "http://127.0.0.1:5173/x",
+        "http://127.255.0.9/x",
+        "http://[::1]:8080/x",
+    ] {
         assert_eq!(rules.check(url), Ok(()), "{url}");
     }
-    for url in ["https://localhost:3000/", "http://10.0.0.1:3000/", "http://localhost.example.com/", "http://[::2]/"] {
+    for url in [
+        "https://localhost:3000/",
+        "http://10.0.0.1:3000/",
+        "http://localhost.example.com/",
+        "http://localhost.:3000/",
+        "http://app.localhost:3000/",
+        "http://0.0.0.0:3000/",
+        "http://128.0.0.1/",
+        "http://[::]:3000/",
+        "http://[::2]/",
+        "http://[::ffff:7f00:1]:3000/",
+        "http://user@localhost:3000/",
+        "myapp://localhost/",
+    ] {
         assert!(rules.check(url).is_err(), "{url}");
     }
     // And a site elsewhere opens none.
@@ -239,7 +126,7 @@ fn the_site_url_is_checked_as_well() {
 
 #[test]
 fn safe_patterns_are_taken() {
-    for pattern in LIST.iter().chain(&[
+    for pattern in urls::LIST.iter().chain(&[
         "https://*.example.com/**",
         "https://*.example.com",
         "https://app-?.example.com/",
@@ -313,6 +200,38 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("https://example.com/{a,b}", "Brackets"),
         ("https://example.com/[a-z]", "Brackets"),
         ("https://[::1]evil.example/", "ended by"),
+        ("http://[::1]*/", "ended by"),
+        ("*", "begins with a scheme"),
+        ("/**", "begins with a scheme"),
+        ("https*://example.com/", "scheme must be written out"),
+        ("JavaScript://**", "dangerous"),
+        ("vbscript:**", "dangerous"),
+        ("blob:**", "dangerous"),
+        ("about:blank", "dangerous"),
+        ("view-source:https://example.com/**", "dangerous"),
+        ("wss://example.com/**", "dangerous"),
+        ("java\tscript:**", "control"),
+        (" javascript:**", "control"),
+        ("\u{feff}https://example.com/", "begins with a scheme"),
+        ("https:\\\\example.com/**", "backslash"),
+        ("https://?.com/", "two literal labels"),
+        ("https://*.*/", "two literal labels"),
+        ("https://*.*.com/", "two literal labels"),
+        ("myapp://*", "two literal labels"),
+        ("myapp://*/callback", "two literal labels"),
+        ("https://example.com:**/", "loopback only"),
+        ("http://localhost:**/", "loopback only"),
+        ("http://[::1]:*0/", "loopback only"),
+        ("https://@example.com/", "user name"),
+        ("myapp://user@callback", "user name"),
+        ("https://example.com@*.evil.example/", "user name"),
+        ("https://example\u{ff0e}com/", "ASCII"),
+        ("https://*\u{ff0e}example.com/", "two literal labels"),
+        ("https://example.com%2f*.evil.example/", "left-most"),
+        ("http://2130706433/", "as browsers write"),
+        ("http://0x7f.0.0.1/**", "as browsers write"),
+        ("https://xn--a.example/", "as browsers write"),
+        ("https://.example.com/", "empty label"),
     ] {
         let error = Pattern::parse(pattern).expect_err(pattern);
         assert_eq!(error.code(), ErrorCode::RedirectPatternUnsafe, "{pattern}");

@@ -1,0 +1,248 @@
+//! What becomes of a session when one of its refresh tokens is presented.
+//!
+//! First the limits, in this order; none of them is theft, since nothing is left to steal:
+//!
+//! | | the session's row | decision |
+//! |---|---|---|
+//! | 1 | its user is deleted | refused, [`Refusal::UserDeleted`] |
+//! | 2 | its user is banned until later than now | refused, [`Refusal::UserBanned`] |
+//! | 3 | `not_after` is now or before | refused, [`Refusal::Expired`] |
+//! | 4 | the idle timeout has run since the last sign of life | refused, [`Refusal::Idle`] |
+//! | 5 | one session a person, and a newer one is there | refused, [`Refusal::Superseded`] |
+//!
+//! Then the counter of the token against the row's. "Within" is less than the reuse interval from the last rotation,
+//! before it or after; a row that was never rotated is never within.
+//!
+//! | | presented counter | | decision | written |
+//! |---|---|---|---|---|
+//! | 6 | equal | | [`Decision::Rotate`] | counter + 1, `refreshed_at` |
+//! | 7 | one behind | within | [`Decision::Again`]: the current token | nothing |
+//! | 8 | one behind | later, counted for this counter already | [`Decision::Again`] | nothing |
+//! | 9 | one behind | later, the first or second in a row | [`Decision::Recover`]: the current token | `recoveries`, `recovered_counter`, `recovered_at` |
+//! | 10 | one behind | later, the third in a row | [`Decision::Theft`], [`Theft::Recoveries`] | the session ends |
+//! | 11 | further behind | within | [`Decision::Conflict`]; the session lives | nothing |
+//! | 12 | further behind | later | [`Decision::Theft`], [`Theft::Stale`] | the session ends |
+//! | 13 | ahead | | [`Decision::HistoryLost`], audited | counter = presented + 1, `refreshed_at` |
+//! | 14 | equal or ahead, and no larger counter fits the column | | refused, [`Refusal::Exhausted`] | nothing |
+//!
+//! Why so:
+//!
+//! - Of two parties with one token, in step, one rotates and the other comes one behind: every counter then has its
+//!   recovery. A person whose answer was lost recovers once and goes on. "In a row" is for counters that follow each
+//!   other: recoveries at 7 and 8 are two, at 7 and 9 they are one and one. So a rotation at a counter without a
+//!   recovery resets the count, and need not write that: [`SessionRow::recovered_counter`] tells.
+//! - A thief who always comes within the interval of the other's rotation rides along unseen, which is its price; the
+//!   first time he is late, or first, begins the count.
+//! - Two behind is never an answer that was lost: whoever rotated twice had the token between.
+//! - Staleness does not heal: counters only rise. So [`Decision::Theft`], [`Decision::Conflict`] and
+//!   [`Decision::Again`] stand without a lock on the row. What writes is decided again on the locked row, for another
+//!   transaction may have been faster.
+//! - The clock may go back (a corrected clock, a promoted standby's): up to the interval that counts as within, lest
+//!   tabs of one browser be taken for thieves; a rotation further in the future counts as long ago, so that a wrong
+//!   clock switches the detection off for no longer than that.
+//! - An interval of zero is off: every second comer is a recovery.
+//! - After lost history nobody can tell an ancient token from the newest. Whichever comes first is believed, and the
+//!   other one is ahead, one behind or further behind in its turn: detection goes on from there.
+//! - A `claims_version` that rose is no reason to refuse: a refresh is how a token becomes current.
+//! - Whatever the row holds, by hand or by accident, there is a decision and no panic. A negative counter is behind
+//!   every token.
+
+use std::time::Duration;
+
+use super::Authentic;
+
+/// So many recoveries in a row are theft.
+const RECOVERIES_OF_A_THIEF: i16 = 3;
+
+/// A point in time: microseconds since whatever epoch, the same for all; a `timestamptz` as Postgres holds it, with
+/// its infinities at the ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64);
+
+impl Moment {
+    /// Less than `span` apart, in either direction.
+    fn is_within(self, span: Duration, now: Self) -> bool {
+        u128::from(self.0.abs_diff(now.0)) < span.as_micros()
+    }
+
+    /// Whether `span` has passed since.
+    fn is_over(self, span: Duration, now: Self) -> bool {
+        now >= self && !self.is_within(span, now)
+    }
+}
+
+/// What the decision needs of the session's row and its user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionRow {
+    /// `refresh_token_counter`.
+    pub counter: i64,
+    /// `created_at`.
+    pub created_at: Moment,
+    /// `refreshed_at`: the last rotation, if there was one.
+    pub refreshed_at: Option<Moment>,
+    /// `recoveries`: how many were counted in a row, up to [`SessionRow::recovered_counter`].
+    pub recoveries: i16,
+    /// `recovered_counter`: the counter that the last recovery was counted for.
+    pub recovered_counter: Option<i64>,
+    /// `recovered_at`: when that was.
+    pub recovered_at: Option<Moment>,
+    /// `not_after`: the end that was set when the session began; none for a session without one.
+    pub not_after: Option<Moment>,
+    /// `users.banned_until`.
+    pub banned_until: Option<Moment>,
+    /// Whether `users.deleted_at` is set.
+    pub deleted: bool,
+    /// Whether the database allows one session a person and a newer one of this person is there.
+    pub superseded: bool,
+}
+
+/// The settings that the decision depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// `workos_auth.refresh_reuse_interval`; zero is off.
+    pub reuse_interval: Duration,
+    /// `workos_auth.session_idle_timeout`; `None` is off.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// What to do with a session whose token was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Write the counter and `refreshed_at`; issue its token.
+    Rotate {
+        /// The new counter.
+        counter: u64,
+    },
+    /// Write nothing; issue the current token again.
+    Again {
+        /// The row's counter.
+        counter: u64,
+    },
+    /// Issue the current token again, and write `recoveries`, `recovered_counter` (this counter) and `recovered_at`;
+    /// `refreshed_at` stays.
+    Recover {
+        /// The row's counter.
+        counter: u64,
+        /// How many in a row, this one included.
+        recoveries: i16,
+    },
+    /// Refuse with `conflict`; the session lives. The caller's newer token is on its way to it.
+    Conflict,
+    /// End the session, whatever becomes of the transaction; refuse with `refresh_token_already_used`; audited.
+    Theft(Theft),
+    /// The row forgot refreshes that happened: write the counter and `refreshed_at`, issue its token; audited.
+    HistoryLost {
+        /// The new counter.
+        counter: u64,
+    },
+    /// Refuse; nothing is written.
+    Refused(Refusal),
+}
+
+impl Decision {
+    /// The counter of the token to issue; `None` where none is issued.
+    pub fn issues(self) -> Option<u64> {
+        match self {
+            Self::Rotate { counter }
+            | Self::Again { counter }
+            | Self::Recover { counter, .. }
+            | Self::HistoryLost { counter } => Some(counter),
+            Self::Conflict | Self::Theft(_) | Self::Refused(_) => None,
+        }
+    }
+
+    /// Whether the row is written, so that it must be locked and the decision taken again.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::Rotate { .. } | Self::Recover { .. } | Self::HistoryLost { .. })
+    }
+}
+
+/// What gave a thief away; for the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theft {
+    /// A token that was replaced twice.
+    Stale,
+    /// Two parties in step: the third recovery in a row.
+    Recoveries,
+}
+
+/// Why a refresh token is refused although nobody is suspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// `refresh_token_not_found`: its tag is wrong, or its session is no more.
+    NotFound,
+    /// `user_deleted`.
+    UserDeleted,
+    /// `user_banned`.
+    UserBanned,
+    /// `session_expired`: it has reached its end.
+    Expired,
+    /// `session_idle`: nobody refreshed it for too long.
+    Idle,
+    /// `session_superseded`: the person signed in elsewhere.
+    Superseded,
+    /// `session_exhausted`: the counter has reached the end of its column, which only a hand can bring about.
+    Exhausted,
+}
+
+/// Decides by the tables of this module. `row` is the row of [`Authentic::session_id`], `now` the clock rather than
+/// the start of a transaction, read after the row.
+pub fn decide(token: &Authentic, row: &SessionRow, limits: &Limits, now: Moment) -> Decision {
+    if let Some(refusal) = limit_reached(row, limits, now) {
+        return Decision::Refused(refusal);
+    }
+    match u64::try_from(row.counter) {
+        Ok(counter) if token.counter() < counter => behind(token.counter(), counter, row, limits, now),
+        current => {
+            // The column is a bigint: no other counter was ever issued.
+            let next = token.counter().checked_add(1).filter(|next| i64::try_from(*next).is_ok());
+            match next {
+                None => Decision::Refused(Refusal::Exhausted),
+                Some(counter) if current == Ok(token.counter()) => Decision::Rotate { counter },
+                Some(counter) => Decision::HistoryLost { counter },
+            }
+        }
+    }
+}
+
+/// Rows 1 to 5.
+fn limit_reached(row: &SessionRow, limits: &Limits, now: Moment) -> Option<Refusal> {
+    let alive = [row.refreshed_at, row.recovered_at].into_iter().flatten().fold(row.created_at, Moment::max);
+    if row.deleted {
+        Some(Refusal::UserDeleted)
+    } else if row.banned_until.is_some_and(|until| until > now) {
+        Some(Refusal::UserBanned)
+    } else if row.not_after.is_some_and(|end| end <= now) {
+        Some(Refusal::Expired)
+    } else if limits.idle_timeout.is_some_and(|timeout| alive.is_over(timeout, now)) {
+        Some(Refusal::Idle)
+    } else {
+        row.superseded.then_some(Refusal::Superseded)
+    }
+}
+
+/// Rows 7 to 12: the token was replaced.
+fn behind(presented: u64, counter: u64, row: &SessionRow, limits: &Limits, now: Moment) -> Decision {
+    let within = row.refreshed_at.is_some_and(|rotated| rotated.is_within(limits.reuse_interval, now));
+    match (counter - presented, within) {
+        (1, true) => Decision::Again { counter },
+        (1, false) => recovery(counter, row),
+        (_, true) => Decision::Conflict,
+        (_, false) => Decision::Theft(Theft::Stale),
+    }
+}
+
+/// Rows 8 to 10.
+fn recovery(counter: u64, row: &SessionRow) -> Decision {
+    let before = match row.recovered_counter {
+        Some(last) if last == row.counter => return Decision::Again { counter },
+        Some(last) if last.checked_add(1) == Some(row.counter) => row.recoveries.max(0),
+        _ => 0,
+    };
+    let recoveries = before.saturating_add(1);
+    if recoveries < RECOVERIES_OF_A_THIEF {
+        Decision::Recover { counter, recoveries }
+    } else {
+        Decision::Theft(Theft::Recoveries)
+    }
+}
