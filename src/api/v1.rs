@@ -22,9 +22,13 @@ macro_rules! functions {
             extern "C" fn info() -> &'static pgrx::pg_sys::Pg_finfo_record {
                 &pgrx::pg_sys::Pg_finfo_record { api_version: 1 }
             }
-            let $arguments = $crate::api::v1::Arguments(fcinfo);
-            // SAFETY: Postgres calls with the arguments that the function is declared with. Nothing here has a destructor.
-            unsafe { $crate::api::v1::finish(fcinfo, (|| -> Option<_> { $body })()) }
+            #[inline(always)]
+            unsafe fn body($arguments: $crate::api::v1::Arguments) -> Option<impl $crate::api::v1::Returned> {
+                // SAFETY: Postgres calls with the arguments that the function is declared with. Nothing here has a destructor.
+                unsafe { $body }
+            }
+            // SAFETY: as above.
+            unsafe { $crate::api::v1::finish(fcinfo, body($crate::api::v1::Arguments(fcinfo))) }
         }
     )+};
 }
