@@ -20,7 +20,7 @@ help: ## Shows this
 setup: ## Installs what this machine lacks for building (Debian, Ubuntu; as root or with sudo)
 	@tools/setup.sh
 
-setup-tests: ## The same, and what the tests need: Node, npm, Python
+setup-tests: ## The same, and what the tests need: Node, npm, Python, PgBouncer
 	@tools/setup.sh --with-tests
 
 .PHONY: build

@@ -45,8 +45,8 @@ const CONDITIONS: &str = "\
 Readers: a sequential scan of 1,000,000 rows (100,000 where a document is read) under a policy, as a role that the policy \
 binds; all in shared_buffers, jit and autovacuum off. Every policy is true of every row. Nanoseconds are the backend's CPU \
 per row, over the same query with a constant in place of the call; over one with no filter where the policy is the call \
-alone, or with `organization is not null` where it reads that column. A floor is an empty C function of the same result \
-type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
+alone, or with `organization is not null` where it reads that column. Beside each stands its floor: an empty C function \
+of the same result type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
 milliseconds are the quickest whole query. Microseconds are over the same statements with empty C functions, sent without \
 waiting for each answer.";
 

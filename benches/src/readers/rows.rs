@@ -19,9 +19,9 @@ const SLOW: f64 = 1000.0;
 
 /// What the columns are.
 const HEAD: &str = "\
-| policy | ns per row, min / median | times its floor | in `(select …)`, ns per row, min / median | \
+| policy | ns per row, min / median | in `(select …)`, ns per row, min / median | \
   the query, ms, with 0 / 1 / 2 workers | in `(select …)`, ms, with 0 / 1 / 2 workers |
-|---|---|---|---|---|---|";
+|---|---|---|---|---|";
 
 /// The runs of a query, by the number of workers; none where the planner uses none.
 #[derive(Debug, Default)]
@@ -93,15 +93,12 @@ pub async fn measure(admin: &Client, connection: &Connection<'_>, tokens: &Token
     let mut costs = Vec::new();
     for filter in &filters {
         let bare = per_row(filter, filter.bare());
-        let floor = &filters[filter.floor];
-        let floor = per_row(floor, floor.bare());
         let wrapped = filter.wrapped();
         let in_select = wrapped.clone().map(|policy| pair(per_row(filter, policy))).unwrap_or_default();
         println!(
-            "| {} | {} | {:.1} | {in_select} | {} | {} |",
+            "| {} | {} | {in_select} | {} | {} |",
             filter.name(),
             pair(bare),
-            bare[0] / floor[0],
             of(filter, filter.bare()).milliseconds(),
             wrapped.map(|policy| of(filter, policy).milliseconds()).unwrap_or_default(),
         );

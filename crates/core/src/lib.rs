@@ -12,7 +12,7 @@
 //! | [`metadata`] | what is kept of a profile beside its columns |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
-//! | [`refresh_token`] | the form of a refresh token |
+//! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
 //! | `jsonb` | what Postgres can hold of what JSON can say |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
