@@ -47,7 +47,6 @@ async fn another_algorithm_than_the_keys() {
         "es256",
         "ES256 ",
         " ES256",
-        "ES256\0",
         "ES256\n",
         "ЕS256",
         "ES256,none",
@@ -60,6 +59,8 @@ async fn another_algorithm_than_the_keys() {
         let unsigned = format!("{}.", signed.rsplit_once('.').unwrap().0);
         mint.refuses(&format!("{alg:?}, unsigned"), &unsigned, "bad_jwt_algorithm").await;
     }
+    let with_nul = mint.sign(&mint.header_with(json!({ "alg": "ES256\0" })), &claims);
+    mint.refuses("a NUL character behind it", &with_nul, "bad_jwt").await;
     for alg in
         [json!(256), Value::Null, json!(true), json!(["ES256"]), json!(["none", "ES256"]), json!({ "alg": "ES256" })]
     {
@@ -143,12 +144,9 @@ async fn a_key_that_is_not_known_here() {
         "{\"kty\":\"EC\"}",
         "ключ",
         "\u{202e}kid",
-        "\0",
         "\n",
         " ",
         &format!("{kid} "),
-        &format!("{kid}\0"),
-        &format!("{kid}\0x"),
         &kid[..kid.len() - 1],
         &kid.to_lowercase(),
         &kid.to_uppercase(),
@@ -167,6 +165,8 @@ async fn a_key_that_is_not_known_here() {
         ("a number", json!(1)),
         ("a list", json!([kid])),
         ("an object", json!({ "kid": kid })),
+        ("a NUL character", json!("\0")),
+        ("with a NUL character behind it", json!(format!("{kid}\0"))),
     ] {
         let token = mint.sign(&mint.header_with(json!({ "kid": other })), &claims);
         mint.refuses(&format!("kid {what}"), &token, "bad_jwt").await;
