@@ -98,6 +98,10 @@ CREATE TABLE auth.sessions (
     refresh_token_key_id bigint REFERENCES auth.data_keys (id),
     refresh_token_salt bytea,
     refresh_token_counter bigint NOT NULL DEFAULT 0,
+    recoveries smallint NOT NULL DEFAULT 0,
+    recovered_counter bigint,
+    recovered_at timestamptz,
+    actor text,
     ip inet,
     user_agent text,
     not_after timestamptz,
@@ -112,6 +116,14 @@ CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_k
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
 COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
+COMMENT ON COLUMN auth.sessions.refresh_token_salt IS 'NULL for a session that cannot be refreshed';
+COMMENT ON COLUMN auth.sessions.refresh_token_counter IS 'how many times it was refreshed; of the newest refresh token';
+COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row, up to recovered_counter, the token before the newest one was presented late: an answer that was lost, or a thief';
+COMMENT ON COLUMN auth.sessions.recovered_counter IS 'the counter that the last of them was counted for';
+COMMENT ON COLUMN auth.sessions.recovered_at IS 'when that was';
+COMMENT ON COLUMN auth.sessions.actor IS 'who acts as this person; the claim act.sub';
+COMMENT ON COLUMN auth.sessions.not_after IS 'when it ends, used or not';
+COMMENT ON COLUMN auth.sessions.refreshed_at IS 'when the refresh token was last replaced';
 COMMENT ON INDEX auth.sessions_user_id_idx IS 'for the foreign key and for sign-out everywhere';
 COMMENT ON INDEX auth.sessions_identity_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.sessions_organization_id_idx IS 'for the foreign key';

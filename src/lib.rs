@@ -5,7 +5,8 @@
 //! | [`api`] | the SQL functions, grouped as the README's reference is |
 //! | [`configure`] | `auth.configure_workos` |
 //! | [`signing_keys`] | which key signs, and which ones verify |
-//! | [`sign_in`] | the course of a sign-in: start, exchange, account, session |
+//! | [`sign_in`] | the course of a sign-in: start, exchange, account |
+//! | [`lifecycle`] | the life of a session: opened, given tokens |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
@@ -25,6 +26,7 @@ mod error;
 mod execution;
 mod http;
 mod json;
+mod lifecycle;
 mod secrets;
 mod session;
 mod settings;

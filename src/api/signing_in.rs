@@ -9,8 +9,9 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::record::Record;
 use crate::error::{or_raise, unexpected};
 use crate::json::Jsonb;
+use crate::lifecycle::Session;
 use crate::session;
-use crate::sign_in::{self, Begin, Exchange, Session};
+use crate::sign_in::{self, Begin, Exchange};
 use crate::store::sessions::Scope;
 use crate::store::transaction::require_writable;
 use crate::store::{Subject, audit, memo, sessions};
@@ -95,11 +96,11 @@ fn session_record(session: &Session) -> Result<Record> {
         serde_json::from_str(&session.claims).map_err(|_| unexpected("The claims are no JSON."))?;
     Ok(Record::default()
         .with(session.access_token.expose())
-        .with(session.refresh_token.expose())
+        .with(session.refresh_token.as_ref().map(|token| token.expose()))
         .with(timestamp(session.expires_at)?)
         .with(Uuid::from_bytes(session.session_id.into_bytes()))
         .with(Uuid::from_bytes(session.user_id.into_bytes()))
-        .with(session.email.as_str())
+        .with(session.email.as_deref())
         .with(session.organization_id.as_deref())
         .with(session.is_new_user)
         .with(session.redirect_to.as_deref())

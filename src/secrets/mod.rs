@@ -65,7 +65,8 @@ pub fn data_key(purpose: Purpose) -> Result<Rc<DataKey>> {
     open_data_key(&row)
 }
 
-fn data_key_by_id(id: u32) -> Result<Rc<DataKey>> {
+/// The data key of this number.
+pub fn data_key_by_id(id: u32) -> Result<Rc<DataKey>> {
     let row = configuration::data_key(id)?
         .ok_or_else(|| Error::with_detail(ErrorCode::SealBroken, format!("There is no data key {id}.")))?;
     open_data_key(&row)

@@ -1,17 +1,19 @@
 //! Exchanges a code: guard, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
 //! session, and no row is locked while WorkOS is waited for.
 
+use serde_json::json;
+use workos_auth_core::accounts;
 use workos_auth_core::pkce::{self, CodeVerifier};
-use workos_auth_core::workos::{self, TokenRequest};
+use workos_auth_core::workos::{self, Profile, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::session::{self, Client};
-use super::{Session, account};
+use super::account::{self, Account};
+use crate::lifecycle::{self, Client, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow};
 use crate::store::transaction::require_writable;
-use crate::store::{guards, scan};
-use crate::{http, secrets};
+use crate::store::{Subject, audit, guards, scan};
+use crate::{http, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 pub struct Exchange<'a> {
@@ -57,9 +59,44 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     flows::consume(flow.id)?;
     guard.keep();
 
-    let account = account::resolve(&answer.profile, &provider.api_url)?;
     let client = Client { ip: given.ip, user_agent: given.user_agent };
-    session::open(&account, &answer.profile, answer.access_token, flow.redirect_to, &client)
+    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client)?;
+    Ok(Session {
+        is_new_user: account.is_new_user,
+        redirect_to: flow.redirect_to,
+        provider_token: answer.access_token,
+        ..session
+    })
+}
+
+/// Finds or makes the account of a profile, and opens a session.
+fn sign_in(profile: &Profile, issuer: &str, client: &Client) -> Result<(Account, Session)> {
+    let account = account::resolve(profile, issuer)?;
+    let opening = Opening {
+        user_id: account.user_id,
+        identity_id: Some(account.identity_id),
+        organization_id: profile.organization_id.as_deref(),
+        connection_id: Some(&profile.connection_id),
+        email: Some(&accounts::fold_email(&profile.email)),
+        method: "oauth",
+        provider: Some("workos"),
+        actor: None,
+        ttl: settings::session_ttl(),
+    };
+    let session = lifecycle::open(&opening, client)?;
+    audit(
+        "login",
+        &Subject {
+            user_id: Some(account.user_id),
+            session_id: Some(session.session_id),
+            organization_id: opening.organization_id,
+            connection_id: opening.connection_id,
+            ip: client.ip,
+            user_agent: client.user_agent(),
+        },
+        json!({ "provider": "workos" }),
+    )?;
+    Ok((account, session))
 }
 
 /// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.

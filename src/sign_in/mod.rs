@@ -5,13 +5,10 @@
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
 //! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
-//! | `session.rs` | what a new session holds; the token itself is `core::claims` |
 
 mod account;
 mod exchange;
-mod session;
 mod start;
 
 pub use exchange::{Exchange, exchange};
-pub use session::Session;
 pub use start::{Begin, start, start_with_verifier};

@@ -10,22 +10,6 @@ use workos_auth_core::workos::Profile;
 use super::query::{self, Row};
 use super::uuid_arg;
 
-/// What the token says of a user.
-pub struct User {
-    /// the database role of their sessions
-    pub role: String,
-    /// `users.email`
-    pub email: Option<String>,
-    /// `users.phone`
-    pub phone: Option<String>,
-    /// Supabase's `app_metadata`
-    pub app_metadata: Value,
-    /// Supabase's `user_metadata`
-    pub user_metadata: Value,
-    /// anonymous accounts are not made here, but may be brought along
-    pub is_anonymous: bool,
-}
-
 fn identity(row: &Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
         id: row.uuid(1)?,
@@ -208,43 +192,4 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
         |row| row.get(1),
     )?;
     Ok(changed.unwrap_or(false))
-}
-
-/// The permissions of a member; WorkOS's profile has none, so whoever administers the database may write them.
-pub fn permissions(organization_id: &str, user_id: Uuid) -> Result<Vec<String>> {
-    let found = query::row(
-        "SELECT permissions FROM auth.organization_memberships
-         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
-        &[organization_id.into(), uuid_arg(user_id)],
-        |row| row.get::<Vec<Option<String>>>(1),
-    )?;
-    Ok(found.unwrap_or_default().into_iter().flatten().collect())
-}
-
-fn metadata(text: &str) -> Result<Value> {
-    serde_json::from_str(text).map_err(|_| {
-        crate::error::unexpected(
-            "The metadata of a user is nested too deeply, or has a member that the parser keeps for itself.",
-        )
-    })
-}
-
-/// What the token says of a user.
-pub fn user(user_id: Uuid) -> Result<Option<User>> {
-    query::row(
-        "SELECT role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous
-         FROM auth.users
-         WHERE id OPERATOR(pg_catalog.=) $1",
-        &[uuid_arg(user_id)],
-        |row| {
-            Ok(User {
-                role: row.get(1)?,
-                email: row.nullable(2)?,
-                phone: row.nullable(3)?,
-                app_metadata: metadata(&row.get::<String>(4)?)?,
-                user_metadata: metadata(&row.get::<String>(5)?)?,
-                is_anonymous: row.get(6)?,
-            })
-        },
-    )
 }

@@ -65,7 +65,11 @@ impl Drop for Guard {
 
 /// Whoever exchanges the code of this flow. The loser is refused at once. To be kept once the flow is consumed.
 pub fn exchange(flow: Uuid) -> Result<Guard> {
-    Guard::try_take(database_tag(FLOW, flow.as_bytes())).ok_or_else(|| ErrorCode::Conflict.into())
+    Guard::try_take(database_tag(FLOW, flow.as_bytes())).ok_or_else(|| {
+        let detail = "Another transaction has begun to exchange this sign-in's code and is not finished.";
+        Error::with_detail(ErrorCode::Conflict, detail)
+            .hint("A code is exchanged once. Wait for the other call's answer.")
+    })
 }
 
 /// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits

@@ -1,63 +1,199 @@
-//! `sessions`.
+//! `sessions`, and what their tokens say of the person.
+
+use std::time::Duration;
 
 use pgrx::JsonB;
+use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::query;
+use super::query::{self, Row as Columns};
 use super::{pg_uuid, uuid_arg};
+use crate::error::unexpected;
+
+/// What the tags of a session's refresh tokens are made with.
+#[derive(Debug, Clone)]
+pub struct RefreshKey {
+    /// the data key
+    pub id: u32,
+    /// the session's own salt
+    pub salt: [u8; 16],
+}
 
 /// What a new row needs.
 pub struct NewSession<'a> {
-    /// chosen beforehand: it stands in the refresh token
+    /// chosen beforehand
     pub id: Uuid,
     /// whose it is
     pub user_id: Uuid,
     /// which identity signed in
-    pub identity_id: Uuid,
+    pub identity_id: Option<Uuid>,
     /// through which organization
     pub organization_id: Option<&'a str>,
     /// through which connection
-    pub connection_id: &'a str,
+    pub connection_id: Option<&'a str>,
     /// the identity's address
-    pub email: &'a str,
+    pub email: Option<&'a str>,
     /// how (RFC 8176)
-    pub amr: serde_json::Value,
-    /// the data key of the refresh token's tag
-    pub refresh_token_key_id: u32,
-    /// the refresh token's salt
-    pub refresh_token_salt: &'a [u8],
+    pub amr: Value,
+    /// none for a session that cannot be refreshed
+    pub refresh_key: Option<RefreshKey>,
+    /// who acts as the person
+    pub actor: Option<&'a str>,
     /// the client's address, as `inet` prints it
     pub ip: Option<&'a str>,
     /// the client's User-Agent header
     pub user_agent: Option<&'a str>,
-    /// seconds to live
-    pub ttl: f64,
+    /// seconds since 1970
+    pub created_at: i64,
+    /// how long it lasts at most
+    pub ttl: Duration,
 }
 
 /// Writes a new session.
 pub fn insert(session: &NewSession) -> Result<()> {
+    let key = session.refresh_key.as_ref();
     query::execute(
         "INSERT INTO auth.sessions (id, user_id, identity_id, organization_id, connection_id, email, amr,
-             refresh_token_key_id, refresh_token_salt, ip, user_agent, not_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.inet, $11,
-             pg_catalog.now() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12))",
+             refresh_token_key_id, refresh_token_salt, actor, ip, user_agent, created_at, not_after)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::pg_catalog.inet, $12, pg_catalog.to_timestamp($13),
+             pg_catalog.to_timestamp($13 OPERATOR(pg_catalog.+) $14))",
         &[
             uuid_arg(session.id),
             uuid_arg(session.user_id),
-            uuid_arg(session.identity_id),
+            pg_uuid(session.identity_id).into(),
             session.organization_id.into(),
             session.connection_id.into(),
             session.email.into(),
             JsonB(session.amr.clone()).into(),
-            i64::from(session.refresh_token_key_id).into(),
-            session.refresh_token_salt.into(),
+            key.map(|key| i64::from(key.id)).into(),
+            key.map(|key| key.salt.as_slice()).into(),
+            session.actor.into(),
             session.ip.into(),
             session.user_agent.into(),
-            session.ttl.into(),
+            (session.created_at as f64).into(),
+            session.ttl.as_secs_f64().into(),
         ],
     )
     .map(drop)
+}
+
+/// A session with what its tokens say of the person.
+pub struct Row {
+    /// its id
+    pub id: Uuid,
+    /// whose it is
+    pub user_id: Uuid,
+    /// of which organization
+    pub organization_id: Option<String>,
+    /// through which connection
+    pub connection_id: Option<String>,
+    /// the address of the identity that signed in
+    pub email: Option<String>,
+    /// how (RFC 8176)
+    pub amr: Value,
+    /// who acts as the person
+    pub actor: Option<String>,
+    /// rises with the person's rights
+    pub claims_version: i64,
+    /// none for a session that cannot be refreshed
+    pub refresh_key: Option<RefreshKey>,
+    /// seconds since 1970
+    pub created_at: i64,
+    /// when it ends; seconds since 1970
+    pub not_after: Option<i64>,
+    /// `users`
+    pub user: User,
+    /// `organization_memberships`: empty without an organization
+    pub member: Member,
+}
+
+/// What the token says of a user.
+pub struct User {
+    /// the database role of their sessions
+    pub role: String,
+    /// `users.email`
+    pub email: Option<String>,
+    /// `users.phone`
+    pub phone: Option<String>,
+    /// Supabase's `app_metadata`
+    pub app_metadata: Value,
+    /// Supabase's `user_metadata`
+    pub user_metadata: Value,
+    /// anonymous accounts are not made here, but may be brought along
+    pub is_anonymous: bool,
+}
+
+/// What the token says of a member of the session's organization.
+#[derive(Default)]
+pub struct Member {
+    /// the role's slug
+    pub role: Option<String>,
+    /// all of them
+    pub roles: Vec<String>,
+    /// of the identity provider
+    pub groups: Vec<String>,
+    /// WorkOS's profile has none, so whoever administers the database may write them
+    pub permissions: Vec<String>,
+}
+
+/// The session, its user, and their membership in its organization.
+pub fn find(id: Uuid) -> Result<Option<Row>> {
+    query::row(
+        "SELECT s.id, s.user_id, s.organization_id, s.connection_id, s.email, s.amr::pg_catalog.text, s.actor, s.claims_version,
+             s.refresh_token_key_id, s.refresh_token_salt,
+             pg_catalog.date_part('epoch', s.created_at), pg_catalog.date_part('epoch', s.not_after),
+             u.role, u.email, u.phone, u.raw_app_meta_data::pg_catalog.text, u.raw_user_meta_data::pg_catalog.text, u.is_anonymous,
+             m.role, m.roles, m.groups, m.permissions
+         FROM auth.sessions AS s
+             JOIN auth.users AS u ON u.id OPERATOR(pg_catalog.=) s.user_id
+             LEFT JOIN auth.organization_memberships AS m
+                 ON m.organization_id OPERATOR(pg_catalog.=) s.organization_id AND m.user_id OPERATOR(pg_catalog.=) s.user_id
+         WHERE s.id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(id)],
+        |row| {
+            let list = |column| {
+                row.nullable::<Vec<Option<String>>>(column)
+                    .map(|list| list.unwrap_or_default().into_iter().flatten().collect())
+            };
+            Ok(Row {
+                id: row.uuid(1)?,
+                user_id: row.uuid(2)?,
+                organization_id: row.nullable(3)?,
+                connection_id: row.nullable(4)?,
+                email: row.nullable(5)?,
+                amr: json(row, 6)?,
+                actor: row.nullable(7)?,
+                claims_version: row.get(8)?,
+                refresh_key: refresh_key(row.nullable(9)?, row.nullable(10)?)?,
+                created_at: row.get::<f64>(11)?.floor() as i64,
+                not_after: row.nullable::<f64>(12)?.map(|end| end.floor() as i64),
+                user: User {
+                    role: row.get(13)?,
+                    email: row.nullable(14)?,
+                    phone: row.nullable(15)?,
+                    app_metadata: json(row, 16)?,
+                    user_metadata: json(row, 17)?,
+                    is_anonymous: row.get(18)?,
+                },
+                member: Member { role: row.nullable(19)?, roles: list(20)?, groups: list(21)?, permissions: list(22)? },
+            })
+        },
+    )
+}
+
+fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshKey>> {
+    let (Some(id), Some(salt)) = (id, salt) else { return Ok(None) };
+    match (u32::try_from(id), salt.try_into()) {
+        (Ok(id), Ok(salt)) => Ok(Some(RefreshKey { id, salt })),
+        _ => Err(unexpected("The refresh token's key or salt is out of range.")),
+    }
+}
+
+fn json(row: &Columns, column: usize) -> Result<Value> {
+    serde_json::from_str(&row.get::<String>(column)?).map_err(|_| {
+        unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
+    })
 }
 
 /// The person's rights in an organization changed: tokens that say otherwise are stale from now on.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use tokio_postgres::Client;
 use uuid::{Uuid, uuid};
-use workos_auth_core::claims::TokenSubject;
+use workos_auth_core::claims::{self, TokenSubject};
 use workos_auth_core::random;
 use workos_auth_core::token::SigningKey;
 use workos_testbed::{Error, Result};
@@ -22,6 +22,7 @@ pub const SESSION: Uuid = uuid!("b2d4f6a8-1c3e-4a5b-8d7f-90e1c2b3a4d5");
 pub const ROLE: &str = "authenticated";
 /// The person's organization.
 pub const ORGANIZATION: &str = "org_01J8ZQ4T9M3XK7V2B5N6C8D0EF";
+const CONNECTION: &str = "conn_01J8ZQ4T9M3XK7V2B5N6C8D0EF";
 /// How many roles, groups and permissions the large token has, each.
 pub const MANY: usize = 50;
 
@@ -153,10 +154,10 @@ fn subject(issuer: &str, session_id: Uuid) -> Result<TokenSubject> {
         auth_time: seconds(now)?,
         issued_at: seconds(now)?,
         expires_at: seconds(now + LIFETIME)?,
-        amr_method: "oauth".to_owned(),
-        provider: "workos".to_owned(),
+        amr: claims::amr("oauth", seconds(now)?, Some("workos"), Some(CONNECTION)),
+        actor: None,
         organization_id: Some(ORGANIZATION.to_owned()),
-        connection_id: Some("conn_01J8ZQ4T9M3XK7V2B5N6C8D0EF".to_owned()),
+        connection_id: Some(CONNECTION.to_owned()),
         org_role: Some("member".to_owned()),
         org_roles: vec!["member".to_owned()],
         groups: vec!["engineering".to_owned(), "everyone".to_owned()],

@@ -1,7 +1,7 @@
 //! What an access token says: Supabase Auth's claims, so that its clients and policies work, and beside them what
 //! WorkOS knows, at the top level where no user can edit it.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -34,10 +34,10 @@ pub struct TokenSubject {
     pub issued_at: i64,
     /// `exp`.
     pub expires_at: i64,
-    /// How the person signed in; `oauth` for WorkOS, as Supabase Auth has it.
-    pub amr_method: String,
-    /// Who vouched, for `amr`: `workos`.
-    pub provider: String,
+    /// `amr`: as the session was opened with, see [`amr`].
+    pub amr: Value,
+    /// `act` (RFC 8693, section 4.1): who acts as this person, such as a colleague of the support.
+    pub actor: Option<String>,
     /// `org_id`: the WorkOS organization of the session.
     pub organization_id: Option<String>,
     /// `connection_id`: the WorkOS connection of the session.
@@ -72,7 +72,7 @@ impl TokenSubject {
             "user_metadata": self.user_metadata,
             "role": self.role,
             "aal": "aal1",
-            "amr": [self.amr()],
+            "amr": self.amr,
             "session_id": self.session_id,
             "is_anonymous": self.is_anonymous,
             "auth_time": self.auth_time,
@@ -88,21 +88,23 @@ impl TokenSubject {
                 claims[name] = json!(value);
             }
         }
+        if let Some(actor) = &self.actor {
+            claims["act"] = json!({ "sub": actor });
+        }
         claims.to_string()
     }
+}
 
-    /// Supabase's member of `amr`, and with it who vouched and through which connection, so that a policy can ask for
-    /// it.
-    pub fn amr(&self) -> Map<String, Value> {
-        let mut amr = Map::new();
-        amr.insert("method".into(), json!(self.amr_method));
-        amr.insert("timestamp".into(), json!(self.auth_time));
-        amr.insert("provider".into(), json!(self.provider));
-        if let Some(connection) = &self.connection_id {
-            amr.insert("connection_id".into(), json!(connection));
+/// The claim `amr`: how somebody signed in (`oauth` for WorkOS, as Supabase Auth has it) and when, in seconds since the
+/// epoch. Beside them who vouched and through which connection, so that a policy can ask for it.
+pub fn amr(method: &str, timestamp: i64, provider: Option<&str>, connection_id: Option<&str>) -> Value {
+    let mut amr = json!({ "method": method, "timestamp": timestamp });
+    for (name, value) in [("provider", provider), ("connection_id", connection_id)] {
+        if let Some(value) = value {
+            amr[name] = json!(value);
         }
-        amr
     }
+    json!([amr])
 }
 
 /// Refuses a token that HTTP servers would refuse as a header.
@@ -151,8 +153,8 @@ mod tests {
             auth_time: 900,
             issued_at: 1000,
             expires_at: 4600,
-            amr_method: "oauth".into(),
-            provider: "workos".into(),
+            amr: amr("oauth", 900, Some("workos"), Some("conn_1")),
+            actor: None,
             organization_id: Some("org_1".into()),
             connection_id: Some("conn_1".into()),
             org_role: Some("admin".into()),
@@ -189,11 +191,21 @@ mod tests {
             TokenSubject { email: None, organization_id: None, connection_id: None, org_role: None, ..subject() };
         let claims = claims(&subject);
         assert_eq!((&claims["email"], &claims["phone"]), (&json!(""), &json!("")));
-        for name in ["org_id", "connection_id", "org_role"] {
+        for name in ["org_id", "connection_id", "org_role", "act"] {
             assert_eq!(claims.get(name), None, "{name}");
         }
-        assert_eq!(claims["amr"][0].get("connection_id"), None);
         assert_eq!(claims["org_roles"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn amr_leaves_out_what_is_absent() {
+        assert_eq!(amr("custom", 7, None, None), json!([{ "method": "custom", "timestamp": 7 }]));
+    }
+
+    #[test]
+    fn who_acts_for_somebody_stands_in_act() {
+        let subject = TokenSubject { actor: Some("support@example.com".into()), ..subject() };
+        assert_eq!(claims(&subject)["act"], json!({ "sub": "support@example.com" }));
     }
 
     #[test]

@@ -280,9 +280,9 @@ error_codes! {
     AuthorizationCodeInvalid = "WA206", "authorization_code_invalid", 400, "the authorization code is not well-formed",
         "It is empty, longer than 2048 bytes, or has other than visible ASCII characters.",
         "Pass the code parameter of the callback URL as it came.";
-    Conflict = "WA207", "conflict", 409, "this sign-in is being exchanged by another connection",
-        "Another transaction has begun to exchange this sign-in's code and is not finished.",
-        "A code is exchanged once. Wait for the other call's answer.";
+    Conflict = "WA207", "conflict", 409, "another call is ahead of this one",
+        "",
+        "Wait for the other call's answer.";
 
     // What WorkOS answered.
     WorkosUnreachable = "WA301", "workos_unreachable", 503, "WorkOS could not be reached",
@@ -397,6 +397,24 @@ error_codes! {
     RoleBypassesRls = "WA512", "role_bypasses_rls", 403, "row-level security does not bind the current role",
         "",
         "SET LOCAL ROLE to an ordinary role first; workos_auth.rls_guard says how strict this is.";
+    RefreshTokenNotFound = "WA513", "refresh_token_not_found", 400, "the refresh token is not known here",
+        "Its session has ended, or this database did not issue it.",
+        "Sign in again.";
+    RefreshTokenAlreadyUsed = "WA514", "refresh_token_already_used", 400, "the refresh token was used by somebody else",
+        "It was replaced before, and the answer can no longer be under way: the session has been ended.",
+        "Sign in again. Keep one refresh token a session, and replace it with every answer.";
+    SessionExpired = "WA515", "session_expired", 400, "the session has reached its end",
+        "auth.sessions.not_after has passed.",
+        "Sign in again; workos_auth.session_ttl says how long a session lasts.";
+    SessionIdle = "WA516", "session_idle", 400, "the session was not used for too long",
+        "It was last refreshed longer ago than workos_auth.session_idle_timeout.",
+        "Sign in again.";
+    SessionSuperseded = "WA517", "session_superseded", 400, "the person has signed in elsewhere since",
+        "This database allows one session a person, and a newer one is there.",
+        "Sign in again, which ends the other session.";
+    SessionExhausted = "WA518", "session_exhausted", 400, "the session cannot be refreshed any more",
+        "auth.sessions.refresh_token_counter is at its end.",
+        "Sign in again. No number of refreshes leads here: the row was changed by hand.";
 }
 
 #[cfg(test)]

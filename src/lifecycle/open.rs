@@ -1,0 +1,85 @@
+//! Opens a session: its row, and its first tokens.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use workos_auth_core::seal::Purpose;
+use workos_auth_core::{Result, claims, random};
+
+use super::{Session, issue};
+use crate::error::unexpected;
+use crate::store::sessions::{self, NewSession, RefreshKey};
+use crate::{secrets, settings};
+
+/// What a session is opened with.
+pub struct Opening<'a> {
+    /// `users.id`
+    pub user_id: Uuid,
+    /// the identity that signed in, if one did
+    pub identity_id: Option<Uuid>,
+    /// the organization that the session is of
+    pub organization_id: Option<&'a str>,
+    /// the connection that the person came through
+    pub connection_id: Option<&'a str>,
+    /// the identity's address
+    pub email: Option<&'a str>,
+    /// how they signed in, for `amr`
+    pub method: &'a str,
+    /// who vouched, for `amr`
+    pub provider: Option<&'a str>,
+    /// who acts as the person; such a session has no refresh token
+    pub actor: Option<&'a str>,
+    /// how long it lasts at most
+    pub ttl: Duration,
+}
+
+/// Whose browser it is, as far as the caller tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client<'a> {
+    /// the address, as `inet` prints it
+    pub ip: Option<&'a str>,
+    /// the User-Agent header
+    pub user_agent: Option<&'a str>,
+}
+
+impl<'a> Client<'a> {
+    /// The longest User-Agent header that is kept, in characters.
+    const USER_AGENT: usize = 1000;
+
+    /// The User-Agent header as it is kept.
+    pub fn user_agent(&self) -> Option<&'a str> {
+        self.user_agent.map(|text| text.char_indices().nth(Self::USER_AGENT).map_or(text, |(end, _)| &text[..end]))
+    }
+}
+
+/// Opens a session of a user who is there.
+///
+/// # Errors
+/// `role_not_allowed`, `token_too_large`, and what `issue` returns.
+pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
+    let id = random::uuid()?;
+    // The statement's clock, which the token is verified by: a slow answer of WorkOS must not date it into the future.
+    let now = crate::session::now();
+    let key = match opening.actor {
+        None => Some(RefreshKey { id: secrets::data_key(Purpose::RefreshToken)?.id(), salt: random::bytes()? }),
+        Some(_) => None,
+    };
+    sessions::insert(&NewSession {
+        id,
+        user_id: opening.user_id,
+        identity_id: opening.identity_id,
+        organization_id: opening.organization_id,
+        connection_id: opening.connection_id,
+        email: opening.email,
+        amr: claims::amr(opening.method, now, opening.provider, opening.connection_id),
+        refresh_key: key,
+        actor: opening.actor,
+        ip: client.ip,
+        user_agent: client.user_agent(),
+        created_at: now,
+        ttl: opening.ttl,
+    })?;
+    let row = sessions::find(id)?.ok_or_else(|| unexpected("The session was not written."))?;
+    let tokens = issue(&row, 0, settings::access_token_ttl())?;
+    Ok(Session::of(tokens, row))
+}
