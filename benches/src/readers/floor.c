@@ -15,6 +15,8 @@ PG_FUNCTION_INFO_V1(empty_uuid);
 PG_FUNCTION_INFO_V1(empty_text);
 PG_FUNCTION_INFO_V1(empty_boolean);
 PG_FUNCTION_INFO_V1(empty_jsonb);
+PG_FUNCTION_INFO_V1(keep_jsonb);
+PG_FUNCTION_INFO_V1(kept_jsonb);
 
 /* The person of the benchmarks, 6f1c9a4e-2b7d-4e53-9c08-d1a5b3f7e260. */
 static pg_uuid_t person = {{
@@ -47,6 +49,30 @@ Datum
 empty_jsonb(PG_FUNCTION_ARGS)
 {
     PG_RETURN_POINTER(&object);
+}
+
+/* A value that is kept for the backend's life, and returned as a reader returns its own: without a copy. */
+static Datum kept = (Datum) 0;
+
+Datum
+keep_jsonb(PG_FUNCTION_ARGS)
+{
+    struct varlena *value = PG_DETOAST_DATUM(PG_GETARG_DATUM(0));
+    void *copy = malloc(VARSIZE(value));
+
+    if (copy == NULL)
+        elog(ERROR, "out of memory");
+    memcpy(copy, value, VARSIZE(value));
+    kept = PointerGetDatum(copy);
+    PG_RETURN_VOID();
+}
+
+Datum
+kept_jsonb(PG_FUNCTION_ARGS)
+{
+    if (kept == (Datum) 0)
+        PG_RETURN_NULL();
+    PG_RETURN_DATUM(kept);
 }
 
 void _PG_init(void);

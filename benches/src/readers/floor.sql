@@ -3,6 +3,9 @@ create function bench_c_uuid() returns uuid language c stable parallel safe as '
 create function bench_c_text() returns text language c stable parallel safe as 'MODULE', 'empty_text';
 create function bench_c_boolean() returns boolean language c stable parallel safe as 'MODULE', 'empty_boolean';
 create function bench_c_set_session(access_token text) returns jsonb language c volatile as 'MODULE', 'empty_jsonb';
+-- With claims to send: those that the connection was told before.
+create function bench_c_keep_claims(claims jsonb) returns void language c volatile as 'MODULE', 'keep_jsonb';
+create function bench_c_send_claims(access_token text) returns jsonb language c volatile as 'MODULE', 'kept_jsonb';
 
 -- As Supabase defines auth.uid(): SQL, and not marked PARALLEL SAFE.
 create function bench_sql_uid() returns uuid language sql stable as $$

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
@@ -26,13 +27,19 @@ pub fn fits_text(json: &str) -> bool {
 /// it is looked at in the same way, which does no harm.
 const NUMBER: &str = "$serde_json::private::Number";
 
-struct Fitting;
+/// A value that jsonb can hold; of the value itself nothing is kept.
+pub(crate) struct Fitting;
 
 impl<'de> Deserialize<'de> for Fitting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
+
+/// Borrowed where it has no escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 
 fn unless<E: de::Error>(refused: bool) -> Result<Fitting, E> {
     if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(Fitting) }
@@ -71,9 +78,9 @@ impl<'de> Visitor<'de> for Fitting {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while let Some(name) = members.next_key::<Cow<str>>()? {
+        while let Some(Name(name)) = members.next_key()? {
             if name == NUMBER {
-                let digits = members.next_value::<Cow<str>>()?;
+                let Name(digits) = members.next_value()?;
                 unless::<A::Error>(digits.contains('\0') || !fits_numeric(&digits))?;
             } else {
                 unless::<A::Error>(name.contains('\0'))?;

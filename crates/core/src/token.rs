@@ -9,12 +9,12 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::jsonb;
+use crate::jsonb::{self, Fitting, Name};
 pub use crate::signing_key::{Algorithm, PublicKey, SigningKey, jwks};
 
 /// The longest token that is looked at, in bytes.
@@ -23,6 +23,25 @@ pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 const LEEWAY: i64 = 5;
 /// RFC 7159, section 6: integers below this are exact everywhere.
 const MAX_NUMERIC_DATE: i64 = 1 << 53;
+/// The claims that are read.
+const CLAIMS: &[&str] = &[
+    "iss",
+    "aud",
+    "sub",
+    "session_id",
+    "exp",
+    "iat",
+    "nbf",
+    "role",
+    "email",
+    "org_id",
+    "connection_id",
+    "org_role",
+    "org_roles",
+    "groups",
+    "permissions",
+    "claims_version",
+];
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 const REFUSED_PARAMETERS: &[&str] =
@@ -71,15 +90,15 @@ pub fn parse(token: &str) -> Result<Unverified<'_>> {
     let signature = decode(signature, "signature")?;
 
     let header = text_of(header, "header")?;
-    let Object(header) = object(&header, "header")?;
-    if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.contains_key(**name)) {
+    let header = object(&header, "header", &["typ", "alg", "kid"])?;
+    if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.has(name)) {
         return Err(bad(format!("The header has {name}.")));
     }
     if header.get("typ").is_some_and(|typ| !as_text(typ).is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
         return Err(bad("The header's typ is not JWT."));
     }
     let text = |name: &str| {
-        let text = header.get(name).and_then(|value| as_text(value));
+        let text = header.get(name).and_then(as_text);
         text.ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
     };
     let algorithm = Algorithm::parse(&text("alg")?);
@@ -186,8 +205,8 @@ impl Claims {
 
     fn read(payload: Vec<u8>) -> Result<Self> {
         let json = text_of(payload, "payload")?;
-        let Object(claims) = object(&json, "payload")?;
-        let get = |name| claims.get(name).copied();
+        let claims = object(&json, "payload", CLAIMS)?;
+        let get = |name| claims.get(name);
         Ok(Self {
             iss: required(get("iss").map(as_text), "iss")?,
             aud: required(get("aud").map(|aud| as_text(aud).map(|aud| vec![aud]).or_else(|| as_texts(aud))), "aud")?,
@@ -255,46 +274,75 @@ fn list_or_empty(claim: Option<&RawValue>, name: &str) -> Result<Vec<String>> {
 /// A JSON object that names none of its members twice, and whose values are still the text that was signed. RFC 7515,
 /// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different
 /// tokens.
-struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+///
+/// It is JSON that `jsonb` can hold, too. What is not among the wanted members is looked at and dropped, in the one pass.
+struct Object<'a> {
+    wanted: &'static [&'static str],
+    members: BTreeMap<Cow<'a, str>, Option<&'a RawValue>>,
+}
 
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Members;
+impl<'a> Object<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.members.get(name).copied().flatten()
+    }
 
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
+    fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object without duplicate members")
-            }
+impl<'de> DeserializeSeed<'de> for Object<'de> {
+    type Value = Self;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Object<'de>, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((name, value)) = access.next_entry()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(A::Error::custom("duplicate member"));
-                    }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'de> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object without duplicate members")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> std::result::Result<Self, A::Error> {
+        while let Some(Name(name)) = access.next_key()? {
+            let value = if self.wanted.contains(&name.as_ref()) {
+                let value: &RawValue = access.next_value()?;
+                if !jsonb::fits_text(value.get()) {
+                    return Err(A::Error::custom("jsonb cannot hold it"));
                 }
-                Ok(Object(members))
+                Some(value)
+            } else if name.contains('\0') {
+                return Err(A::Error::custom("jsonb cannot hold it"));
+            } else {
+                access.next_value::<Fitting>()?;
+                None
+            };
+            if self.members.insert(name, value).is_some() {
+                return Err(A::Error::custom("duplicate member"));
             }
         }
-
-        deserializer.deserialize_map(Members)
+        Ok(self)
     }
 }
 
-fn object<'a>(json: &'a str, name: &str) -> Result<Object<'a>> {
-    serde_json::from_str(json).map_err(|_| bad(format!("The {name} is not a JSON object without duplicate members.")))
+/// Reads an object, or says that the part is none.
+fn object<'a>(json: &'a str, name: &str, wanted: &'static [&'static str]) -> Result<Object<'a>> {
+    let mut parser = serde_json::Deserializer::from_str(json);
+    let object = Object { wanted, members: BTreeMap::new() }.deserialize(&mut parser);
+    object.and_then(|object| parser.end().map(|()| object)).map_err(|_| {
+        bad(format!(
+            "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
+             cannot hold."
+        ))
+    })
 }
 
-/// A part that is JSON in UTF-8 which `jsonb` can hold, too.
+/// A part that is UTF-8.
 fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
-    let text = String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))?;
-    if jsonb::fits_text(&text) {
-        Ok(text)
-    } else {
-        Err(bad(format!("The {name} is not JSON, or holds a NUL character or a number that jsonb cannot hold.")))
-    }
+    String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))
 }
 
 fn three_parts() -> Error {
