@@ -66,6 +66,16 @@ CREATE FUNCTION auth.exchange_code(
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
     'turns the code of the callback into a session: asks WorkOS, writes user, identity and membership, signs the access token';
 
+CREATE FUNCTION auth.refresh_session(
+    refresh_token text,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL
+) RETURNS auth.session
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'refresh_session_wrapper';
+COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
+    'gives a session new tokens and replaces its refresh token; one that was replaced before, other than in another tab or by a lost answer, ends the session';
+
 CREATE FUNCTION auth.sign_out(scope text DEFAULT 'global') RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'sign_out_wrapper';

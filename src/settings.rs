@@ -24,6 +24,9 @@ static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
+static SESSION_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
+static REFRESH_REUSE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
+static SINGLE_SESSION_PER_USER: GucSetting<bool> = GucSetting::<bool>::new(false);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
@@ -110,6 +113,30 @@ pub fn define() {
         1,
         3650 * 86400,
         seconds,
+    );
+    int(
+        c"workos_auth.session_idle_timeout",
+        c"How long a session may go without a refresh.",
+        c"0 is off.",
+        &SESSION_IDLE_TIMEOUT,
+        0,
+        3650 * 86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.refresh_reuse_interval",
+        c"How long the refresh token before the newest one is taken for that of another tab.",
+        c"Later it counts as a lost answer, and the third in a row as theft. 0 is off: always later.",
+        &REFRESH_REUSE_INTERVAL,
+        0,
+        3600,
+        seconds,
+    );
+    flag(
+        c"workos_auth.single_session_per_user",
+        c"Refuses to refresh a session when its person has signed in again since.",
+        c"The older session's access token stays good until it expires.",
+        &SINGLE_SESSION_PER_USER,
     );
     int(
         c"workos_auth.flow_ttl",
@@ -288,6 +315,11 @@ fn duration(setting: &GucSetting<i32>) -> Duration {
     Duration::from_secs(setting.get().max(1).unsigned_abs().into())
 }
 
+/// Zero is off.
+fn or_off(setting: &GucSetting<i32>) -> Option<Duration> {
+    Some(setting.get().unsigned_abs()).filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
 /// `workos_auth.site_url`
 pub fn site_url() -> Option<String> {
     value(&SITE_URL)
@@ -331,6 +363,21 @@ pub fn access_token_ttl() -> Duration {
 /// `workos_auth.session_ttl`
 pub fn session_ttl() -> Duration {
     duration(&SESSION_TTL)
+}
+
+/// `workos_auth.session_idle_timeout`; `None` is off.
+pub fn session_idle_timeout() -> Option<Duration> {
+    or_off(&SESSION_IDLE_TIMEOUT)
+}
+
+/// `workos_auth.refresh_reuse_interval`; zero is off.
+pub fn refresh_reuse_interval() -> Duration {
+    or_off(&REFRESH_REUSE_INTERVAL).unwrap_or_default()
+}
+
+/// `workos_auth.single_session_per_user`
+pub fn single_session_per_user() -> bool {
+    SINGLE_SESSION_PER_USER.get()
 }
 
 /// `workos_auth.flow_ttl`

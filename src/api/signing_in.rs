@@ -4,17 +4,18 @@ use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 use serde_json::json;
+use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::record::Record;
 use crate::error::{or_raise, unexpected};
 use crate::json::Jsonb;
-use crate::lifecycle::Session;
+use crate::lifecycle::{self, Session};
 use crate::session;
 use crate::sign_in::{self, Begin, Exchange};
 use crate::store::sessions::Scope;
 use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit, memo, sessions};
+use crate::store::{Client, Subject, audit, memo, sessions};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -71,6 +72,21 @@ fn exchange_code(
     let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
     let session = or_raise(memo::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+fn refresh_session(
+    refresh_token: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let refresh_token = or_raise(refresh_token.ok_or_else(|| Error::null("refresh_token")));
+    let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let arguments = format!("{:?}", (refresh_token, client));
+    let token = RefreshToken::new(refresh_token.to_owned());
+    let session = or_raise(memo::once(fcinfo, &arguments, || lifecycle::refresh(&token, &client)));
     or_raise(session_record(&session))
 }
 

@@ -8,6 +8,7 @@ use workos_auth_core::{Result, claims, random};
 
 use super::{Session, issue};
 use crate::error::unexpected;
+use crate::store::Client;
 use crate::store::sessions::{self, NewSession, RefreshKey};
 use crate::{secrets, settings};
 
@@ -31,25 +32,6 @@ pub struct Opening<'a> {
     pub actor: Option<&'a str>,
     /// how long it lasts at most
     pub ttl: Duration,
-}
-
-/// Whose browser it is, as far as the caller tells.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Client<'a> {
-    /// the address, as `inet` prints it
-    pub ip: Option<&'a str>,
-    /// the User-Agent header
-    pub user_agent: Option<&'a str>,
-}
-
-impl<'a> Client<'a> {
-    /// The longest User-Agent header that is kept, in characters.
-    const USER_AGENT: usize = 1000;
-
-    /// The User-Agent header as it is kept.
-    pub fn user_agent(&self) -> Option<&'a str> {
-        self.user_agent.map(|text| text.char_indices().nth(Self::USER_AGENT).map_or(text, |(end, _)| &text[..end]))
-    }
 }
 
 /// Opens a session of a user who is there.

@@ -72,6 +72,14 @@ pub fn data_key_by_id(id: u32) -> Result<Rc<DataKey>> {
     open_data_key(&row)
 }
 
+/// The data key that a refresh token names, if there is one: anybody may write any number into a token.
+pub fn refresh_token_key(id: u32) -> Result<Option<Rc<DataKey>>> {
+    match configuration::data_key(id)? {
+        Some(row) if row.purpose == Purpose::RefreshToken => open_data_key(&row).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Makes what is missing: the installation's row, a data key for each purpose, a signing key. With the root key at hand or not at all.
 pub fn set_up() -> Result<()> {
     let root = root_key::load()?;

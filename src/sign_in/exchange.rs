@@ -8,11 +8,11 @@ use workos_auth_core::workos::{self, Profile, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account};
-use crate::lifecycle::{self, Client, Opening, Session};
+use crate::lifecycle::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow};
 use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit, guards, scan};
+use crate::store::{Client, Subject, audit, guards, scan};
 use crate::{http, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.

@@ -11,6 +11,7 @@ const SLOT: u16 = 7;
 const FLOW: u16 = 8;
 const ACCOUNT: u16 = 9;
 const SETUP: u16 = 10;
+const THEFT: u16 = 11;
 
 fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -76,6 +77,11 @@ pub fn exchange(flow: Uuid) -> Result<Guard> {
 /// for the other transaction. `hash` is a cryptographic one, so that nobody can choose names that collide.
 pub fn account(hash: &[u8; 32]) {
     Guard::take(database_tag(ACCOUNT, hash)).keep();
+}
+
+/// Whoever ends a session that was stolen.
+pub fn theft(session: Uuid) -> Option<Guard> {
+    Guard::try_take(database_tag(THEFT, session.as_bytes()))
 }
 
 /// One set-up at a time, until the transaction ends; waits for the other transaction.

@@ -53,6 +53,25 @@ pub struct Subject<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+/// Whose browser it is, as far as the caller tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Client<'a> {
+    /// the address, as `inet` prints it
+    pub ip: Option<&'a str>,
+    /// the User-Agent header
+    pub user_agent: Option<&'a str>,
+}
+
+impl<'a> Client<'a> {
+    /// The longest User-Agent header that is kept, in characters.
+    const USER_AGENT: usize = 1000;
+
+    /// The User-Agent header as it is kept.
+    pub fn user_agent(&self) -> Option<&'a str> {
+        self.user_agent.map(|text| text.char_indices().nth(Self::USER_AGENT).map_or(text, |(end, _)| &text[..end]))
+    }
+}
+
 fn pg_uuid(id: Option<Uuid>) -> Option<pgrx::Uuid> {
     id.map(|id| pgrx::Uuid::from_bytes(id.into_bytes()))
 }

@@ -105,6 +105,46 @@ pub fn session_claims_version(id: Uuid) -> Option<i64> {
     version
 }
 
+/// What a refresh is decided by: what the row is now, whatever snapshot the transaction keeps. Times are in Postgres's own
+/// microseconds.
+pub struct RefreshState {
+    /// none for a session that cannot be refreshed
+    pub salt: Option<[u8; 16]>,
+    /// `refresh_token_counter`
+    pub counter: i64,
+    /// `created_at`
+    pub created_at: i64,
+    /// `refreshed_at`
+    pub refreshed_at: Option<i64>,
+    /// `recoveries`
+    pub recoveries: i16,
+    /// `recovered_counter`
+    pub recovered_counter: Option<i64>,
+    /// `recovered_at`
+    pub recovered_at: Option<i64>,
+    /// `not_after`
+    pub not_after: Option<i64>,
+}
+
+/// The state of a session, or `None` where it has ended.
+pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
+    let mut state = None;
+    by_uuid(&SESSIONS, id, |row| {
+        let time = |column| row.get::<TimestampWithTimeZone>(column).map(i64::from);
+        state = Some(RefreshState {
+            salt: row.get::<Vec<u8>>(c"refresh_token_salt").and_then(|salt| salt.try_into().ok()),
+            counter: row.get(c"refresh_token_counter").unwrap_or_default(),
+            created_at: time(c"created_at").unwrap_or_default(),
+            refreshed_at: time(c"refreshed_at"),
+            recoveries: row.get(c"recoveries").unwrap_or_default(),
+            recovered_counter: row.get(c"recovered_counter"),
+            recovered_at: time(c"recovered_at"),
+            not_after: time(c"not_after"),
+        });
+    });
+    state
+}
+
 /// Whether a flow is still there.
 pub fn flow_exists(id: Uuid) -> bool {
     let mut found = false;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use pgrx::JsonB;
+use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
 use super::query::{self, Row as Columns};
-use super::{pg_uuid, uuid_arg};
+use super::{Client, Subject, pg_uuid, uuid_arg};
 use crate::error::unexpected;
 
 /// What the tags of a session's refresh tokens are made with.
@@ -108,6 +109,19 @@ pub struct Row {
     pub member: Member,
 }
 
+impl Row {
+    /// For the audit log.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            user_id: Some(self.user_id),
+            session_id: Some(self.id),
+            organization_id: self.organization_id.as_deref(),
+            connection_id: self.connection_id.as_deref(),
+            ..Subject::default()
+        }
+    }
+}
+
 /// What the token says of a user.
 pub struct User {
     /// the database role of their sessions
@@ -122,6 +136,10 @@ pub struct User {
     pub user_metadata: Value,
     /// anonymous accounts are not made here, but may be brought along
     pub is_anonymous: bool,
+    /// in Postgres's own microseconds
+    pub banned_until: Option<i64>,
+    /// whether `deleted_at` is set
+    pub is_deleted: bool,
 }
 
 /// What the token says of a member of the session's organization.
@@ -144,7 +162,7 @@ pub fn find(id: Uuid) -> Result<Option<Row>> {
              s.refresh_token_key_id, s.refresh_token_salt,
              pg_catalog.date_part('epoch', s.created_at), pg_catalog.date_part('epoch', s.not_after),
              u.role, u.email, u.phone, u.raw_app_meta_data::pg_catalog.text, u.raw_user_meta_data::pg_catalog.text, u.is_anonymous,
-             m.role, m.roles, m.groups, m.permissions
+             u.banned_until, u.deleted_at IS NOT NULL, m.role, m.roles, m.groups, m.permissions
          FROM auth.sessions AS s
              JOIN auth.users AS u ON u.id OPERATOR(pg_catalog.=) s.user_id
              LEFT JOIN auth.organization_memberships AS m
@@ -175,8 +193,10 @@ pub fn find(id: Uuid) -> Result<Option<Row>> {
                     app_metadata: json(row, 16)?,
                     user_metadata: json(row, 17)?,
                     is_anonymous: row.get(18)?,
+                    banned_until: row.nullable::<TimestampWithTimeZone>(19)?.map(Into::into),
+                    is_deleted: row.get(20)?,
                 },
-                member: Member { role: row.nullable(19)?, roles: list(20)?, groups: list(21)?, permissions: list(22)? },
+                member: Member { role: row.nullable(21)?, roles: list(22)?, groups: list(23)?, permissions: list(24)? },
             })
         },
     )
@@ -194,6 +214,85 @@ fn json(row: &Columns, column: usize) -> Result<Value> {
     serde_json::from_str(&row.get::<String>(column)?).map_err(|_| {
         unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
     })
+}
+
+/// Replaces the refresh token of `counter`. False if that is not the newest any more, or the session has ended.
+///
+/// No column of an index is written, so that the new version of the row needs no entry in one (a HOT update).
+pub fn rotate(id: Uuid, counter: i64, next: i64, client: &Client) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.sessions
+         SET refresh_token_counter = $3, refreshed_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now(),
+             ip = coalesce($4::pg_catalog.inet, ip), user_agent = coalesce($5, user_agent)
+         WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2",
+        &[uuid_arg(id), counter.into(), next.into(), client.ip.into(), client.user_agent().into()],
+    )?;
+    Ok(written == 1)
+}
+
+/// Counts that the token before `counter`'s was presented late. False as above, or if that was counted meanwhile.
+pub fn recover(id: Uuid, counter: i64, recoveries: i16) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.sessions
+         SET recoveries = $3, recovered_counter = $2, recovered_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
+             AND recovered_counter IS DISTINCT FROM $2",
+        &[uuid_arg(id), counter.into(), recoveries.into()],
+    )?;
+    Ok(written == 1)
+}
+
+/// Whether the person has signed in again since this session began. A session that somebody else acts in is none of theirs.
+pub fn is_superseded(id: Uuid, user_id: Uuid) -> Result<bool> {
+    let newer = query::row(
+        "SELECT true FROM auth.sessions AS s JOIN auth.sessions AS newer ON newer.user_id OPERATOR(pg_catalog.=) s.user_id
+         WHERE s.id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 AND newer.actor IS NULL
+             AND (newer.created_at, newer.id) OPERATOR(pg_catalog.>) (s.created_at, s.id)
+             AND (newer.not_after IS NULL OR newer.not_after OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+         LIMIT 1",
+        &[uuid_arg(id), uuid_arg(user_id)],
+        |row| row.get(1),
+    )?;
+    Ok(newer.unwrap_or(false))
+}
+
+/// A session that a thief has a token of.
+pub struct Stolen<'a> {
+    /// `sessions.id`
+    pub session: Uuid,
+    /// the database role whose connection the token came over
+    pub actor: pg_sys::Oid,
+    /// what gave the thief away
+    pub theft: &'a str,
+    /// the counter of the token that did
+    pub presented: u64,
+    /// where it came from, as `inet` prints it
+    pub ip: Option<&'a str>,
+    /// and with which User-Agent header
+    pub user_agent: Option<&'a str>,
+}
+
+/// Ends it and writes the audit log, unless it has ended.
+pub fn end_stolen(stolen: &Stolen) -> Result<()> {
+    query::execute(
+        "WITH ended AS (DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1
+             RETURNING id, user_id, organization_id, connection_id, refresh_token_counter)
+         INSERT INTO auth.audit_log_entries
+             (action, actor, user_id, session_id, organization_id, connection_id, ip, user_agent, payload)
+         SELECT 'token_theft', pg_catalog.pg_get_userbyid($2), user_id, id, organization_id, connection_id,
+             $3::pg_catalog.inet, $4,
+             pg_catalog.jsonb_build_object('theft', $5, 'presented', $6, 'current', refresh_token_counter)
+         FROM ended",
+        &[
+            uuid_arg(stolen.session),
+            stolen.actor.into(),
+            stolen.ip.into(),
+            stolen.user_agent.into(),
+            stolen.theft.into(),
+            i64::try_from(stolen.presented).unwrap_or(i64::MAX).into(),
+        ],
+    )
+    .map(drop)
 }
 
 /// The person's rights in an organization changed: tokens that say otherwise are stale from now on.

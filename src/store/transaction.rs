@@ -1,5 +1,8 @@
 //! What the transaction around us allows, and whose rights are used in it.
 
+use std::ffi::CStr;
+use std::time::Duration;
+
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -12,6 +15,47 @@ pub fn require_writable() -> Result<()> {
         (false, true) => Err(Error::with_detail(ErrorCode::ReadOnly, "The transaction is read-only.")
             .hint("Begin the transaction READ WRITE.")),
         (false, false) => Ok(()),
+    }
+}
+
+/// Whether the transaction keeps one snapshot to its end: REPEATABLE READ and SERIALIZABLE.
+pub fn uses_one_snapshot() -> bool {
+    // SAFETY: reads a global of the backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() }
+}
+
+/// The clock, in Postgres's own microseconds: as a `timestamptz` holds them.
+pub fn now() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Sleeps, unless something wants attention: cancelling and terminating raise their errors as anywhere else.
+pub fn sleep(time: Duration) {
+    // SAFETY: the backend's own latch, in the order of pg_sleep (misc.c).
+    unsafe {
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        pg_sys::WaitLatch(pg_sys::MyLatch, events.cast_signed(), millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}
+
+/// Sets a setting for the rest of the session.
+pub fn set_for_session(name: &CStr, value: &CStr) {
+    // SAFETY: two C strings; Postgres copies the value.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SET,
+            true,
+            0,
+            false,
+        );
     }
 }
 

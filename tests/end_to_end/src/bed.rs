@@ -153,6 +153,15 @@ pub async fn sign_in(client: &impl GenericClient, person: Person) -> Session {
     exchange(client, &start(client, person).await).await.unwrap()
 }
 
+/// Refreshes a session.
+///
+/// # Errors
+/// What the server said.
+pub async fn refresh(client: &impl GenericClient, refresh_token: &str) -> Result<Session, tokio_postgres::Error> {
+    let sql = "select * from auth.refresh_session($1)";
+    client.query_one(sql, &[&refresh_token]).await.map(|row| Session::from(&row))
+}
+
 /// Puts a session on the connection: for the transaction, or for good.
 ///
 /// # Errors
