@@ -16,6 +16,8 @@ pub struct Filter {
     pub policy: String,
     /// The policy of the query whose time is subtracted: the same without a call.
     pub baseline: String,
+    /// The bare policy of its family's floor, such as an empty C function of the same result type.
+    pub floor: String,
     /// The call.
     pub call: &'static str,
     /// What the tables call it, where that is not the policy.
@@ -78,7 +80,10 @@ pub fn schema(payload: &str) -> String {
 pub fn filters() -> Vec<Filter> {
     let mut all: Vec<Filter> = Vec::new();
     // The floor of each family stands first.
-    let mut family = |filters: Vec<Filter>| all.extend(filters);
+    let mut family = |filters: Vec<Filter>| {
+        let floor = filters.first().map(Filter::bare).unwrap_or_default();
+        all.extend(filters.into_iter().map(|filter| Filter { floor: floor.clone(), ..filter }));
+    };
 
     let owner = |call| compare("owner", &format!("'{PERSON}'::uuid"), call);
     family(vec![
@@ -149,7 +154,17 @@ fn document(member: &str, value: &str, call: &'static str) -> Filter {
 }
 
 fn filter(table: Table, policy: String, baseline: String, call: &'static str) -> Filter {
-    Filter { table, policy, baseline, call, name: None, drawn: None, wrapped: true, large_token: false }
+    Filter {
+        table,
+        policy,
+        baseline,
+        floor: String::new(),
+        call,
+        name: None,
+        drawn: None,
+        wrapped: true,
+        large_token: false,
+    }
 }
 
 impl Filter {

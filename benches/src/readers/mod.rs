@@ -47,8 +47,8 @@ binds; all in shared_buffers, jit and autovacuum off. Every policy is true of ev
 per row, over the same query with a constant in place of the call; over one with no filter where the policy is the call \
 alone, or with `organization is not null` where it reads that column. Beside each stands its floor: an empty C function \
 of the same result type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
-milliseconds are the quickest whole query. Microseconds are over the same statements with empty C functions, sent without \
-waiting for each answer.";
+milliseconds are the quickest whole query, and \"times the floor's query\" compares the CPU of two of them. Microseconds are \
+over the same statements with C functions that do nothing but send as much, sent without waiting for each answer.";
 
 /// Statements that are sent before an answer is waited for.
 const PIPELINED: usize = 28;

@@ -8,7 +8,7 @@ use workos_testbed::{Error, Result};
 use super::catalogue::{Filter, Table, filters};
 use super::tokens;
 use super::{Connection, Tokens};
-use crate::sample::{Sample, backend_pid, measured, over, pair, times};
+use crate::sample::{Sample, backend_pid, both, measured, over, pair, times};
 
 /// The numbers of parallel workers.
 const WORKERS: [usize; 3] = [0, 1, 2];
@@ -19,9 +19,9 @@ const SLOW: f64 = 1000.0;
 
 /// What the columns are.
 const HEAD: &str = "\
-| policy | ns per row, min / median | in `(select …)`, ns per row, min / median | \
+| policy | ns per row, min / median | times the floor's query | in `(select …)`, ns per row, min / median | \
   the query, ms, with 0 / 1 / 2 workers | in `(select …)`, ms, with 0 / 1 / 2 workers |
-|---|---|---|---|---|";
+|---|---|---|---|---|---|";
 
 /// The runs of a query, by the number of workers; none where the planner uses none.
 #[derive(Debug, Default)]
@@ -36,6 +36,16 @@ impl Runs {
             cpu
         });
         over(&ours, &theirs).map(|microseconds| microseconds * 1e3 / f64::from(rows))
+    }
+
+    /// How many of another query's CPU time this one's is, of the quickest without workers.
+    fn times_of(&self, floor: &Self) -> f64 {
+        let [ours, theirs] = [self, floor].map(|runs| {
+            let [_, cpu] = times(&runs.0[0]);
+            let [quickest, _] = both(&cpu);
+            quickest
+        });
+        ours / theirs
     }
 
     /// The quickest on the clock, by the number of workers.
@@ -96,9 +106,10 @@ pub async fn measure(admin: &Client, connection: &Connection<'_>, tokens: &Token
         let wrapped = filter.wrapped();
         let in_select = wrapped.clone().map(|policy| pair(per_row(filter, policy))).unwrap_or_default();
         println!(
-            "| {} | {} | {in_select} | {} | {} |",
+            "| {} | {} | {:.2} | {in_select} | {} | {} |",
             filter.name(),
             pair(bare),
+            of(filter, filter.bare()).times_of(of(filter, filter.floor.clone())),
             of(filter, filter.bare()).milliseconds(),
             wrapped.map(|policy| of(filter, policy).milliseconds()).unwrap_or_default(),
         );
