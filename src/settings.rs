@@ -24,6 +24,8 @@ static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
+static SESSION_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
+static AUDIT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
@@ -109,6 +111,24 @@ pub fn define() {
         &SESSION_TTL,
         1,
         3650 * 86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.session_idle_timeout",
+        c"How long a session may go without a refresh.",
+        c"0: as long as it lasts. Longer than workos_auth.access_token_ttl, or each session ends with its access token.",
+        &SESSION_IDLE_TIMEOUT,
+        0,
+        3650 * 86400,
+        seconds,
+    );
+    int(
+        c"workos_auth.audit_retention",
+        c"How long auth.cleanup keeps the entries of auth.audit_log_entries.",
+        c"0: for ever. Write the unit, for example 90d: a bare number is seconds.",
+        &AUDIT_RETENTION,
+        0,
+        i32::MAX,
         seconds,
     );
     int(
@@ -288,6 +308,11 @@ fn duration(setting: &GucSetting<i32>) -> Duration {
     Duration::from_secs(setting.get().max(1).unsigned_abs().into())
 }
 
+/// A duration of which 0 says that there is none.
+fn positive(setting: &GucSetting<i32>) -> Option<Duration> {
+    u64::try_from(setting.get()).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
 /// `workos_auth.site_url`
 pub fn site_url() -> Option<String> {
     value(&SITE_URL)
@@ -331,6 +356,16 @@ pub fn access_token_ttl() -> Duration {
 /// `workos_auth.session_ttl`
 pub fn session_ttl() -> Duration {
     duration(&SESSION_TTL)
+}
+
+/// `workos_auth.session_idle_timeout`; `None` is off.
+pub fn session_idle_timeout() -> Option<Duration> {
+    positive(&SESSION_IDLE_TIMEOUT)
+}
+
+/// `workos_auth.audit_retention`; `None` is for ever.
+pub fn audit_retention() -> Option<Duration> {
+    positive(&AUDIT_RETENTION)
 }
 
 /// `workos_auth.flow_ttl`
