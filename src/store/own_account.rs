@@ -27,7 +27,7 @@ macro_rules! utc {
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {
     let identities = identities(id)?;
-    query::row(
+    query::looked_up(
         concat!(
             "SELECT aud, role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous, ",
             utc!("created_at"),
@@ -67,10 +67,11 @@ pub fn user(id: Uuid) -> Result<Option<User>> {
             })
         },
     )
+    .map(|found| found.into_iter().next())
 }
 
 fn identities(user_id: Uuid) -> Result<Vec<Identity>> {
-    query::rows(
+    query::looked_up(
         concat!(
             "SELECT id, provider_id, provider, email, identity_data::pg_catalog.text, ",
             utc!("last_sign_in_at"),
