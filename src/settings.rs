@@ -128,7 +128,7 @@ pub fn define() {
         c"0: for ever. Write the unit, for example 90d: a bare number is seconds.",
         &AUDIT_RETENTION,
         0,
-        i32::MAX,
+        30 * 365 * 86400,
         seconds,
     );
     int(
