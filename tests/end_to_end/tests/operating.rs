@@ -437,3 +437,34 @@ async fn operators_beside_each_other_and_beside_people_never_deadlock() {
     // And it still works.
     sign_in(&app, ANNA).await;
 }
+
+#[tokio::test]
+async fn several_sessions_are_locked_in_the_order_of_their_ids() {
+    let bed = Bed::shared("in_order").await;
+    let app = bed.role("app", "").await;
+    let alice = bed.sign_in(ALICE).await;
+    let client = reader(&bed, &app, &alice).await;
+    let (operator, holder) = (operator(&bed).await, bed.superuser().await);
+    // The last of them in the table is the first by its id.
+    let more = "insert into auth.sessions (id, user_id, organization_id)
+        select lpad(to_hex(1000 - i), 32, '0')::uuid, $1, 'org_acme' from generate_series(1, 999) as i";
+    bed.admin.execute(more, &[&alice.user_id]).await.unwrap();
+    let calls = [
+        (&client, "auth.sign_out()".to_owned()),
+        (&operator, format!("auth.revoke_sessions('{}')", alice.user_id)),
+        (&operator, "auth.revoke_organization('org_acme')".to_owned()),
+        (&operator, format!("auth.ban_user('{}')", alice.user_id)),
+        (&operator, format!("auth.delete_user('{}')", alice.user_id)),
+    ];
+    for (who, ending) in calls {
+        who.batch_execute("begin").await.unwrap();
+        holder.batch_execute("begin; select from auth.sessions order by id limit 1 for update").await.unwrap();
+        let ((), ()) = tokio::join!(async { drop(call(who, &ending).await) }, async {
+            wait_for_waiting(&bed.admin, "1").await;
+            let free = "select count(*) from (select from auth.sessions for update skip locked) as free";
+            assert_eq!(text(&bed.admin, free).await.unwrap().as_deref(), Some("999"), "{ending}");
+            holder.batch_execute("rollback").await.unwrap();
+        });
+        who.batch_execute("rollback").await.unwrap();
+    }
+}
