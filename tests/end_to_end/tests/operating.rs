@@ -459,7 +459,7 @@ async fn several_sessions_are_locked_in_the_order_of_their_ids() {
     for (who, ending) in calls {
         who.batch_execute("begin").await.unwrap();
         holder.batch_execute("begin; select from auth.sessions order by id limit 1 for update").await.unwrap();
-        let ((), ()) = tokio::join!(async { drop(call(who, &ending).await) }, async {
+        let (_, ()) = tokio::join!(call(who, &ending), async {
             wait_for_waiting(&bed.admin, "1").await;
             let free = "select count(*) from (select from auth.sessions for update skip locked) as free";
             assert_eq!(text(&bed.admin, free).await.unwrap().as_deref(), Some("999"), "{ending}");
