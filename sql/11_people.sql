@@ -112,6 +112,7 @@ CREATE TABLE auth.sessions (
 CREATE INDEX sessions_user_id_idx ON auth.sessions (user_id);
 CREATE INDEX sessions_identity_id_idx ON auth.sessions (identity_id);
 CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
+CREATE INDEX sessions_not_after_idx ON auth.sessions (not_after);
 CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
@@ -127,6 +128,7 @@ COMMENT ON COLUMN auth.sessions.refreshed_at IS 'when the refresh token was last
 COMMENT ON INDEX auth.sessions_user_id_idx IS 'for the foreign key and for sign-out everywhere';
 COMMENT ON INDEX auth.sessions_identity_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.sessions_organization_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.sessions_not_after_idx IS 'for the clean-up of what has ended; no refresh changes the column';
 COMMENT ON INDEX auth.sessions_refresh_token_key_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.flow_states (

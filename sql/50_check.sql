@@ -433,11 +433,11 @@ found (severity, object, finding, remedy) AS (
     WHERE f.name = 'seconds since a retiring key was replaced' AND f.number > s.setting::bigint + 86400
     UNION ALL
     SELECT 'warning', c.relation, format('More than 10000 %s: clean-up is behind.', f.name),
-        format('DELETE FROM %s WHERE %s < now() - interval ''1 day'';', c.relation, c.expiry)
+        'SELECT auth.cleanup(batch => 100000);'
     FROM fact AS f JOIN (VALUES
-        ('sessions that expired a day ago', 'auth.sessions', 'not_after'),
-        ('sign-ins that expired a day ago', 'auth.flow_states', 'expires_at')
-    ) AS c (fact, relation, expiry) ON c.fact = f.name
+        ('sessions that expired a day ago', 'auth.sessions'),
+        ('sign-ins that expired a day ago', 'auth.flow_states')
+    ) AS c (fact, relation) ON c.fact = f.name
     WHERE f.number > 10000
     UNION ALL
 

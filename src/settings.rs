@@ -27,6 +27,7 @@ static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
 static SESSION_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
 static REFRESH_REUSE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SINGLE_SESSION_PER_USER: GucSetting<bool> = GucSetting::<bool>::new(false);
+static AUDIT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
@@ -117,7 +118,7 @@ pub fn define() {
     int(
         c"workos_auth.session_idle_timeout",
         c"How long a session may go without a refresh.",
-        c"0 is off.",
+        c"0: as long as it lasts. Longer than workos_auth.access_token_ttl, or each session ends with its access token.",
         &SESSION_IDLE_TIMEOUT,
         0,
         3650 * 86400,
@@ -137,6 +138,15 @@ pub fn define() {
         c"Refuses to refresh a session when its person has signed in again since.",
         c"The older session's access token stays good until it expires.",
         &SINGLE_SESSION_PER_USER,
+    );
+    int(
+        c"workos_auth.audit_retention",
+        c"How long auth.cleanup keeps the entries of auth.audit_log_entries.",
+        c"0: for ever. Write the unit, for example 90d: a bare number is seconds.",
+        &AUDIT_RETENTION,
+        0,
+        30 * 365 * 86400,
+        seconds,
     );
     int(
         c"workos_auth.flow_ttl",
@@ -315,9 +325,9 @@ fn duration(setting: &GucSetting<i32>) -> Duration {
     Duration::from_secs(setting.get().max(1).unsigned_abs().into())
 }
 
-/// Zero is off.
-fn or_off(setting: &GucSetting<i32>) -> Option<Duration> {
-    Some(setting.get().unsigned_abs()).filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()))
+/// A duration of which 0 says that there is none.
+fn positive(setting: &GucSetting<i32>) -> Option<Duration> {
+    u64::try_from(setting.get()).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 /// `workos_auth.site_url`
@@ -367,17 +377,22 @@ pub fn session_ttl() -> Duration {
 
 /// `workos_auth.session_idle_timeout`; `None` is off.
 pub fn session_idle_timeout() -> Option<Duration> {
-    or_off(&SESSION_IDLE_TIMEOUT)
+    positive(&SESSION_IDLE_TIMEOUT)
 }
 
 /// `workos_auth.refresh_reuse_interval`; zero is off.
 pub fn refresh_reuse_interval() -> Duration {
-    or_off(&REFRESH_REUSE_INTERVAL).unwrap_or_default()
+    positive(&REFRESH_REUSE_INTERVAL).unwrap_or_default()
 }
 
 /// `workos_auth.single_session_per_user`
 pub fn single_session_per_user() -> bool {
     SINGLE_SESSION_PER_USER.get()
+}
+
+/// `workos_auth.audit_retention`; `None` is for ever.
+pub fn audit_retention() -> Option<Duration> {
+    positive(&AUDIT_RETENTION)
 }
 
 /// `workos_auth.flow_ttl`

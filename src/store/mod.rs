@@ -7,6 +7,8 @@ pub mod configuration;
 pub mod flows;
 pub mod guards;
 pub mod memo;
+pub mod operating;
+pub mod own_account;
 pub mod privileges;
 mod query;
 pub mod scan;

@@ -17,6 +17,8 @@ const SIGN_IN: &[&str] = &[
 const ADMIN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean)",
     "EXECUTE ON FUNCTION auth.rotate_signing_key(text), auth.retire_signing_key(text)",
+    "EXECUTE ON FUNCTION auth.ban_user(uuid, timestamptz), auth.unban_user(uuid), auth.delete_user(uuid)",
+    "EXECUTE ON FUNCTION auth.revoke_sessions(uuid), auth.revoke_organization(text), auth.cleanup(integer)",
     "EXECUTE ON FUNCTION auth.grant_sign_in(regrole), auth.revoke_sign_in(regrole)",
     "EXECUTE ON FUNCTION auth.check(), auth.check_facts(), auth.check_attached(), auth.check_installed()",
     "SELECT, INSERT, DELETE ON auth.redirect_urls, auth.organization_domains",

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiHeapTupleData};
+use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiError, SpiHeapTupleData};
 use uuid::Uuid;
 use workos_auth_core::Result;
 
@@ -42,6 +42,21 @@ pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&R
     run(sql, args, |table| table.map(|tuple| read(&Row(tuple))).collect())
 }
 
+/// The same of a query that is to run on a standby too: where nothing was written yet, it takes no transaction id.
+pub fn looked_up<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    mut read: impl FnMut(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    sqlstate::kept(|| {
+        Spi::connect(|client| {
+            let plan = plan(sql, args, |types| client.prepare(sql, types))?;
+            let table = client.select(&*plan, None, args).map_err(spi)?;
+            table.map(|tuple| read(&Row(tuple))).collect()
+        })
+    })
+}
+
 /// Runs a statement and reads its first row, if it has one.
 pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
     Ok(rows(sql, args, read)?.into_iter().next())
@@ -60,21 +75,25 @@ fn run<T>(
 ) -> Result<T> {
     sqlstate::kept(|| {
         Spi::connect_mut(|client| {
-            let plan = plan(client, sql, args)?;
+            let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
             let table = client.update(&*plan, None, args).map_err(spi)?;
             read(table)
         })
     })
 }
 
-fn plan(client: &SpiClient, sql: &'static str, args: &[DatumWithOid]) -> Result<Rc<OwnedPreparedStatement>> {
+fn plan<'conn>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    prepare: impl FnOnce(&[PgOid]) -> std::result::Result<PreparedStatement<'conn>, SpiError>,
+) -> Result<Rc<OwnedPreparedStatement>> {
     let key = (sql.as_ptr(), sql.len());
     // The borrow ends before Postgres runs anything that may come back here, such as a trigger.
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).cloned()) {
         return Ok(plan);
     }
     let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
-    let plan = Rc::new(client.prepare_mut(sql, &types).map_err(spi)?.keep());
+    let plan = Rc::new(prepare(&types).map_err(spi)?.keep());
     PLANS.with_borrow_mut(|plans| plans.insert(key, Rc::clone(&plan)));
     Ok(plan)
 }

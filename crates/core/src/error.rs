@@ -343,7 +343,7 @@ error_codes! {
         "An administrator makes the account first, or sets workos_auth.allow_signup = on.";
     UserBanned = "WA402", "user_banned", 403, "the user is banned",
         "auth.users.banned_until lies in the future.",
-        "An administrator lifts it by setting auth.users.banned_until to NULL.";
+        "An administrator lifts it with auth.unban_user.";
     UserDeleted = "WA403", "user_deleted", 403, "the user was deleted",
         "auth.users.deleted_at is set.",
         "An administrator restores or removes the account.";
@@ -415,6 +415,11 @@ error_codes! {
     SessionExhausted = "WA518", "session_exhausted", 400, "the session cannot be refreshed any more",
         "auth.sessions.refresh_token_counter is at its end.",
         "Sign in again. No number of refreshes leads here: the row was changed by hand.";
+
+    // One's own account.
+    UserMetadataTooLarge = "WA520", "user_metadata_too_large", 422, "user_metadata would be too large",
+        "",
+        "It stands in every access token: keep at most 4 kB in it, and the rest in tables of your own.";
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! | [`workos`] | WorkOS's requests and answers |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
+//! | [`user`] | a user as Supabase Auth shows them, and what they may change |
 //! | [`metadata`] | what is kept of a profile beside its columns |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
@@ -32,6 +33,7 @@ pub mod seal;
 pub mod secret;
 pub mod signing_key;
 pub mod token;
+pub mod user;
 pub mod workos;
 
 pub use error::{Error, ErrorCode, Result};

@@ -30,6 +30,9 @@ const CALLS: &[&str] = &[
     "auth.in_group('engineering', 'org_acme')",
     "auth.has_permission('p')",
     "auth.has_permission('p', 'org_acme')",
+    "auth.get_user()",
+    "auth.update_user('{}')",
+    "(select count(*) from auth.my_sessions)",
     "auth.sign_out()",
 ];
 

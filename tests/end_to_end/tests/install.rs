@@ -297,19 +297,21 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proname !~ '^check'", stable),
+        ("provolatile = 's' and proparallel = 'u'", "get_user"),
         ("provolatile = 's' and proname ~ '^check'", "check,check_attached,check_facts"),
         ("provolatile = 'i'", "check_installed,error_codes"),
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
-             rotate_signing_key,sign_out,start_sign_in,workos_authorize_url",
+            "ban_user,check_facts,cleanup,delete_user,exchange_code,get_user,grant_admin,grant_sign_in,retire_signing_key,\
+             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,\
+             unban_user,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,retire_signing_key,\
-             revoke_admin,revoke_sign_in,rotate_signing_key,set_session,sign_out,start_sign_in,use_request_token,\
+            "ban_user,cleanup,clear_session,configure_workos,create_root_key,delete_user,exchange_code,grant_admin,\
+             grant_sign_in,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,\
+             rotate_signing_key,set_session,sign_out,start_sign_in,unban_user,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {

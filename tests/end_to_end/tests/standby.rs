@@ -29,6 +29,15 @@ const WRITERS: &[&str] = &[
     "auth.rotate_signing_key(null)",
     "auth.retire_signing_key(null)",
     "auth.retire_signing_key('no such key')",
+    "auth.ban_user(null)",
+    "auth.ban_user(gen_random_uuid(), '-infinity')",
+    "auth.unban_user(null)",
+    "auth.revoke_sessions(null)",
+    "auth.revoke_organization(null)",
+    "auth.delete_user(null)",
+    "auth.cleanup(0)",
+    "auth.update_user(null)",
+    "auth.update_user('[]')",
 ];
 
 #[tokio::test]
