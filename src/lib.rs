@@ -7,6 +7,7 @@
 //! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`lifecycle`] | the life of a session: opened, given tokens |
+//! | [`hooks`] | the administrator's own functions, called on the way |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
@@ -24,6 +25,7 @@ mod api;
 mod configure;
 mod error;
 mod execution;
+mod hooks;
 mod http;
 mod json;
 mod lifecycle;

@@ -58,7 +58,7 @@ fn run<T>(
     args: &[DatumWithOid],
     read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
-    sqlstate::kept(|| {
+    sqlstate::kept(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(client, sql, args)?;
             let table = client.update(&*plan, None, args).map_err(spi)?;
