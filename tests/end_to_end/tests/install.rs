@@ -303,7 +303,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
+            "audit_configuration,check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
              rotate_signing_key,sign_out,start_sign_in,workos_authorize_url",
         ),
         (
