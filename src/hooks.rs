@@ -177,12 +177,15 @@ impl Hook {
     /// The hook's own error becomes ours. Nothing is undone for it: ours ends the statement.
     fn call(&self, function: &Function, document: Value) -> Result<Option<Jsonb>> {
         sqlstate::kept(|heard| {
-            let outcome =
-                PgTryBuilder::new(AssertUnwindSafe(|| Ok(invoke(function.oid, document)))).catch_others(Err).execute();
+            let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(invoke(function.oid, document))))
+                .catch_others(|caught| Err(Box::new(caught)))
+                .execute();
             let report = match outcome {
                 Ok(returned) => return Ok(returned),
-                Err(CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) => report,
-                Err(panic) => panic.rethrow(),
+                Err(caught) => match *caught {
+                    CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
+                    panic => panic.rethrow(),
+                },
             };
             let sqlstate = match report.sql_error_code() {
                 // All that pgrx cannot express.
