@@ -55,6 +55,14 @@ CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';
 COMMENT ON FUNCTION auth.check_redirect_url() IS 'trigger of auth.redirect_urls';
 
+CREATE FUNCTION auth.check_hook() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'check_hook_wrapper';
+COMMENT ON FUNCTION auth.check_hook() IS 'trigger of auth.hooks';
+
+CREATE FUNCTION auth.audit_configuration() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_configuration_wrapper';
+COMMENT ON FUNCTION auth.audit_configuration() IS 'trigger of the tables that administrators write into';
+
 CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';
 COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that backends cache';

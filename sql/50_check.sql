@@ -235,6 +235,10 @@ own_grant AS (
         AND NOT (c.oid = 'auth.users'::regclass AND g.privilege = 'REFERENCES' AND g.grantee <> 0)
         AND NOT (c.oid IN ('auth.redirect_urls'::regclass, 'auth.organization_domains'::regclass)
             AND g.privilege IN ('SELECT', 'INSERT', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
+        AND NOT (c.oid = 'auth.hooks'::regclass
+            AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
+        AND NOT (c.oid = 'auth.audit_log_entries'::regclass
+            AND g.privilege = 'SELECT' AND g.grantee IN (SELECT a.oid FROM administrator AS a))
         AND NOT (g.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
 

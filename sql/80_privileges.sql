@@ -19,6 +19,7 @@ BEGIN
         'auth.grant_sign_in(regrole)', 'auth.revoke_sign_in(regrole)',
         'auth.grant_admin(regrole)', 'auth.revoke_admin(regrole)',
         'auth.check_redirect_url()', 'auth.forget_cached_rows()',
+        'auth.check_hook()', 'auth.audit_configuration()',
         'auth.check()', 'auth.check_facts()', 'auth.check_attached()',
         'auth.plan_support(internal)',
         'auth.start_sign_in(text, text, text, text, text, text, jsonb)',

@@ -93,8 +93,24 @@ pub mod sqlstate {
         unsafe { errcode(arg as usize as c_int) };
     }
 
-    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE.
-    pub fn kept<T>(f: impl FnOnce() -> T) -> T {
+    /// A SQLSTATE as its five characters: the reverse of [`number`].
+    pub fn text(number: c_int) -> String {
+        (0..5).map(|i| char::from(((number >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
+    }
+
+    /// The SQLSTATE of the last error that was raised in [`kept`].
+    pub struct Heard<'a>(&'a Cell<c_int>);
+
+    impl Heard<'_> {
+        /// Its five characters.
+        pub fn text(&self) -> String {
+            text(self.0.get())
+        }
+    }
+
+    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE, and tells `f`
+    /// of it where that catches the error.
+    pub fn kept<T>(f: impl FnOnce(&Heard) -> T) -> T {
         struct Listener {
             frame: Box<pg_sys::ErrorContextCallback>,
             heard: Box<Cell<c_int>>,
@@ -141,7 +157,7 @@ pub mod sqlstate {
         };
         // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
         unsafe { pg_sys::error_context_stack = &mut *listener.frame };
-        let value = f();
+        let value = f(&Heard(&listener.heard));
         drop(listener);
         value
     }

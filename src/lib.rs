@@ -9,6 +9,7 @@
 //! | [`lifecycle`] | the life of a session: opened, given tokens |
 //! | [`operating`] | bans, deletions, revocations, the clean-up |
 //! | [`own_account`] | what a person sees and changes of their account |
+//! | [`hooks`] | the administrator's own functions, called on the way |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
@@ -26,6 +27,7 @@ mod api;
 mod configure;
 mod error;
 mod execution;
+mod hooks;
 mod http;
 mod json;
 mod lifecycle;

@@ -170,6 +170,32 @@ pub fn transaction_ended() {
     }
 }
 
+/// The current session if there is a good one, for those who only write down who asks: looking neither pins it to a query nor
+/// raises over a bad token, which is not verified again in the same statement.
+pub fn peek() -> Option<Rc<Verified>> {
+    thread_local! {
+        static BAD: Cell<Option<(Statement, [u8; 32])>> = const { Cell::new(None) };
+    }
+    let statement = Statement::current();
+    if !token::changed() {
+        match CURRENT.with_borrow(Clone::clone) {
+            Some((verified_in, session)) if verified_in == statement || session.is_none() => return session,
+            Some((_, Some(session))) if verify::recheck(&session) == Ok(true) => return Some(session),
+            _ => {}
+        }
+    }
+    let token = token::current()?;
+    let this = Some((statement, workos_auth_core::pkce::sha256(&token)));
+    if BAD.get() == this {
+        return None;
+    }
+    let verified = verify(&token).ok();
+    if verified.is_none() {
+        BAD.set(this);
+    }
+    verified
+}
+
 /// The current session, or `no_authorization`.
 pub fn required() -> Result<Rc<Verified>> {
     current()?.ok_or_else(|| Error::new(ErrorCode::NoAuthorization))
@@ -209,6 +235,11 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
 /// Takes the session off the connection, and off the transaction that may have set another.
 pub fn clear() -> Result<()> {
     token::assign(None, false)
+}
+
+/// There is no session until the settings' nest level ends.
+pub fn clear_for_now() -> Result<()> {
+    token::assign(None, true)
 }
 
 /// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.

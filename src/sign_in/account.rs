@@ -6,10 +6,12 @@ use workos_auth_core::accounts::{self, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, metadata, pkce, random};
 
+use super::METHOD;
+use crate::hooks::{self, NewUser};
 use crate::settings;
 use crate::store::accounts as store;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, audit, guards};
+use crate::store::{Client, Subject, audit, guards};
 
 /// Who signs in.
 pub struct Account {
@@ -22,7 +24,7 @@ pub struct Account {
 }
 
 /// Decides whose account the profile belongs to and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
-pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
+pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
     guards::account(&pkce::sha256(&format!("identity {}", profile.id)));
@@ -40,14 +42,14 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
         }
         Decision::Join { user_id, email } => {
             change_email(user_id, &email)?;
-            write_audit("identity_linked", user_id, profile)?;
+            write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
         Decision::Create { email, succeeded } => {
             if let Some(predecessor) = succeeded {
                 store::set_user_email(predecessor, None)?;
                 sessions::end(predecessor, Scope::Global)?;
-                write_audit("email_released", predecessor, profile)?;
+                write_audit("email_released", predecessor, profile, client)?;
             }
             let user_id = random::uuid()?;
             let is_sso_user = profile.organization_id.is_some();
@@ -58,7 +60,7 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
                 metadata::app_metadata(),
                 user_metadata.clone(),
             )?;
-            write_audit("user_signedup", user_id, profile)?;
+            write_audit("user_signedup", user_id, profile, client)?;
             (user_id, true)
         }
     };
@@ -68,6 +70,15 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
         && store::upsert_membership(organization, user_id, profile)?
     {
         sessions::raise_claims_version(user_id, organization)?;
+    }
+    if is_new_user {
+        hooks::user_created(&NewUser {
+            user_id,
+            method: METHOD,
+            email: Some(&email),
+            organization_id: profile.organization_id.as_deref(),
+            connection_id: Some(&profile.connection_id),
+        })?;
     }
     Ok(Account { user_id, identity_id, is_new_user })
 }
@@ -117,11 +128,13 @@ fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
     }
 }
 
-fn write_audit(action: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Client) -> Result<()> {
     let subject = Subject {
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
+        ip: client.ip,
+        user_agent: client.user_agent(),
         ..Subject::default()
     };
     audit(action, &subject, json!({ "provider": "workos", "provider_id": profile.id }))

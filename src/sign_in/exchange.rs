@@ -7,6 +7,7 @@ use workos_auth_core::pkce::{self, CodeVerifier};
 use workos_auth_core::workos::{self, Profile, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::METHOD;
 use super::account::{self, Account};
 use crate::lifecycle::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
@@ -71,14 +72,14 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
 
 /// Finds or makes the account of a profile, and opens a session.
 fn sign_in(profile: &Profile, issuer: &str, client: &Client) -> Result<(Account, Session)> {
-    let account = account::resolve(profile, issuer)?;
+    let account = account::resolve(profile, issuer, client)?;
     let opening = Opening {
         user_id: account.user_id,
         identity_id: Some(account.identity_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
         email: Some(&accounts::fold_email(&profile.email)),
-        method: "oauth",
+        method: METHOD,
         provider: Some("workos"),
         actor: None,
         ttl: settings::session_ttl(),

@@ -6,6 +6,9 @@
 //! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
+/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
+const METHOD: &str = "oauth";
+
 mod account;
 mod exchange;
 mod start;

@@ -1,8 +1,10 @@
 //! The two bundles of rights.
 
 use pgrx::prelude::*;
+use serde_json::json;
 use workos_auth_core::{Result, error};
 
+use super::Subject;
 use crate::error::{sqlstate, unexpected};
 
 /// What a backend needs to sign people in.
@@ -22,6 +24,8 @@ const ADMIN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.grant_sign_in(regrole), auth.revoke_sign_in(regrole)",
     "EXECUTE ON FUNCTION auth.check(), auth.check_facts(), auth.check_attached(), auth.check_installed()",
     "SELECT, INSERT, DELETE ON auth.redirect_urls, auth.organization_domains",
+    "SELECT, INSERT, UPDATE, DELETE ON auth.hooks",
+    "SELECT ON auth.audit_log_entries",
     "REFERENCES ON auth.users",
 ];
 
@@ -35,6 +39,20 @@ pub enum Bundle {
 }
 
 impl Bundle {
+    fn granted(self) -> &'static str {
+        match self {
+            Bundle::SignIn => "sign_in_granted",
+            Bundle::Admin => "admin_granted",
+        }
+    }
+
+    fn revoked(self) -> &'static str {
+        match self {
+            Bundle::SignIn => "sign_in_revoked",
+            Bundle::Admin => "admin_revoked",
+        }
+    }
+
     fn rights(self) -> &'static [&'static str] {
         match self {
             Bundle::SignIn => SIGN_IN,
@@ -43,17 +61,19 @@ impl Bundle {
     }
 }
 
-/// Gives a bundle to a role.
+/// Gives a bundle to a role, and writes that down.
 pub fn grant(bundle: Bundle, role: pg_sys::Oid) -> Result<()> {
-    each(bundle, role, |right, role| format!("GRANT {right} TO {role}"))
+    let name = each(bundle, role, |right, role| format!("GRANT {right} TO {role}"))?;
+    super::audit(bundle.granted(), &Subject::default(), json!({ "role": name }))
 }
 
-/// Takes a bundle back from a role.
+/// Takes a bundle back from a role, and writes that down.
 pub fn revoke(bundle: Bundle, role: pg_sys::Oid) -> Result<()> {
-    each(bundle, role, |right, role| format!("REVOKE {right} FROM {role}"))
+    let name = each(bundle, role, |right, role| format!("REVOKE {right} FROM {role}"))?;
+    super::audit(bundle.revoked(), &Subject::default(), json!({ "role": name }))
 }
 
-fn each(bundle: Bundle, role: pg_sys::Oid, statement: impl Fn(&str, &str) -> String) -> Result<()> {
+fn each(bundle: Bundle, role: pg_sys::Oid, statement: impl Fn(&str, &str) -> String) -> Result<String> {
     // SAFETY: looks a name up; missing_ok.
     let name = unsafe { pg_sys::GetUserNameFromId(role, true) };
     if name.is_null() {
@@ -62,11 +82,12 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: impl Fn(&str, &str) -> Str
     // SAFETY: a C string that Postgres has just made.
     let name = unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy();
     let role = pgrx::spi::quote_identifier(name.as_ref());
-    sqlstate::kept(|| {
+    sqlstate::kept(|_| {
         bundle
             .rights()
             .iter()
             .try_for_each(|right| Spi::run(&statement(right, &role)))
             .map_err(|error| unexpected(&format!("SPI failed: {error}")))
-    })
+    })?;
+    Ok(name.into_owned())
 }

@@ -48,7 +48,7 @@ pub fn looked_up<T>(
     args: &[DatumWithOid],
     mut read: impl FnMut(&Row) -> Result<T>,
 ) -> Result<Vec<T>> {
-    sqlstate::kept(|| {
+    sqlstate::kept(|_| {
         Spi::connect(|client| {
             let plan = plan(sql, args, |types| client.prepare(sql, types))?;
             let table = client.select(&*plan, None, args).map_err(spi)?;
@@ -73,7 +73,7 @@ fn run<T>(
     args: &[DatumWithOid],
     read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
-    sqlstate::kept(|| {
+    sqlstate::kept(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
             let table = client.update(&*plan, None, args).map_err(spi)?;

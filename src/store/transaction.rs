@@ -85,19 +85,35 @@ pub fn require_right(right: Right, detail: &str) -> Result<()> {
     if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
 }
 
-/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
-/// does, for a function that must look at the rights of its caller first.
+/// Runs `f` with the rights of a role and no others, as VACUUM runs the functions of an index (vacuumlazy.c): within a
+/// security-restricted operation, which takes on no other role and leaves nothing behind that would run later with other rights.
+/// Every setting is what it was before, afterwards.
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
-pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and constant strings.
+    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
     let level = unsafe {
-        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
-        let level = pg_sys::NewGUCNestLevel();
+        let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        pg_sys::SetUserIdAndSecContext(role, context | restricted.cast_signed());
+        pg_sys::NewGUCNestLevel()
+    };
+    set_safe_search_path();
+    let value = f()?;
+    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
+    Ok(value)
+}
+
+/// A search path that nobody can plant anything in, until the end of the nest level of settings.
+fn set_safe_search_path() {
+    // SAFETY: two constant C strings.
+    unsafe {
         pg_sys::set_config_option(
             c"search_path".as_ptr(),
             c"pg_catalog, pg_temp".as_ptr(),
@@ -108,8 +124,24 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
             0,
             false,
         );
-        level
+    }
+}
+
+/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
+/// does, for a function that must look at the rights of its caller first.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and a constant string.
+    let level = unsafe {
+        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        pg_sys::NewGUCNestLevel()
     };
+    set_safe_search_path();
     let result = f();
     // SAFETY: undoes the calls above.
     unsafe {

@@ -359,6 +359,12 @@ error_codes! {
     RoleNotAllowed = "WA407", "role_not_allowed", 403, "the user's role is not one of the allowed roles",
         "",
         "Set auth.users.role to one of workos_auth.allowed_roles.";
+    HookFailed = "WA408", "hook_failed", 500, "a hook failed",
+        "",
+        "Mend the function; auth.hooks names it. Deleting its row there lets people sign in without it.";
+    HookInvalid = "WA409", "hook_invalid", 400, "this function cannot be a hook",
+        "",
+        "Name a function of one jsonb that returns jsonb, as schema.name(jsonb), whose owner is not a superuser.";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",

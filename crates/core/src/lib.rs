@@ -10,6 +10,7 @@
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
+//! | [`hook`] | which function may be a hook, and what one may change |
 //! | [`metadata`] | what is kept of a profile beside its columns |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
@@ -23,6 +24,7 @@ pub mod accounts;
 pub mod authorize;
 pub mod claims;
 pub mod error;
+pub mod hook;
 mod jsonb;
 pub mod metadata;
 pub mod pkce;

@@ -303,9 +303,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "ban_user,check_facts,cleanup,delete_user,exchange_code,get_user,grant_admin,grant_sign_in,retire_signing_key,\
-             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,\
-             unban_user,update_user,workos_authorize_url",
+            "audit_configuration,ban_user,check_facts,cleanup,delete_user,exchange_code,get_user,grant_admin,grant_sign_in,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,unban_user,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
