@@ -10,6 +10,7 @@
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
 //! | [`metadata`] | what is kept of a profile beside its columns |
+//! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
@@ -24,6 +25,7 @@ pub mod claims;
 pub mod error;
 mod jsonb;
 pub mod metadata;
+pub mod people;
 pub mod pkce;
 pub mod random;
 pub mod redirect;
