@@ -20,6 +20,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use crate::error::or_raise;
 use crate::execution;
 use crate::settings::{self, RlsGuard};
+use crate::store::transaction::bypasses_rls;
 
 pub use keys::{issuer, public_keys};
 pub use pin::Identity;
@@ -213,11 +214,8 @@ pub fn clear() -> Result<()> {
 
 /// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.
 fn check_role() -> Result<()> {
-    // SAFETY: catalog look-ups of the current role.
-    let bypasses = unsafe {
-        let role = pg_sys::GetUserId();
-        pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role)
-    };
+    // SAFETY: reads the current role.
+    let bypasses = bypasses_rls(unsafe { pg_sys::GetUserId() });
     let detail = "The current role is a superuser or has BYPASSRLS: it reads every row, whoever is signed in.";
     match settings::rls_guard() {
         RlsGuard::Error if bypasses => Err(Error::with_detail(ErrorCode::RoleBypassesRls, detail)),

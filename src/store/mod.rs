@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod flows;
 pub mod guards;
 pub mod memo;
+pub mod people;
 pub mod privileges;
 mod query;
 pub mod scan;

@@ -18,6 +18,8 @@ const ADMIN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.rotate_signing_key(text), auth.retire_signing_key(text)",
     "EXECUTE ON FUNCTION auth.grant_sign_in(regrole), auth.revoke_sign_in(regrole)",
     "EXECUTE ON FUNCTION auth.check(), auth.check_facts(), auth.check_attached(), auth.check_installed()",
+    "EXECUTE ON FUNCTION auth.create_user(text, text, uuid), auth.as_user(uuid, name)",
+    "EXECUTE ON FUNCTION auth.create_session(uuid, text, text, text, text, interval)",
     "SELECT, INSERT, DELETE ON auth.redirect_urls, auth.organization_domains",
     "REFERENCES ON auth.users",
 ];

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::accounts::{email_domain, fold_email};
 use crate::error::{Error, ErrorCode, Result};
 
@@ -23,6 +25,11 @@ pub fn check_email(email: &str) -> Result<String> {
         true => Ok(fold_email(email)),
         false => Err(Error::invalid("email", "it must be an address of at most 320 bytes, without white space.")),
     }
+}
+
+/// `users.raw_app_meta_data` of somebody whom no provider vouches for.
+pub fn app_metadata() -> Value {
+    json!({ "provider": "custom", "providers": ["custom"] })
 }
 
 /// How somebody signed in, for the claim `amr`.
