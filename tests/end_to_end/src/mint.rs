@@ -31,6 +31,8 @@ const CALLS: &[&str] = &[
     "auth.has_permission('p')",
     "auth.has_permission('p', 'org_acme')",
     "auth.sign_out()",
+    "auth.link_identity('org_acme')",
+    "auth.unlink_identity(gen_random_uuid())",
 ];
 
 /// A database, a session of it, and a signing key of our own that the database believes.
