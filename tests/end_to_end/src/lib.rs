@@ -8,6 +8,8 @@ pub mod accounts;
 pub mod bed;
 pub mod catalog;
 pub mod check;
+pub mod links;
+pub mod made;
 pub mod meanwhile;
 pub mod mint;
 pub mod model;
