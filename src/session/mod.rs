@@ -197,7 +197,7 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
             PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
             "the session ends with this statement",
             "A session that is local to the transaction has effect in a transaction block only.",
-            "Run BEGIN first, or pass is_local => false.",
+            "Run BEGIN first. What auth.set_session is told with is_local => false lasts as long as the connection.",
         );
     }
     token::assign(Some(access_token), is_local)?;

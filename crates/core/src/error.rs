@@ -385,7 +385,7 @@ error_codes! {
     SingleIdentityNotDeletable = "WA427", "single_identity_not_deletable", 422, "the last identity of an account cannot be unlinked",
         "Nothing would lead into the account any more.",
         "Link another identity first.";
-    LinkAcrossOrganizationsDisabled = "WA428", "link_across_organizations_disabled", 403, "the identity belongs to another organization than the account",
+    CrossOrganizationLinkDisabled = "WA428", "cross_organization_link_disabled", 403, "the identity belongs to another organization than the account",
         "workos_auth.link_across_organizations is off.",
         "Sign in with it as an account of its own, or have a superuser set workos_auth.link_across_organizations = on.";
     LinkSessionNotFound = "WA429", "link_session_not_found", 403, "the session that started this link is not there to finish it",

@@ -211,8 +211,8 @@ async fn two_who_link_one_profile_at_once_are_one_who_does() {
 async fn another_organization_is_linked_by_a_setting_alone() {
     let at = Accounts::new("across", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
-    ann.links_not("prof_2", "conn_globex", "ann@globex.com", "link_across_organizations_disabled").await;
-    ann.links_not("prof_3", "conn_google", "ann@gmail.com", "link_across_organizations_disabled").await;
+    ann.links_not("prof_2", "conn_globex", "ann@globex.com", "cross_organization_link_disabled").await;
+    ann.links_not("prof_3", "conn_google", "ann@gmail.com", "cross_organization_link_disabled").await;
     at.bed.set("workos_auth.link_across_organizations", "on").await;
     let at = Accounts { app: at.bed.backend().await, ..at };
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;

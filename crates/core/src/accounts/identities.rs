@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorCode, Result};
 ///
 /// # Errors
 /// `user_banned`, also where the profile would be refused for somebody else's ban; `user_deleted`, `identity_already_exists`,
-/// `link_across_organizations_disabled`.
+/// `cross_organization_link_disabled`.
 pub fn link(
     incoming: &Incoming<'_>,
     known: Option<Uuid>,
@@ -40,7 +40,7 @@ pub fn link(
         return Err(ErrorCode::UserBanned.into());
     }
     if !across && is_elsewhere(&profile, user) {
-        return Err(ErrorCode::LinkAcrossOrganizationsDisabled.into());
+        return Err(ErrorCode::CrossOrganizationLinkDisabled.into());
     }
     Ok(profile.email_change(user, None))
 }

@@ -39,11 +39,7 @@ fn another_organization_needs_the_setting() {
     let other = user(1, None, vec![identity(1, OTHER, "conn_other", "other-1", "ann@gmail.com")]);
     let made = Candidate { memberships: vec!["org_other".into()], ..user(1, None, vec![]) };
     for (incoming, account) in [(&ANN, &google), (&ANN, &other), (&ANN, &made), (&GOOGLE, &okta(1)), (&GOOGLE, &made)] {
-        assert_eq!(
-            refused(links(incoming, account, false)),
-            ErrorCode::LinkAcrossOrganizationsDisabled,
-            "{incoming:?}"
-        );
+        assert_eq!(refused(links(incoming, account, false)), ErrorCode::CrossOrganizationLinkDisabled, "{incoming:?}");
         assert!(links(incoming, account, true).is_ok());
     }
     assert!(links(&ANN, &both(), false).is_ok() && links(&GOOGLE, &both(), false).is_ok());
