@@ -6,6 +6,7 @@ CREATE TABLE auth.users (
     role text NOT NULL DEFAULT 'authenticated',
     email text,
     email_confirmed_at timestamptz,
+    invited_at timestamptz,
     phone text UNIQUE,
     phone_confirmed_at timestamptz,
     last_sign_in_at timestamptz,
@@ -22,6 +23,8 @@ CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLAT
 COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
 COMMENT ON COLUMN auth.users.role IS 'the database role of the person''s sessions; never taken from WorkOS';
 COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds the address or WorkOS does not vouch for its domain: auth.identities.email then keeps it';
+COMMENT ON COLUMN auth.users.email_confirmed_at IS 'when a sign-in brought the address along, or confirmed the one that auth.create_user wrote';
+COMMENT ON COLUMN auth.users.invited_at IS 'when auth.create_user made the account for somebody of an organization; until email_confirmed_at is set, that organization''s profile of this address joins it';
 COMMENT ON COLUMN auth.users.raw_user_meta_data IS 'what a person may change about themselves; never decide rights by it';
 COMMENT ON COLUMN auth.users.banned_until IS 'no sign-in before this time';
 COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII case only';
@@ -144,19 +147,27 @@ CREATE TABLE auth.flow_states (
     connection text,
     provider text,
     redirect_to text,
+    link_user_id uuid REFERENCES auth.users (id) ON DELETE CASCADE,
+    link_session_id uuid,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
+    CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
+    CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
     CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL))
 );
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
+CREATE INDEX flow_states_link_user_id_idx ON auth.flow_states (link_user_id);
 COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
 COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
+COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
+COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';
 COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';
 COMMENT ON INDEX auth.flow_states_data_key_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.flow_states_link_user_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.audit_log_entries (
     id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),

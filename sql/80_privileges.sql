@@ -1,5 +1,5 @@
 -- Who may run what. Every function belongs to workos_auth_owner. PUBLIC keeps the readers, and what concerns the caller's own
--- session and account alone (auth.sign_out, auth.get_user, auth.update_user); the rest is given by auth.grant_sign_in and auth.grant_admin.
+-- session and account alone (auth.sign_out, auth.get_user, auth.update_user, auth.link_identity, auth.unlink_identity); the rest is given by auth.grant_sign_in and auth.grant_admin.
 DO $privileges$
 DECLARE
     function pg_catalog.regprocedure;
@@ -24,7 +24,10 @@ BEGIN
         'auth.plan_support(internal)',
         'auth.start_sign_in(text, text, text, text, text, text, jsonb)',
         'auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
-        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)'
+        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)',
+        'auth.create_user(text, text, uuid)',
+        'auth.create_session(uuid, text, text, text, text, interval)',
+        'auth.as_user(uuid, name)'
     ]::pg_catalog.regprocedure[] LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || function::text || ' FROM PUBLIC';
     END LOOP;

@@ -36,6 +36,7 @@ static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
 static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 static CHECK_SESSIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_SIGNUP: GucSetting<bool> = GucSetting::<bool>::new(true);
+static LINK_ACROSS_ORGANIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static TRUST_EMAIL_DOMAINS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_CODE_CHALLENGE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_PLAIN_PKCE: GucSetting<bool> = GucSetting::<bool>::new(false);
@@ -209,6 +210,12 @@ pub fn define() {
         &CHECK_SESSIONS,
     );
     flag(c"workos_auth.allow_signup", c"Lets people in who have no account yet.", c"", &ALLOW_SIGNUP);
+    flag(
+        c"workos_auth.link_across_organizations",
+        c"Lets people link identities of several organizations to one account.",
+        c"Off: auth.link_identity takes identities of an organization that the account belongs to already.",
+        &LINK_ACROSS_ORGANIZATIONS,
+    );
     flag(
         c"workos_auth.trust_email_domains",
         c"Trusts WorkOS to check the e-mail domains of an organization's profiles.",
@@ -433,6 +440,11 @@ pub fn check_sessions() -> bool {
 /// `workos_auth.allow_signup`
 pub fn allow_signup() -> bool {
     ALLOW_SIGNUP.get()
+}
+
+/// `workos_auth.link_across_organizations`
+pub fn link_across_organizations() -> bool {
+    LINK_ACROSS_ORGANIZATIONS.get()
 }
 
 /// `workos_auth.trust_email_domains`

@@ -20,6 +20,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use crate::error::or_raise;
 use crate::execution;
 use crate::settings::{self, RlsGuard};
+use crate::store::transaction::bypasses_rls;
 
 pub use keys::{issuer, public_keys};
 pub use pin::Identity;
@@ -222,7 +223,7 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
             PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
             "the session ends with this statement",
             "A session that is local to the transaction has effect in a transaction block only.",
-            "Run BEGIN first, or pass is_local => false.",
+            "Run BEGIN first. What auth.set_session is told with is_local => false lasts as long as the connection.",
         );
     }
     token::assign(Some(access_token), is_local)?;
@@ -244,11 +245,8 @@ pub fn clear_for_now() -> Result<()> {
 
 /// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.
 fn check_role() -> Result<()> {
-    // SAFETY: catalog look-ups of the current role.
-    let bypasses = unsafe {
-        let role = pg_sys::GetUserId();
-        pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role)
-    };
+    // SAFETY: reads the current role.
+    let bypasses = bypasses_rls(unsafe { pg_sys::GetUserId() });
     let detail = "The current role is a superuser or has BYPASSRLS: it reads every row, whoever is signed in.";
     match settings::rls_guard() {
         RlsGuard::Error if bypasses => Err(Error::with_detail(ErrorCode::RoleBypassesRls, detail)),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, Decision, EmailChange, Incoming, Policy};
+use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, metadata, pkce, random};
 
@@ -27,8 +27,8 @@ pub struct Account {
 pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
-    guards::account(&pkce::sha256(&format!("identity {}", profile.id)));
-    guards::account(&pkce::sha256(&format!("email {email}")));
+    guard_identity(&profile.id);
+    guard_email(&email);
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -40,8 +40,9 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
             change_email(user_id, &email)?;
             (user_id, false)
         }
-        Decision::Join { user_id, email } => {
-            change_email(user_id, &email)?;
+        Decision::Join { user_id, email: email_change } => {
+            change_email(user_id, &email_change)?;
+            store::adopt(user_id, &email)?;
             write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
@@ -65,12 +66,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
         }
     };
     store::touch_user(user_id, user_metadata)?;
-    let identity_id = store::upsert_identity(user_id, profile, &email, metadata::identity_data(profile, issuer))?;
-    if let Some(organization) = &profile.organization_id
-        && store::upsert_membership(organization, user_id, profile)?
-    {
-        sessions::raise_claims_version(user_id, organization)?;
-    }
+    let identity_id = write_identity(user_id, profile, &email, issuer)?;
     if is_new_user {
         hooks::user_created(&NewUser {
             user_id,
@@ -83,6 +79,27 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
+/// One writer at a time for a WorkOS profile. Before the guards of addresses.
+pub fn guard_identity(profile_id: &str) {
+    guards::account(&pkce::sha256(&format!("identity {profile_id}")));
+}
+
+/// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
+pub fn guard_email(email: &str) {
+    guards::account(&pkce::sha256(&format!("email {email}")));
+}
+
+/// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
+pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &str) -> Result<Uuid> {
+    let identity_id = store::upsert_identity(user_id, profile, email, metadata::identity_data(profile, issuer))?;
+    if let Some(organization) = &profile.organization_id
+        && store::upsert_membership(organization, user_id, profile)?
+    {
+        sessions::raise_claims_version(user_id, organization)?;
+    }
+    Ok(identity_id)
+}
+
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
         // Without its user, who was deleted just now, the identity is gone as well.
@@ -90,45 +107,62 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
         None => None,
     };
     // Who else it could be is a question only of a profile that is not known.
+    let candidates = if known.is_none() { candidates(email)? } else { Vec::new() };
+    accounts::decide(
+        &incoming(profile, email),
+        known.as_ref().map(|(identity, user)| (identity, user)),
+        &candidates,
+        store::email_holder(email)?,
+        &policy(profile, email)?,
+    )
+}
+
+/// Whom an address could mean.
+pub fn candidates(email: &str) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
-    if known.is_none() {
-        for user_id in store::user_ids_by_email(email)? {
-            candidates.extend(store::candidate(user_id)?);
-        }
+    for user_id in store::user_ids_by_email(email)? {
+        candidates.extend(store::candidate(user_id)?);
     }
+    Ok(candidates)
+}
+
+/// The profile as decisions take it.
+pub fn incoming<'a>(profile: &'a Profile, email: &'a str) -> Incoming<'a> {
+    Incoming {
+        provider_id: &profile.id,
+        organization_id: profile.organization_id.as_deref(),
+        connection_id: &profile.connection_id,
+        idp_id: profile.idp_id.as_deref(),
+        email,
+    }
+}
+
+/// The settings, and what is known of the address's domain.
+pub fn policy(profile: &Profile, email: &str) -> Result<Policy> {
     let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
         (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain)?,
         _ => false,
     };
-    accounts::decide(
-        &Incoming {
-            provider_id: &profile.id,
-            organization_id: profile.organization_id.as_deref(),
-            connection_id: &profile.connection_id,
-            idp_id: profile.idp_id.as_deref(),
-            email,
-        },
-        known.as_ref().map(|(identity, user)| (identity, user)),
-        &candidates,
-        store::email_holder(email)?,
-        &Policy {
-            linking: settings::account_linking(),
-            allow_signup: settings::allow_signup(),
-            trust_email_domains: settings::trust_email_domains(),
-            email_domain_is_organizations,
-        },
-    )
+    Ok(Policy {
+        linking: settings::account_linking(),
+        allow_signup: settings::allow_signup(),
+        trust_email_domains: settings::trust_email_domains(),
+        email_domain_is_organizations,
+    })
 }
 
-fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
+/// Carries out what was decided about `users.email`. Tokens that say the old address are stale then: it may be another person's soon.
+pub fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
     match change {
-        EmailChange::Keep => Ok(()),
-        EmailChange::Set(email) => store::set_user_email(user_id, Some(email)),
-        EmailChange::Release => store::set_user_email(user_id, None),
+        EmailChange::Keep => return Ok(()),
+        EmailChange::Set(email) => store::set_user_email(user_id, Some(email))?,
+        EmailChange::Release => store::set_user_email(user_id, None)?,
     }
+    sessions::raise_claims_versions(user_id)
 }
 
-fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Client) -> Result<()> {
+/// An entry of the audit log about a profile and an account.
+pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Client) -> Result<()> {
     let subject = Subject {
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),

@@ -7,11 +7,11 @@ use workos_auth_core::pkce::{self, CodeVerifier};
 use workos_auth_core::workos::{self, Profile, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::METHOD;
 use super::account::{self, Account};
+use super::{METHOD, link};
 use crate::lifecycle::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
-use crate::store::flows::{self, Flow};
+use crate::store::flows::{self, Flow, Link};
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, guards, scan};
 use crate::{http, secrets, settings};
@@ -43,6 +43,9 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     if !scan::flow_exists(flow.id) {
         return Err(ErrorCode::FlowStateNotFound.into());
     }
+    if let Some(link) = &flow.link {
+        link::check(link)?;
+    }
 
     let client_secret = secrets::open_client_secret(&provider)?;
     let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
@@ -61,7 +64,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     guard.keep();
 
     let client = Client { ip: given.ip, user_agent: given.user_agent };
-    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client)?;
+    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
     Ok(Session {
         is_new_user: account.is_new_user,
         redirect_to: flow.redirect_to,
@@ -70,9 +73,12 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     })
 }
 
-/// Finds or makes the account of a profile, and opens a session.
-fn sign_in(profile: &Profile, issuer: &str, client: &Client) -> Result<(Account, Session)> {
-    let account = account::resolve(profile, issuer, client)?;
+/// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.
+fn sign_in(profile: &Profile, issuer: &str, client: &Client, link: Option<&Link>) -> Result<(Account, Session)> {
+    let account = match link {
+        None => account::resolve(profile, issuer, client)?,
+        Some(link) => link::finish(link, profile, issuer, client)?,
+    };
     let opening = Opening {
         user_id: account.user_id,
         identity_id: Some(account.identity_id),

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
 //! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
+//! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
+//! | `unlink.rs` | how it is unlinked |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
@@ -11,7 +13,12 @@ const METHOD: &str = "oauth";
 
 mod account;
 mod exchange;
+mod link;
 mod start;
+mod unlink;
 
+pub use account::guard_email;
 pub use exchange::{Exchange, exchange};
-pub use start::{Begin, start, start_with_verifier};
+pub use link::link;
+pub use start::{Begin, Started, start, start_with_verifier};
+pub use unlink::unlink;

@@ -7,7 +7,7 @@ use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::query::{self, Row};
-use super::uuid_arg;
+use super::{pg_uuid, uuid_arg};
 use crate::error::unexpected;
 
 /// What a new row needs.
@@ -30,8 +30,19 @@ pub struct NewFlow<'a> {
     pub selector: &'a Selector,
     /// where the caller wants the browser afterwards
     pub redirect_to: Option<&'a str>,
+    /// what it is for, if not a sign-in
+    pub link: Option<Link>,
     /// seconds to live
     pub ttl: f64,
+}
+
+/// A profile is to become a further identity of somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// whose
+    pub user_id: Uuid,
+    /// the session that asked for it
+    pub session_id: Uuid,
 }
 
 /// A sign-in under way.
@@ -55,6 +66,8 @@ pub struct Flow {
     pub selector: Selector,
     /// where the caller wants the browser afterwards
     pub redirect_to: Option<String>,
+    /// what it is for, if not a sign-in
+    pub link: Option<Link>,
     /// whether its time is over
     pub is_expired: bool,
 }
@@ -79,9 +92,9 @@ pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
 pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
     query::row(
         "INSERT INTO auth.flow_states (id, state_hash, code_challenge, upstream_verifier, data_key_id,
-             client_id, api_url, organization, connection, provider, redirect_to, expires_at)
+             client_id, api_url, organization, connection, provider, redirect_to, expires_at, link_user_id, link_session_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12))
+             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12), $13, $14)
          ON CONFLICT DO NOTHING RETURNING expires_at",
         &[
             uuid_arg(flow.id),
@@ -96,6 +109,8 @@ pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
             flow.selector.provider().into(),
             flow.redirect_to.into(),
             flow.ttl.into(),
+            pg_uuid(flow.link.map(|link| link.user_id)).into(),
+            pg_uuid(flow.link.map(|link| link.session_id)).into(),
         ],
         |row| row.get(1),
     )?
@@ -107,7 +122,7 @@ macro_rules! select_flow {
         concat!(
             "SELECT id, state_hash, code_challenge, upstream_verifier, data_key_id, client_id, api_url,
                  organization, connection, provider, redirect_to,
-                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp()
+                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp(), link_user_id, link_session_id
              FROM auth.flow_states WHERE mode OPERATOR(pg_catalog.=) 'direct' AND ",
             $where
         )
@@ -138,6 +153,10 @@ fn flow(row: &Row) -> Result<Flow> {
         selector: Selector::new(text(8)?.as_deref(), text(9)?.as_deref(), text(10)?.as_deref())?,
         redirect_to: text(11)?,
         is_expired: row.get(12)?,
+        link: match (row.nullable_uuid(13)?, row.nullable_uuid(14)?) {
+            (Some(user_id), Some(session_id)) => Some(Link { user_id, session_id }),
+            _ => None,
+        },
     })
 }
 

@@ -11,6 +11,7 @@ pub mod hooks;
 pub mod memo;
 pub mod operating;
 pub mod own_account;
+pub mod people;
 pub mod privileges;
 mod query;
 pub mod scan;

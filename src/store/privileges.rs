@@ -23,6 +23,8 @@ const ADMIN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.revoke_sessions(uuid), auth.revoke_organization(text), auth.cleanup(integer)",
     "EXECUTE ON FUNCTION auth.grant_sign_in(regrole), auth.revoke_sign_in(regrole)",
     "EXECUTE ON FUNCTION auth.check(), auth.check_facts(), auth.check_attached(), auth.check_installed()",
+    "EXECUTE ON FUNCTION auth.create_user(text, text, uuid), auth.as_user(uuid, name)",
+    "EXECUTE ON FUNCTION auth.create_session(uuid, text, text, text, text, interval)",
     "SELECT, INSERT, DELETE ON auth.redirect_urls, auth.organization_domains",
     "SELECT, INSERT, UPDATE, DELETE ON auth.hooks",
     "SELECT ON auth.audit_log_entries",

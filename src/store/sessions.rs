@@ -309,6 +309,31 @@ pub fn raise_claims_version(user_id: Uuid, organization_id: &str) -> Result<()> 
     .map(drop)
 }
 
+/// What every token of the person says has changed: those that say otherwise are stale from now on.
+pub fn raise_claims_versions(user_id: Uuid) -> Result<()> {
+    query::execute(
+        "UPDATE auth.sessions
+         SET claims_version = claims_version OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR NO KEY UPDATE))",
+        &[uuid_arg(user_id)],
+    )
+    .map(drop)
+}
+
+/// Whether a person's session lives; if so, nobody ends it before this transaction does.
+pub fn lives(id: Uuid, user_id: Uuid) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.sessions
+         WHERE id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2
+             AND (not_after IS NULL OR not_after OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+         FOR KEY SHARE",
+        &[uuid_arg(id), uuid_arg(user_id)],
+        |row| row.get(1),
+    )?;
+    Ok(found.unwrap_or(false))
+}
+
 /// Which of a person's sessions end.
 #[derive(Debug, Clone, Copy)]
 pub enum Scope {
@@ -318,6 +343,26 @@ pub enum Scope {
     Local(Uuid),
     /// all but the one given
     Others(Uuid),
+}
+
+/// Ends the sessions that an identity opened; says how many.
+pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE identity_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
+        &[uuid_arg(identity_id)],
+    )
+}
+
+/// Ends a user's sessions of an organization; says how many.
+pub fn end_in_organization(user_id: Uuid, organization_id: &str) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
+             ORDER BY id FOR UPDATE))",
+        &[uuid_arg(user_id), organization_id.into()],
+    )
 }
 
 /// Ends sessions of a user; says how many. As everything that ends or changes several sessions at once, in the order of their ids, so

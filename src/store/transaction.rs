@@ -1,6 +1,6 @@
 //! What the transaction around us allows, and whose rights are used in it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::time::Duration;
 
 use pgrx::prelude::*;
@@ -83,6 +83,43 @@ pub fn require_right(right: Right, detail: &str) -> Result<()> {
         }
     };
     if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
+}
+
+/// Whether row-level security does not bind a role: a superuser, or one with BYPASSRLS.
+pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups.
+    unsafe { pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role) }
+}
+
+/// Whether the current role may become another one.
+pub fn may_become(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups of the current role.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let may = pg_sys::is_member_of_role(pg_sys::GetUserId(), role);
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let may = pg_sys::member_can_set_role(pg_sys::GetUserId(), role);
+        may
+    }
+}
+
+/// SET LOCAL ROLE, which Postgres also asks the session's own user for the right to, and refuses in a SECURITY DEFINER function.
+pub fn set_local_role(name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Error::invalid("as_role", "it holds a NUL character."))?;
+    // SAFETY: two C strings; Postgres copies the value.
+    unsafe {
+        pg_sys::set_config_option(
+            c"role".as_ptr(),
+            name.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+    Ok(())
 }
 
 /// Runs `f` with the rights of a role and no others, as VACUUM runs the functions of an index (vacuumlazy.c): within a

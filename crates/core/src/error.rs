@@ -366,6 +366,38 @@ error_codes! {
         "",
         "Name a function of one jsonb that returns jsonb, as schema.name(jsonb), whose owner is not a superuser.";
 
+    // People without WorkOS, and the identities of an account.
+    EmailExists = "WA420", "email_exists", 422, "another user has this e-mail address",
+        "auth.users.email is unique, with ASCII letters compared without case.",
+        "Use the account that is there, or another address.";
+    UserAlreadyExists = "WA421", "user_already_exists", 422, "there is a user of this id already",
+        "auth.users has a row with this id.",
+        "Leave user_id out, and a new one is made.";
+    UserNotFound = "WA422", "user_not_found", 404, "there is no such user",
+        "auth.users has no row with this id.",
+        "Look for the person by auth.users.email or auth.identities.email.";
+    NotAMember = "WA423", "not_a_member", 403, "the user does not belong to this organization",
+        "auth.organization_memberships has no such row.",
+        "Leave organization out, or name one that the user has signed in from or was made for.";
+    ReasonRequired = "WA424", "reason_required", 400, "who acts as somebody else needs a reason",
+        "actor was passed and reason was not.",
+        "Say why in reason; both stand in auth.audit_log_entries.";
+    IdentityAlreadyExists = "WA425", "identity_already_exists", 422, "the identity is linked already",
+        "",
+        "Sign in with it. To move it, unlink it in the account that it belongs to.";
+    IdentityNotFound = "WA426", "identity_not_found", 422, "the current person has no such identity",
+        "auth.identities has no row with this id whose user_id is auth.uid().",
+        "Pass the id of one of the person's own identities.";
+    SingleIdentityNotDeletable = "WA427", "single_identity_not_deletable", 422, "the last identity of an account cannot be unlinked",
+        "Nothing would lead into the account any more.",
+        "Link another identity first.";
+    CrossOrganizationLinkDisabled = "WA428", "cross_organization_link_disabled", 403, "the identity belongs to another organization than the account",
+        "workos_auth.link_across_organizations is off.",
+        "Sign in with it as an account of its own, or have a superuser set workos_auth.link_across_organizations = on.";
+    LinkSessionNotFound = "WA429", "link_session_not_found", 403, "the session that started this link is not there to finish it",
+        "",
+        "Sign in as the person whose account it is, and start again with auth.link_identity.";
+
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",
         "",

@@ -12,6 +12,7 @@
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
 //! | [`hook`] | which function may be a hook, and what one may change |
 //! | [`metadata`] | what is kept of a profile beside its columns |
+//! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
@@ -27,6 +28,7 @@ pub mod error;
 pub mod hook;
 mod jsonb;
 pub mod metadata;
+pub mod people;
 pub mod pkce;
 pub mod random;
 pub mod redirect;

@@ -289,7 +289,8 @@ async fn every_object_is_explained_and_protected() {
 async fn every_function_is_labelled_as_it_behaves() {
     let cluster = Cluster::shared().unwrap();
     let bed = Bed::new(cluster, "labelled").await;
-    let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,session_id,uid,verify_token";
+    let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,\
+        session_id,uid,verify_token";
     let of = |condition: &str| {
         format!(
             "select string_agg(distinct proname, ',' order by proname) from pg_proc where pronamespace = 'auth'::regnamespace and {condition}"
@@ -303,14 +304,17 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "audit_configuration,ban_user,check_facts,cleanup,delete_user,exchange_code,get_user,grant_admin,grant_sign_in,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,unban_user,update_user,workos_authorize_url",
+            "audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,\
+             get_user,grant_admin,grant_sign_in,link_identity,refresh_session,retire_signing_key,revoke_admin,\
+             revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,unban_user,\
+             unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "ban_user,cleanup,clear_session,configure_workos,create_root_key,delete_user,exchange_code,grant_admin,\
-             grant_sign_in,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,\
-             rotate_signing_key,set_session,sign_out,start_sign_in,unban_user,update_user,use_request_token,\
-             workos_authorize_url",
+            "as_user,ban_user,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
+             delete_user,exchange_code,grant_admin,grant_sign_in,link_identity,refresh_session,retire_signing_key,\
+             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,set_session,sign_out,\
+             start_sign_in,unban_user,unlink_identity,update_user,use_request_token,workos_authorize_url",
         ),
     ] {
         assert_eq!(text(&bed.admin, &of(condition)).await.unwrap().unwrap_or_default(), expected, "{condition}");
