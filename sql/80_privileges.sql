@@ -21,6 +21,7 @@ BEGIN
         'auth.plan_support(internal)',
         'auth.start_sign_in(text, text, text, text, text, text, jsonb)',
         'auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
+        'auth.handle_callback(text, text, text, text, text, text)',
         'auth.exchange_code(text, text, text, inet, text)'
     ]::pg_catalog.regprocedure[] LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || function::text || ' FROM PUBLIC';

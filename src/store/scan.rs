@@ -105,11 +105,11 @@ pub fn session_claims_version(id: Uuid) -> Option<i64> {
     version
 }
 
-/// Whether a flow is still there.
-pub fn flow_exists(id: Uuid) -> bool {
-    let mut found = false;
-    by_uuid(&FLOW_STATES, id, |_| found = true);
-    found
+/// The mode of a flow, or `None` where it is gone.
+pub fn flow_mode(id: Uuid) -> Option<String> {
+    let mut mode = None;
+    by_uuid(&FLOW_STATES, id, |row| mode = row.get(c"mode"));
+    mode
 }
 
 /// Every signing key.

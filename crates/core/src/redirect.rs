@@ -46,11 +46,24 @@ impl RedirectUrls {
     /// [`ErrorCode::RedirectToMalformed`] if the URL cannot be judged safely; [`ErrorCode::RedirectToNotAllowed`]
     /// if it is not listed, with scheme and host in the detail and no more of it.
     pub fn check(&self, redirect_to: &str) -> Result<()> {
-        let target =
-            Target::parse(redirect_to).map_err(|why| Error::with_detail(ErrorCode::RedirectToMalformed, why))?;
-        let allowed = self.site_url.as_ref().is_some_and(|site| site.covers(&target))
-            || self.patterns.iter().any(|pattern| pattern.matches(&target));
-        if allowed {
+        let target = Target::to_judge(redirect_to)?;
+        if self.site_url.as_ref().is_some_and(|site| site.covers(&target)) {
+            Ok(())
+        } else {
+            self.check_target(&target)
+        }
+    }
+
+    /// Whether a pattern of the list names `redirect_to`; that it is the site's own does not count.
+    ///
+    /// # Errors
+    /// As [`RedirectUrls::check`].
+    pub fn check_listed(&self, redirect_to: &str) -> Result<()> {
+        self.check_target(&Target::to_judge(redirect_to)?)
+    }
+
+    fn check_target(&self, target: &Target) -> Result<()> {
+        if self.patterns.iter().any(|pattern| pattern.matches(target)) {
             return Ok(());
         }
         let separator = if target.has_authority { "://" } else { ":" };
@@ -87,6 +100,14 @@ struct Target {
 }
 
 impl Target {
+    /// What a caller asks for.
+    fn to_judge(redirect_to: &str) -> Result<Self> {
+        let mut target =
+            Self::parse(redirect_to).map_err(|why| Error::with_detail(ErrorCode::RedirectToMalformed, why))?;
+        target.rest = without_flow_id(&target.rest);
+        Ok(target)
+    }
+
     /// Takes a URL apart; the error is a sentence that holds nothing of it.
     fn parse(text: &str) -> std::result::Result<Self, &'static str> {
         if text.is_empty() {
@@ -198,6 +219,17 @@ fn is_web(scheme: &str) -> bool {
 /// Of http and https, no path and `/` are the same (RFC 3986, section 6.2.3).
 fn with_root(rest: &str) -> String {
     if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }
+}
+
+/// Supabase's newer clients add `sb_flow_id` to the query, to find the verifier again; it is none of the application's address.
+fn without_flow_id(rest: &str) -> String {
+    let Some((path, query)) = rest.split_once('?') else { return rest.to_owned() };
+    let is_flow_id = |pair: &&str| *pair == "sb_flow_id" || pair.starts_with("sb_flow_id=");
+    if !query.split('&').any(|pair| is_flow_id(&pair)) {
+        return rest.to_owned();
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_flow_id(pair)).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 
 /// Browsers resolve these before they ask the server, `%2e` included, and servers that decode `%2f` and `%5c` do so
