@@ -161,6 +161,10 @@ fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
         return Err(Failed::Workos(Refusal::of_workos(error, given.error_description)));
     }
     let code = workos::check_code(present(given.code).ok_or(ErrorCode::BadOauthCallback)?)?;
+    if callback::own_code_hash(&code)?.is_some() {
+        let detail = "It is one of our own, which WorkOS must not see.";
+        return Err(Error::with_detail(ErrorCode::AuthorizationCodeInvalid, detail).into());
+    }
     if flow.code_challenge.is_none() {
         check_implicit(&target.url)?;
     }

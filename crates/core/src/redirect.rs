@@ -18,8 +18,21 @@ pub use pattern::Pattern;
 const MAX_URL_BYTES: usize = 8192;
 
 /// Schemes that run a script, read a file, or are no page to return to.
-const REFUSED_SCHEMES: [&str; 11] =
-    ["javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "ftp", "ws", "wss"];
+const REFUSED_SCHEMES: [&str; 12] = [
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "filesystem",
+    "about",
+    "view-source",
+    "ftp",
+    "ws",
+    "wss",
+    // Android's, whose fragment, which is never compared, names any app or page.
+    "intent",
+];
 
 /// The redirect rules of one database.
 #[derive(Debug, Clone)]
@@ -233,11 +246,14 @@ fn without_flow_id(rest: &str) -> String {
 }
 
 /// Browsers resolve these before they ask the server, `%2e` included, and servers that decode `%2f` and `%5c` do so
-/// afterwards: both would walk out of a listed path.
+/// afterwards, twice at times, or cut path parameters off (`..;x`): all of them would walk out of a listed path.
 fn has_dot_segment(rest: &str) -> bool {
-    let path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
-    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    path.split('/').any(|segment| matches!(segment, "." | ".."))
+    let mut path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    while path.contains("%25") {
+        path = path.replace("%25", "%");
+    }
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("%3b", ";");
+    path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// Whether a host in lower case, an IPv6 address in brackets, is this machine: `localhost`, 127.0.0.0/8, `[::1]`.

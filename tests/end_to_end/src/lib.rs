@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a set-up that fails ends its test")]
 
 pub mod bed;
+pub mod brokered;
 pub mod catalog;
 pub mod check;
 pub mod meanwhile;
