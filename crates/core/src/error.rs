@@ -297,7 +297,7 @@ error_codes! {
     FlowStateAlreadyUsed = "WA222", "flow_state_already_used", 400, "this sign-in's callback has been used already",
         "A state is good for one callback.",
         "Start the sign-in again.";
-    ImplicitNotAllowed = "WA223", "implicit_not_allowed", 403, "this sign-in was begun without a code challenge and may not be finished here",
+    ImplicitNotAllowed = "WA223", "implicit_not_allowed", 403, "the implicit flow is not allowed for this sign-in",
         "",
         "Pass a code challenge (PKCE), as Supabase's clients do with flowType: 'pkce'.";
 
