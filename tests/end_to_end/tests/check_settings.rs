@@ -217,7 +217,8 @@ async fn keys_and_clean_up() {
         ],
     );
     patient.is_mended_of(&fault).await;
-    patient.run("alter database DATABASE reset all; alter role all reset all; alter system reset all").await;
+    patient.run("alter database DATABASE reset all; alter role all reset all").await;
+    patient.run("alter system reset all").await;
     cluster.reload().await.unwrap();
     patient.bed.set("workos_auth.allowed_roles", &patient.people).await;
     // One of the two, and for one role alone.

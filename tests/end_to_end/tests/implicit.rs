@@ -235,7 +235,7 @@ async fn a_sign_in_that_the_identity_provider_began_is_refused() {
 
 #[tokio::test]
 async fn or_restarted_where_workos_names_the_connection() {
-    let (bed, backend) = Bed::brokered("restarted").await;
+    let (bed, _) = Bed::brokered("restarted").await;
     bed.role("app", "").await;
     bed.set("workos_auth.idp_initiated", "restart").await;
     let restarting = bed.backend().await;
