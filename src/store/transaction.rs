@@ -105,7 +105,7 @@ pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         }
     };
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| f().map_err(Failure::Ours)))
-        .catch_others(|cause| Err(Failure::Raised(cause)))
+        .catch_others(|cause| Err(Failure::Raised(Box::new(cause))))
         .execute();
     match outcome {
         Ok(value) => {
@@ -118,7 +118,7 @@ pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         }
         Err(Failure::Raised(cause)) => {
             back(roll_back);
-            match &cause {
+            match &*cause {
                 CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
                     if !must_be_raised(report.sql_error_code()) =>
                 {
@@ -132,7 +132,7 @@ pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 
 enum Failure {
     Ours(Error),
-    Raised(CaughtError),
+    Raised(Box<CaughtError>),
 }
 
 unsafe extern "C-unwind" fn release() {
