@@ -303,12 +303,12 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
+            "check_facts,exchange_code,grant_admin,grant_sign_in,handle_callback,retire_signing_key,revoke_admin,revoke_sign_in,\
              rotate_signing_key,sign_out,start_sign_in,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,retire_signing_key,\
+            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,handle_callback,retire_signing_key,\
              revoke_admin,revoke_sign_in,rotate_signing_key,set_session,sign_out,start_sign_in,use_request_token,\
              workos_authorize_url",
         ),
