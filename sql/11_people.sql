@@ -136,7 +136,7 @@ COMMENT ON INDEX auth.sessions_refresh_token_key_id_idx IS 'for the foreign key'
 
 CREATE TABLE auth.flow_states (
     id uuid PRIMARY KEY,
-    mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct')),
+    mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct', 'brokered')),
     state_hash bytea NOT NULL UNIQUE,
     code_challenge text UNIQUE,
     upstream_verifier bytea NOT NULL,
@@ -149,11 +149,15 @@ CREATE TABLE auth.flow_states (
     redirect_to text,
     link_user_id uuid REFERENCES auth.users (id) ON DELETE CASCADE,
     link_session_id uuid,
+    code_hash bytea UNIQUE,
+    profile bytea,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
+    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL)),
     CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
     CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
-    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL))
+    CHECK (CASE mode WHEN 'brokered' THEN code_hash IS NOT NULL AND profile IS NOT NULL AND code_challenge IS NOT NULL
+        ELSE code_hash IS NULL AND profile IS NULL END)
 );
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
@@ -162,6 +166,9 @@ COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authoriz
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
 COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
+COMMENT ON COLUMN auth.flow_states.mode IS 'direct until auth.handle_callback takes the sign-in; then brokered: WorkOS''s code is refused, and our own is asked for';
+COMMENT ON COLUMN auth.flow_states.code_hash IS 'SHA-256 of the code that auth.handle_callback issued; the code itself is only with the browser';
+COMMENT ON COLUMN auth.flow_states.profile IS 'what WorkOS answered, its token too, sealed: no account is written before the verifier has been shown';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
 COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
 COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';

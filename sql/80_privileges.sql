@@ -27,7 +27,8 @@ BEGIN
         'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)',
         'auth.create_user(text, text, uuid)',
         'auth.create_session(uuid, text, text, text, text, interval)',
-        'auth.as_user(uuid, name)'
+        'auth.as_user(uuid, name)',
+        'auth.handle_callback(text, text, text, text, text, text)'
     ]::pg_catalog.regprocedure[] LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || function::text || ' FROM PUBLIC';
     END LOOP;

@@ -42,6 +42,15 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
     ErrorReport::new(code, message, "").set_detail(detail).set_hint(hint).report(PgLogLevel::WARNING);
 }
 
+/// Tells the server's log, and nobody else, of a failure that is not raised: `what` is fixed, and no error holds a secret.
+pub fn log(what: &'static str, error: &Error) {
+    let detail =
+        format!("{} ({}): {}. {}", error.sqlstate(), error.code().name(), error, error.detail().unwrap_or_default());
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, what, "")
+        .set_detail(detail.trim_end())
+        .report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
 /// What Postgres or pgrx itself refused, for places where nothing better can be said. The detail holds no values.
 pub fn unexpected(what: &str) -> Error {
     Error::with_detail(ErrorCode::Unexpected, what)

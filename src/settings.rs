@@ -40,6 +40,8 @@ static LINK_ACROSS_ORGANIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(fal
 static TRUST_EMAIL_DOMAINS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_CODE_CHALLENGE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_PLAIN_PKCE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ALLOW_IMPLICIT: GucSetting<bool> = GucSetting::<bool>::new(true);
+static IDP_INITIATED: GucSetting<IdpInitiated> = GucSetting::<IdpInitiated>::new(IdpInitiated::Refuse);
 static ALLOW_ROOT_KEY_IN_DATA_DIRECTORY: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RLS_GUARD: GucSetting<RlsGuard> = GucSetting::<RlsGuard>::new(RlsGuard::Error);
 static ACCOUNT_LINKING: GucSetting<AccountLinking> = GucSetting::<AccountLinking>::new(AccountLinking::Organization);
@@ -67,6 +69,15 @@ enum AccountLinking {
     Email,
     #[name = c"none"]
     None,
+}
+
+/// What becomes of a sign-in that the identity provider began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+enum IdpInitiated {
+    #[name = c"refuse"]
+    Refuse,
+    #[name = c"restart"]
+    Restart,
 }
 
 /// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
@@ -233,6 +244,20 @@ pub fn define() {
         c"Allows the code challenge method plain.",
         c"For old clients; it protects less than S256.",
         &ALLOW_PLAIN_PKCE,
+    );
+    flag(
+        c"workos_auth.allow_implicit",
+        c"Lets auth.handle_callback finish a sign-in that was begun without a code challenge.",
+        c"The tokens then stand in the URL that the browser is sent to, which must be listed in auth.redirect_urls. Off: such a sign-in is refused there.",
+        &ALLOW_IMPLICIT,
+    );
+    GucRegistry::define_enum_guc(
+        c"workos_auth.idp_initiated",
+        c"What auth.handle_callback does with a sign-in that the identity provider began.",
+        c"refuse: sends the browser to workos_auth.site_url with an error. restart: sends it into a fresh sign-in, where WorkOS names the connection.",
+        &IDP_INITIATED,
+        GucContext::Suset,
+        GucFlags::empty(),
     );
     GucRegistry::define_bool_guc(
         c"workos_auth.allow_root_key_in_data_directory",
@@ -460,6 +485,16 @@ pub fn require_code_challenge() -> bool {
 /// `workos_auth.allow_plain_pkce`
 pub fn allow_plain_pkce() -> bool {
     ALLOW_PLAIN_PKCE.get()
+}
+
+/// `workos_auth.allow_implicit`
+pub fn allow_implicit() -> bool {
+    ALLOW_IMPLICIT.get()
+}
+
+/// `workos_auth.idp_initiated` is `restart`
+pub fn restarts_idp_initiated() -> bool {
+    IDP_INITIATED.get() == IdpInitiated::Restart
 }
 
 /// `workos_auth.rls_guard`

@@ -13,7 +13,7 @@ use crate::error::{or_raise, unexpected};
 use crate::json::Jsonb;
 use crate::lifecycle::{self, Session};
 use crate::session;
-use crate::sign_in::{self, Begin, Exchange, Started};
+use crate::sign_in::{self, Begin, Callback, Exchange, Started};
 use crate::store::sessions::Scope;
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, memo, sessions};
@@ -64,6 +64,19 @@ fn workos_authorize_url(
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
+}
+
+#[pg_extern(sql = false)]
+fn handle_callback(
+    code: Option<&str>,
+    state: Option<&str>,
+    error: Option<&str>,
+    error_description: Option<&str>,
+    connection: Option<&str>,
+    organization: Option<&str>,
+) -> String {
+    let callback = Callback { code, state, error, error_description, connection, organization };
+    or_raise(sign_in::handle_callback(&callback))
 }
 
 #[pg_extern(sql = false)]

@@ -15,7 +15,7 @@ fn check_redirect_url<'a>(
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let Some(new) = trigger.new() else { return Ok(None) };
     let pattern = new.get_by_name::<String>("pattern").ok().flatten();
-    or_raise(pattern.ok_or_else(|| Error::null("pattern")).and_then(|pattern| Pattern::parse(&pattern).map(drop)));
+    or_raise(pattern.ok_or_else(|| Error::null("pattern")).and_then(|pattern| Pattern::parse_new(&pattern).map(drop)));
     Ok(Some(new))
 }
 

@@ -1,4 +1,5 @@
-//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session.
+//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session. In brokered mode
+//! [`handle_callback`] stands in between.
 //!
 //! | file | to change |
 //! |---|---|
@@ -6,18 +7,21 @@
 //! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
+//! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
 const METHOD: &str = "oauth";
 
 mod account;
+mod callback;
 mod exchange;
 mod link;
 mod start;
 mod unlink;
 
 pub use account::guard_email;
+pub use callback::{Callback, handle_callback};
 pub use exchange::{Exchange, exchange};
 pub use link::link;
 pub use start::{Begin, Started, start, start_with_verifier};

@@ -6,6 +6,7 @@
 //! | [`pkce`] | code verifiers and challenges (RFC 7636) |
 //! | [`redirect`] | where a browser may be sent after a sign-in |
 //! | [`authorize`] | the authorize URL and its parameters |
+//! | [`callback`] | WorkOS's redirect in brokered mode: our own code, and where the browser goes |
 //! | [`workos`] | WorkOS's requests and answers |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
@@ -23,6 +24,7 @@
 
 pub mod accounts;
 pub mod authorize;
+pub mod callback;
 pub mod claims;
 pub mod error;
 pub mod hook;

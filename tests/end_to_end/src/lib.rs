@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod bed;
+pub mod brokered;
 pub mod catalog;
 pub mod check;
 pub mod links;

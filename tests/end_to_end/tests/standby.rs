@@ -15,6 +15,8 @@ const WRITERS: &[&str] = &[
     "auth.start_sign_in(organization => '', provider => 'x', params => '[]')",
     "auth.workos_authorize_url()",
     "auth.workos_authorize_url(code_challenge => 'short')",
+    "auth.handle_callback(null, null)",
+    "auth.handle_callback('x', 'y', 'access_denied')",
     "auth.exchange_code(null)",
     "auth.exchange_code('', '', '')",
     "auth.sign_out(null)",
