@@ -304,11 +304,18 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,get_user,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
+            "audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,\
+             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,retire_signing_key,\
+             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
+             start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "as_user,ban_user,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,set_session,sign_out,start_sign_in,unban_user,unlink_identity,update_user,use_request_token,workos_authorize_url",
+            "as_user,ban_user,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
+             delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,\
+             retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
+             set_session,sign_out,start_sign_in,unban_user,unlink_identity,update_user,use_request_token,\
+             workos_authorize_url",
         ),
     ] {
         assert_eq!(text(&bed.admin, &of(condition)).await.unwrap().unwrap_or_default(), expected, "{condition}");
