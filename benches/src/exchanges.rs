@@ -53,7 +53,7 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
     let (mut bare, mut exchanged) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         bare.push(bare_calls(&bench.workos, clients).await?);
-        exchanged.push(exchanges(bench, clients).await?);
+        exchanged.push(exchanges(bench, DATABASE, clients).await?);
     }
     let rate = |samples: &[Sample]| spread(samples.iter().map(Sample::per_second), 0);
     println!("| the bare call, `POST /sso/token` by reqwest | {clients} | {} | 1.0 | |", rate(&bare));
@@ -63,12 +63,16 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
     Ok(())
 }
 
-async fn exchanges(bench: &Bench, clients: usize) -> Result<Sample> {
+/// Exchanges in one database, by so many clients at once.
+///
+/// # Errors
+/// A statement or a call fails.
+pub async fn exchanges(bench: &Bench, database: &str, clients: usize) -> Result<Sample> {
     let browser = Browser::new()?;
     let mut jobs = Vec::new();
     for number in 0..clients {
         let who = person(&bench.workos, number)?;
-        let client = bench.cluster.connect(DATABASE, SUPERUSER).await?;
+        let client = bench.cluster.connect(database, SUPERUSER).await?;
         let backend = backend_pid(&client).await?;
         let mut flows = Vec::new();
         // One more, which pays for the connection to WorkOS.
