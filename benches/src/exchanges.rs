@@ -11,7 +11,7 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Browser, Callback, Error, Result, Workos};
 
-use crate::sample::{Sample, backend_pid, measured, median, spread, together};
+use crate::sample::{Sample, backend_pid, measured, measured_with, median, spread, together};
 use crate::{Bench, DATABASE};
 
 /// How many each client makes, each round.
@@ -87,11 +87,11 @@ pub async fn exchanges(bench: &Bench, database: &str, clients: usize) -> Result<
         if let Some(flow) = flows.pop() {
             exchange(&client, flow).await?;
         }
-        jobs.push(measured(Some(backend), async move {
+        jobs.push(measured_with(Some(backend), async move {
             for flow in flows {
                 exchange(&client, flow).await?;
             }
-            Ok(EXCHANGES)
+            Ok((EXCHANGES, client))
         }));
     }
     together(jobs).await

@@ -5,10 +5,12 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use uuid::Uuid;
 use workos_auth_core::refresh_token::{self, Parts};
 use workos_auth_core::seal::{DataKey, Purpose, RootKey};
+use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Browser, Cluster, Error, Result};
 
 use super::CLIENT;
@@ -17,38 +19,46 @@ use crate::exchanges::Flow;
 /// Organizations that the people belong to.
 const ORGANIZATIONS: usize = 1000;
 
-/// Keys that come in order fill the indexes as quickly as building them afterwards would; foreign keys hold by themselves.
-/// `bench_sessions` is the floor's: the same rows, indexes and free space.
-const FILL: &str = "
-set session_replication_role = replica;
-set synchronize_seqscans = off;
+/// Whom the rows are made for. `bench_sessions` is the floor's: the same rows, indexes and free space.
+const NUMBERS: &str = "
 create unlogged table bench_people as
     select encode(substr(hash, 1, 16), 'hex')::uuid as id, substr(hash, 17) as salt,
         encode(substr(hash, 1, 16), 'hex') || '@bench.test' as email, 'org_bench' || i % :organizations as organization
     from (select i, sha256(convert_to(i::text, 'UTF8')) as hash from generate_series(0, :count - 1) as i) as numbers
     order by id;
 insert into auth.organizations (id) select 'org_bench' || i from generate_series(0, :organizations - 1) as i;
-insert into auth.users (id, aud, role, email, email_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user)
-    select n.id, t.aud, t.role, n.email, t.email_confirmed_at, t.last_sign_in_at, t.raw_app_meta_data, t.raw_user_meta_data, t.is_sso_user
-    from auth.users as t, bench_people as n;
-insert into auth.identities (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data,
-        last_sign_in_at)
-    select n.id, n.id, t.provider, 'prof_' || n.id, n.organization, t.connection_id, t.connection_type, t.idp_id, n.email, t.identity_data,
-        t.last_sign_in_at
-    from auth.identities as t, bench_people as n;
-insert into auth.organization_memberships (organization_id, user_id, role, roles, groups, permissions, custom_attributes)
-    select n.organization, n.id, t.role, t.roles, t.groups, t.permissions, t.custom_attributes
-    from auth.organization_memberships as t, bench_people as n;
-insert into auth.sessions (id, user_id, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_key_id, refresh_token_salt,
-        ip, user_agent, not_after)
-    select n.id, n.id, n.id, n.organization, t.connection_id, n.email, t.aal, t.amr, t.refresh_token_key_id, n.salt,
-        t.ip, t.user_agent, t.not_after
-    from auth.sessions as t, bench_people as n;
-drop table bench_people;
 do $$ begin execute (
     select format('create table bench_sessions (like auth.sessions including all) with (%s)', array_to_string(reloptions, ','))
-    from pg_class where oid = 'auth.sessions'::regclass); end $$;
-insert into bench_sessions select * from auth.sessions";
+    from pg_class where oid = 'auth.sessions'::regclass); end $$;";
+
+/// Keys that come in order fill the indexes as quickly as building them afterwards would; foreign keys hold by themselves.
+const ORDERED: &str = "set session_replication_role = replica; set synchronize_seqscans = off";
+
+/// The tables, each filled by a connection of its own: `t` is the person who is copied, `n` the copy.
+const TABLES: [(&str, &str); 4] = [
+    ("auth.users", "
+        (id, aud, role, email, email_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user)
+        select n.id, t.aud, t.role, n.email, t.email_confirmed_at, t.last_sign_in_at, t.raw_app_meta_data, t.raw_user_meta_data,
+            t.is_sso_user
+        from auth.users as t, bench_people as n"),
+    ("auth.identities", "
+        (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data,
+            last_sign_in_at)
+        select n.id, n.id, t.provider, 'prof_' || n.id, n.organization, t.connection_id, t.connection_type, t.idp_id, n.email,
+            t.identity_data, t.last_sign_in_at
+        from auth.identities as t, bench_people as n"),
+    ("auth.organization_memberships", "
+        (organization_id, user_id, role, roles, groups, permissions, custom_attributes)
+        select n.organization, n.id, t.role, t.roles, t.groups, t.permissions, t.custom_attributes
+        from auth.organization_memberships as t, bench_people as n"),
+    ("auth.sessions", SESSIONS),
+];
+const SESSIONS: &str = "
+        (id, user_id, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_key_id, refresh_token_salt, ip,
+            user_agent, not_after)
+        select n.id, n.id, n.id, n.organization, t.connection_id, n.email, t.aal, t.amr, t.refresh_token_key_id, n.salt, t.ip,
+            t.user_agent, t.not_after
+        from auth.sessions as t, bench_people as n";
 
 /// A database and its people.
 pub struct People {
@@ -71,12 +81,22 @@ impl People {
     /// A statement fails, or the key of the refresh tokens cannot be opened.
     pub async fn new(cluster: &Cluster, database: &'static str, admin: Client, count: usize) -> Result<Self> {
         sign_in(&admin).await?;
-        let fill = FILL.replace(":count", &count.to_string()).replace(":organizations", &ORGANIZATIONS.to_string());
-        // One at a time: each in a transaction of its own.
-        for statement in fill.split(";\n") {
-            admin.batch_execute(statement).await?;
+        let numbers =
+            NUMBERS.replace(":count", &count.to_string()).replace(":organizations", &ORGANIZATIONS.to_string());
+        admin.batch_execute(&numbers).await?;
+        let mut filling = JoinSet::new();
+        for (table, rows) in TABLES.into_iter().chain([("bench_sessions", SESSIONS)]) {
+            let client = cluster.connect(database, SUPERUSER).await?;
+            filling.spawn(async move {
+                client.batch_execute(ORDERED).await?;
+                client.batch_execute(&format!("insert into {table} {rows}")).await?;
+                client.batch_execute(&format!("vacuum (analyze) {table}")).await
+            });
         }
-        for statement in ["vacuum (analyze)", "checkpoint", "set session_replication_role = origin"] {
+        for filled in filling.join_all().await {
+            filled?;
+        }
+        for statement in ["drop table bench_people", "vacuum (analyze)", "checkpoint"] {
             admin.batch_execute(statement).await?;
         }
         let (key, installation) = refresh_token_key(cluster, &admin).await?;

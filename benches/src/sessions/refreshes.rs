@@ -9,11 +9,11 @@ use workos_testbed::{Cluster, Result};
 
 use super::CLIENT;
 use super::people::{People, id_and_salt, refused};
-use crate::sample::{Sample, backend_pid, measured, median, spread, together};
+use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
 
 /// How long a statement is repeated, each round.
 const DURATION: Duration = Duration::from_secs(2);
-/// What a connection does before it is measured: the first calls open keys and plan statements.
+/// What a connection does before it is measured_with: the first calls open keys and plan statements.
 pub const WARM_UP: usize = 20;
 
 /// What the columns are.
@@ -134,7 +134,7 @@ pub async fn run(
         for _ in 0..WARM_UP {
             once(anywhere()?).await?;
         }
-        jobs.push(measured(Some(backend), async move {
+        jobs.push(measured_with(Some(backend), async move {
             let (mut count, begin) = (0, Instant::now());
             loop {
                 let at = match amount {
@@ -146,7 +146,7 @@ pub async fn run(
                 once(at).await?;
                 count += 1;
             }
-            Ok(count)
+            Ok((count, once))
         }));
     }
     together(jobs).await
