@@ -6,10 +6,10 @@ use workos_auth_core::accounts::{self, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, metadata, pkce, random};
 
+use crate::settings;
 use crate::store::accounts as store;
 use crate::store::sessions::{self, Scope};
 use crate::store::{Subject, audit, guards};
-use crate::{error, settings};
 
 /// Who signs in.
 pub struct Account {
@@ -74,11 +74,8 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
 
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
-        Some(identity) => {
-            let user =
-                store::candidate(identity.user_id)?.ok_or_else(|| error::unexpected("An identity has no user."))?;
-            Some((identity, user))
-        }
+        // Without a user it is gone too: a deletion was waited for, and whoever signs in is somebody new.
+        Some(identity) => store::candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
     // Who else it could be is a question only of a profile that is not known.

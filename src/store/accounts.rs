@@ -54,7 +54,8 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
     )
 }
 
-/// A user with all their identities, as the decision needs them.
+/// A user with all their identities, as the decision needs them. The row stays locked, so that the decision holds until it is carried
+/// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
 pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let identities = query::rows(
         "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
@@ -64,7 +65,7 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     )?;
     query::row(
         "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL
-         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1",
+         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[uuid_arg(user_id)],
         |row| {
             Ok(Candidate {

@@ -300,7 +300,10 @@ pub fn raise_claims_version(user_id: Uuid, organization_id: &str) -> Result<()> 
     query::execute(
         "UPDATE auth.sessions
          SET claims_version = claims_version OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now()
-         WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2",
+         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
+             ORDER BY id FOR NO KEY UPDATE))",
         &[uuid_arg(user_id), organization_id.into()],
     )
     .map(drop)
@@ -317,7 +320,8 @@ pub enum Scope {
     Others(Uuid),
 }
 
-/// Ends sessions of a user; says how many.
+/// Ends sessions of a user; says how many. As everything that ends or changes several sessions at once, in the order of their ids, so
+/// that two of these never wait for each other.
 pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
     let (only, but) = match scope {
         Scope::Global => (None, None),
@@ -325,9 +329,11 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
         Scope::Others(id) => (None, Some(id)),
     };
     query::execute(
-        "DELETE FROM auth.sessions
-         WHERE user_id OPERATOR(pg_catalog.=) $1
-             AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) $2) AND ($3 IS NULL OR id OPERATOR(pg_catalog.<>) $3)",
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1
+                 AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) $2) AND ($3 IS NULL OR id OPERATOR(pg_catalog.<>) $3)
+             ORDER BY id FOR UPDATE))",
         &[uuid_arg(user_id), pg_uuid(only).into(), pg_uuid(but).into()],
     )
 }

@@ -11,9 +11,11 @@ pub mod meanwhile;
 pub mod mint;
 pub mod model;
 pub mod notes;
+pub mod operations;
 pub mod parallel;
 pub mod sql;
 pub mod walk;
+pub mod whole;
 pub mod wire;
 mod witness;
 
