@@ -74,7 +74,7 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
 
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
-        // Without a user it is gone too: a deletion was waited for, and whoever signs in is somebody new.
+        // Without its user, who was deleted just now, the identity is gone as well.
         Some(identity) => store::candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
