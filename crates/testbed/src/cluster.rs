@@ -260,8 +260,7 @@ impl Cluster {
     fn launch(&mut self) -> Result<()> {
         let log = open_log(&self.log_path())?;
         let errors = log.try_clone().map_err(Error::io("open the server's log"))?;
-        // The data directory of a server that was killed still holds the file that tells of its readiness. The rest of the file is for
-        // the next server, which looks whether a process of the last one lives, and removes its shared memory.
+        // A server that was killed leaves its status behind. The rest of the file is for the next one, which removes its memory.
         if let Ok(text) = fs::read_to_string(self.pid_file()) {
             let lines: Vec<&str> = text.lines().take(STATUS_LINE).collect();
             fs::write(self.pid_file(), lines.join("\n") + "\n").map_err(Error::io("write postmaster.pid"))?;

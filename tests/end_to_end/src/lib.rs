@@ -13,6 +13,7 @@ pub mod model;
 pub mod notes;
 pub mod operations;
 pub mod parallel;
+pub mod racing;
 pub mod session_walk;
 pub mod sql;
 pub mod walk;

@@ -6,19 +6,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
-use workos_auth_core::ErrorCode;
-use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, Person, reader, refresh, set_session};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, reader, refresh, set_session};
 use workos_end_to_end::operations::{ban, delete_user, revoke_organization, revoke_sessions, unban};
+use workos_end_to_end::racing::{
+    LEVELS, at, clients, no_theft_and_no_deadlock, sessions, sign_out, somewhen, successes, wait_for_waiting,
+};
 use workos_end_to_end::sql::{refused, refused_as};
 use workos_end_to_end::whole::{counter, newest};
 use workos_end_to_end::{Bed, Pending, Session, exchange, refusal, sign_in, start};
 
-const LEVELS: [&str; 3] = ["read committed", "repeatable read", "serializable"];
 const MANY: usize = 20;
 const ROUNDS: usize = 8;
 
@@ -30,69 +30,9 @@ async fn bed(database: &str) -> Bed<'static> {
     bed
 }
 
-async fn at(client: Client, level: &str) -> Client {
-    client.batch_execute(&format!("set default_transaction_isolation = '{level}'")).await.unwrap();
-    client
-}
-
-async fn clients(bed: &Bed<'_>, n: usize, level: &str) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for _ in 0..n {
-        clients.push(at(bed.backend().await, level).await);
-    }
-    clients
-}
-
-/// Comes a little earlier or later.
-async fn somewhen<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::sleep(Duration::from_micros(fastrand::u64(..4_000))).await;
-    what.await
-}
-
-/// Who came through. Every failure must be one of those named, or 40001 where the level has it.
-#[track_caller]
-fn successes<T>(level: &str, results: Vec<Result<T, Error>>, names: &[&str]) -> Vec<T> {
-    let known = |sqlstate: &str| ErrorCode::ALL.iter().find(|code| code.sqlstate() == sqlstate).map(|code| code.name());
-    let mut good = Vec::new();
-    for result in results {
-        match result {
-            Ok(answer) => good.push(answer),
-            Err(_) => {
-                let refusal = refusal(result);
-                let retry = refusal.sqlstate == "40001" && level != LEVELS[0];
-                assert!(
-                    retry || known(&refusal.sqlstate).is_some_and(|name| names.contains(&name)),
-                    "{level}: {refusal}"
-                );
-            }
-        }
-    }
-    good
-}
-
 /// Ends sessions as an operator does, at the level of the connection.
 async fn operate(client: &Client, sql: &str) -> Result<(), Error> {
     client.batch_execute(sql).await
-}
-
-async fn sign_out(client: &Client, scope: &str) -> Result<i64, Error> {
-    client.query_one("select auth.sign_out($1)", &[&scope]).await.map(|row| row.get(0))
-}
-
-/// Signs somebody in so often, and refreshes some, so that their rows are not in the order in which they came.
-async fn sessions(client: &Client, person: Person, n: usize) -> Vec<Session> {
-    let mut all = Vec::new();
-    for at in 0..n {
-        let session = sign_in(client, person).await;
-        all.push(if at % 2 == 0 { refresh(client, &session.refresh_token).await.unwrap() } else { session });
-    }
-    all
-}
-
-async fn no_theft_and_no_deadlock(bed: &Bed<'_>) {
-    let theft = "select count(*) from auth.audit_log_entries where action in ('token_theft', 'token_reused')";
-    assert_eq!(bed.count(theft).await, 0);
-    assert!(!bed.cluster.log().unwrap().contains("deadlock detected"));
 }
 
 #[tokio::test]
@@ -318,18 +258,6 @@ async fn a_revocation_of_the_organization_ends_every_session_that_it_found() {
     no_theft_and_no_deadlock(&bed).await;
 }
 
-/// Waits until so many backends of the database wait for a lock.
-async fn wait_for_waiting(bed: &Bed<'_>, how_many: i64) {
-    let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    for _ in 0..1_000 {
-        if bed.count(sql).await == how_many {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{how_many} do not wait");
-}
-
 #[tokio::test]
 async fn of_two_first_sign_ins_the_second_waits_and_finds_the_user_or_their_absence() {
     let bed = bed("two_first").await;
@@ -420,7 +348,8 @@ async fn everything_at_once_ends_without_a_deadlock() {
     for level in LEVELS {
         let (came_through, pool) = (Cell::new(0), RefCell::new(Vec::<Session>::new()));
         for person in [ALICE, ANNA, BOB, GINA] {
-            pool.borrow_mut().extend(sessions(&bed.admin, person, 2).await);
+            let begun = sessions(&bed.admin, person, 2).await;
+            pool.borrow_mut().extend(begun);
         }
         join_all((0..WALKERS).map(async |walker| {
             let mut rng = fastrand::Rng::with_seed(seed ^ walker as u64);
@@ -463,7 +392,7 @@ async fn everything_at_once_ends_without_a_deadlock() {
         assert!(came_through.get() > WALKERS, "{level}: hardly anybody came through");
         bed.is_whole().await;
         let backend = at(bed.backend().await, level).await;
-        for session in newest(pool.borrow().iter()) {
+        for session in newest(&pool.into_inner()) {
             let current = bed.counter(session.session_id).await;
             assert!(current.is_none_or(|current| current == counter(&session.refresh_token)), "{level}: a lost update");
             bed.lives_or_has_ended(&backend, &session).await;
