@@ -21,6 +21,7 @@
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |
+//! | `session_model` | what tests compare sessions with; there with the feature `model` alone |
 
 pub mod accounts;
 pub mod authorize;
@@ -37,6 +38,8 @@ pub mod redirect;
 pub mod refresh_token;
 pub mod seal;
 pub mod secret;
+#[cfg(any(test, feature = "model"))]
+pub mod session_model;
 pub mod signing_key;
 pub mod token;
 pub mod user;

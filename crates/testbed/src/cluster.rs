@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::postgres::Installation;
 
+mod crash;
 mod standby;
 
 /// The superuser that `initdb` makes.
@@ -259,8 +260,11 @@ impl Cluster {
     fn launch(&mut self) -> Result<()> {
         let log = open_log(&self.log_path())?;
         let errors = log.try_clone().map_err(Error::io("open the server's log"))?;
-        // The data directory of a server that was killed still holds the file that tells of its readiness.
-        let _ = fs::remove_file(self.pid_file());
+        // A server that was killed leaves its status behind. The rest of the file is for the next one, which removes its memory.
+        if let Ok(text) = fs::read_to_string(self.pid_file()) {
+            let lines: Vec<&str> = text.lines().take(STATUS_LINE).collect();
+            fs::write(self.pid_file(), lines.join("\n") + "\n").map_err(Error::io("write postmaster.pid"))?;
+        }
         let mut command = self.installation.command("postgres", self.base.path());
         command.arg("-D").arg(self.data_dir()).args(["-p", &self.port.to_string()]);
         // A terminal's Ctrl-C goes to the whole process group; ending the server is the guard's business.
@@ -367,10 +371,13 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(listener.local_addr().map_err(Error::io("find a free port"))?.port())
 }
 
-/// The eighth line of `postmaster.pid` is the server's status, as `pg_ctl` reads it (`LOCK_FILE_LINE_PM_STATUS` of
+/// Which line of `postmaster.pid`, counted from 0, is the server's status, as `pg_ctl` reads it (`LOCK_FILE_LINE_PM_STATUS` of
 /// Postgres's `utils/pidfile.h`).
+const STATUS_LINE: usize = 7;
+
 fn is_ready(pid_file: &Path) -> bool {
-    fs::read_to_string(pid_file).is_ok_and(|text| text.lines().nth(7).is_some_and(|line| line.trim() == "ready"))
+    fs::read_to_string(pid_file)
+        .is_ok_and(|text| text.lines().nth(STATUS_LINE).is_some_and(|line| line.trim() == "ready"))
 }
 
 fn run(mut command: Command, program: &'static str) -> Result<()> {

@@ -134,3 +134,22 @@ fn nothing_outlives_a_killed_test_run() {
     wait_until("the server outlives its test run", || !is_running(&pid));
     wait_until("the directory outlives its test run", || !Path::new(&dir).exists());
 }
+
+#[tokio::test]
+async fn a_crashed_cluster_recovers_what_was_committed_and_nothing_else() {
+    let mut cluster = Cluster::start_with(&["synchronous_commit = on"]).unwrap();
+    let (port, first) = (cluster.port(), cluster.pid().unwrap());
+    let (client, other) =
+        (cluster.connect("postgres", SUPERUSER).await.unwrap(), cluster.connect("postgres", SUPERUSER).await.unwrap());
+    client.batch_execute("create table kept (id int); insert into kept values (1)").await.unwrap();
+    let backend: i32 = client.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    other.batch_execute("begin; insert into kept values (2)").await.unwrap();
+    cluster.crash().unwrap();
+    assert!(!is_running(&first.to_string()) && !is_running(&backend.to_string()));
+    assert_eq!(cluster.port(), port);
+    assert!(cluster.log().unwrap().contains("database system was not properly shut down"));
+    assert!(client.query_one("select 1", &[]).await.is_err(), "a connection outlives the crash");
+    let again = cluster.connect("postgres", SUPERUSER).await.unwrap();
+    let kept: i64 = again.query_one("select sum(id) from kept", &[]).await.unwrap().get(0);
+    assert_eq!(kept, 1);
+}

@@ -15,9 +15,13 @@ pub mod meanwhile;
 pub mod mint;
 pub mod model;
 pub mod notes;
+pub mod operations;
 pub mod parallel;
+pub mod racing;
+pub mod session_walk;
 pub mod sql;
 pub mod walk;
+pub mod whole;
 pub mod wire;
 mod witness;
 

@@ -88,6 +88,7 @@ async fn a_link_that_somebody_elses_browser_completes_writes_nothing() {
     let eve = Person::of_okta(&at, "prof_e", "eve@initech.com").await;
     // Ann opens the URL of Eve's link, and her browser comes back with a code and Eve's state; the verifier is Eve's.
     let pending = eve.starts("prof_2", GOOGLE, "ann2@initech.com").await;
+    at.admin(&format!("select auth.grant_sign_in('{}_people')", at.bed.database)).await;
     let before = at.people().await;
     let sql = "select * from auth.exchange_code($1, $2, $3)";
     let verifier = "a".repeat(43);
@@ -95,7 +96,6 @@ async fn a_link_that_somebody_elses_browser_completes_writes_nothing() {
     refused(without, "code_verifier_required");
     refused(at.app.query_one(sql, &[&pending.code, &verifier, &pending.state]).await, "bad_code_verifier");
     // Nor with both, where she is signed in: this is not her account.
-    at.admin(&format!("select auth.grant_sign_in('{}_people')", at.bed.database)).await;
     let refusal = refused(exchange(&ann.client, &pending).await, "link_session_not_found");
     assert!(refusal.detail.contains("another person"), "{refusal}");
     assert_eq!(at.people().await, before);

@@ -115,6 +115,8 @@ async fn nobody_and_nonsense() {
     let bed = Bed::shared("nobody").await;
     let operator = operator(&bed).await;
     let session = bed.sign_in(ALICE).await;
+    let (backend, ordinary) = (bed.backend().await, bed.role("ordinary", "").await);
+    let ordinary = bed.connect(&ordinary).await;
     let before = bed.contents().await;
     for unknown in [
         "auth.ban_user(gen_random_uuid())",
@@ -147,8 +149,6 @@ async fn nobody_and_nonsense() {
         assert!(refusal.detail.contains(argument), "{refusal}");
     }
     // Neither the backend nor an ordinary role may.
-    let (backend, ordinary) = (bed.backend().await, bed.role("ordinary", "").await);
-    let ordinary = bed.connect(&ordinary).await;
     for client in [&backend, &ordinary] {
         for name in ["ban_user", "unban_user", "revoke_sessions", "delete_user"] {
             let sql = format!("select auth.{name}('{}')", session.user_id);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod agreement;
 mod decision;
 mod model;
 
