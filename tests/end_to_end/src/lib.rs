@@ -12,6 +12,7 @@ pub mod mint;
 pub mod model;
 pub mod notes;
 pub mod parallel;
+pub mod refreshing;
 pub mod sql;
 pub mod walk;
 pub mod wire;
