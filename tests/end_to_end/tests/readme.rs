@@ -94,7 +94,9 @@ async fn the_sql_of_the_readme_runs() {
         for message in messages {
             let SimpleQueryMessage::Row(row) = message else { continue };
             let column = |name: &str| row.try_get(name).ok().flatten().map(str::to_owned);
-            values.extend(column("access_token").map(|token| ("access_token".to_owned(), token)));
+            for name in ["access_token", "refresh_token"] {
+                values.extend(column(name).map(|token| (name.to_owned(), token)));
+            }
             if let (Some(url), Some(state), Some(verifier)) = (column("url"), column("state"), column("code_verifier"))
             {
                 let callback = browser_sign_in(&url, Some("alice@acme.com")).await.unwrap();
