@@ -10,7 +10,7 @@ use workos_testbed::workos::CLIENT_SECRET;
 
 const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,has_permission,has_role,in_group,jwks,jwt,\
     organization_id,role,session_claims,session_id,set_session,sign_out,uid,use_request_token,verify_token";
-const SIGN_IN: &str = "exchange_code,start_sign_in,workos_authorize_url";
+const SIGN_IN: &str = "exchange_code,refresh_session,start_sign_in,workos_authorize_url";
 const ADMIN: &str = "check,check_attached,check_facts,check_installed,configure_workos,grant_sign_in,retire_signing_key,\
     revoke_sign_in,rotate_signing_key";
 
@@ -60,8 +60,8 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
     let denied = "check,check_attached,check_facts,check_installed,configure_workos,create_root_key,exchange_code,\
-                  grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,rotate_signing_key,\
-                  start_sign_in,workos_authorize_url";
+                  grant_admin,grant_sign_in,refresh_session,retire_signing_key,revoke_admin,revoke_sign_in,\
+                  rotate_signing_key,start_sign_in,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, "");
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);
