@@ -101,11 +101,10 @@ fn refresh_session(
     user_agent: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let refresh_token = or_raise(refresh_token.ok_or_else(|| Error::null("refresh_token")));
     let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (refresh_token, client));
-    let token = RefreshToken::new(refresh_token.to_owned());
-    let session = or_raise(memo::once(fcinfo, &arguments, || lifecycle::refresh(&token, &client)));
+    let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
+    let session = or_raise(memo::once(fcinfo, &arguments, || lifecycle::refresh(token.as_ref(), &client)));
     or_raise(session_record(&session))
 }
 

@@ -59,7 +59,6 @@ pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
         actor: opening.actor,
         ip: client.ip,
         user_agent: client.user_agent(),
-        created_at: now,
         ttl: opening.ttl,
     })?;
     let found = || sessions::find(id)?.ok_or_else(|| unexpected("The session was not written."));

@@ -21,11 +21,11 @@ const TRIES: usize = 100;
 /// Gives a session new tokens.
 ///
 /// # Errors
-/// `validation_failed` for what is no refresh token; `refresh_token_not_found`, `refresh_token_already_used`, `conflict`,
+/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `refresh_token_already_used`, `conflict`,
 /// `user_banned`, `user_deleted`, and those of `session_…`.
-pub fn refresh(token: &RefreshToken, client: &Client) -> Result<Session> {
+pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session> {
     require_writable()?;
-    let presented = Presented::parse(token)?;
+    let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
     let id = presented.session_id();
     let not_found = || Error::new(ErrorCode::RefreshTokenNotFound);
 
@@ -44,21 +44,23 @@ pub fn refresh(token: &RefreshToken, client: &Client) -> Result<Session> {
         }
         state = scan::refresh_state(id).ok_or_else(not_found)?;
     }
-    Err(ErrorCode::SerializationFailure.into())
+    Err(Error::with_detail(ErrorCode::SerializationFailure, "Another transaction has changed the session."))
 }
 
-/// `None` if the row is no longer as `state` says.
+/// `None` if the row is no longer as `state` says, or the transaction's snapshot is older than that.
 fn attempt(token: &Authentic, state: &RefreshState, client: &Client) -> Result<Option<Session>> {
-    let Some(row) = sessions::find(token.session_id())? else { return Ok(None) };
+    let Some(row) = sessions::find(token.session_id())? else {
+        return if uses_one_snapshot() { Ok(None) } else { Err(ErrorCode::RefreshTokenNotFound.into()) };
+    };
     let limits =
         Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
-    let decision = decide(token, &seen(state, &row)?, &limits, Moment(now()));
+    let decision = decide(token, &seen(state, &row, &limits)?, &limits, Moment(now()));
     let is_current = match decision {
         Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
-            sessions::rotate(row.id, state.counter, signed(counter), client)?
+            sessions::rotate(&row, state.counter, signed(counter), client)?
         }
-        Decision::Recover { recoveries, .. } => sessions::recover(row.id, state.counter, recoveries)?,
-        Decision::Again { .. } => true,
+        Decision::Recover { recoveries, .. } => sessions::recover(&row, state.counter, recoveries)?,
+        Decision::Again { .. } => row.claims_version == state.claims_version,
         Decision::Conflict => return Err(conflict()),
         Decision::Refused(refusal) => return Err(refused(refusal)),
         Decision::Theft(theft) => {
@@ -83,7 +85,7 @@ fn write_audit(decision: &Decision, token: &Authentic, state: &RefreshState, row
     audit(action, &subject, json!({ "presented": token.counter(), "current": state.counter, "recoveries": recoveries }))
 }
 
-fn seen(state: &RefreshState, row: &Row) -> Result<SessionRow> {
+fn seen(state: &RefreshState, row: &Row, limits: &Limits) -> Result<SessionRow> {
     let moment = |at: Option<i64>| at.map(Moment);
     Ok(SessionRow {
         counter: state.counter,
@@ -95,7 +97,7 @@ fn seen(state: &RefreshState, row: &Row) -> Result<SessionRow> {
         not_after: moment(state.not_after),
         banned_until: moment(row.user.banned_until),
         deleted: row.user.is_deleted,
-        superseded: settings::single_session_per_user() && sessions::is_superseded(row.id, row.user_id)?,
+        superseded: settings::single_session_per_user() && sessions::is_superseded(row, limits.idle_timeout)?,
     })
 }
 

@@ -38,7 +38,9 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
         ip: client.ip.unwrap_or_default(),
         user_agent: client.user_agent().unwrap_or_default(),
     };
-    if !start(&order.to_extra()) {
+    // Of many who come at once, one starts a worker, and all of them see what it does.
+    let first = guards::theft_found(row.id);
+    if first.is_some() && !start(&order.to_extra()) {
         warn("No background worker was free.", "Raise max_worker_processes.");
         return;
     }
@@ -51,7 +53,7 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
     }
     warn(
         "Another transaction holds its row.",
-        "It ends as soon as that transaction is over; end long transactions that refreshed it.",
+        "It ends with that transaction, if that is over within a minute, or when such a token is presented again.",
     );
 }
 
@@ -145,7 +147,7 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),
         (c"statement_timeout", c"0"),
-        // Long: whoever holds the row is told of an error, and ends.
+        // Long, but not for ever: whoever waits keeps a worker's place.
         (c"lock_timeout", c"60s"),
     ] {
         transaction::set_for_session(name, value);

@@ -12,6 +12,7 @@ const FLOW: u16 = 8;
 const ACCOUNT: u16 = 9;
 const SETUP: u16 = 10;
 const THEFT: u16 = 11;
+const THEFT_FOUND: u16 = 20;
 
 fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -82,6 +83,11 @@ pub fn account(hash: &[u8; 32]) {
 /// Whoever ends a session that was stolen.
 pub fn theft(session: Uuid) -> Option<Guard> {
     Guard::try_take(database_tag(THEFT, session.as_bytes()))
+}
+
+/// Whoever has found a session stolen and waits for its end. The others need not start a worker too.
+pub fn theft_found(session: Uuid) -> Option<Guard> {
+    Guard::try_take(database_tag(THEFT_FOUND, session.as_bytes()))
 }
 
 /// One set-up at a time, until the transaction ends; waits for the other transaction.

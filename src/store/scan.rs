@@ -110,6 +110,8 @@ pub fn session_claims_version(id: Uuid) -> Option<i64> {
 pub struct RefreshState {
     /// none for a session that cannot be refreshed
     pub salt: Option<[u8; 16]>,
+    /// `claims_version`
+    pub claims_version: i64,
     /// `refresh_token_counter`
     pub counter: i64,
     /// `created_at`
@@ -133,6 +135,7 @@ pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
         let time = |column| row.get::<TimestampWithTimeZone>(column).map(i64::from);
         state = Some(RefreshState {
             salt: row.get::<Vec<u8>>(c"refresh_token_salt").and_then(|salt| salt.try_into().ok()),
+            claims_version: row.get(c"claims_version").unwrap_or_default(),
             counter: row.get(c"refresh_token_counter").unwrap_or_default(),
             created_at: time(c"created_at").unwrap_or_default(),
             refreshed_at: time(c"refreshed_at"),

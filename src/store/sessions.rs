@@ -45,20 +45,19 @@ pub struct NewSession<'a> {
     pub ip: Option<&'a str>,
     /// the client's User-Agent header
     pub user_agent: Option<&'a str>,
-    /// seconds since 1970
-    pub created_at: i64,
     /// how long it lasts at most
     pub ttl: Duration,
 }
 
-/// Writes a new session.
+/// Writes a new session. It begins by the same clock as its first token, to the microsecond, so that the newest of a person's is known.
 pub fn insert(session: &NewSession) -> Result<()> {
     let key = session.refresh_key.as_ref();
     query::execute(
         "INSERT INTO auth.sessions (id, user_id, identity_id, organization_id, connection_id, email, amr,
              refresh_token_key_id, refresh_token_salt, actor, ip, user_agent, created_at, not_after)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::pg_catalog.inet, $12, pg_catalog.to_timestamp($13),
-             pg_catalog.to_timestamp($13 OPERATOR(pg_catalog.+) $14))",
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::pg_catalog.inet, $12, clock.now,
+             clock.now OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $13)
+         FROM (VALUES (GREATEST(pg_catalog.statement_timestamp(), pg_catalog.now()))) AS clock (now)",
         &[
             uuid_arg(session.id),
             uuid_arg(session.user_id),
@@ -72,7 +71,6 @@ pub fn insert(session: &NewSession) -> Result<()> {
             session.actor.into(),
             session.ip.into(),
             session.user_agent.into(),
-            (session.created_at as f64).into(),
             session.ttl.as_secs_f64().into(),
         ],
     )
@@ -216,41 +214,53 @@ fn json(row: &Columns, column: usize) -> Result<Value> {
     })
 }
 
-/// Replaces the refresh token of `counter`. False if that is not the newest any more, or the session has ended.
+/// Replaces the refresh token of `counter`. False if that is not the newest any more, the person's rights changed since `row` was
+/// read, or the session has ended.
 ///
 /// No column of an index is written, so that the new version of the row needs no entry in one (a HOT update).
-pub fn rotate(id: Uuid, counter: i64, next: i64, client: &Client) -> Result<bool> {
+pub fn rotate(row: &Row, counter: i64, next: i64, client: &Client) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET refresh_token_counter = $3, refreshed_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now(),
              ip = coalesce($4::pg_catalog.inet, ip), user_agent = coalesce($5, user_agent)
-         WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2",
-        &[uuid_arg(id), counter.into(), next.into(), client.ip.into(), client.user_agent().into()],
+         WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
+             AND claims_version OPERATOR(pg_catalog.=) $6",
+        &[
+            uuid_arg(row.id),
+            counter.into(),
+            next.into(),
+            client.ip.into(),
+            client.user_agent().into(),
+            row.claims_version.into(),
+        ],
     )?;
     Ok(written == 1)
 }
 
 /// Counts that the token before `counter`'s was presented late. False as above, or if that was counted meanwhile.
-pub fn recover(id: Uuid, counter: i64, recoveries: i16) -> Result<bool> {
+pub fn recover(row: &Row, counter: i64, recoveries: i16) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET recoveries = $3, recovered_counter = $2, recovered_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now()
          WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
-             AND recovered_counter IS DISTINCT FROM $2",
-        &[uuid_arg(id), counter.into(), recoveries.into()],
+             AND recovered_counter IS DISTINCT FROM $2 AND claims_version OPERATOR(pg_catalog.=) $4",
+        &[uuid_arg(row.id), counter.into(), recoveries.into(), row.claims_version.into()],
     )?;
     Ok(written == 1)
 }
 
-/// Whether the person has signed in again since this session began. A session that somebody else acts in is none of theirs.
-pub fn is_superseded(id: Uuid, user_id: Uuid) -> Result<bool> {
+/// Whether the person has signed in again since this session began, and could still use that session. One that somebody else acts in
+/// is none of theirs.
+pub fn is_superseded(row: &Row, idle_timeout: Option<Duration>) -> Result<bool> {
     let newer = query::row(
         "SELECT true FROM auth.sessions AS s JOIN auth.sessions AS newer ON newer.user_id OPERATOR(pg_catalog.=) s.user_id
          WHERE s.id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 AND newer.actor IS NULL
              AND (newer.created_at, newer.id) OPERATOR(pg_catalog.>) (s.created_at, s.id)
              AND (newer.not_after IS NULL OR newer.not_after OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+             AND ($3 IS NULL OR GREATEST(newer.created_at, newer.refreshed_at, newer.recovered_at)
+                 OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $3) OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
          LIMIT 1",
-        &[uuid_arg(id), uuid_arg(user_id)],
+        &[uuid_arg(row.id), uuid_arg(row.user_id), idle_timeout.map(|timeout| timeout.as_secs_f64()).into()],
         |row| row.get(1),
     )?;
     Ok(newer.unwrap_or(false))

@@ -439,13 +439,13 @@ error_codes! {
         "Compare the clocks of the servers.";
     BadJwtExpired = "WA508", "bad_jwt_expired", 401, "the access token has expired",
         "Its exp has passed.",
-        "Sign in again.";
+        "Refresh the session with its newest refresh token, or sign in again.";
     SessionNotFound = "WA509", "session_not_found", 401, "the session has ended",
         "The session was signed out, revoked or removed: auth.sessions has no row for it.",
         "Sign in again.";
     SessionStale = "WA510", "session_stale", 401, "the access token is older than the person's rights",
         "Roles, groups or membership changed after the token was issued.",
-        "Sign in again.";
+        "Refresh the session, which gives a token with the new ones.";
     NoAuthorization = "WA511", "no_authorization", 401, "there is no session",
         "workos_auth.session_token is empty.",
         "Put one on with select auth.set_session($1).";
@@ -466,7 +466,7 @@ error_codes! {
         "Sign in again.";
     SessionSuperseded = "WA517", "session_superseded", 400, "the person has signed in elsewhere since",
         "This database allows one session a person, and a newer one is there.",
-        "Sign in again, which ends the other session.";
+        "Sign in again: the newest session is the one that goes on.";
     SessionExhausted = "WA518", "session_exhausted", 400, "the session cannot be refreshed any more",
         "auth.sessions.refresh_token_counter is at its end.",
         "Sign in again. No number of refreshes leads here: the row was changed by hand.";

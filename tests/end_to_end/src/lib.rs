@@ -18,6 +18,7 @@ pub mod notes;
 pub mod operations;
 pub mod parallel;
 pub mod racing;
+pub mod refreshing;
 pub mod session_walk;
 pub mod sql;
 pub mod walk;

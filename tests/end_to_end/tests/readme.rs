@@ -97,7 +97,9 @@ async fn the_sql_of_the_readme_runs() {
             let said = row.get(0).unwrap_or_default();
             assert!(!said.starts_with("not ok") && !said.starts_with("# "), "{statement}\n{said}");
             let column = |name: &str| row.try_get(name).ok().flatten().map(str::to_owned);
-            values.extend(column("access_token").map(|token| ("access_token".to_owned(), token)));
+            for name in ["access_token", "refresh_token"] {
+                values.extend(column(name).map(|token| (name.to_owned(), token)));
+            }
             if let (Some(url), Some(state), Some(verifier)) = (column("url"), column("state"), column("code_verifier"))
             {
                 let callback = browser_sign_in(&url, Some("alice@acme.com")).await.unwrap();

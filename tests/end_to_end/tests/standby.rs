@@ -19,6 +19,8 @@ const WRITERS: &[&str] = &[
     "auth.handle_callback('x', 'y', 'access_denied')",
     "auth.exchange_code(null)",
     "auth.exchange_code('', '', '')",
+    "auth.refresh_session(null)",
+    "auth.refresh_session('x', null, 'x')",
     "auth.sign_out(null)",
     "auth.sign_out('nowhere')",
     "auth.configure_workos(null, null)",
