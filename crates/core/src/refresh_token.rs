@@ -16,6 +16,7 @@
 mod decision;
 #[cfg(test)]
 mod tests;
+mod theft_order;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::seal::{DataKey, Purpose};
 use crate::secret::RefreshToken;
 pub use decision::{Decision, Limits, Moment, Refusal, SessionRow, Theft, decide};
+pub use theft_order::TheftOrder;
 
 const VERSION: u8 = 1;
 const LABEL: &[u8] = b"workos_auth refresh token v1";

@@ -50,8 +50,8 @@ async fn what_is_over_goes_and_what_lives_stays() {
     let bed = Bed::shared("over").await;
     // The data keys, which flows reference.
     bed.sign_in(ALICE).await;
-    bed.admin.batch_execute("truncate auth.sessions, auth.audit_log_entries").await.unwrap();
     let operator = operator(&bed).await;
+    bed.admin.batch_execute("truncate auth.sessions, auth.audit_log_entries").await.unwrap();
     assert_eq!(cleanup(&operator, 1000).await, 0);
     plant(&bed, 25, "1 minute").await;
     plant(&bed, 3, "-1 minute").await;

@@ -166,6 +166,21 @@ pub enum Theft {
     Recoveries,
 }
 
+impl Theft {
+    /// As it stands in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Recoveries => "recoveries",
+        }
+    }
+
+    /// The other way round.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Stale, Self::Recoveries].into_iter().find(|theft| theft.as_str() == text)
+    }
+}
+
 /// Why a refresh token is refused although nobody is suspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
