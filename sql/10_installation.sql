@@ -64,3 +64,14 @@ CREATE TABLE auth.redirect_urls (
 );
 COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE';
 COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches within a label or path segment, ** across them; a pattern that could match a foreign host or scheme is refused';
+
+-- The function is text: pg_upgrade refuses tables with a column of regprocedure.
+CREATE TABLE auth.hooks (
+    event text PRIMARY KEY CHECK (event IN ('user_created', 'signed_in', 'token')),
+    function text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_by name NOT NULL DEFAULT SESSION_USER
+);
+COMMENT ON TABLE auth.hooks IS 'functions that run on the way of a sign-in, one an event; plain INSERT, UPDATE and DELETE';
+COMMENT ON COLUMN auth.hooks.event IS 'user_created: an account was made; signed_in: a session was opened; token: an access token is about to be signed';
+COMMENT ON COLUMN auth.hooks.function IS 'schema.name(jsonb): a function that returns jsonb and runs with the rights of its owner, who is not a superuser';

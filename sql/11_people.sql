@@ -6,6 +6,7 @@ CREATE TABLE auth.users (
     role text NOT NULL DEFAULT 'authenticated',
     email text,
     email_confirmed_at timestamptz,
+    invited_at timestamptz,
     phone text UNIQUE,
     phone_confirmed_at timestamptz,
     last_sign_in_at timestamptz,
@@ -22,6 +23,8 @@ CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLAT
 COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
 COMMENT ON COLUMN auth.users.role IS 'the database role of the person''s sessions; never taken from WorkOS';
 COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds the address or WorkOS does not vouch for its domain: auth.identities.email then keeps it';
+COMMENT ON COLUMN auth.users.email_confirmed_at IS 'when a sign-in brought the address along, or confirmed the one that auth.create_user wrote';
+COMMENT ON COLUMN auth.users.invited_at IS 'when auth.create_user made the account for somebody of an organization; until email_confirmed_at is set, that organization''s profile of this address joins it';
 COMMENT ON COLUMN auth.users.raw_user_meta_data IS 'what a person may change about themselves; never decide rights by it';
 COMMENT ON COLUMN auth.users.banned_until IS 'no sign-in before this time';
 COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII case only';
@@ -112,6 +115,7 @@ CREATE TABLE auth.sessions (
 CREATE INDEX sessions_user_id_idx ON auth.sessions (user_id);
 CREATE INDEX sessions_identity_id_idx ON auth.sessions (identity_id);
 CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
+CREATE INDEX sessions_not_after_idx ON auth.sessions (not_after);
 CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
@@ -127,11 +131,12 @@ COMMENT ON COLUMN auth.sessions.refreshed_at IS 'when the refresh token was last
 COMMENT ON INDEX auth.sessions_user_id_idx IS 'for the foreign key and for sign-out everywhere';
 COMMENT ON INDEX auth.sessions_identity_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.sessions_organization_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.sessions_not_after_idx IS 'for the clean-up of what has ended; no refresh changes the column';
 COMMENT ON INDEX auth.sessions_refresh_token_key_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.flow_states (
     id uuid PRIMARY KEY,
-    mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct')),
+    mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct', 'brokered')),
     state_hash bytea NOT NULL UNIQUE,
     code_challenge text UNIQUE,
     upstream_verifier bytea NOT NULL,
@@ -142,19 +147,34 @@ CREATE TABLE auth.flow_states (
     connection text,
     provider text,
     redirect_to text,
+    link_user_id uuid REFERENCES auth.users (id) ON DELETE CASCADE,
+    link_session_id uuid,
+    code_hash bytea UNIQUE,
+    profile bytea,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
-    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL))
+    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL)),
+    CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
+    CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
+    CHECK (CASE mode WHEN 'brokered' THEN code_hash IS NOT NULL AND profile IS NOT NULL AND code_challenge IS NOT NULL
+        ELSE code_hash IS NULL AND profile IS NULL END)
 );
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
+CREATE INDEX flow_states_link_user_id_idx ON auth.flow_states (link_user_id);
 COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
 COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
+COMMENT ON COLUMN auth.flow_states.mode IS 'direct until auth.handle_callback takes the sign-in; then brokered: WorkOS''s code is refused, and our own is asked for';
+COMMENT ON COLUMN auth.flow_states.code_hash IS 'SHA-256 of the code that auth.handle_callback issued; the code itself is only with the browser';
+COMMENT ON COLUMN auth.flow_states.profile IS 'what WorkOS answered, its token too, sealed: no account is written before the verifier has been shown';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
+COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
+COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';
 COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';
 COMMENT ON INDEX auth.flow_states_data_key_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.flow_states_link_user_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.audit_log_entries (
     id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
@@ -167,9 +187,15 @@ CREATE TABLE auth.audit_log_entries (
     connection_id text,
     ip inet,
     user_agent text,
-    payload jsonb NOT NULL DEFAULT '{}'
+    payload jsonb NOT NULL DEFAULT '{}',
+    actor_id uuid,
+    actor_act text
 );
 CREATE INDEX audit_log_entries_created_at_idx ON auth.audit_log_entries (created_at);
 COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
 COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
+COMMENT ON COLUMN auth.audit_log_entries.actor_id IS 'the person whose session was current: the claim sub';
+COMMENT ON COLUMN auth.audit_log_entries.actor_act IS 'who acted as that person: the claim act.sub';
+COMMENT ON COLUMN auth.audit_log_entries.user_id IS 'whom it is about, as are the columns that follow';
+COMMENT ON COLUMN auth.audit_log_entries.payload IS 'the particulars; never a secret';
 COMMENT ON INDEX auth.audit_log_entries_created_at_idx IS 'for retention and for reading the newest';

@@ -44,7 +44,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'lets a role configure WorkOS, keep the redirect list, grant sign-in, and reference auth.users from its own tables; superusers only';
+    'lets a role configure WorkOS, keep the redirect list, grant sign-in, ban, revoke, delete and clean up, and reference auth.users from its own tables; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -54,6 +54,14 @@ COMMENT ON FUNCTION auth.revoke_admin(regrole) IS 'takes back what auth.grant_ad
 CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';
 COMMENT ON FUNCTION auth.check_redirect_url() IS 'trigger of auth.redirect_urls';
+
+CREATE FUNCTION auth.check_hook() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'check_hook_wrapper';
+COMMENT ON FUNCTION auth.check_hook() IS 'trigger of auth.hooks';
+
+CREATE FUNCTION auth.audit_configuration() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_configuration_wrapper';
+COMMENT ON FUNCTION auth.audit_configuration() IS 'trigger of the tables that administrators write into';
 
 CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';

@@ -54,6 +54,19 @@ CREATE FUNCTION auth.workos_authorize_url(
 COMMENT ON FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb) IS
     'starts a sign-in for a caller that holds its own PKCE verifier; the state stands in the URL';
 
+CREATE FUNCTION auth.handle_callback(
+    code text,
+    state text,
+    error text DEFAULT NULL,
+    error_description text DEFAULT NULL,
+    connection text DEFAULT NULL,
+    organization text DEFAULT NULL
+) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_callback_wrapper';
+COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text) IS
+    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error';
+
 CREATE FUNCTION auth.exchange_code(
     code text,
     verifier text DEFAULT NULL,
@@ -64,7 +77,7 @@ CREATE FUNCTION auth.exchange_code(
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
-    'turns the code of the callback into a session: asks WorkOS, writes user, identity and membership, signs the access token';
+    'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session: asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
 
 CREATE FUNCTION auth.refresh_session(
     refresh_token text,

@@ -54,6 +54,8 @@ rule (setting, unsafe, severity, safe, finding) AS (VALUES
         'Whoever sees an authorize URL with a plain challenge knows its verifier'),
     ('workos_auth.require_code_challenge', '^(off?|fa?l?s?e?|no?|0)$', 'info', 'on',
         'Sign-ins have been started without a code challenge: a stolen code and state are enough to finish one'),
+    ('workos_auth.allow_implicit', '^(on|tr?u?e?|ye?s?|1)$', 'info', 'off',
+        'Sign-ins have been started without a code challenge: they may end with tokens in the browser''s address bar and history (implicit flow)'),
     ('workos_auth.allow_root_key_in_data_directory', '^(on|tr?u?e?|ye?s?|1)$', 'warning', 'off',
         'The root key may lie in the data directory, where every base backup copies it'),
     ('log_parameter_max_length', '^(?!\s*[-+]?0+(\.0*)?\s*[a-z]*\s*$)', 'warning', '0',
@@ -66,6 +68,8 @@ rule (setting, unsafe, severity, safe, finding) AS (VALUES
         'pgaudit logs bind values: tokens, codes and secrets stand in the server''s log')
 ),
 companion (setting, companion, unsafe) AS (VALUES
+    -- Where no sign-in can begin without a challenge, none ends so.
+    ('workos_auth.allow_implicit', 'workos_auth.require_code_challenge', '^(off?|fa?l?s?e?|no?|0)$'),
     -- ddl is not among them: such statements have no bind values.
     ('log_parameter_max_length', 'log_statement', '^(mod|all)$'),
     ('log_parameter_max_length', 'log_min_duration_statement', '^(?!\s*-)'),
@@ -93,7 +97,7 @@ unsafe_setting AS (
             WHERE c.setting = i.setting
         ) AS c
     WHERE (c.known = 0 OR c.matches)
-        AND (i.setting <> 'workos_auth.require_code_challenge'
+        AND (i.setting NOT IN ('workos_auth.require_code_challenge', 'workos_auth.allow_implicit')
             OR EXISTS (SELECT FROM fact AS f WHERE f.name = 'sign-ins without a code challenge' AND f.number > 0))
 ),
 
@@ -235,6 +239,10 @@ own_grant AS (
         AND NOT (c.oid = 'auth.users'::regclass AND g.privilege = 'REFERENCES' AND g.grantee <> 0)
         AND NOT (c.oid IN ('auth.redirect_urls'::regclass, 'auth.organization_domains'::regclass)
             AND g.privilege IN ('SELECT', 'INSERT', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
+        AND NOT (c.oid = 'auth.hooks'::regclass
+            AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
+        AND NOT (c.oid = 'auth.audit_log_entries'::regclass
+            AND g.privilege = 'SELECT' AND g.grantee IN (SELECT a.oid FROM administrator AS a))
         AND NOT (g.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
 
@@ -433,11 +441,11 @@ found (severity, object, finding, remedy) AS (
     WHERE f.name = 'seconds since a retiring key was replaced' AND f.number > s.setting::bigint + 86400
     UNION ALL
     SELECT 'warning', c.relation, format('More than 10000 %s: clean-up is behind.', f.name),
-        format('DELETE FROM %s WHERE %s < now() - interval ''1 day'';', c.relation, c.expiry)
+        'SELECT auth.cleanup(batch => 100000);'
     FROM fact AS f JOIN (VALUES
-        ('sessions that expired a day ago', 'auth.sessions', 'not_after'),
-        ('sign-ins that expired a day ago', 'auth.flow_states', 'expires_at')
-    ) AS c (fact, relation, expiry) ON c.fact = f.name
+        ('sessions that expired a day ago', 'auth.sessions'),
+        ('sign-ins that expired a day ago', 'auth.flow_states')
+    ) AS c (fact, relation) ON c.fact = f.name
     WHERE f.number > 10000
     UNION ALL
 

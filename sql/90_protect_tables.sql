@@ -4,7 +4,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'installation', 'data_keys', 'signing_keys', 'providers', 'redirect_urls', 'users', 'organizations',
+        'installation', 'data_keys', 'signing_keys', 'providers', 'redirect_urls', 'hooks', 'users', 'organizations',
         'organization_domains', 'organization_memberships', 'identities', 'sessions', 'flow_states', 'audit_log_entries'
     ] LOOP
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I OWNER TO workos_auth_owner', name);
@@ -27,6 +27,16 @@ CREATE POLICY administrators ON auth.organization_domains USING (
     pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
 );
 COMMENT ON POLICY administrators ON auth.organization_domains IS 'those whom auth.grant_admin made administrators';
+
+CREATE POLICY administrators ON auth.hooks USING (
+    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
+);
+COMMENT ON POLICY administrators ON auth.hooks IS 'those whom auth.grant_admin made administrators';
+-- Nobody changes the audit log or takes from it: they only read.
+CREATE POLICY administrators ON auth.audit_log_entries FOR SELECT USING (
+    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
+);
+COMMENT ON POLICY administrators ON auth.audit_log_entries IS 'those whom auth.grant_admin made administrators';
 
 -- Backends cache signing keys and the installation's id; a change tells them. ALWAYS, so that it also does where
 -- rows arrive by replication. TRUNCATE on sessions has a trigger so that nothing may empty the table unnoticed.
@@ -54,3 +64,26 @@ COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every
 CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
 COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';
+
+CREATE TRIGGER check_hook BEFORE INSERT OR UPDATE ON auth.hooks
+    FOR EACH ROW EXECUTE FUNCTION auth.check_hook();
+COMMENT ON TRIGGER check_hook ON auth.hooks IS 'refuses a function that may not be a hook';
+
+CREATE TRIGGER audit_configuration AFTER INSERT OR UPDATE OR DELETE ON auth.redirect_urls
+    FOR EACH ROW EXECUTE FUNCTION auth.audit_configuration();
+CREATE TRIGGER audit_configuration_truncated AFTER TRUNCATE ON auth.redirect_urls
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.audit_configuration();
+CREATE TRIGGER audit_configuration AFTER INSERT OR UPDATE OR DELETE ON auth.organization_domains
+    FOR EACH ROW EXECUTE FUNCTION auth.audit_configuration();
+CREATE TRIGGER audit_configuration_truncated AFTER TRUNCATE ON auth.organization_domains
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.audit_configuration();
+CREATE TRIGGER audit_configuration AFTER INSERT OR UPDATE OR DELETE ON auth.hooks
+    FOR EACH ROW EXECUTE FUNCTION auth.audit_configuration();
+CREATE TRIGGER audit_configuration_truncated AFTER TRUNCATE ON auth.hooks
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.audit_configuration();
+COMMENT ON TRIGGER audit_configuration ON auth.redirect_urls IS 'writes what administrators do into the audit log';
+COMMENT ON TRIGGER audit_configuration_truncated ON auth.redirect_urls IS 'writes that the table was emptied into the audit log';
+COMMENT ON TRIGGER audit_configuration ON auth.organization_domains IS 'writes what administrators do into the audit log';
+COMMENT ON TRIGGER audit_configuration_truncated ON auth.organization_domains IS 'writes that the table was emptied into the audit log';
+COMMENT ON TRIGGER audit_configuration ON auth.hooks IS 'writes what administrators do into the audit log';
+COMMENT ON TRIGGER audit_configuration_truncated ON auth.hooks IS 'writes that the table was emptied into the audit log';

@@ -42,6 +42,15 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
     ErrorReport::new(code, message, "").set_detail(detail).set_hint(hint).report(PgLogLevel::WARNING);
 }
 
+/// Tells the server's log, and nobody else, of a failure that is not raised: `what` is fixed, and no error holds a secret.
+pub fn log(what: &'static str, error: &Error) {
+    let detail =
+        format!("{} ({}): {}. {}", error.sqlstate(), error.code().name(), error, error.detail().unwrap_or_default());
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, what, "")
+        .set_detail(detail.trim_end())
+        .report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
 /// What Postgres or pgrx itself refused, for places where nothing better can be said. The detail holds no values.
 pub fn unexpected(what: &str) -> Error {
     Error::with_detail(ErrorCode::Unexpected, what)
@@ -93,8 +102,24 @@ pub mod sqlstate {
         unsafe { errcode(arg as usize as c_int) };
     }
 
-    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE.
-    pub fn kept<T>(f: impl FnOnce() -> T) -> T {
+    /// A SQLSTATE as its five characters: the reverse of [`number`].
+    pub fn text(number: c_int) -> String {
+        (0..5).map(|i| char::from(((number >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
+    }
+
+    /// The SQLSTATE of the last error that was raised in [`kept`].
+    pub struct Heard<'a>(&'a Cell<c_int>);
+
+    impl Heard<'_> {
+        /// Its five characters.
+        pub fn text(&self) -> String {
+            text(self.0.get())
+        }
+    }
+
+    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE, and tells `f`
+    /// of it where that catches the error.
+    pub fn kept<T>(f: impl FnOnce(&Heard) -> T) -> T {
         struct Listener {
             frame: Box<pg_sys::ErrorContextCallback>,
             heard: Box<Cell<c_int>>,
@@ -141,7 +166,7 @@ pub mod sqlstate {
         };
         // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
         unsafe { pg_sys::error_context_stack = &mut *listener.frame };
-        let value = f();
+        let value = f(&Heard(&listener.heard));
         drop(listener);
         value
     }

@@ -100,6 +100,21 @@ pub fn is_clients_own() -> bool {
     runs().next().is_some_and(|run| run.is_clients_own)
 }
 
+/// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
+pub fn apart<T>(f: impl FnOnce() -> T) -> T {
+    struct Back(*const Run);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            set_innermost(self.0);
+        }
+    }
+
+    let _back = Back(STATE.innermost.get());
+    set_innermost(ptr::null());
+    f()
+}
+
 /// Hooks into the executor. Called once, from `_PG_init`.
 pub fn install() {
     // SAFETY: _PG_init runs in the one thread of the backend; the callbacks are functions of this library, which is never

@@ -7,6 +7,10 @@
 //! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`lifecycle`] | the life of a session: opened, given tokens |
+//! | [`operating`] | bans, deletions, revocations, the clean-up |
+//! | [`own_account`] | what a person sees and changes of their account |
+//! | [`hooks`] | the administrator's own functions, called on the way |
+//! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
@@ -24,9 +28,13 @@ mod api;
 mod configure;
 mod error;
 mod execution;
+mod hooks;
 mod http;
 mod json;
 mod lifecycle;
+mod operating;
+mod own_account;
+mod people;
 mod secrets;
 mod session;
 mod settings;
@@ -41,10 +49,18 @@ extension_sql_file!("../sql/10_installation.sql", name = "installation", require
 extension_sql_file!("../sql/11_people.sql", name = "people", requires = ["installation"]);
 extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["people"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
+extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["signing_in"]);
+extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["signing_in"]);
+extension_sql_file!("../sql/36_identities.sql", name = "identities", requires = ["people_without_workos"]);
 extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
+extension_sql_file!("../sql/42_own_account.sql", name = "own_account", requires = ["reading"]);
 extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_parts"]);
-extension_sql_file!("../sql/80_privileges.sql", name = "privileges", requires = ["check"]);
+extension_sql_file!(
+    "../sql/80_privileges.sql",
+    name = "privileges",
+    requires = ["check", "operating", "identities", "own_account"]
+);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["privileges"]);
 extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
 

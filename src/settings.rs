@@ -27,6 +27,7 @@ static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
 static SESSION_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
 static REFRESH_REUSE_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(10);
 static SINGLE_SESSION_PER_USER: GucSetting<bool> = GucSetting::<bool>::new(false);
+static AUDIT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
@@ -35,9 +36,12 @@ static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
 static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
 static CHECK_SESSIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static ALLOW_SIGNUP: GucSetting<bool> = GucSetting::<bool>::new(true);
+static LINK_ACROSS_ORGANIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static TRUST_EMAIL_DOMAINS: GucSetting<bool> = GucSetting::<bool>::new(true);
 static REQUIRE_CODE_CHALLENGE: GucSetting<bool> = GucSetting::<bool>::new(false);
 static ALLOW_PLAIN_PKCE: GucSetting<bool> = GucSetting::<bool>::new(false);
+static ALLOW_IMPLICIT: GucSetting<bool> = GucSetting::<bool>::new(true);
+static IDP_INITIATED: GucSetting<IdpInitiated> = GucSetting::<IdpInitiated>::new(IdpInitiated::Refuse);
 static ALLOW_ROOT_KEY_IN_DATA_DIRECTORY: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RLS_GUARD: GucSetting<RlsGuard> = GucSetting::<RlsGuard>::new(RlsGuard::Error);
 static ACCOUNT_LINKING: GucSetting<AccountLinking> = GucSetting::<AccountLinking>::new(AccountLinking::Organization);
@@ -65,6 +69,15 @@ enum AccountLinking {
     Email,
     #[name = c"none"]
     None,
+}
+
+/// What becomes of a sign-in that the identity provider began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+enum IdpInitiated {
+    #[name = c"refuse"]
+    Refuse,
+    #[name = c"restart"]
+    Restart,
 }
 
 /// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
@@ -117,7 +130,7 @@ pub fn define() {
     int(
         c"workos_auth.session_idle_timeout",
         c"How long a session may go without a refresh.",
-        c"0 is off.",
+        c"0: as long as it lasts. Longer than workos_auth.access_token_ttl, or each session ends with its access token.",
         &SESSION_IDLE_TIMEOUT,
         0,
         3650 * 86400,
@@ -137,6 +150,15 @@ pub fn define() {
         c"Refuses to refresh a session when its person has signed in again since.",
         c"The older session's access token stays good until it expires.",
         &SINGLE_SESSION_PER_USER,
+    );
+    int(
+        c"workos_auth.audit_retention",
+        c"How long auth.cleanup keeps the entries of auth.audit_log_entries.",
+        c"0: for ever. Write the unit, for example 90d: a bare number is seconds.",
+        &AUDIT_RETENTION,
+        0,
+        30 * 365 * 86400,
+        seconds,
     );
     int(
         c"workos_auth.flow_ttl",
@@ -200,6 +222,12 @@ pub fn define() {
     );
     flag(c"workos_auth.allow_signup", c"Lets people in who have no account yet.", c"", &ALLOW_SIGNUP);
     flag(
+        c"workos_auth.link_across_organizations",
+        c"Lets people link identities of several organizations to one account.",
+        c"Off: auth.link_identity takes identities of an organization that the account belongs to already.",
+        &LINK_ACROSS_ORGANIZATIONS,
+    );
+    flag(
         c"workos_auth.trust_email_domains",
         c"Trusts WorkOS to check the e-mail domains of an organization's profiles.",
         c"Off: auth.users.email stays NULL for people who sign in through an organization.",
@@ -216,6 +244,20 @@ pub fn define() {
         c"Allows the code challenge method plain.",
         c"For old clients; it protects less than S256.",
         &ALLOW_PLAIN_PKCE,
+    );
+    flag(
+        c"workos_auth.allow_implicit",
+        c"Lets auth.handle_callback finish a sign-in that was begun without a code challenge.",
+        c"The tokens then stand in the URL that the browser is sent to, which must be listed in auth.redirect_urls. Off: such a sign-in is refused there.",
+        &ALLOW_IMPLICIT,
+    );
+    GucRegistry::define_enum_guc(
+        c"workos_auth.idp_initiated",
+        c"What auth.handle_callback does with a sign-in that the identity provider began.",
+        c"refuse: sends the browser to workos_auth.site_url with an error. restart: sends it into a fresh sign-in, where WorkOS names the connection.",
+        &IDP_INITIATED,
+        GucContext::Suset,
+        GucFlags::empty(),
     );
     GucRegistry::define_bool_guc(
         c"workos_auth.allow_root_key_in_data_directory",
@@ -315,9 +357,9 @@ fn duration(setting: &GucSetting<i32>) -> Duration {
     Duration::from_secs(setting.get().max(1).unsigned_abs().into())
 }
 
-/// Zero is off.
-fn or_off(setting: &GucSetting<i32>) -> Option<Duration> {
-    Some(setting.get().unsigned_abs()).filter(|seconds| *seconds > 0).map(|seconds| Duration::from_secs(seconds.into()))
+/// A duration of which 0 says that there is none.
+fn positive(setting: &GucSetting<i32>) -> Option<Duration> {
+    u64::try_from(setting.get()).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 /// `workos_auth.site_url`
@@ -367,17 +409,22 @@ pub fn session_ttl() -> Duration {
 
 /// `workos_auth.session_idle_timeout`; `None` is off.
 pub fn session_idle_timeout() -> Option<Duration> {
-    or_off(&SESSION_IDLE_TIMEOUT)
+    positive(&SESSION_IDLE_TIMEOUT)
 }
 
 /// `workos_auth.refresh_reuse_interval`; zero is off.
 pub fn refresh_reuse_interval() -> Duration {
-    or_off(&REFRESH_REUSE_INTERVAL).unwrap_or_default()
+    positive(&REFRESH_REUSE_INTERVAL).unwrap_or_default()
 }
 
 /// `workos_auth.single_session_per_user`
 pub fn single_session_per_user() -> bool {
     SINGLE_SESSION_PER_USER.get()
+}
+
+/// `workos_auth.audit_retention`; `None` is for ever.
+pub fn audit_retention() -> Option<Duration> {
+    positive(&AUDIT_RETENTION)
 }
 
 /// `workos_auth.flow_ttl`
@@ -420,6 +467,11 @@ pub fn allow_signup() -> bool {
     ALLOW_SIGNUP.get()
 }
 
+/// `workos_auth.link_across_organizations`
+pub fn link_across_organizations() -> bool {
+    LINK_ACROSS_ORGANIZATIONS.get()
+}
+
 /// `workos_auth.trust_email_domains`
 pub fn trust_email_domains() -> bool {
     TRUST_EMAIL_DOMAINS.get()
@@ -433,6 +485,16 @@ pub fn require_code_challenge() -> bool {
 /// `workos_auth.allow_plain_pkce`
 pub fn allow_plain_pkce() -> bool {
     ALLOW_PLAIN_PKCE.get()
+}
+
+/// `workos_auth.allow_implicit`
+pub fn allow_implicit() -> bool {
+    ALLOW_IMPLICIT.get()
+}
+
+/// `workos_auth.idp_initiated` is `restart`
+pub fn restarts_idp_initiated() -> bool {
+    IDP_INITIATED.get() == IdpInitiated::Restart
 }
 
 /// `workos_auth.rls_guard`

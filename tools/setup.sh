@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests need: a pooler, Node, Python
+#   tools/setup.sh --with-tests  and what the tests need: a pooler, pg_cron, pgTAP, Node, Python
 #
 # PG_MAJOR chooses the Postgres (default: one that is installed, else 15, else the distribution's).
 # It changes nothing, and takes a moment, where everything is there.
@@ -134,6 +134,20 @@ install_pgbouncer() {
 }
 # It is not on everybody's path.
 [[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || install_pgbouncer
+
+# --- pg_cron, for the test of the README's example. With a PG_CONFIG from elsewhere than Debian's packages, it is the caller's, too.
+
+if [[ $PG_CONFIG == "$(server_pg_config "$PG_MAJOR")" && ! -f $("$PG_CONFIG" --pkglibdir)/pg_cron.so ]]; then
+    need "postgresql-$PG_MAJOR-cron" -- "the tests have it call auth.cleanup()"
+fi
+
+# --- pgTAP, for the README's tests of policies.
+
+pgtap_control=$("$PG_CONFIG" --sharedir)/extension/pgtap.control
+if [[ ! -f $pgtap_control && $PG_CONFIG == "$(server_pg_config "$PG_MAJOR")" ]]; then
+    need "postgresql-$PG_MAJOR-pgtap" -- "the README tests policies with it, and the tests run the README"
+fi
+[[ -f $pgtap_control ]] || fail "setup: $PG_CONFIG's Postgres has no pgTAP; the tests need it: https://pgtap.org"
 
 # --- Node and Python, for the outside witnesses and the examples.
 

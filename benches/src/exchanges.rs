@@ -11,7 +11,7 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Browser, Callback, Error, Result, Workos};
 
-use crate::sample::{Sample, backend_pid, measured, median, spread, together};
+use crate::sample::{Sample, backend_pid, measured, measured_with, median, spread, together};
 use crate::{Bench, DATABASE};
 
 /// How many each client makes, each round.
@@ -53,7 +53,7 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
     let (mut bare, mut exchanged) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         bare.push(bare_calls(&bench.workos, clients).await?);
-        exchanged.push(exchanges(bench, clients).await?);
+        exchanged.push(exchanges(bench, DATABASE, clients).await?);
     }
     let rate = |samples: &[Sample]| spread(samples.iter().map(Sample::per_second), 0);
     println!("| the bare call, `POST /sso/token` by reqwest | {clients} | {} | 1.0 | |", rate(&bare));
@@ -63,12 +63,16 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
     Ok(())
 }
 
-async fn exchanges(bench: &Bench, clients: usize) -> Result<Sample> {
+/// Exchanges in one database, by so many clients at once.
+///
+/// # Errors
+/// A statement or a call fails.
+pub async fn exchanges(bench: &Bench, database: &str, clients: usize) -> Result<Sample> {
     let browser = Browser::new()?;
     let mut jobs = Vec::new();
     for number in 0..clients {
         let who = person(&bench.workos, number)?;
-        let client = bench.cluster.connect(DATABASE, SUPERUSER).await?;
+        let client = bench.cluster.connect(database, SUPERUSER).await?;
         let backend = backend_pid(&client).await?;
         let mut flows = Vec::new();
         // One more, which pays for the connection to WorkOS.
@@ -83,11 +87,11 @@ async fn exchanges(bench: &Bench, clients: usize) -> Result<Sample> {
         if let Some(flow) = flows.pop() {
             exchange(&client, flow).await?;
         }
-        jobs.push(measured(Some(backend), async move {
+        jobs.push(measured_with(Some(backend), async move {
             for flow in flows {
                 exchange(&client, flow).await?;
             }
-            Ok(EXCHANGES)
+            Ok((EXCHANGES, client))
         }));
     }
     together(jobs).await

@@ -1,5 +1,5 @@
-//! What a sign-in and a reader cost, beside their floors. `make bench` prints the tables of the README and draws its
-//! picture; `make bench BENCH=readers` or `BENCH=sign-in` does one part.
+//! What a sign-in, a reader and a refresh cost, beside their floors. `make bench` prints the tables of the README and draws
+//! its picture; `make bench BENCH=readers`, `BENCH=sign-in` or `BENCH=sessions` does one part.
 //!
 //! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
 //! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
@@ -12,12 +12,14 @@
 //! | [`exchanges`] | exchanges, and the bare HTTP call |
 //! | [`first_calls`] | what a fresh connection pays |
 //! | [`readers`] | claims: on every row, once a request, once a statement |
+//! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`sample`] | times, CPU and how they are shown |
 
 mod exchanges;
 mod first_calls;
 mod readers;
 mod sample;
+mod sessions;
 mod statements;
 
 use std::env;
@@ -75,15 +77,15 @@ async fn main() -> ExitCode {
 }
 
 /// The parts, by the name that chooses one.
-const PARTS: [&str; 2] = ["sign-in", "readers"];
+const PARTS: [&str; 3] = ["sign-in", "readers", "sessions"];
 
 async fn run() -> Result<()> {
-    let rounds = env::var("BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS).max(1);
+    let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
     let chosen: Vec<String> = env::args().skip(1).collect();
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
-        return Err(Error::Other(format!("there is no part {unknown}; there are {}", PARTS.join(" and "))));
+        return Err(Error::Other(format!("there is no part {unknown}; there are {}", PARTS.join(", "))));
     }
-    let [sign_in, readers] = PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
+    let [sign_in, readers, sessions] = PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
     if sign_in {
         measure_sign_ins(rounds).await?;
     }
@@ -93,7 +95,18 @@ async fn run() -> Result<()> {
     if readers {
         readers::measure(rounds).await?;
     }
+    if sessions && (sign_in || readers) {
+        println!();
+    }
+    if sessions {
+        sessions::measure(rounds).await?;
+    }
     Ok(())
+}
+
+/// A number from the environment.
+fn number(variable: &str, default: usize) -> usize {
+    env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 async fn measure_sign_ins(rounds: usize) -> Result<()> {

@@ -44,13 +44,22 @@ impl Sample {
 /// # Errors
 /// As `work`.
 pub async fn measured(backend: Option<i32>, work: impl Future<Output = Result<usize>>) -> Result<Sample> {
+    measured_with(backend, async { Ok((work.await?, ())) }).await
+}
+
+/// The same for work that owns its connection, and hands it back: a backend whose client is gone ends, and what it used is
+/// known no more.
+///
+/// # Errors
+/// As `work`.
+pub async fn measured_with<C>(backend: Option<i32>, work: impl Future<Output = Result<(usize, C)>>) -> Result<Sample> {
     let used = async || {
         // The kernel adds up a process's time when it goes to sleep, which a backend does a moment after its answer.
         tokio::time::sleep(Duration::from_millis(2)).await;
         backend.and_then(cpu_time).unwrap_or_default()
     };
     let (before, begin) = (used().await, Instant::now());
-    let count = work.await?;
+    let (count, _connection) = work.await?;
     let elapsed = begin.elapsed();
     Ok(Sample { count, elapsed, cpu: used().await.saturating_sub(before) })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use workos_testbed::Result;
 use workos_testbed::cluster::SUPERUSER;
 
-use crate::sample::{Sample, backend_pid, measured, median, spread, together};
+use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
 use crate::{Bench, DATABASE};
 
 /// How long a statement is repeated, each round.
@@ -55,13 +55,13 @@ async fn repeat(bench: &Bench, clients: usize, statement: &'static str) -> Resul
         let backend = backend_pid(&client).await?;
         let prepared = client.prepare(statement).await?;
         client.query(&prepared, &[]).await?;
-        jobs.push(measured(Some(backend), async move {
+        jobs.push(measured_with(Some(backend), async move {
             let (mut count, begin) = (0, Instant::now());
             while begin.elapsed() < DURATION {
                 client.query(&prepared, &[]).await?;
                 count += 1;
             }
-            Ok(count)
+            Ok((count, client))
         }));
     }
     together(jobs).await

@@ -1,6 +1,10 @@
 //! The SQL functions, grouped as the README's reference is. Each is declared, with its labels, rights and COMMENT, in the file of
 //! `sql/` with the same name.
 
+mod identities;
+mod operating;
+mod own_account;
+mod people;
 mod reading;
 mod record;
 mod setting_up;

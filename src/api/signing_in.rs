@@ -4,6 +4,7 @@ use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
 use pgrx::{JsonB, Uuid};
 use serde_json::json;
+use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -12,7 +13,7 @@ use crate::error::{or_raise, unexpected};
 use crate::json::Jsonb;
 use crate::lifecycle::{self, Session};
 use crate::session;
-use crate::sign_in::{self, Begin, Exchange};
+use crate::sign_in::{self, Begin, Callback, Exchange, Started};
 use crate::store::sessions::Scope;
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, memo, sessions};
@@ -34,6 +35,11 @@ fn start_sign_in(
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
     let (started, verifier) = &*answer;
+    started_record(started, verifier)
+}
+
+/// What the caller is given of a sign-in or a link that has begun.
+pub(super) fn started_record(started: &Started, verifier: &CodeVerifier) -> Record {
     Record::default()
         .with(started.url.as_str())
         .with(started.state.expose())
@@ -58,6 +64,19 @@ fn workos_authorize_url(
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
+}
+
+#[pg_extern(sql = false)]
+fn handle_callback(
+    code: Option<&str>,
+    state: Option<&str>,
+    error: Option<&str>,
+    error_description: Option<&str>,
+    connection: Option<&str>,
+    organization: Option<&str>,
+) -> String {
+    let callback = Callback { code, state, error, error_description, connection, organization };
+    or_raise(sign_in::handle_callback(&callback))
 }
 
 #[pg_extern(sql = false)]
@@ -97,7 +116,7 @@ fn plan_support(_request: Internal) -> i64 {
     0
 }
 
-fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
+pub(super) fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
     params.parse().ok_or_else(|| {
         Error::with_detail(
             ErrorCode::ParameterInvalid,
@@ -107,7 +126,7 @@ fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
 }
 
 /// A row of `auth.session`.
-fn session_record(session: &Session) -> Result<Record> {
+pub(super) fn session_record(session: &Session) -> Result<Record> {
     let claims: serde_json::Value =
         serde_json::from_str(&session.claims).map_err(|_| unexpected("The claims are no JSON."))?;
     Ok(Record::default()

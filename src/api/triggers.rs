@@ -5,6 +5,8 @@ use workos_auth_core::Error;
 use workos_auth_core::redirect::Pattern;
 
 use crate::error::or_raise;
+use crate::hooks;
+use crate::store::configuration_log;
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
 #[pg_trigger(sql = false)]
@@ -13,8 +15,34 @@ fn check_redirect_url<'a>(
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let Some(new) = trigger.new() else { return Ok(None) };
     let pattern = new.get_by_name::<String>("pattern").ok().flatten();
-    or_raise(pattern.ok_or_else(|| Error::null("pattern")).and_then(|pattern| Pattern::parse(&pattern).map(drop)));
+    or_raise(pattern.ok_or_else(|| Error::null("pattern")).and_then(|pattern| Pattern::parse_new(&pattern).map(drop)));
     Ok(Some(new))
+}
+
+/// Trigger of `auth.hooks`: refuses a function that may not be a hook.
+#[pg_trigger(sql = false)]
+fn check_hook<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let Some(new) = trigger.new() else { return Ok(None) };
+    let function = new.get_by_name::<String>("function").ok().flatten();
+    or_raise(function.ok_or_else(|| Error::null("function")).and_then(|function| hooks::check(&function)));
+    Ok(Some(new))
+}
+
+/// Trigger of what administrators write with plain INSERT, UPDATE and DELETE: writes it into the audit log.
+#[pg_trigger(sql = false)]
+fn audit_configuration<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let read = |row: &PgHeapTuple<'_, AllocatedByPostgres>| {
+        configuration_log::COLUMNS
+            .iter()
+            .filter_map(|name| Some((*name, row.get_by_name::<String>(name).ok().flatten()?)))
+            .collect()
+    };
+    let table = trigger.table_name().unwrap_or_default();
+    let (old, new) = (trigger.old(), trigger.new());
+    or_raise(configuration_log::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
+    Ok(new)
 }
 
 /// Trigger of the tables that backends cache: tells every backend, and every standby, that its copy is old.

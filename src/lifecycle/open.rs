@@ -6,11 +6,12 @@ use uuid::Uuid;
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::{Result, claims, random};
 
+use super::tokens::subject;
 use super::{Session, issue};
 use crate::error::unexpected;
 use crate::store::Client;
 use crate::store::sessions::{self, NewSession, RefreshKey};
-use crate::{secrets, settings};
+use crate::{hooks, secrets, settings};
 
 /// What a session is opened with.
 pub struct Opening<'a> {
@@ -37,7 +38,7 @@ pub struct Opening<'a> {
 /// Opens a session of a user who is there.
 ///
 /// # Errors
-/// `role_not_allowed`, `token_too_large`, and what `issue` returns.
+/// `hook_failed`, and what `issue` returns.
 pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
     let id = random::uuid()?;
     // The statement's clock, which the token is verified by: a slow answer of WorkOS must not date it into the future.
@@ -61,7 +62,12 @@ pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
         created_at: now,
         ttl: opening.ttl,
     })?;
-    let row = sessions::find(id)?.ok_or_else(|| unexpected("The session was not written."))?;
-    let tokens = issue(&row, 0, settings::access_token_ttl())?;
+    let found = || sessions::find(id)?.ok_or_else(|| unexpected("The session was not written."));
+    let ttl = settings::access_token_ttl();
+    let mut row = found()?;
+    if hooks::signed_in(&row, client, opening.method, || Ok(subject(&row, ttl)?.claims()))? {
+        row = found()?;
+    }
+    let tokens = issue(&row, 0, ttl, opening.method)?;
     Ok(Session::of(tokens, row))
 }

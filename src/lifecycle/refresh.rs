@@ -13,6 +13,8 @@ use crate::store::transaction::{now, require_writable, uses_one_snapshot};
 use crate::store::{Client, Subject, audit, configuration};
 use crate::{secrets, settings};
 
+/// `authentication_method`, as Supabase Auth tells its hook.
+const METHOD: &str = "token_refresh";
 /// How often another transaction may be faster before the caller is asked to try again.
 const TRIES: usize = 100;
 
@@ -66,7 +68,7 @@ fn attempt(token: &Authentic, state: &RefreshState, client: &Client) -> Result<O
     };
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, state, &row, client)?;
-    let tokens = issue(&row, counter, settings::access_token_ttl())?;
+    let tokens = issue(&row, counter, settings::access_token_ttl(), METHOD)?;
     Ok(Some(Session::of(tokens, row)))
 }
 

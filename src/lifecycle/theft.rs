@@ -129,9 +129,13 @@ unsafe extern "C-unwind" {
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum) {
     let Some(order) = Order::from_extra(BackgroundWorker::get_extra()) else { return };
+    #[cfg(not(feature = "pg18"))]
+    use pg_sys::pqsignal;
+    #[cfg(feature = "pg18")]
+    use pg_sys::pqsignal_be as pqsignal;
     // SAFETY: the order of worker_spi, Postgres's own example: handlers, signals, connection.
     unsafe {
-        pg_sys::pqsignal(pg_sys::SIGTERM.cast_signed(), Some(die));
+        pqsignal(pg_sys::SIGTERM.cast_signed(), Some(die));
         pg_sys::BackgroundWorkerUnblockSignals();
     }
     let database = pg_sys::Oid::from(u32::try_from(database.value()).unwrap_or_default());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use workos_auth_core::claims::{self, TokenSubject};
 use workos_auth_core::refresh_token::{self, Parts};
 use workos_auth_core::secret::{AccessToken, RefreshToken};
@@ -9,7 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::store::configuration;
 use crate::store::sessions::Row;
-use crate::{secrets, settings};
+use crate::{hooks, secrets, settings};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -24,15 +25,17 @@ pub struct Tokens {
     pub claims: String,
 }
 
-/// Makes an access token from what the database says now, and the refresh token of `counter`.
+/// Makes an access token from what the database says now, and the refresh token of `counter`. `method` tells the hook why:
+/// `token_refresh`, or how the person signed in.
 ///
 /// # Errors
-/// `role_not_allowed`, `token_too_large`, and those of keys that cannot be opened.
-pub fn issue(row: &Row, counter: u64, ttl: Duration) -> Result<Tokens> {
+/// `role_not_allowed`, `hook_failed`, `token_too_large`, and those of keys that cannot be opened.
+pub fn issue(row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
     let subject = subject(row, ttl)?;
-    let claims = subject.to_json();
-    let access_token = secrets::signing_key()?.sign(&claims)?;
-    claims::check_size(&access_token, settings::max_token_size(), &subject)?;
+    let claims = hooks::token(row, method, subject.claims())?;
+    let json = Value::Object(claims.clone()).to_string();
+    let access_token = secrets::signing_key()?.sign(&json)?;
+    claims::check_size(&access_token, settings::max_token_size(), &claims)?;
     let refresh_token = match &row.refresh_key {
         Some(key) => {
             let parts = Parts { key_id: key.id, session_id: row.id, counter };
@@ -41,10 +44,14 @@ pub fn issue(row: &Row, counter: u64, ttl: Duration) -> Result<Tokens> {
         }
         None => None,
     };
-    Ok(Tokens { access_token, refresh_token, expires_at: subject.expires_at, claims })
+    Ok(Tokens { access_token, refresh_token, expires_at: subject.expires_at, claims: json })
 }
 
-fn subject(row: &Row, ttl: Duration) -> Result<TokenSubject> {
+/// What the token of a session is made from.
+///
+/// # Errors
+/// `role_not_allowed`.
+pub fn subject(row: &Row, ttl: Duration) -> Result<TokenSubject> {
     let user = &row.user;
     if !settings::is_allowed_role(&user.role) {
         let detail = format!("The role {} is not in workos_auth.allowed_roles.", user.role);

@@ -10,14 +10,15 @@ use std::rc::Rc;
 
 use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
-use workos_auth_core::pkce::CodeVerifier;
+use workos_auth_core::pkce::{CodeChallenge, CodeVerifier};
 use workos_auth_core::seal::{DataKey, Place, Purpose};
-use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::secret::{ClientSecret, SecretBytes};
 use workos_auth_core::token::SigningKey;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 
 use crate::error::unexpected;
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
+use crate::store::flows::Flow;
 
 pub use root_key::create as create_root_key;
 
@@ -189,4 +190,24 @@ pub fn open_verifier(flow: Uuid, selector: &Selector, sealed: &[u8], data_key_id
     let opened = data_key_by_id(data_key_id)?.open(&verifier_place(&flow, &selector_parts(selector)), sealed)?;
     let text = std::str::from_utf8(opened.expose()).map_err(|_| Error::new(ErrorCode::SealBroken))?;
     CodeVerifier::parse(text)
+}
+
+/// WorkOS's answer is sealed to its flow, to whom the flow was asked for, and to the challenge that must be met for it.
+fn with_answer_place<T>(flow: &Flow, f: impl FnOnce(&Place) -> T) -> T {
+    let [organization, connection, provider] = selector_parts(&flow.selector);
+    let challenge = flow.code_challenge.as_ref().map(CodeChallenge::value).unwrap_or_default();
+    let bound = [organization, connection, provider, challenge];
+    f(&Place { table: "flow_states", column: "profile", row: flow.id.as_bytes(), bound: &bound })
+}
+
+/// Seals WorkOS's answer, with the key that sealed the flow's verifier.
+pub fn seal_answer(flow: &Flow, answer: &[u8]) -> Result<Vec<u8>> {
+    let key = data_key_by_id(flow.data_key_id)?;
+    with_answer_place(flow, |place| key.seal(place, answer))
+}
+
+/// Opens WorkOS's answer.
+pub fn open_answer(flow: &Flow, sealed: &[u8]) -> Result<SecretBytes> {
+    let key = data_key_by_id(flow.data_key_id)?;
+    with_answer_place(flow, |place| key.open(place, sealed))
 }

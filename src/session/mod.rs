@@ -20,6 +20,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use crate::error::or_raise;
 use crate::execution;
 use crate::settings::{self, RlsGuard};
+use crate::store::transaction::bypasses_rls;
 
 pub use keys::{issuer, public_keys};
 pub use pin::Identity;
@@ -170,6 +171,32 @@ pub fn transaction_ended() {
     }
 }
 
+/// The current session if there is a good one, for those who only write down who asks: looking neither pins it to a query nor
+/// raises over a bad token, which is not verified again in the same statement.
+pub fn peek() -> Option<Rc<Verified>> {
+    thread_local! {
+        static BAD: Cell<Option<(Statement, [u8; 32])>> = const { Cell::new(None) };
+    }
+    let statement = Statement::current();
+    if !token::changed() {
+        match CURRENT.with_borrow(Clone::clone) {
+            Some((verified_in, session)) if verified_in == statement || session.is_none() => return session,
+            Some((_, Some(session))) if verify::recheck(&session) == Ok(true) => return Some(session),
+            _ => {}
+        }
+    }
+    let token = token::current()?;
+    let this = Some((statement, workos_auth_core::pkce::sha256(&token)));
+    if BAD.get() == this {
+        return None;
+    }
+    let verified = verify(&token).ok();
+    if verified.is_none() {
+        BAD.set(this);
+    }
+    verified
+}
+
 /// The current session, or `no_authorization`.
 pub fn required() -> Result<Rc<Verified>> {
     current()?.ok_or_else(|| Error::new(ErrorCode::NoAuthorization))
@@ -196,7 +223,7 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
             PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
             "the session ends with this statement",
             "A session that is local to the transaction has effect in a transaction block only.",
-            "Run BEGIN first, or pass is_local => false.",
+            "Run BEGIN first. What auth.set_session is told with is_local => false lasts as long as the connection.",
         );
     }
     token::assign(Some(access_token), is_local)?;
@@ -211,13 +238,15 @@ pub fn clear() -> Result<()> {
     token::assign(None, false)
 }
 
+/// There is no session until the settings' nest level ends.
+pub fn clear_for_now() -> Result<()> {
+    token::assign(None, true)
+}
+
 /// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.
 fn check_role() -> Result<()> {
-    // SAFETY: catalog look-ups of the current role.
-    let bypasses = unsafe {
-        let role = pg_sys::GetUserId();
-        pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role)
-    };
+    // SAFETY: reads the current role.
+    let bypasses = bypasses_rls(unsafe { pg_sys::GetUserId() });
     let detail = "The current role is a superuser or has BYPASSRLS: it reads every row, whoever is signed in.";
     match settings::rls_guard() {
         RlsGuard::Error if bypasses => Err(Error::with_detail(ErrorCode::RoleBypassesRls, detail)),

@@ -2,14 +2,16 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, Decision, EmailChange, Incoming, Policy};
+use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, metadata, pkce, random};
 
+use super::METHOD;
+use crate::hooks::{self, NewUser};
+use crate::settings;
 use crate::store::accounts as store;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, audit, guards};
-use crate::{error, settings};
+use crate::store::{Client, Subject, audit, guards};
 
 /// Who signs in.
 pub struct Account {
@@ -22,11 +24,11 @@ pub struct Account {
 }
 
 /// Decides whose account the profile belongs to and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
-pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
+pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
-    guards::account(&pkce::sha256(&format!("identity {}", profile.id)));
-    guards::account(&pkce::sha256(&format!("email {email}")));
+    guard_identity(&profile.id);
+    guard_email(&email);
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -38,16 +40,17 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
             change_email(user_id, &email)?;
             (user_id, false)
         }
-        Decision::Join { user_id, email } => {
-            change_email(user_id, &email)?;
-            write_audit("identity_linked", user_id, profile)?;
+        Decision::Join { user_id, email: email_change } => {
+            change_email(user_id, &email_change)?;
+            store::adopt(user_id, &email)?;
+            write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
         Decision::Create { email, succeeded } => {
             if let Some(predecessor) = succeeded {
                 store::set_user_email(predecessor, None)?;
                 sessions::end(predecessor, Scope::Global)?;
-                write_audit("email_released", predecessor, profile)?;
+                write_audit("email_released", predecessor, profile, client)?;
             }
             let user_id = random::uuid()?;
             let is_sso_user = profile.organization_id.is_some();
@@ -58,73 +61,114 @@ pub fn resolve(profile: &Profile, issuer: &str) -> Result<Account> {
                 metadata::app_metadata(),
                 user_metadata.clone(),
             )?;
-            write_audit("user_signedup", user_id, profile)?;
+            write_audit("user_signedup", user_id, profile, client)?;
             (user_id, true)
         }
     };
     store::touch_user(user_id, user_metadata)?;
-    let identity_id = store::upsert_identity(user_id, profile, &email, metadata::identity_data(profile, issuer))?;
+    let identity_id = write_identity(user_id, profile, &email, issuer)?;
+    if is_new_user {
+        hooks::user_created(&NewUser {
+            user_id,
+            method: METHOD,
+            email: Some(&email),
+            organization_id: profile.organization_id.as_deref(),
+            connection_id: Some(&profile.connection_id),
+        })?;
+    }
+    Ok(Account { user_id, identity_id, is_new_user })
+}
+
+/// One writer at a time for a WorkOS profile. Before the guards of addresses.
+pub fn guard_identity(profile_id: &str) {
+    guards::account(&pkce::sha256(&format!("identity {profile_id}")));
+}
+
+/// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
+pub fn guard_email(email: &str) {
+    guards::account(&pkce::sha256(&format!("email {email}")));
+}
+
+/// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
+pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &str) -> Result<Uuid> {
+    let identity_id = store::upsert_identity(user_id, profile, email, metadata::identity_data(profile, issuer))?;
     if let Some(organization) = &profile.organization_id
         && store::upsert_membership(organization, user_id, profile)?
     {
         sessions::raise_claims_version(user_id, organization)?;
     }
-    Ok(Account { user_id, identity_id, is_new_user })
+    Ok(identity_id)
 }
 
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
-        Some(identity) => {
-            let user =
-                store::candidate(identity.user_id)?.ok_or_else(|| error::unexpected("An identity has no user."))?;
-            Some((identity, user))
-        }
+        // Without its user, who was deleted just now, the identity is gone as well.
+        Some(identity) => store::candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
     // Who else it could be is a question only of a profile that is not known.
+    let candidates = if known.is_none() { candidates(email)? } else { Vec::new() };
+    accounts::decide(
+        &incoming(profile, email),
+        known.as_ref().map(|(identity, user)| (identity, user)),
+        &candidates,
+        store::email_holder(email)?,
+        &policy(profile, email)?,
+    )
+}
+
+/// Whom an address could mean.
+pub fn candidates(email: &str) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
-    if known.is_none() {
-        for user_id in store::user_ids_by_email(email)? {
-            candidates.extend(store::candidate(user_id)?);
-        }
+    for user_id in store::user_ids_by_email(email)? {
+        candidates.extend(store::candidate(user_id)?);
     }
+    Ok(candidates)
+}
+
+/// The profile as decisions take it.
+pub fn incoming<'a>(profile: &'a Profile, email: &'a str) -> Incoming<'a> {
+    Incoming {
+        provider_id: &profile.id,
+        organization_id: profile.organization_id.as_deref(),
+        connection_id: &profile.connection_id,
+        idp_id: profile.idp_id.as_deref(),
+        email,
+    }
+}
+
+/// The settings, and what is known of the address's domain.
+pub fn policy(profile: &Profile, email: &str) -> Result<Policy> {
     let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
         (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain)?,
         _ => false,
     };
-    accounts::decide(
-        &Incoming {
-            provider_id: &profile.id,
-            organization_id: profile.organization_id.as_deref(),
-            connection_id: &profile.connection_id,
-            idp_id: profile.idp_id.as_deref(),
-            email,
-        },
-        known.as_ref().map(|(identity, user)| (identity, user)),
-        &candidates,
-        store::email_holder(email)?,
-        &Policy {
-            linking: settings::account_linking(),
-            allow_signup: settings::allow_signup(),
-            trust_email_domains: settings::trust_email_domains(),
-            email_domain_is_organizations,
-        },
-    )
+    Ok(Policy {
+        linking: settings::account_linking(),
+        allow_signup: settings::allow_signup(),
+        trust_email_domains: settings::trust_email_domains(),
+        email_domain_is_organizations,
+    })
 }
 
-fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
+/// Carries out what was decided about `users.email`. Tokens that say the old address are stale then: it may be another person's soon.
+pub fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
     match change {
-        EmailChange::Keep => Ok(()),
-        EmailChange::Set(email) => store::set_user_email(user_id, Some(email)),
-        EmailChange::Release => store::set_user_email(user_id, None),
+        EmailChange::Keep => return Ok(()),
+        EmailChange::Set(email) => store::set_user_email(user_id, Some(email))?,
+        EmailChange::Release => store::set_user_email(user_id, None)?,
     }
+    sessions::raise_claims_versions(user_id)
 }
 
-fn write_audit(action: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+/// An entry of the audit log about a profile and an account.
+pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Client) -> Result<()> {
     let subject = Subject {
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
+        ip: client.ip,
+        user_agent: client.user_agent(),
         ..Subject::default()
     };
     audit(action, &subject, json!({ "provider": "workos", "provider_id": profile.id }))

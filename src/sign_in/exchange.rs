@@ -3,21 +3,24 @@
 
 use serde_json::json;
 use workos_auth_core::accounts;
+use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
-use workos_auth_core::workos::{self, Profile, TokenRequest};
+use workos_auth_core::secret::AuthorizationCode;
+use workos_auth_core::workos::{self, Profile, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account};
+use super::{METHOD, link};
 use crate::lifecycle::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
-use crate::store::flows::{self, Flow};
+use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, guards, scan};
 use crate::{http, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 pub struct Exchange<'a> {
-    /// the code of the callback URL
+    /// the code of the callback URL: WorkOS's, or in brokered mode our own
     pub code: Option<&'a str>,
     /// the verifier that the caller kept
     pub verifier: Option<&'a str>,
@@ -34,33 +37,32 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     require_writable()?;
     let code = workos::check_code(given.code.ok_or_else(|| Error::null("code"))?)?;
     let verifier = given.verifier.map(CodeVerifier::parse).transpose()?;
-    let flow = find(verifier.as_ref(), given.state)?;
+    let flow = match callback::own_code_hash(&code)? {
+        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), given.state)?,
+        None => find(verifier.as_ref(), given.state)?,
+    };
     let provider = provider_of(&flow)?;
 
     let guard = guards::exchange(flow.id)?;
     // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
-    if !scan::flow_exists(flow.id) {
+    if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
         return Err(ErrorCode::FlowStateNotFound.into());
     }
+    if let Some(link) = &flow.link {
+        link::check(link)?;
+    }
 
-    let client_secret = secrets::open_client_secret(&provider)?;
-    let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
-    let answer = http::redeem(
-        &provider.api_url,
-        &TokenRequest {
-            client_id: &provider.client_id,
-            client_secret: &client_secret,
-            code: &code,
-            code_verifier: &upstream,
-        },
-    )?;
-    workos::check_answer(&flow.selector, &answer.profile)?;
+    let answer = match &flow.kept {
+        // WorkOS was asked when its callback came.
+        Some(kept) => callback::kept(secrets::open_answer(&flow, kept)?.expose())?,
+        None => redeem(&flow, &provider, &code)?,
+    };
 
     flows::consume(flow.id)?;
     guard.keep();
 
     let client = Client { ip: given.ip, user_agent: given.user_agent };
-    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client)?;
+    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
     Ok(Session {
         is_new_user: account.is_new_user,
         redirect_to: flow.redirect_to,
@@ -69,16 +71,36 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     })
 }
 
-/// Finds or makes the account of a profile, and opens a session.
-fn sign_in(profile: &Profile, issuer: &str, client: &Client) -> Result<(Account, Session)> {
-    let account = account::resolve(profile, issuer)?;
+/// Shows WorkOS its code, and checks that the answer is what was asked for. Writes nothing.
+pub(super) fn redeem(flow: &Flow, provider: &Provider, code: &AuthorizationCode) -> Result<TokenAnswer> {
+    let client_secret = secrets::open_client_secret(provider)?;
+    let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
+    let answer = http::redeem(
+        &provider.api_url,
+        &TokenRequest { client_id: &provider.client_id, client_secret: &client_secret, code, code_verifier: &upstream },
+    )?;
+    workos::check_answer(&flow.selector, &answer.profile)?;
+    Ok(answer)
+}
+
+/// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.
+pub(super) fn sign_in(
+    profile: &Profile,
+    issuer: &str,
+    client: &Client,
+    link: Option<&Link>,
+) -> Result<(Account, Session)> {
+    let account = match link {
+        None => account::resolve(profile, issuer, client)?,
+        Some(link) => link::finish(link, profile, issuer, client)?,
+    };
     let opening = Opening {
         user_id: account.user_id,
         identity_id: Some(account.identity_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
         email: Some(&accounts::fold_email(&profile.email)),
-        method: "oauth",
+        method: METHOD,
         provider: Some("workos"),
         actor: None,
         ttl: settings::session_ttl(),
@@ -102,10 +124,12 @@ fn sign_in(profile: &Profile, issuer: &str, client: &Client) -> Result<(Account,
 /// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.
 fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let state_hash = state.map(pkce::sha256);
-    let by_state = || state_hash.as_ref().map(flows::find_by_state).transpose().map(Option::flatten);
+    // Once `auth.handle_callback` has taken a flow, WorkOS's code is none of its codes.
+    let direct = |flow: Option<Flow>| flow.filter(|flow| flow.mode == Mode::Direct);
+    let by_state = || state_hash.as_ref().map(flows::find_by_state).transpose().map(|flow| direct(flow.flatten()));
     let flow = match verifier {
         Some(verifier) => {
-            let found = flows::find_by_challenge(&verifier.challenge())?;
+            let found = direct(flows::find_by_challenge(&verifier.challenge())?);
             match found.filter(|flow| flow.code_challenge.as_ref().is_some_and(|c| c.matches(verifier))) {
                 Some(flow) => flow,
                 None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),
@@ -121,19 +145,42 @@ fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
             Some(flow) => flow,
         },
     };
-    // A state beside the verifier must name the same flow.
-    if state_hash.is_some_and(|hash| flow.state_hash != hash) {
-        let code = if by_state()?.is_some() { ErrorCode::BadCodeVerifier } else { ErrorCode::FlowStateNotFound };
-        return Err(code.into());
-    }
+    check_state(&flow, state)?;
     if flow.is_expired {
         return Err(ErrorCode::FlowStateExpired.into());
     }
     Ok(flow)
 }
 
+/// Finds the flow of a code that `auth.handle_callback` issued. Burns nothing, whatever is wrong.
+fn find_by_own_code(hash: &[u8; 32], verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
+    let verifier = verifier.ok_or(ErrorCode::CodeVerifierRequired)?;
+    let flow = flows::find_by_code(hash)?.ok_or_else(|| {
+        Error::with_detail(ErrorCode::FlowStateNotFound, "No row of auth.flow_states has issued this code.")
+    })?;
+    if !flow.code_challenge.as_ref().is_some_and(|challenge| challenge.matches(verifier)) {
+        return Err(Error::with_detail(
+            ErrorCode::BadCodeVerifier,
+            "The code belongs to a sign-in with another code challenge.",
+        ));
+    }
+    check_state(&flow, state)?;
+    if flow.is_expired {
+        return Err(Error::new(ErrorCode::FlowStateExpired)
+            .hint("Start the sign-in again; the code of auth.handle_callback is good for 60 seconds."));
+    }
+    Ok(flow)
+}
+
+/// A state beside the verifier must name the same flow.
+fn check_state(flow: &Flow, state: Option<&str>) -> Result<()> {
+    let Some(hash) = state.map(pkce::sha256).filter(|hash| flow.state_hash != hash) else { return Ok(()) };
+    let names_another = flows::find_by_state(&hash)?.is_some_and(|other| other.mode == flow.mode);
+    Err(if names_another { ErrorCode::BadCodeVerifier } else { ErrorCode::FlowStateNotFound }.into())
+}
+
 /// The provider, if it still is what the flow was made with: a code of one environment is never shown to another.
-fn provider_of(flow: &Flow) -> Result<Provider> {
+pub(super) fn provider_of(flow: &Flow) -> Result<Provider> {
     let provider = configuration::enabled_provider()?;
     if provider.client_id != flow.client_id || provider.api_url != flow.api_url {
         return Err(ErrorCode::ProviderChanged.into());

@@ -1,14 +1,28 @@
-//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session.
+//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session. In brokered mode
+//! [`handle_callback`] stands in between.
 //!
 //! | file | to change |
 //! |---|---|
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
 //! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
+//! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
+//! | `unlink.rs` | how it is unlinked |
+//! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
-mod account;
-mod exchange;
-mod start;
+/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
+const METHOD: &str = "oauth";
 
+mod account;
+mod callback;
+mod exchange;
+mod link;
+mod start;
+mod unlink;
+
+pub use account::guard_email;
+pub use callback::{Callback, handle_callback};
 pub use exchange::{Exchange, exchange};
-pub use start::{Begin, start, start_with_verifier};
+pub use link::link;
+pub use start::{Begin, Started, start, start_with_verifier};
+pub use unlink::unlink;

@@ -9,7 +9,7 @@ use workos_auth_core::redirect::RedirectUrls;
 use workos_auth_core::secret::State;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::store::flows::NewFlow;
+use crate::store::flows::{Link, NewFlow};
 use crate::store::transaction::require_writable;
 use crate::store::{configuration, flows};
 use crate::{secrets, settings};
@@ -47,7 +47,14 @@ pub struct Started {
 pub fn start_with_verifier(begin: &Begin) -> Result<(Started, CodeVerifier)> {
     require_writable()?;
     let verifier = CodeVerifier::generate()?;
-    let started = insert(begin, Some(&verifier.challenge()))?;
+    let started = insert(begin, Some(&verifier.challenge()), None)?;
+    Ok((started, verifier))
+}
+
+/// Starts what links an identity. It always has a challenge: a link that somebody else's browser completes comes to nothing.
+pub fn start_link(begin: &Begin, link: Link) -> Result<(Started, CodeVerifier)> {
+    let verifier = CodeVerifier::generate()?;
+    let started = insert(begin, Some(&verifier.challenge()), Some(link))?;
     Ok((started, verifier))
 }
 
@@ -62,10 +69,10 @@ pub fn start(begin: &Begin, code_challenge: Option<&str>, method: Option<&str>) 
         None if settings::require_code_challenge() => return Err(ErrorCode::CodeChallengeRequired.into()),
         None => None,
     };
-    insert(begin, challenge.as_ref())
+    insert(begin, challenge.as_ref(), None)
 }
 
-fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>) -> Result<Started> {
+fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Link>) -> Result<Started> {
     let selector = Selector::new(begin.organization, begin.connection, begin.provider)?;
     let provider = configuration::enabled_provider()?;
     if let Some(redirect_to) = begin.redirect_to {
@@ -100,6 +107,7 @@ fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>) -> Result<Start
         api_url: &provider.api_url,
         selector: &selector,
         redirect_to: begin.redirect_to,
+        link,
         ttl: settings::flow_ttl().as_secs_f64(),
     })?;
     Ok(Started { url, state, expires_at })

@@ -54,17 +54,20 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
     )
 }
 
-/// A user with all their identities, as the decision needs them.
+/// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
+/// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
 pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let identities = query::rows(
         "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
-         WHERE user_id OPERATOR(pg_catalog.=) $1",
+         WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY created_at, id",
         &[uuid_arg(user_id)],
         identity,
     )?;
     query::row(
-        "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL
-         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1",
+        "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL,
+             invited_at IS NOT NULL AND email_confirmed_at IS NULL,
+             ARRAY(SELECT organization_id FROM auth.organization_memberships WHERE user_id OPERATOR(pg_catalog.=) $1)
+         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[uuid_arg(user_id)],
         |row| {
             Ok(Candidate {
@@ -72,6 +75,8 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
                 email: row.nullable(1)?,
                 banned: row.get(2)?,
                 deleted: row.get(3)?,
+                invited: row.get(4)?,
+                memberships: row.get(5)?,
                 identities: identities.clone(),
             })
         },
@@ -127,6 +132,26 @@ pub fn set_user_email(user_id: Uuid, email: Option<&str>) -> Result<()> {
          WHERE u.id OPERATOR(pg_catalog.=) $1 AND NOT EXISTS (
              SELECT FROM auth.users AS other
              WHERE pg_catalog.lower(other.email COLLATE "C") OPERATOR(pg_catalog.=) $2 AND other.id OPERATOR(pg_catalog.<>) $1)"#,
+        &[uuid_arg(user_id), email.into()],
+    )
+    .map(drop)
+}
+
+/// A profile has become an identity of somebody who was there before: what speaks for the address is confirmed by it, and WorkOS is one
+/// of the account's providers from now on.
+pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
+    query::execute(
+        r#"UPDATE auth.users
+         SET email_confirmed_at = CASE
+                 WHEN pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $2 THEN coalesce(email_confirmed_at, pg_catalog.now())
+                 ELSE email_confirmed_at END,
+             raw_app_meta_data = CASE
+                 WHEN pg_catalog.jsonb_typeof(raw_app_meta_data) OPERATOR(pg_catalog.<>) 'object'
+                     OR (raw_app_meta_data OPERATOR(pg_catalog.->) 'providers') OPERATOR(pg_catalog.?) 'workos' THEN raw_app_meta_data
+                 WHEN pg_catalog.jsonb_typeof(raw_app_meta_data OPERATOR(pg_catalog.->) 'providers') OPERATOR(pg_catalog.=) 'array'
+                     THEN pg_catalog.jsonb_insert(raw_app_meta_data, '{providers,-1}', '"workos"', true)
+                 ELSE pg_catalog.jsonb_set(raw_app_meta_data, '{providers}', '["workos"]') END
+         WHERE id OPERATOR(pg_catalog.=) $1"#,
         &[uuid_arg(user_id), email.into()],
     )
     .map(drop)

@@ -7,7 +7,7 @@ use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::query::{self, Row};
-use super::uuid_arg;
+use super::{pg_uuid, uuid_arg};
 use crate::error::unexpected;
 
 /// What a new row needs.
@@ -30,8 +30,38 @@ pub struct NewFlow<'a> {
     pub selector: &'a Selector,
     /// where the caller wants the browser afterwards
     pub redirect_to: Option<&'a str>,
+    /// what it is for, if not a sign-in
+    pub link: Option<Link>,
     /// seconds to live
     pub ttl: f64,
+}
+
+/// A profile is to become a further identity of somebody.
+#[derive(Debug, Clone, Copy)]
+pub struct Link {
+    /// whose
+    pub user_id: Uuid,
+    /// the session that asked for it
+    pub session_id: Uuid,
+}
+
+/// Who takes WorkOS's redirect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The application, which then shows us WorkOS's code. So is every flow until `auth.handle_callback` takes it.
+    Direct,
+    /// We did, and the application shows us our own code.
+    Brokered,
+}
+
+impl Mode {
+    /// As it stands in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mode::Direct => "direct",
+            Mode::Brokered => "brokered",
+        }
+    }
 }
 
 /// A sign-in under way.
@@ -39,6 +69,10 @@ pub struct NewFlow<'a> {
 pub struct Flow {
     /// the row's key
     pub id: Uuid,
+    /// who took, or takes, WorkOS's redirect
+    pub mode: Mode,
+    /// WorkOS's answer, sealed; of a brokered flow
+    pub kept: Option<Vec<u8>>,
     /// SHA-256 of the state
     pub state_hash: Vec<u8>,
     /// the client's challenge; a flow without one is found by its state alone
@@ -55,6 +89,8 @@ pub struct Flow {
     pub selector: Selector,
     /// where the caller wants the browser afterwards
     pub redirect_to: Option<String>,
+    /// what it is for, if not a sign-in
+    pub link: Option<Link>,
     /// whether its time is over
     pub is_expired: bool,
 }
@@ -79,9 +115,9 @@ pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
 pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
     query::row(
         "INSERT INTO auth.flow_states (id, state_hash, code_challenge, upstream_verifier, data_key_id,
-             client_id, api_url, organization, connection, provider, redirect_to, expires_at)
+             client_id, api_url, organization, connection, provider, redirect_to, expires_at, link_user_id, link_session_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12))
+             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12), $13, $14)
          ON CONFLICT DO NOTHING RETURNING expires_at",
         &[
             uuid_arg(flow.id),
@@ -96,6 +132,8 @@ pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
             flow.selector.provider().into(),
             flow.redirect_to.into(),
             flow.ttl.into(),
+            pg_uuid(flow.link.map(|link| link.user_id)).into(),
+            pg_uuid(flow.link.map(|link| link.session_id)).into(),
         ],
         |row| row.get(1),
     )?
@@ -107,8 +145,8 @@ macro_rules! select_flow {
         concat!(
             "SELECT id, state_hash, code_challenge, upstream_verifier, data_key_id, client_id, api_url,
                  organization, connection, provider, redirect_to,
-                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp()
-             FROM auth.flow_states WHERE mode OPERATOR(pg_catalog.=) 'direct' AND ",
+                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp(), link_user_id, link_session_id, mode, profile
+             FROM auth.flow_states WHERE ",
             $where
         )
     };
@@ -122,6 +160,11 @@ pub fn find_by_challenge(challenge: &CodeChallenge) -> Result<Option<Flow>> {
 /// The flow of a state, by its SHA-256; an expired one too.
 pub fn find_by_state(hash: &[u8; 32]) -> Result<Option<Flow>> {
     query::row(select_flow!("state_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
+}
+
+/// The flow that issued a code of our own, by its SHA-256; an expired one too.
+pub fn find_by_code(hash: &[u8; 32]) -> Result<Option<Flow>> {
+    query::row(select_flow!("code_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
 }
 
 fn flow(row: &Row) -> Result<Flow> {
@@ -138,7 +181,27 @@ fn flow(row: &Row) -> Result<Flow> {
         selector: Selector::new(text(8)?.as_deref(), text(9)?.as_deref(), text(10)?.as_deref())?,
         redirect_to: text(11)?,
         is_expired: row.get(12)?,
+        link: match (row.nullable_uuid(13)?, row.nullable_uuid(14)?) {
+            (Some(user_id), Some(session_id)) => Some(Link { user_id, session_id }),
+            _ => None,
+        },
+        mode: match row.get::<String>(15)?.as_str() {
+            "brokered" => Mode::Brokered,
+            _ => Mode::Direct,
+        },
+        kept: row.nullable(16)?,
     })
+}
+
+/// Keeps WorkOS's answer in a direct flow under the hash of a code of our own, which is good for `ttl` seconds.
+pub fn take(id: Uuid, code_hash: &[u8; 32], kept: &[u8], ttl: u32) -> Result<()> {
+    let taken = query::execute(
+        "UPDATE auth.flow_states SET mode = 'brokered', code_hash = $2, profile = $3,
+             expires_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4)
+         WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct'",
+        &[uuid_arg(id), code_hash.as_slice().into(), kept.into(), f64::from(ttl).into()],
+    )?;
+    if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
 }
 
 /// Consumes a flow: whoever deletes the row owns the sign-in.

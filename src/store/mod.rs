@@ -4,9 +4,14 @@
 
 pub mod accounts;
 pub mod configuration;
+pub mod configuration_log;
 pub mod flows;
 pub mod guards;
+pub mod hooks;
 pub mod memo;
+pub mod operating;
+pub mod own_account;
+pub mod people;
 pub mod privileges;
 mod query;
 pub mod scan;
@@ -17,11 +22,14 @@ use pgrx::JsonB;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-/// Writes one entry of the audit log. `payload` must hold no secret.
+/// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
 pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Result<()> {
+    let current = crate::session::peek();
+    let claims = current.as_ref().map(|session| &session.claims);
     query::execute(
-        "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload)
-         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8)",
+        "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload,
+             actor_id, actor_act)
+         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8, $9, $10)",
         &[
             action.into(),
             pg_uuid(subject.user_id).into(),
@@ -31,6 +39,8 @@ pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Res
             subject.ip.into(),
             subject.user_agent.into(),
             JsonB(payload).into(),
+            pg_uuid(claims.map(|claims| claims.sub)).into(),
+            claims.and_then(|claims| claims.act_sub()).into(),
         ],
     )?;
     Ok(())

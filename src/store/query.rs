@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, SpiClient, SpiError, SpiHeapTupleData};
+use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiError, SpiHeapTupleData};
 use uuid::Uuid;
 use workos_auth_core::Result;
 
@@ -31,6 +31,11 @@ impl Row<'_> {
         self.nullable(column)?.ok_or_else(|| unexpected("A column that is never NULL was NULL."))
     }
 
+    /// A uuid that may be NULL.
+    pub fn nullable_uuid(&self, column: usize) -> Result<Option<Uuid>> {
+        Ok(self.nullable::<pgrx::Uuid>(column)?.map(|id| Uuid::from_bytes(*id.as_bytes())))
+    }
+
     /// A uuid that is never NULL.
     pub fn uuid(&self, column: usize) -> Result<Uuid> {
         self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
@@ -40,6 +45,21 @@ impl Row<'_> {
 /// Runs a statement and reads its rows.
 pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
     run(sql, args, |table| table.map(|tuple| read(&Row(tuple))).collect())
+}
+
+/// The same of a query that is to run on a standby too: where nothing was written yet, it takes no transaction id.
+pub fn looked_up<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    mut read: impl FnMut(&Row) -> Result<T>,
+) -> Result<Vec<T>> {
+    sqlstate::kept(|_| {
+        Spi::connect(|client| {
+            let plan = plan(sql, args, |types| client.prepare(sql, types))?;
+            let table = client.select(&*plan, None, args).map_err(spi)?;
+            table.map(|tuple| read(&Row(tuple))).collect()
+        })
+    })
 }
 
 /// Runs a statement and reads its first row, if it has one.
@@ -58,23 +78,27 @@ fn run<T>(
     args: &[DatumWithOid],
     read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
-    sqlstate::kept(|| {
+    sqlstate::kept(|_| {
         Spi::connect_mut(|client| {
-            let plan = plan(client, sql, args)?;
+            let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
             let table = client.update(&*plan, None, args).map_err(spi)?;
             read(table)
         })
     })
 }
 
-fn plan(client: &SpiClient, sql: &'static str, args: &[DatumWithOid]) -> Result<Rc<OwnedPreparedStatement>> {
+fn plan<'conn>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    prepare: impl FnOnce(&[PgOid]) -> std::result::Result<PreparedStatement<'conn>, SpiError>,
+) -> Result<Rc<OwnedPreparedStatement>> {
     let key = (sql.as_ptr(), sql.len());
     // The borrow ends before Postgres runs anything that may come back here, such as a trigger.
     if let Some(plan) = PLANS.with_borrow(|plans| plans.get(&key).cloned()) {
         return Ok(plan);
     }
     let types: Vec<PgOid> = args.iter().map(|arg| PgOid::from(arg.oid())).collect();
-    let plan = Rc::new(client.prepare_mut(sql, &types).map_err(spi)?.keep());
+    let plan = Rc::new(prepare(&types).map_err(spi)?.keep());
     PLANS.with_borrow_mut(|plans| plans.insert(key, Rc::clone(&plan)));
     Ok(plan)
 }

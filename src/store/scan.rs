@@ -145,11 +145,11 @@ pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
     state
 }
 
-/// Whether a flow is still there.
-pub fn flow_exists(id: Uuid) -> bool {
-    let mut found = false;
-    by_uuid(&FLOW_STATES, id, |_| found = true);
-    found
+/// The mode of a flow, or `None` where it is gone.
+pub fn flow_mode(id: Uuid) -> Option<String> {
+    let mut mode = None;
+    by_uuid(&FLOW_STATES, id, |row| mode = row.get(c"mode"));
+    mode
 }
 
 /// Every signing key.

@@ -300,10 +300,38 @@ pub fn raise_claims_version(user_id: Uuid, organization_id: &str) -> Result<()> 
     query::execute(
         "UPDATE auth.sessions
          SET claims_version = claims_version OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now()
-         WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2",
+         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
+             ORDER BY id FOR NO KEY UPDATE))",
         &[uuid_arg(user_id), organization_id.into()],
     )
     .map(drop)
+}
+
+/// What every token of the person says has changed: those that say otherwise are stale from now on.
+pub fn raise_claims_versions(user_id: Uuid) -> Result<()> {
+    query::execute(
+        "UPDATE auth.sessions
+         SET claims_version = claims_version OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR NO KEY UPDATE))",
+        &[uuid_arg(user_id)],
+    )
+    .map(drop)
+}
+
+/// Whether a person's session lives; if so, nobody ends it before this transaction does.
+pub fn lives(id: Uuid, user_id: Uuid) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.sessions
+         WHERE id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2
+             AND (not_after IS NULL OR not_after OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+         FOR KEY SHARE",
+        &[uuid_arg(id), uuid_arg(user_id)],
+        |row| row.get(1),
+    )?;
+    Ok(found.unwrap_or(false))
 }
 
 /// Which of a person's sessions end.
@@ -317,7 +345,28 @@ pub enum Scope {
     Others(Uuid),
 }
 
-/// Ends sessions of a user; says how many.
+/// Ends the sessions that an identity opened; says how many.
+pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE identity_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
+        &[uuid_arg(identity_id)],
+    )
+}
+
+/// Ends a user's sessions of an organization; says how many.
+pub fn end_in_organization(user_id: Uuid, organization_id: &str) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
+             ORDER BY id FOR UPDATE))",
+        &[uuid_arg(user_id), organization_id.into()],
+    )
+}
+
+/// Ends sessions of a user; says how many. As everything that ends or changes several sessions at once, in the order of their ids, so
+/// that two of these never wait for each other.
 pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
     let (only, but) = match scope {
         Scope::Global => (None, None),
@@ -325,9 +374,20 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
         Scope::Others(id) => (None, Some(id)),
     };
     query::execute(
-        "DELETE FROM auth.sessions
-         WHERE user_id OPERATOR(pg_catalog.=) $1
-             AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) $2) AND ($3 IS NULL OR id OPERATOR(pg_catalog.<>) $3)",
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE user_id OPERATOR(pg_catalog.=) $1
+                 AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) $2) AND ($3 IS NULL OR id OPERATOR(pg_catalog.<>) $3)
+             ORDER BY id FOR UPDATE))",
         &[uuid_arg(user_id), pg_uuid(only).into(), pg_uuid(but).into()],
+    )
+}
+
+/// Ends the sessions of an organization; says how many.
+pub fn end_of_organization(organization_id: &str) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE organization_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
+        &[organization_id.into()],
     )
 }

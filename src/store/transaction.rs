@@ -1,10 +1,14 @@
 //! What the transaction around us allows, and whose rights are used in it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
+
+use crate::error::unexpected;
 
 /// Refuses what writes on a standby and in a read-only transaction, before anything else is looked at.
 pub fn require_writable() -> Result<()> {
@@ -85,19 +89,72 @@ pub fn require_right(right: Right, detail: &str) -> Result<()> {
     if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
 }
 
-/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
-/// does, for a function that must look at the rights of its caller first.
+/// Whether row-level security does not bind a role: a superuser, or one with BYPASSRLS.
+pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups.
+    unsafe { pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role) }
+}
+
+/// Whether the current role may become another one.
+pub fn may_become(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups of the current role.
+    unsafe {
+        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        let may = pg_sys::is_member_of_role(pg_sys::GetUserId(), role);
+        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        let may = pg_sys::member_can_set_role(pg_sys::GetUserId(), role);
+        may
+    }
+}
+
+/// SET LOCAL ROLE, which Postgres also asks the session's own user for the right to, and refuses in a SECURITY DEFINER function.
+pub fn set_local_role(name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Error::invalid("as_role", "it holds a NUL character."))?;
+    // SAFETY: two C strings; Postgres copies the value.
+    unsafe {
+        pg_sys::set_config_option(
+            c"role".as_ptr(),
+            name.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+    Ok(())
+}
+
+/// Runs `f` with the rights of a role and no others, as VACUUM runs the functions of an index (vacuumlazy.c): within a
+/// security-restricted operation, which takes on no other role and leaves nothing behind that would run later with other rights.
+/// Every setting is what it was before, afterwards.
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
-pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and constant strings.
+    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
     let level = unsafe {
-        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
-        let level = pg_sys::NewGUCNestLevel();
+        let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+        pg_sys::SetUserIdAndSecContext(role, context | restricted.cast_signed());
+        pg_sys::NewGUCNestLevel()
+    };
+    set_safe_search_path();
+    let value = f()?;
+    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
+    Ok(value)
+}
+
+/// A search path that nobody can plant anything in, until the end of the nest level of settings.
+fn set_safe_search_path() {
+    // SAFETY: two constant C strings.
+    unsafe {
         pg_sys::set_config_option(
             c"search_path".as_ptr(),
             c"pg_catalog, pg_temp".as_ptr(),
@@ -108,8 +165,24 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
             0,
             false,
         );
-        level
+    }
+}
+
+/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
+/// does, for a function that must look at the rights of its caller first.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and a constant string.
+    let level = unsafe {
+        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        pg_sys::NewGUCNestLevel()
     };
+    set_safe_search_path();
     let result = f();
     // SAFETY: undoes the calls above.
     unsafe {
@@ -117,4 +190,78 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         pg_sys::SetUserIdAndSecContext(user, context);
     }
     result
+}
+
+/// Runs `f` in a subtransaction: its writes are kept together or not at all, and its failure is an answer, not the end of the
+/// transaction. What Postgres raises in it, such as somebody's trigger, comes back as `unexpected_failure`.
+///
+/// Raised all the same is what an answer would hide: a cancel, a shutdown, a conflict that asks to run the transaction again, a server that
+/// is out of memory or space, damaged data, and a panic.
+pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: the sequence of PL/pgSQL's blocks with EXCEPTION (pl_exec.c). The error context is restored too, since an error leaves
+    // frames on it that are gone.
+    let (context, owner, errors) = unsafe {
+        let saved = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner, pg_sys::error_context_stack);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(saved.0);
+        saved
+    };
+    let back = |end: unsafe extern "C-unwind" fn()| {
+        // SAFETY: as above; `end` ends the subtransaction that was begun here.
+        unsafe {
+            pg_sys::error_context_stack = errors;
+            pg_sys::MemoryContextSwitchTo(context);
+            end();
+            pg_sys::MemoryContextSwitchTo(context);
+            pg_sys::CurrentResourceOwner = owner;
+        }
+    };
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| f().map_err(Failure::Ours)))
+        .catch_others(|cause| Err(Failure::Raised(Box::new(cause))))
+        .execute();
+    match outcome {
+        Ok(value) => {
+            back(release);
+            Ok(value)
+        }
+        Err(Failure::Ours(error)) => {
+            back(roll_back);
+            Err(error)
+        }
+        Err(Failure::Raised(cause)) => {
+            back(roll_back);
+            match &*cause {
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+                    if !must_be_raised(report.sql_error_code()) =>
+                {
+                    Err(unexpected(&format!("Postgres raised {:?}.", report.sql_error_code())))
+                }
+                _ => cause.rethrow(),
+            }
+        }
+    }
+}
+
+enum Failure {
+    Ours(Error),
+    Raised(Box<CaughtError>),
+}
+
+unsafe extern "C-unwind" fn release() {
+    // SAFETY: called in the subtransaction.
+    unsafe { pg_sys::ReleaseCurrentSubTransaction() }
+}
+
+unsafe extern "C-unwind" fn roll_back() {
+    // SAFETY: as above.
+    unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() }
+}
+
+/// Class 40 asks to run the transaction again; 53, 57 and 58 are the server's own trouble, XX001 and XX002 its damaged data.
+fn must_be_raised(code: PgSqlErrorCode) -> bool {
+    // Five characters of six bits each, the first in the lowest (`MAKE_SQLSTATE`).
+    let sqlstate: String = (0..5)
+        .map(|at| char::from(u8::try_from(((code as i32) >> (6 * at)) & 0x3f).unwrap_or_default() + b'0'))
+        .collect();
+    ["40", "53", "57", "58", "XX001", "XX002"].iter().any(|raised| sqlstate.starts_with(raised))
 }

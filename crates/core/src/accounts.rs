@@ -14,6 +14,9 @@
 //! | 6 | no organization | never joined by e-mail |
 //! | 7 | several candidates | refused, `multiple_accounts` |
 //! | 8 | candidate banned | refused, `user_banned`; never a second user |
+//! | 9 | new profile id; a user of that e-mail who was invited to this organization, belongs to no other and has never had an identity | joins, if exactly one |
+//!
+//! What somebody does to the identities of their own account stands in [`identities`].
 //!
 //! Where the table is silent, what cannot be decided is refused: a refusal can be mended, a wrong join cannot.
 
@@ -104,6 +107,10 @@ pub struct Candidate {
     pub banned: bool,
     /// Whether the account is marked as deleted.
     pub deleted: bool,
+    /// Whether an administrator made the account for somebody who has not signed in since.
+    pub invited: bool,
+    /// All of the organizations that the user belongs to.
+    pub memberships: Vec<String>,
     /// All of the user's identities, not only those that match.
     pub identities: Vec<KnownIdentity>,
 }
@@ -255,8 +262,8 @@ impl Profile<'_> {
             }
             ([_], None) => Err(Error::with_detail(
                 ErrorCode::MultipleAccounts,
-                "One account has this address, but it also has identities elsewhere, or one of this connection that \
-                 may be the same person's.",
+                "One account has this address, but it also belongs elsewhere, or has an identity of this connection \
+                 that may be the same person's.",
             )),
             (several, _) => Err(Error::with_detail(
                 ErrorCode::MultipleAccounts,
@@ -278,14 +285,27 @@ impl Profile<'_> {
         let holds = self.is_email(user.email.as_deref());
         let all_here = user.identities.iter().all(|identity| self.is_here(identity));
         // `users.email` of somebody who is elsewhere too may be the word of another organization. Somebody without
-        // any identity is of no organization.
-        let held_here = holds && all_here && (!user.identities.is_empty() || self.incoming.organization_id.is_none());
+        // any identity is of the organizations that an administrator put them into, if any.
+        let is_nobodys = self.incoming.organization_id.is_none() && user.memberships.is_empty();
+        let held_here = holds && all_here && (!user.identities.is_empty() || is_nobodys);
         let known_here =
             user.identities.iter().any(|identity| self.is_here(identity) && self.is_email(Some(&identity.email)));
         let known_nowhere = self.takes_in_the_unorganized()
             && user.identities.iter().all(|identity| identity.organization_id.is_none())
+            && self.belongs_to_no_other(user)
             && (holds || user.identities.iter().any(|identity| self.is_email(Some(&identity.email))));
-        held_here || known_here || known_nowhere
+        held_here || known_here || known_nowhere || (holds && self.invites(user))
+    }
+
+    /// Row 9: an administrator has said that whoever has this address here is this user. It is said once: of somebody who has
+    /// signed in since, the identity provider must say it.
+    fn invites(&self, user: &Candidate) -> bool {
+        let here = self.incoming.organization_id;
+        user.invited && user.identities.is_empty() && user.memberships.iter().any(|id| Some(id.as_str()) == here)
+    }
+
+    fn belongs_to_no_other(&self, user: &Candidate) -> bool {
+        user.memberships.iter().all(|id| Some(id.as_str()) == self.incoming.organization_id)
     }
 
     /// Mode `email`: the organization owns the domain, so an account of that address without an organization is its
@@ -308,7 +328,9 @@ impl Profile<'_> {
             self.is_here(identity) || (self.takes_in_the_unorganized() && identity.organization_id.is_none())
         };
         if on_this_connection.is_empty() {
-            if user.identities.iter().all(reachable) { Relation::Joinable } else { Relation::Doubtful }
+            // Without an identity, what speaks for the user is what an administrator said of them.
+            let is_ours = !user.identities.is_empty() || self.belongs_to_no_other(user);
+            if is_ours && user.identities.iter().all(reachable) { Relation::Joinable } else { Relation::Doubtful }
         } else if on_this_connection.iter().all(told_apart) {
             Relation::Predecessor
         } else {
@@ -380,6 +402,8 @@ fn refuse_banned_or_deleted(user: &Candidate) -> Result<()> {
         Ok(())
     }
 }
+
+pub mod identities;
 
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,14 @@
 //! | [`pkce`] | code verifiers and challenges (RFC 7636) |
 //! | [`redirect`] | where a browser may be sent after a sign-in |
 //! | [`authorize`] | the authorize URL and its parameters |
+//! | [`callback`] | WorkOS's redirect in brokered mode: our own code, and where the browser goes |
 //! | [`workos`] | WorkOS's requests and answers |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
+//! | [`user`] | a user as Supabase Auth shows them, and what they may change |
+//! | [`hook`] | which function may be a hook, and what one may change |
 //! | [`metadata`] | what is kept of a profile beside its columns |
+//! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
@@ -20,10 +24,13 @@
 
 pub mod accounts;
 pub mod authorize;
+pub mod callback;
 pub mod claims;
 pub mod error;
+pub mod hook;
 mod jsonb;
 pub mod metadata;
+pub mod people;
 pub mod pkce;
 pub mod random;
 pub mod redirect;
@@ -32,6 +39,7 @@ pub mod seal;
 pub mod secret;
 pub mod signing_key;
 pub mod token;
+pub mod user;
 pub mod workos;
 
 pub use error::{Error, ErrorCode, Result};

@@ -115,7 +115,8 @@ pub fn sha256(value: &str) -> [u8; 32] {
     hash
 }
 
-fn random_base64url() -> Result<String> {
+/// 256 random bits, 43 characters of base64url.
+pub(crate) fn random_base64url() -> Result<String> {
     let mut bytes = Zeroizing::new([0; RANDOM_BYTES]);
     random::fill(bytes.as_mut_slice())?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()))

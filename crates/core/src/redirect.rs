@@ -18,8 +18,21 @@ pub use pattern::Pattern;
 const MAX_URL_BYTES: usize = 8192;
 
 /// Schemes that run a script, read a file, or are no page to return to.
-const REFUSED_SCHEMES: [&str; 11] =
-    ["javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source", "ftp", "ws", "wss"];
+const REFUSED_SCHEMES: [&str; 12] = [
+    "javascript",
+    "data",
+    "vbscript",
+    "file",
+    "blob",
+    "filesystem",
+    "about",
+    "view-source",
+    "ftp",
+    "ws",
+    "wss",
+    // Android's, whose fragment, which is never compared, names any app or page.
+    "intent",
+];
 
 /// The redirect rules of one database.
 #[derive(Debug, Clone)]
@@ -46,11 +59,24 @@ impl RedirectUrls {
     /// [`ErrorCode::RedirectToMalformed`] if the URL cannot be judged safely; [`ErrorCode::RedirectToNotAllowed`]
     /// if it is not listed, with scheme and host in the detail and no more of it.
     pub fn check(&self, redirect_to: &str) -> Result<()> {
-        let target =
-            Target::parse(redirect_to).map_err(|why| Error::with_detail(ErrorCode::RedirectToMalformed, why))?;
-        let allowed = self.site_url.as_ref().is_some_and(|site| site.covers(&target))
-            || self.patterns.iter().any(|pattern| pattern.matches(&target));
-        if allowed {
+        let target = Target::to_judge(redirect_to)?;
+        if self.site_url.as_ref().is_some_and(|site| site.covers(&target)) {
+            Ok(())
+        } else {
+            self.check_target(&target)
+        }
+    }
+
+    /// Whether a pattern of the list names `redirect_to`; that it is the site's own does not count.
+    ///
+    /// # Errors
+    /// As [`RedirectUrls::check`].
+    pub fn check_listed(&self, redirect_to: &str) -> Result<()> {
+        self.check_target(&Target::to_judge(redirect_to)?)
+    }
+
+    fn check_target(&self, target: &Target) -> Result<()> {
+        if self.patterns.iter().any(|pattern| pattern.matches(target)) {
             return Ok(());
         }
         let separator = if target.has_authority { "://" } else { ":" };
@@ -87,6 +113,14 @@ struct Target {
 }
 
 impl Target {
+    /// What a caller asks for.
+    fn to_judge(redirect_to: &str) -> Result<Self> {
+        let mut target =
+            Self::parse(redirect_to).map_err(|why| Error::with_detail(ErrorCode::RedirectToMalformed, why))?;
+        target.rest = without_flow_id(&target.rest);
+        Ok(target)
+    }
+
     /// Takes a URL apart; the error is a sentence that holds nothing of it.
     fn parse(text: &str) -> std::result::Result<Self, &'static str> {
         if text.is_empty() {
@@ -200,12 +234,26 @@ fn with_root(rest: &str) -> String {
     if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") }
 }
 
+/// Supabase's newer clients add `sb_flow_id` to the query, to find the verifier again; it is none of the application's address.
+fn without_flow_id(rest: &str) -> String {
+    let Some((path, query)) = rest.split_once('?') else { return rest.to_owned() };
+    let is_flow_id = |pair: &&str| *pair == "sb_flow_id" || pair.starts_with("sb_flow_id=");
+    if !query.split('&').any(|pair| is_flow_id(&pair)) {
+        return rest.to_owned();
+    }
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_flow_id(pair)).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
 /// Browsers resolve these before they ask the server, `%2e` included, and servers that decode `%2f` and `%5c` do so
-/// afterwards: both would walk out of a listed path.
+/// afterwards, twice at times, or cut path parameters off (`..;x`): all of them would walk out of a listed path.
 fn has_dot_segment(rest: &str) -> bool {
-    let path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
-    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
-    path.split('/').any(|segment| matches!(segment, "." | ".."))
+    let mut path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    while path.contains("%25") {
+        path = path.replace("%25", "%");
+    }
+    let path = path.replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("%3b", ";");
+    path.split('/').any(|segment| matches!(segment.split(';').next(), Some("." | "..")))
 }
 
 /// Whether a host in lower case, an IPv6 address in brackets, is this machine: `localhost`, 127.0.0.0/8, `[::1]`.

@@ -35,6 +35,8 @@ secret_string! {
     ClientSecret;
     /// The `code` that WorkOS puts into the callback URL (RFC 6749, section 4.1.2).
     AuthorizationCode;
+    /// The code that brokered mode hands to the application in place of WorkOS's: see [`crate::callback`].
+    OneTimeCode;
     /// The `state` of one sign-in (RFC 6749, section 10.12): 256 random bits, base64url.
     State;
     /// A signed access token (RFC 7519).

@@ -203,6 +203,12 @@ impl Claims {
         }
     }
 
+    /// `act.sub` (RFC 8693, section 4.1): who acts as the person, if somebody does. Read when it is asked for, which is seldom.
+    pub fn act_sub(&self) -> Option<String> {
+        let claims: serde_json::Value = serde_json::from_str(&self.json).ok()?;
+        claims.pointer("/act/sub")?.as_str().map(str::to_owned)
+    }
+
     fn read(payload: Vec<u8>) -> Result<Self> {
         let json = text_of(payload, "payload")?;
         let claims = object(&json, "payload", CLAIMS)?;

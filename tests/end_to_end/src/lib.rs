@@ -4,9 +4,13 @@
 //! Whatever fails here fails the test that asked for it, so it panics with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a set-up that fails ends its test")]
 
+pub mod accounts;
 pub mod bed;
+pub mod brokered;
 pub mod catalog;
 pub mod check;
+pub mod links;
+pub mod made;
 pub mod meanwhile;
 pub mod mint;
 pub mod model;

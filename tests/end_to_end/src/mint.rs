@@ -30,7 +30,12 @@ const CALLS: &[&str] = &[
     "auth.in_group('engineering', 'org_acme')",
     "auth.has_permission('p')",
     "auth.has_permission('p', 'org_acme')",
+    "auth.get_user()",
+    "auth.update_user('{}')",
+    "(select count(*) from auth.my_sessions)",
     "auth.sign_out()",
+    "auth.link_identity('org_acme')",
+    "auth.unlink_identity(gen_random_uuid())",
 ];
 
 /// A database, a session of it, and a signing key of our own that the database believes.

@@ -1,83 +1,8 @@
 //! Whose account it is, through the real flow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use tokio_postgres::Client;
-use uuid::Uuid;
-use workos_end_to_end::{Bed, Refusal, Session, exchange, profile, refused, set_session, start_with};
-
-/// Two connections of one organization, as when Okta is replaced by Google Workspace.
-const OKTA: &str = "conn_initech_okta";
-const GOOGLE: &str = "conn_initech_google";
-
-struct Accounts {
-    bed: Bed<'static>,
-    app: Client,
-}
-
-impl Accounts {
-    async fn new(database: &str, settings: &[(&str, &str)]) -> Self {
-        let bed = Bed::shared(database).await;
-        for (setting, value) in settings {
-            bed.set(&format!("workos_auth.{setting}"), value).await;
-        }
-        let app = bed.backend().await;
-        Self { bed, app }
-    }
-
-    /// Makes the profile what it shall be, and signs it in through its connection.
-    async fn comes(
-        &self,
-        id: &str,
-        connection: &str,
-        email: &str,
-        idp_id: &str,
-    ) -> Result<Session, tokio_postgres::Error> {
-        self.put(id, connection, email, idp_id);
-        let pending = start_with(&self.app, &format!("connection => '{connection}'"), email).await;
-        exchange(&self.app, &pending).await
-    }
-
-    async fn signs_in(&self, id: &str, connection: &str, email: &str, idp_id: &str) -> Session {
-        self.comes(id, connection, email, idp_id).await.unwrap_or_else(|error| panic!("{id}: {error:?}"))
-    }
-
-    /// Is refused, and leaves nothing behind.
-    async fn is_refused(&self, id: &str, connection: &str, email: &str, idp_id: &str, name: &str) -> Refusal {
-        let before = self.people().await;
-        let result = self.comes(id, connection, email, idp_id).await;
-        assert!(result.is_err(), "{id} was let in, not {name}");
-        let refusal = refused(result, name);
-        assert_eq!(self.people().await, before, "{name}");
-        refusal
-    }
-
-    fn put(&self, id: &str, connection: &str, email: &str, idp_id: &str) {
-        self.bed.simulator().put_profile(profile(id, connection, email, idp_id)).unwrap();
-    }
-
-    /// Everything but the flows.
-    async fn people(&self) -> Vec<(String, String)> {
-        self.bed.contents().await.into_iter().filter(|(table, _)| table != "flow_states").collect()
-    }
-
-    /// `users.email`
-    async fn email(&self, user: Uuid) -> Option<String> {
-        self.bed.admin.query_one("select email from auth.users where id = $1", &[&user]).await.unwrap().get(0)
-    }
-
-    async fn users(&self) -> i64 {
-        self.bed.count("select count(*) from auth.users").await
-    }
-
-    async fn admin(&self, sql: &str) {
-        self.bed.admin.batch_execute(sql).await.unwrap();
-    }
-
-    async fn lives(&self, session: &Session) -> bool {
-        let sql = "select exists (select from auth.sessions where id = $1)";
-        self.bed.admin.query_one(sql, &[&session.session_id]).await.unwrap().get(0)
-    }
-}
+use workos_end_to_end::accounts::{Accounts, GOOGLE, OKTA};
+use workos_end_to_end::{Session, refused, set_session};
 
 #[tokio::test]
 async fn row_1_a_known_profile_signs_in_and_its_address_follows() {

@@ -204,16 +204,45 @@ async fn keys_and_clean_up() {
     );
     patient.is_mended_of(&fault).await;
     let left = patient.bed.count("select count(*) from auth.sessions").await;
-    assert_eq!(left, 12, "two that live, and ten that expired today");
+    assert_eq!(left, 2, "those that live");
 
     // A sign-in without a challenge, which only auth.workos_authorize_url starts.
     start(&patient.bed.admin, ALICE).await;
     patient.is_sound("a sign-in with a challenge").await;
     let fault = of(
         "select auth.workos_authorize_url(organization => 'org_acme')",
-        &[("info", "workos_auth.require_code_challenge", "without a code challenge")],
+        &[
+            ("info", "workos_auth.allow_implicit", "(implicit flow)"),
+            ("info", "workos_auth.require_code_challenge", "without a code challenge"),
+        ],
     );
     patient.is_mended_of(&fault).await;
+    patient.run("alter database DATABASE reset all; alter role all reset all").await;
+    patient.run("alter system reset all").await;
+    cluster.reload().await.unwrap();
+    patient.bed.set("workos_auth.allowed_roles", &patient.people).await;
+    // One of the two, and for one role alone.
+    patient
+        .stays_sound(
+            "alter database DATABASE set workos_auth.require_code_challenge = on",
+            "alter database DATABASE reset workos_auth.require_code_challenge",
+        )
+        .await;
+    patient.run("alter database DATABASE set workos_auth.allow_implicit = 'No'").await;
+    patient.shows(&[("info", "workos_auth.require_code_challenge", "enough")], "implicit is off").await;
+    patient.run("alter role APP set workos_auth.allow_implicit = 'TRUE'").await;
+    let findings = patient
+        .shows(
+            &[
+                ("info", "workos_auth.allow_implicit", "(for APP)"),
+                ("info", "workos_auth.require_code_challenge", "enough"),
+            ],
+            "implicit is on for one role",
+        )
+        .await;
+    patient.remedy(&findings[0]).await;
+    patient.remedy(&findings[1]).await;
+    patient.is_sound("both are mended").await;
     let flows = "insert into auth.flow_states (id, state_hash, upstream_verifier, data_key_id, client_id, api_url, provider, expires_at, code_challenge)
          select gen_random_uuid(), sha256(i::text::bytea), '', (select min(id) from auth.data_keys), 'c', 'u', 'p', now() - interval '25 hours', i
          from generate_series(1, 10001) as i";

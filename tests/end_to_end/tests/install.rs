@@ -289,7 +289,8 @@ async fn every_object_is_explained_and_protected() {
 async fn every_function_is_labelled_as_it_behaves() {
     let cluster = Cluster::shared().unwrap();
     let bed = Bed::new(cluster, "labelled").await;
-    let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,session_id,uid,verify_token";
+    let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,\
+        session_id,uid,verify_token";
     let of = |condition: &str| {
         format!(
             "select string_agg(distinct proname, ',' order by proname) from pg_proc where pronamespace = 'auth'::regnamespace and {condition}"
@@ -297,19 +298,23 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proname !~ '^check'", stable),
+        ("provolatile = 's' and proparallel = 'u'", "get_user"),
         ("provolatile = 's' and proname ~ '^check'", "check,check_attached,check_facts"),
         ("provolatile = 'i'", "check_installed,error_codes"),
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
-            "check_facts,exchange_code,grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,\
-             rotate_signing_key,sign_out,start_sign_in,workos_authorize_url",
+            "audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,\
+             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,retire_signing_key,\
+             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
+             start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
-            "clear_session,configure_workos,create_root_key,exchange_code,grant_admin,grant_sign_in,retire_signing_key,\
-             revoke_admin,revoke_sign_in,rotate_signing_key,set_session,sign_out,start_sign_in,use_request_token,\
+            "as_user,ban_user,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
+             delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,\
+             retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
+             set_session,sign_out,start_sign_in,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {

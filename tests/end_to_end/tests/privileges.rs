@@ -8,11 +8,13 @@ use workos_end_to_end::{Bed, catalog};
 use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
 
-const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,has_permission,has_role,in_group,jwks,jwt,\
-    organization_id,role,session_claims,session_id,set_session,sign_out,uid,use_request_token,verify_token";
-const SIGN_IN: &str = "exchange_code,start_sign_in,workos_authorize_url";
-const ADMIN: &str = "check,check_attached,check_facts,check_installed,configure_workos,grant_sign_in,retire_signing_key,\
-    revoke_sign_in,rotate_signing_key";
+const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,get_user,has_permission,has_role,in_group,\
+    jwks,jwt,link_identity,organization_id,role,session_claims,session_id,set_session,sign_out,uid,unlink_identity,\
+    update_user,use_request_token,verify_token";
+const SIGN_IN: &str = "exchange_code,handle_callback,refresh_session,start_sign_in,workos_authorize_url";
+const ADMIN: &str = "as_user,ban_user,check,check_attached,check_facts,check_installed,cleanup,configure_workos,\
+    create_session,create_user,delete_user,grant_sign_in,retire_signing_key,revoke_organization,revoke_sessions,\
+    revoke_sign_in,rotate_signing_key,unban_user";
 
 async fn bed(name: &str) -> Bed<'static> {
     Bed::new(Cluster::shared().unwrap(), name).await
@@ -59,9 +61,10 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
     let (app, backend, operator) =
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
-    let denied = "check,check_attached,check_facts,check_installed,configure_workos,create_root_key,exchange_code,\
-                  grant_admin,grant_sign_in,retire_signing_key,revoke_admin,revoke_sign_in,rotate_signing_key,\
-                  start_sign_in,workos_authorize_url";
+    let denied = "as_user,ban_user,check,check_attached,check_facts,check_installed,cleanup,configure_workos,\
+        create_root_key,create_session,create_user,delete_user,exchange_code,grant_admin,grant_sign_in,\
+        handle_callback,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,\
+        revoke_sign_in,rotate_signing_key,start_sign_in,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, "");
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);

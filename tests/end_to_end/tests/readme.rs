@@ -93,6 +93,9 @@ async fn the_sql_of_the_readme_runs() {
         };
         for message in messages {
             let SimpleQueryMessage::Row(row) = message else { continue };
+            // What pgTAP says of a test that failed, or of a plan that was not kept.
+            let said = row.get(0).unwrap_or_default();
+            assert!(!said.starts_with("not ok") && !said.starts_with("# "), "{statement}\n{said}");
             let column = |name: &str| row.try_get(name).ok().flatten().map(str::to_owned);
             values.extend(column("access_token").map(|token| ("access_token".to_owned(), token)));
             if let (Some(url), Some(state), Some(verifier)) = (column("url"), column("state"), column("code_verifier"))

@@ -15,6 +15,8 @@ const WRITERS: &[&str] = &[
     "auth.start_sign_in(organization => '', provider => 'x', params => '[]')",
     "auth.workos_authorize_url()",
     "auth.workos_authorize_url(code_challenge => 'short')",
+    "auth.handle_callback(null, null)",
+    "auth.handle_callback('x', 'y', 'access_denied')",
     "auth.exchange_code(null)",
     "auth.exchange_code('', '', '')",
     "auth.sign_out(null)",
@@ -29,6 +31,15 @@ const WRITERS: &[&str] = &[
     "auth.rotate_signing_key(null)",
     "auth.retire_signing_key(null)",
     "auth.retire_signing_key('no such key')",
+    "auth.ban_user(null)",
+    "auth.ban_user(gen_random_uuid(), '-infinity')",
+    "auth.unban_user(null)",
+    "auth.revoke_sessions(null)",
+    "auth.revoke_organization(null)",
+    "auth.delete_user(null)",
+    "auth.cleanup(0)",
+    "auth.update_user(null)",
+    "auth.update_user('[]')",
 ];
 
 #[tokio::test]

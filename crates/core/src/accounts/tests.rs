@@ -4,6 +4,8 @@ use std::slice;
 
 use super::*;
 
+mod identities;
+mod invited;
 mod properties;
 
 const ACME: Option<&str> = Some("org_acme");
@@ -46,7 +48,21 @@ fn identity(user: u128, organization: Option<&str>, connection: &str, idp_id: &s
 }
 
 fn user(user: u128, email: Option<&str>, identities: Vec<KnownIdentity>) -> Candidate {
-    Candidate { user_id: id(user), email: email.map(str::to_owned), banned: false, deleted: false, identities }
+    Candidate {
+        user_id: id(user),
+        email: email.map(str::to_owned),
+        banned: false,
+        deleted: false,
+        invited: false,
+        memberships: Vec::new(),
+        identities,
+    }
+}
+
+/// Ann as an administrator made her for these organizations.
+fn invited(number: u128, organizations: &[&str]) -> Candidate {
+    let memberships = organizations.iter().copied().map(str::to_owned).collect();
+    Candidate { invited: true, memberships, ..user(number, Some("ann@acme.com"), vec![]) }
 }
 
 /// Ann as Acme's former connection knows her.

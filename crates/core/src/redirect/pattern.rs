@@ -50,6 +50,17 @@ impl Pattern {
         parse(pattern).map_err(|rule| Error::with_detail(ErrorCode::RedirectPatternUnsafe, rule))
     }
 
+    /// The same for a pattern that is added to the list: it may not take in a whole public suffix either. Patterns that are in use are
+    /// not asked this again, since the list of suffixes grows, and an update must not end the sign-ins that there are.
+    ///
+    /// # Errors
+    /// As [`Pattern::parse`].
+    pub fn parse_new(pattern: &str) -> Result<Self> {
+        let parsed = Self::parse(pattern)?;
+        check_suffix(pattern).map_err(|rule| Error::with_detail(ErrorCode::RedirectPatternUnsafe, rule))?;
+        Ok(parsed)
+    }
+
     /// Whether the pattern names this URL.
     pub(super) fn matches(&self, target: &Target) -> bool {
         self.scheme == target.scheme
@@ -173,6 +184,33 @@ fn check_wildcards(host: &str) -> Rule<()> {
                     and the host must be ended by a slash, a colon or the end of the pattern.");
     }
     Ok(())
+}
+
+/// Under a public suffix (<https://publicsuffix.org>) anybody can have a name: under `co.uk` any, and at a host such as `vercel.app` any that
+/// its owner hands out. Of the latter, a pattern that pins a part of the name (`*-team.vercel.app`) is the administrator's judgement.
+fn check_suffix(pattern: &str) -> Rule<()> {
+    // As in `parse`: in a pattern, `?` ends no authority.
+    let after = pattern.split_once("://").map_or("", |(_, after)| after);
+    let authority = after.split('/').next().unwrap_or_default();
+    let host = split_port(authority).map_or(authority, |(host, _)| host).to_ascii_lowercase();
+    let labels: Vec<&str> = host.split('.').collect();
+    let literal = labels.iter().rev().take_while(|label| !has_wildcard(label)).count();
+    let (wild, literal) = labels.split_at(labels.len() - literal);
+    if wild.is_empty() {
+        return Ok(());
+    }
+    let literal = literal.join(".");
+    let Some(suffix) = psl::suffix(literal.as_bytes()).filter(|suffix| suffix.as_bytes() == literal.as_bytes()) else {
+        return Ok(());
+    };
+    let is_pinned = wild.last().is_some_and(|label| label.contains(|c| !matches!(c, '*' | '?')));
+    match suffix.typ() {
+        Some(psl::Type::Icann) => Err("Anybody can register a name under this public suffix, such as co.uk."),
+        Some(psl::Type::Private) if !is_pinned => Err(
+            "Strangers have names under this public suffix, such as vercel.app: write a part of your own out, as in *-team.vercel.app.",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// The host must be written as browsers write it, or it could never be compared.

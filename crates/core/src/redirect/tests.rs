@@ -131,12 +131,19 @@ fn safe_patterns_are_taken() {
         "https://*.example.com",
         "https://app-?.example.com/",
         "https://*.example.co.uk/**",
+        "https://example.co.uk/**",
+        "https://co.uk/**",
+        "https://a-?.team.github.io/**",
+        "https://*.team.github.io/**",
+        "https://*-team.vercel.app/**",
+        "https://**.preview-*.vercel.app/**",
+        "https://*.internal.corp/**",
         "http://127.0.0.1:*/**",
         "http://[::1]:*/**",
         "https://example.com:8443",
         "myapp:**",
     ]) {
-        assert!(Pattern::parse(pattern).is_ok(), "{pattern}: {:?}", Pattern::parse(pattern));
+        assert!(Pattern::parse_new(pattern).is_ok(), "{pattern}: {:?}", Pattern::parse_new(pattern));
     }
 }
 
@@ -162,6 +169,17 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("https://**.com/", "two literal labels"),
         ("https://*example.com/", "two literal labels"),
         ("https://*.localhost/", "two literal labels"),
+        ("https://*.co.uk/**", "public suffix"),
+        ("https://**.CO.UK/**", "public suffix"),
+        ("https://*-team.co.uk/**", "public suffix"),
+        ("https://*.*.com.au", "public suffix"),
+        ("https://*.xn--55qx5d.cn/", "public suffix"),
+        ("https://*.github.io/**", "public suffix"),
+        ("https://?**.vercel.app/", "public suffix"),
+        ("https://?.co.uk:8443", "public suffix"),
+        ("myapp://*.co.uk", "public suffix"),
+        ("https://team.*.vercel.app/", "left-most"),
+        ("https://team-*.*.vercel.app/", "public suffix"),
         ("https://example.com*", "left-most"),
         ("https://example.com**/x", "left-most"),
         ("https://example.com?/x", "left-most"),
@@ -207,6 +225,7 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("JavaScript://**", "dangerous"),
         ("vbscript:**", "dangerous"),
         ("blob:**", "dangerous"),
+        ("Intent://**", "dangerous"),
         ("about:blank", "dangerous"),
         ("view-source:https://example.com/**", "dangerous"),
         ("wss://example.com/**", "dangerous"),
@@ -233,11 +252,16 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("https://xn--a.example/", "as browsers write"),
         ("https://.example.com/", "empty label"),
     ] {
-        let error = Pattern::parse(pattern).expect_err(pattern);
+        let error = Pattern::parse_new(pattern).expect_err(pattern);
         assert_eq!(error.code(), ErrorCode::RedirectPatternUnsafe, "{pattern}");
         assert!(error.detail().unwrap().contains(rule), "{pattern:?}: {:?}", error.detail());
     }
-    assert!(Pattern::parse(&format!("https://example.com/{}", "a".repeat(MAX_URL_BYTES))).is_err());
+    assert!(Pattern::parse_new(&format!("https://example.com/{}", "a".repeat(MAX_URL_BYTES))).is_err());
+}
+
+#[test]
+fn a_pattern_in_use_stays_in_use_when_the_list_of_suffixes_grows() {
+    assert_eq!(urls(None, &["https://*.github.io/**"]).check("https://us.github.io/x"), Ok(()));
 }
 
 #[test]

@@ -37,11 +37,14 @@ fn identities(user_id: u128) -> impl Strategy<Value = Vec<KnownIdentity>> {
 
 fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     let one = |number: u128| {
-        let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1));
-        (prop::option::of(email()), flags, identities(number)).prop_map(
-            move |(email, (banned, deleted), identities)| Candidate {
+        let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.1), any::<bool>());
+        let memberships = prop::sample::subsequence(vec!["org_acme", "org_other"], 0..=2);
+        (prop::option::of(email()), flags, memberships, identities(number)).prop_map(
+            move |(email, (banned, deleted, invited), memberships, identities)| Candidate {
                 banned,
                 deleted,
+                invited,
+                memberships: memberships.into_iter().map(str::to_owned).collect(),
                 ..user(number, email, identities)
             },
         )
@@ -112,7 +115,9 @@ proptest! {
                 prop_assert!(incoming.organization_id.is_some());
                 let wider = policy.linking == Linking::Email && policy.email_domain_is_organizations;
                 prop_assert!(user.identities.iter().all(|i| here(i) || wider && i.organization_id.is_none()));
-                prop_assert!(wider || user.identities.iter().any(here));
+                let only_here = user.memberships.iter().all(|id| Some(id.as_str()) == incoming.organization_id);
+                let invited = user.identities.is_empty() && user.invited && !user.memberships.is_empty() && only_here;
+                prop_assert!(user.identities.iter().any(here) || only_here && (wider || invited));
                 prop_assert!(user.identities.iter().all(|i| i.connection_id.as_deref() != Some(incoming.connection_id)));
                 prop_assert!(held_by(&user) || user.identities.iter().any(|i| says(i, incoming.email)));
                 prop_assert!(email == EmailChange::Keep || may_set(Some(user_id)) && user.email.is_none());
@@ -145,7 +150,11 @@ proptest! {
             let other = |i: &KnownIdentity| {
                 i.organization_id.is_some() && i.organization_id.as_deref() != incoming.organization_id
             };
-            !user.identities.is_empty() && user.identities.iter().all(other)
+            let member = |id: &String| Some(id.as_str()) != incoming.organization_id;
+            match user.identities.is_empty() {
+                true => !user.memberships.is_empty() && user.memberships.iter().all(member),
+                false => user.identities.iter().all(other),
+            }
         };
         let without: Vec<Candidate> = candidates.iter().filter(|user| !elsewhere(user)).cloned().collect();
         prop_assert_eq!(

@@ -71,6 +71,11 @@ pub(super) const ALLOWED: &[(&str, &str)] = &[
     ("https://three.example.net:8443/a%2fb%2ec", "encoded separators are none: the text is compared"),
     ("https://XN--BCHER-kva.example/x", "the ASCII form has no case"),
     ("HTTP://LOCALHOST:1/", "nor has loopback"),
+    ("https://one.example.net/cb?sb_flow_id=4f1c", "what Supabase's client adds is not compared"),
+    ("https://one.example.net/cb?sb_flow_id", "without a value neither"),
+    ("https://one.example.net/cb?sb_flow_id=a&sb_flow_id=b#x", "twice neither"),
+    ("https://query.example.net/cb?sb_flow_id=4f1c&next=home", "in front of what is compared"),
+    ("https://query.example.net/cb?next=home&sb_flow_id=a.b/c", "and behind it"),
 ];
 
 pub(super) const NOT_ALLOWED: &[(&str, &str)] = &[
@@ -141,8 +146,13 @@ pub(super) const NOT_ALLOWED: &[(&str, &str)] = &[
     ("xmyapp://callback", "a listed scheme as a suffix"),
     ("myapp.evil://callback", "a listed scheme as a prefix"),
     ("com.example.app:/oauth", "the listed directory without its slash"),
-    ("intent://app.example.com/#Intent;end", "a scheme that is not listed"),
     ("javascript-x:alert(1)", "a scheme that only begins like a script"),
+    ("https://one.example.net/cb?xsb_flow_id=1", "another parameter than Supabase's"),
+    ("https://one.example.net/cb?sb_flow_idx=1", "another parameter than Supabase's"),
+    ("https://one.example.net/cb?sb_flow_id=1&x=1", "something else beside it"),
+    ("https://one.example.net/cb/sb_flow_id=1", "in the path it is none"),
+    ("https://one.example.net/cb?SB_FLOW_ID=1", "names have case"),
+    ("https://evil.example/?sb_flow_id=1", "it opens no other host"),
 ];
 
 pub(super) const MALFORMED: &[(&str, &str)] = &[
@@ -281,5 +291,15 @@ pub(super) const MALFORMED: &[(&str, &str)] = &[
     ("myapp://@callback", "an empty user name in a custom scheme"),
     ("myapp://b\u{fc}cher", "a custom host that is not ASCII"),
     ("my app://callback", "a blank in the scheme"),
+    ("intent://app.example.com/#Intent;S.browser_fallback_url=https%3A%2F%2Fevil.example;end", "a page of its own"),
+    ("https://app.example.com/app/..;/x", "a walk on the site"),
+    ("https://two.example.net/app/..;/admin", "a walk to servers that cut path parameters off"),
+    ("https://two.example.net/app/..;a=b/admin", "the same with a parameter"),
+    ("https://two.example.net/app/%2e%2e;/admin", "the same, encoded"),
+    ("https://two.example.net/app/..%3b/admin", "the same, the semicolon encoded"),
+    ("https://two.example.net/app/.;/admin", "a step on the spot"),
+    ("https://two.example.net/app/%252e%252e/admin", "a walk that is decoded twice"),
+    ("https://two.example.net/app/..%252fadmin", "the slash encoded twice"),
+    ("https://two.example.net/app/x%00/../admin", "a walk behind an encoded NUL"),
     ("my_app://callback", "an underscore is not for schemes"),
 ];

@@ -1,0 +1,93 @@
+//! What people do to the identities of their own account: they link one, they unlink one.
+//!
+//! The person has proved both: the account by a session, the identity by signing in with it. What is left to decide is what the
+//! rest of this module guards: one organization's say about an account never becomes another's.
+
+use uuid::Uuid;
+
+use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, email_domain, refuse_banned_or_deleted};
+use crate::error::{Error, ErrorCode, Result};
+
+/// Decides whether a profile becomes an identity of `user`, who asked for it, and what becomes of `users.email`, which is set only if
+/// the user has none.
+///
+/// `known` is whose identity the profile is already; `candidates` and `email_holder` are those of [`decide`](super::decide).
+/// `across` is `workos_auth.link_across_organizations`.
+///
+/// # Errors
+/// `user_banned`, also where the profile would be refused for somebody else's ban; `user_deleted`, `identity_already_exists`,
+/// `cross_organization_link_disabled`.
+pub fn link(
+    incoming: &Incoming<'_>,
+    known: Option<Uuid>,
+    user: &Candidate,
+    candidates: &[Candidate],
+    email_holder: Option<Uuid>,
+    policy: &Policy,
+    across: bool,
+) -> Result<EmailChange> {
+    refuse_banned_or_deleted(user)?;
+    match known {
+        Some(owner) if owner == user.user_id => {
+            return Err(Error::with_detail(ErrorCode::IdentityAlreadyExists, "It is linked to this user."));
+        }
+        Some(_) => return Err(Error::with_detail(ErrorCode::IdentityAlreadyExists, "It is linked to another user.")),
+        None => {}
+    }
+    let profile = Profile { incoming, policy, email: super::fold_email(incoming.email), holder: email_holder };
+    // A way around a ban otherwise: in by the account of a colleague.
+    if candidates.iter().any(|other| other.user_id != user.user_id && other.banned && profile.concerns(other)) {
+        return Err(ErrorCode::UserBanned.into());
+    }
+    if !across && is_elsewhere(&profile, user) {
+        return Err(ErrorCode::CrossOrganizationLinkDisabled.into());
+    }
+    Ok(profile.email_change(user, None))
+}
+
+/// Whether nothing ties the account to the profile's organization, and something to another.
+fn is_elsewhere(profile: &Profile, user: &Candidate) -> bool {
+    if user.identities.is_empty() {
+        let here = profile.incoming.organization_id;
+        return !user.memberships.is_empty() && user.memberships.iter().all(|id| Some(id.as_str()) != here);
+    }
+    !user.identities.iter().any(|identity| profile.is_here(identity))
+}
+
+/// What follows from unlinking an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unlinking {
+    /// What becomes of `users.email`.
+    pub email: EmailChange,
+    /// The organization that no identity leads to any more, if there is one.
+    pub leaves: Option<String>,
+}
+
+/// Decides what follows from unlinking one of the user's identities. An address that came from it gives way to that of another
+/// identity, the oldest first, by the e-mail rule. `held` are addresses, in lower case, that other users hold.
+///
+/// # Errors
+/// `identity_not_found`, `single_identity_not_deletable`.
+pub fn unlink(user: &Candidate, identity_id: Uuid, held: &[String], trust_email_domains: bool) -> Result<Unlinking> {
+    let (gone, left): (Vec<&KnownIdentity>, Vec<&KnownIdentity>) =
+        user.identities.iter().partition(|identity| identity.id == identity_id);
+    let Some(gone) = gone.first() else { return Err(ErrorCode::IdentityNotFound.into()) };
+    if left.is_empty() {
+        return Err(ErrorCode::SingleIdentityNotDeletable.into());
+    }
+    let is_address_of = |identity: &KnownIdentity| {
+        user.email.as_deref().is_some_and(|email| super::fold_email(email) == super::fold_email(&identity.email))
+    };
+    let email = if !is_address_of(gone) || left.iter().any(|other| is_address_of(other)) {
+        EmailChange::Keep
+    } else {
+        left.iter()
+            .filter(|other| other.organization_id.is_none() || trust_email_domains)
+            .map(|other| super::fold_email(&other.email))
+            .find(|email| email_domain(email).is_some() && !held.contains(email))
+            .map_or(EmailChange::Release, EmailChange::Set)
+    };
+    let leaves = gone.organization_id.clone();
+    let leaves = leaves.filter(|_| left.iter().all(|other| other.organization_id != gone.organization_id));
+    Ok(Unlinking { email, leaves })
+}

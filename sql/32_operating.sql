@@ -1,0 +1,37 @@
+-- Operating: administrators. The code of each function stands in src/api/operating.rs.
+
+CREATE FUNCTION auth.ban_user(user_id uuid, until timestamptz DEFAULT 'infinity') RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'ban_user_wrapper';
+COMMENT ON FUNCTION auth.ban_user(uuid, timestamptz) IS
+    'refuses a user''s sign-ins until then and ends their sessions from the next statement on; says how many users: 1, or 0 where there is none';
+
+CREATE FUNCTION auth.unban_user(user_id uuid) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'unban_user_wrapper';
+COMMENT ON FUNCTION auth.unban_user(uuid) IS
+    'lifts a ban; the user signs in again. Says how many users: 1, or 0 where none is banned';
+
+CREATE FUNCTION auth.revoke_sessions(user_id uuid) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_sessions_wrapper';
+COMMENT ON FUNCTION auth.revoke_sessions(uuid) IS
+    'ends a user''s sessions from the next statement on and says how many; the user may sign in again';
+
+CREATE FUNCTION auth.revoke_organization(organization text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_organization_wrapper';
+COMMENT ON FUNCTION auth.revoke_organization(text) IS
+    'ends the sessions of a WorkOS organization from the next statement on and says how many; its people may sign in again, unless their connection is switched off at WorkOS';
+
+CREATE FUNCTION auth.delete_user(user_id uuid) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'delete_user_wrapper';
+COMMENT ON FUNCTION auth.delete_user(uuid) IS
+    'deletes a user with identities, memberships and sessions; what becomes of other rows that reference auth.users is their foreign key''s own word. Says how many users: 1, or 0 where there is none';
+
+CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'cleanup_wrapper';
+COMMENT ON FUNCTION auth.cleanup(integer) IS
+    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all';

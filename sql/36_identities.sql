@@ -1,0 +1,25 @@
+-- The identities of the current person's account: everyone. The code of each function stands in src/api/identities.rs.
+
+CREATE FUNCTION auth.link_identity(
+    organization text DEFAULT NULL,
+    connection text DEFAULT NULL,
+    provider text DEFAULT NULL,
+    redirect_to text DEFAULT NULL,
+    login_hint text DEFAULT NULL,
+    domain_hint text DEFAULT NULL,
+    params jsonb DEFAULT NULL,
+    OUT url text,
+    OUT state text,
+    OUT code_verifier text,
+    OUT expires_at timestamptz
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'link_identity_wrapper';
+COMMENT ON FUNCTION auth.link_identity(text, text, text, text, text, text, jsonb) IS
+    'as auth.start_sign_in, for somebody who is signed in: auth.exchange_code then adds the identity to their account and returns a new session of it';
+
+CREATE FUNCTION auth.unlink_identity(identity_id uuid) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'unlink_identity_wrapper';
+COMMENT ON FUNCTION auth.unlink_identity(uuid) IS
+    'removes one of the current person''s identities, never the last, and ends the sessions that it opened; a membership that no other identity leads to goes with it';

@@ -1,0 +1,45 @@
+//! The identities of the current person's account. Declared in `sql/36_identities.sql`.
+
+use pgrx::prelude::*;
+use workos_auth_core::Result;
+
+use super::record::Record;
+use super::signing_in::{parse_params, started_record};
+use crate::error::or_raise;
+use crate::json::Jsonb;
+use crate::session::{self, Verified};
+use crate::sign_in::{self, Begin};
+use crate::store::memo;
+use crate::store::transaction::require_writable;
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn link_identity(
+    organization: Option<&str>,
+    connection: Option<&str>,
+    provider: Option<&str>,
+    redirect_to: Option<&str>,
+    login_hint: Option<&str>,
+    domain_hint: Option<&str>,
+    params: Option<Jsonb>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let session = or_raise(current());
+    let params = or_raise(params.as_ref().map(parse_params).transpose());
+    let begin =
+        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let arguments = format!("{} {begin:?}", session.claims.session_id);
+    let answer = or_raise(memo::once(fcinfo, &arguments, || sign_in::link(&begin, &session)));
+    let (started, verifier) = &*answer;
+    started_record(started, verifier)
+}
+
+fn current() -> Result<std::rc::Rc<Verified>> {
+    require_writable()?;
+    session::required()
+}
+
+#[pg_extern(sql = false)]
+fn unlink_identity(identity_id: Option<pgrx::Uuid>) {
+    or_raise(sign_in::unlink(identity_id.map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))));
+}

@@ -1,0 +1,37 @@
+//! Operating: what administrators call about people, organizations and what is over. Declared in `sql/32_operating.sql`.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::prelude::*;
+
+use crate::error::or_raise;
+use crate::operating;
+
+#[pg_extern(sql = false)]
+fn ban_user(user_id: Option<pgrx::Uuid>, until: Option<TimestampWithTimeZone>) -> i64 {
+    or_raise(operating::ban(user_id, until))
+}
+
+#[pg_extern(sql = false)]
+fn unban_user(user_id: Option<pgrx::Uuid>) -> i64 {
+    or_raise(operating::unban(user_id))
+}
+
+#[pg_extern(sql = false)]
+fn revoke_sessions(user_id: Option<pgrx::Uuid>) -> i64 {
+    or_raise(operating::revoke_sessions(user_id))
+}
+
+#[pg_extern(sql = false)]
+fn revoke_organization(organization: Option<&str>) -> i64 {
+    or_raise(operating::revoke_organization(organization))
+}
+
+#[pg_extern(sql = false)]
+fn delete_user(user_id: Option<pgrx::Uuid>) -> i64 {
+    or_raise(operating::delete(user_id))
+}
+
+#[pg_extern(sql = false)]
+fn cleanup(batch: Option<i32>) -> i64 {
+    or_raise(operating::cleanup(batch))
+}

@@ -1,0 +1,18 @@
+//! One's own account: what everyone may call about themselves. Declared in `sql/42_own_account.sql`.
+
+use pgrx::JsonB;
+use pgrx::prelude::*;
+
+use crate::error::or_raise;
+use crate::json::Jsonb;
+use crate::own_account;
+
+#[pg_extern(sql = false)]
+fn get_user() -> JsonB {
+    JsonB(or_raise(own_account::get()))
+}
+
+#[pg_extern(sql = false)]
+fn update_user(user_metadata: Option<Jsonb>) -> JsonB {
+    JsonB(or_raise(own_account::update(user_metadata.as_ref())))
+}

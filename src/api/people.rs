@@ -1,0 +1,44 @@
+//! People without WorkOS: what administrators call. Declared in `sql/33_people_without_workos.sql`.
+
+use pgrx::datum::Interval;
+use pgrx::prelude::*;
+
+use super::record::Record;
+use super::signing_in::session_record;
+use crate::error::or_raise;
+use crate::json::Built;
+use crate::people::{self, Asked};
+use crate::store::memo;
+
+fn uuid(id: pgrx::Uuid) -> uuid::Uuid {
+    uuid::Uuid::from_bytes(*id.as_bytes())
+}
+
+#[pg_extern(sql = false)]
+fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Option<pgrx::Uuid>) -> pgrx::Uuid {
+    let id = or_raise(people::create_user(email, organization, user_id.map(uuid)));
+    pgrx::Uuid::from_bytes(id.into_bytes())
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn create_session(
+    user_id: Option<pgrx::Uuid>,
+    organization: Option<&str>,
+    method: Option<&str>,
+    actor: Option<&str>,
+    reason: Option<&str>,
+    ttl: Option<Interval>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let ttl = ttl.map(|ttl| people::microseconds(ttl.months(), ttl.days(), ttl.micros()));
+    let asked = Asked { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
+    let session = or_raise(memo::once(fcinfo, &format!("{asked:?}"), || people::create_session(&asked)));
+    or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>) -> Built {
+    let session = people::as_user(user_id.map(uuid), as_role);
+    or_raise(session.and_then(|session| session.json().map(Built::new)))
+}

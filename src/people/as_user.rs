@@ -1,0 +1,82 @@
+//! Makes somebody the current person for the rest of the transaction: for tests of policies.
+
+use std::ffi::CStr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pgrx::pg_sys;
+use serde_json::json;
+use uuid::Uuid;
+use workos_auth_core::secret::AccessToken;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::session::{find, open};
+use crate::session::{self, Verified};
+use crate::settings;
+use crate::store::transaction::{as_owner, bypasses_rls, may_become, require_writable, set_local_role};
+use crate::store::{Subject, audit};
+
+/// What the claim `amr` says of such a session.
+const METHOD: &str = "as_user";
+
+/// A test takes no longer.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// Opens a session of the user, puts it on the transaction, and becomes `as_role` for as long.
+///
+/// # Errors
+/// `role_bypasses_rls`, whatever `workos_auth.rls_guard` says: a test as such a role tests nothing. `insufficient_privilege`,
+/// `user_not_found`, `user_banned`, `user_deleted`.
+pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>) -> Result<Rc<Verified>> {
+    require_writable()?;
+    let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
+    let role = as_role.map(role).transpose()?;
+    // SAFETY: reads the current role.
+    if bypasses_rls(role.unwrap_or_else(|| unsafe { pg_sys::GetUserId() })) {
+        return Err(Error::with_detail(
+            ErrorCode::RoleBypassesRls,
+            "The role that the test would run as is a superuser or has BYPASSRLS: it reads every row, whoever is signed in.",
+        )
+        .hint("Pass as_role, such as as_role => 'authenticated'."));
+    }
+    let name = as_role.map(CStr::to_string_lossy);
+    let token = as_owner(|| token(user_id, name.as_deref()))?;
+    if let Some(name) = &name {
+        set_local_role(name)?;
+    }
+    session::set(token.expose(), true)
+}
+
+/// The role, if the caller is a member of it.
+fn role(name: &CStr) -> Result<pg_sys::Oid> {
+    // SAFETY: a catalog look-up by a C string; missing_ok.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    if role == pg_sys::InvalidOid {
+        return Err(Error::invalid("as_role", "there is no such role."));
+    }
+    if !may_become(role) {
+        return Err(Error::with_detail(
+            ErrorCode::InsufficientPrivilege,
+            "The current role is not a member of the role in as_role.",
+        ));
+    }
+    Ok(role)
+}
+
+/// The session is of the organization that the person belongs to; of none if there are several, for which there is `create_session`.
+fn token(user_id: Uuid, role: Option<&str>) -> Result<AccessToken> {
+    let user = find(user_id)?;
+    let organization = match user.memberships.as_slice() {
+        [only] => Some(only.as_str()),
+        _ => None,
+    };
+    let session = open(&user, organization, METHOD, None, settings::session_ttl().min(LONGEST))?;
+    let subject = Subject {
+        user_id: Some(user_id),
+        session_id: Some(session.session_id),
+        organization_id: organization,
+        ..Subject::default()
+    };
+    audit("session_impersonated", &subject, json!({ "method": METHOD, "role": role }))?;
+    Ok(session.access_token)
+}

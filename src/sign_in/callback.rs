@@ -1,0 +1,274 @@
+//! Brokered mode: WorkOS's redirect comes to us, and the browser goes on to the application with a code of our own.
+//!
+//! Nobody's account is touched here: the browser that brings a callback need not be the one that began the sign-in, and only the
+//! verifier tells. The implicit flow has none, and is finished here for that reason alone.
+
+use workos_auth_core::callback::{self, IDP_INITIATED_SSO_DISABLED, Refusal, Tokens};
+use workos_auth_core::redirect::RedirectUrls;
+use workos_auth_core::workos::{self, TokenAnswer};
+use workos_auth_core::{Error, ErrorCode, Result, pkce};
+
+use super::exchange::{provider_of, redeem, sign_in};
+use super::start::{Begin, start};
+use crate::store::flows::{self, Flow, Mode};
+use crate::store::transaction::{in_subtransaction, require_writable};
+use crate::store::{Client, configuration, guards, scan};
+use crate::{error, secrets, settings};
+
+/// The query of WorkOS's redirect. What is empty counts as absent.
+pub struct Callback<'a> {
+    /// WorkOS's code
+    pub code: Option<&'a str>,
+    /// the state of the sign-in
+    pub state: Option<&'a str>,
+    /// why there is no code
+    pub error: Option<&'a str>,
+    /// the same in words
+    pub error_description: Option<&'a str>,
+    /// where an identity provider began, as WorkOS names it
+    pub connection: Option<&'a str>,
+    /// where an identity provider began, as WorkOS names it
+    pub organization: Option<&'a str>,
+}
+
+/// Consumes WorkOS's redirect, and says where to send the browser.
+///
+/// # Errors
+/// None for what a browser sent, nor for what WorkOS answered: these are in the URL. `read_only`, and `site_url_missing` where the browser
+/// cannot be sent anywhere else.
+pub fn handle_callback(given: &Callback) -> Result<String> {
+    require_writable()?;
+    let flow = match waiting(given)? {
+        Ok(flow) => flow,
+        Err(refusal) => return nowhere(given, refusal),
+    };
+    let target = Target::of(&flow)?;
+    // A transaction that is not finished yet has it, or had it when our snapshot was taken.
+    let Ok(guard) = guards::exchange(flow.id) else {
+        return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
+    };
+    match scan::flow_mode(flow.id).as_deref() {
+        Some("direct") => {}
+        Some(_) => return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?)),
+        None => return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
+    }
+
+    let next = ask(given, &flow, &target).and_then(|answer| Next::of(&flow, &target, answer));
+    // Whatever comes now, the state is spent.
+    let burnt = match &next {
+        Ok(Next::Keep { code_hash, kept, .. }) => flows::take(flow.id, code_hash, kept, callback::CODE_TTL),
+        _ => flows::consume(flow.id),
+    };
+    match burnt {
+        Ok(()) => guard.keep(),
+        Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
+            return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
+        }
+        Err(other) => return Err(other),
+    }
+    Ok(match next {
+        Ok(Next::Keep { url, .. }) => url,
+        Ok(Next::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
+            Ok(url) => url,
+            Err(failed) => target.refuse(failed),
+        },
+        Err(failed) => target.refuse(failed),
+    })
+}
+
+/// Why the browser goes on without a code or a token.
+enum Failed {
+    /// WorkOS, or the person, said no.
+    Workos(Refusal),
+    /// Something went wrong on our side, or between WorkOS and us.
+    Ours(Error),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<ErrorCode> for Failed {
+    fn from(code: ErrorCode) -> Self {
+        Self::Ours(code.into())
+    }
+}
+
+type Outcome<T> = std::result::Result<T, Failed>;
+
+/// The flow that the state names, or why there is none. Burns nothing.
+fn waiting(given: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
+    let Some(state) = present(given.state) else {
+        let refusal = Refusal::from(ErrorCode::BadOauthCallback);
+        let by_provider = present(given.code).is_some() || given.error == Some(IDP_INITIATED_SSO_DISABLED);
+        return Ok(Err(match by_provider {
+            true => refusal.described("the identity provider began this sign-in: begin it at the application instead"),
+            false => refusal,
+        }));
+    };
+    Ok(match flows::find_by_state(&pkce::sha256(state))? {
+        None => Err(ErrorCode::BadOauthState.into()),
+        Some(flow) if flow.mode == Mode::Brokered => Err(ErrorCode::FlowStateAlreadyUsed.into()),
+        Some(flow) if flow.is_expired => {
+            Err(Refusal::from(ErrorCode::BadOauthState).described("the state has expired"))
+        }
+        Some(flow) => Ok(flow),
+    })
+}
+
+/// Where the browser goes with a callback that belongs to no sign-in.
+fn nowhere(given: &Callback, refusal: Refusal) -> Result<String> {
+    let site_url = site_url()?;
+    // A code that nobody asked for is somebody else's sign-in: it is never redeemed, and names no connection.
+    if present(given.state).is_none()
+        && given.error == Some(IDP_INITIATED_SSO_DISABLED)
+        && settings::restarts_idp_initiated()
+    {
+        return Ok(restart(given, &site_url).unwrap_or_else(|error| {
+            error::log("an IdP-initiated sign-in was not restarted", &error);
+            refusal.in_query(&site_url)
+        }));
+    }
+    Ok(refusal.in_query(&site_url))
+}
+
+/// A fresh sign-in at the connection where the identity provider began one. It ends at the site, implicitly, since no
+/// application holds a verifier for it. It brings a state along, so it is not restarted again.
+fn restart(given: &Callback, site_url: &str) -> Result<String> {
+    let (organization, connection) = (present(given.organization), present(given.connection));
+    check_implicit(site_url)?;
+    let begin = Begin {
+        organization,
+        connection,
+        provider: None,
+        redirect_to: Some(site_url),
+        login_hint: None,
+        domain_hint: None,
+        params: None,
+    };
+    Ok(start(&begin, None, None)?.url)
+}
+
+/// Everything up to WorkOS's answer. Writes nothing.
+fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
+    if let Some(refused) = &target.refused {
+        return Err(refused.clone().into());
+    }
+    if let Some(error) = present(given.error) {
+        return Err(Failed::Workos(Refusal::of_workos(error, given.error_description)));
+    }
+    let code = workos::check_code(present(given.code).ok_or(ErrorCode::BadOauthCallback)?)?;
+    if callback::own_code_hash(&code)?.is_some() {
+        let detail = "It is one of our own, which WorkOS must not see.";
+        return Err(Error::with_detail(ErrorCode::AuthorizationCodeInvalid, detail).into());
+    }
+    if flow.code_challenge.is_none() {
+        check_implicit(&target.url)?;
+    }
+    let provider = provider_of(flow)?;
+    Ok(redeem(flow, &provider, &code)?)
+}
+
+/// The implicit flow is for addresses that an administrator has listed: whoever answers there gets the tokens.
+fn check_implicit(url: &str) -> Result<()> {
+    let refuse = |detail: &str| Err(Error::with_detail(ErrorCode::ImplicitNotAllowed, detail));
+    if !settings::allow_implicit() {
+        return refuse("workos_auth.allow_implicit is off.");
+    }
+    if settings::require_code_challenge() {
+        return refuse("workos_auth.require_code_challenge is on.");
+    }
+    match redirect_urls()?.check_listed(url) {
+        Ok(()) => Ok(()),
+        Err(_) => refuse("auth.redirect_urls does not list the address, which the implicit flow needs."),
+    }
+}
+
+/// What is written once WorkOS has answered.
+enum Next {
+    /// The answer, sealed, under a code of our own.
+    Keep { code_hash: [u8; 32], kept: Vec<u8>, url: String },
+    /// The account and the session at once.
+    SignIn { url: String, answer: Box<TokenAnswer> },
+}
+
+impl Next {
+    fn of(flow: &Flow, target: &Target, answer: TokenAnswer) -> Outcome<Self> {
+        if flow.code_challenge.is_none() {
+            return Ok(Self::SignIn { url: target.url.clone(), answer: Box::new(answer) });
+        }
+        let code = callback::generate_code()?;
+        Ok(Self::Keep {
+            code_hash: pkce::sha256(code.expose()),
+            kept: secrets::seal_answer(flow, &callback::keep(&answer)?)?,
+            url: callback::with_code(&target.url, &code),
+        })
+    }
+}
+
+/// Signs in without a verifier. What fails takes all of its own writes back, and none of the others.
+fn finish(answer: &TokenAnswer, issuer: &str, url: &str) -> Outcome<String> {
+    let session = in_subtransaction(|| sign_in(&answer.profile, issuer, &Client::default(), None))?.1;
+    Ok(callback::with_tokens(
+        url,
+        &Tokens {
+            access_token: session.access_token.expose(),
+            expires_at: session.expires_at,
+            expires_in: session.expires_at.saturating_sub(crate::session::now()),
+            provider_token: answer.access_token.as_ref().map(|token| token.expose()),
+            refresh_token: session.refresh_token.as_ref().map(|token| token.expose()),
+        },
+    ))
+}
+
+/// Where the browser of a flow goes.
+struct Target {
+    url: String,
+    /// The address that the flow was begun with is not allowed any more: nobody is sent there.
+    refused: Option<Error>,
+}
+
+impl Target {
+    fn of(flow: &Flow) -> Result<Self> {
+        let Some(redirect_to) = &flow.redirect_to else { return Ok(Self { url: site_url()?, refused: None }) };
+        match redirect_urls().and_then(|urls| urls.check(redirect_to)) {
+            Ok(()) => Ok(Self { url: redirect_to.clone(), refused: None }),
+            Err(error) => Ok(Self { url: site_url()?, refused: Some(error) }),
+        }
+    }
+
+    fn refuse(&self, failed: Failed) -> String {
+        let refusal = match failed {
+            Failed::Workos(refusal) => refusal,
+            Failed::Ours(error) => {
+                error::log("a sign-in failed in its callback", &error);
+                Refusal::from(&error)
+            }
+        };
+        match self.refused {
+            None => refusal.in_query_and_fragment(&self.url),
+            Some(_) => refusal.in_query(&self.url),
+        }
+    }
+}
+
+fn redirect_urls() -> Result<RedirectUrls> {
+    RedirectUrls::new(settings::site_url().as_deref(), &configuration::redirect_patterns()?)
+}
+
+/// The application's own address, where browsers go that nobody can be asked about.
+fn site_url() -> Result<String> {
+    let site_url = settings::site_url().ok_or(ErrorCode::SiteUrlMissing)?;
+    match RedirectUrls::new(Some(&site_url), &[]) {
+        Ok(_) => Ok(site_url),
+        Err(error) => {
+            Err(Error::with_detail(ErrorCode::SiteUrlMissing, error.detail().unwrap_or("It cannot be used.")))
+        }
+    }
+}
+
+fn present(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}

@@ -1,0 +1,93 @@
+//! Links an identity to the account of somebody who is signed in: a sign-in whose profile is added to that account.
+//!
+//! Whoever completes it has the verifier, which only the one who started it was given. So nobody can have their own identity added to
+//! somebody else's account by opening that somebody's URL.
+
+use uuid::Uuid;
+use workos_auth_core::accounts::{fold_email, identities};
+use workos_auth_core::pkce::CodeVerifier;
+use workos_auth_core::workos::Profile;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::account::{self, Account};
+use super::start::{Begin, Started, start_link};
+use crate::session::{self, Verified};
+use crate::settings;
+use crate::store::flows::Link;
+use crate::store::{Client, accounts as store, people, scan, sessions};
+
+/// Starts a link for the current person.
+///
+/// # Errors
+/// `insufficient_privilege` for who acts as somebody else, and those of a sign-in's start.
+pub fn link(begin: &Begin, session: &Verified) -> Result<(Started, CodeVerifier)> {
+    refuse_actor(session.claims.session_id)?;
+    start_link(begin, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
+}
+
+/// Refuses a session in which somebody acts as the person: what leads into an account outlasts it.
+pub fn refuse_actor(session_id: Uuid) -> Result<()> {
+    match sessions::find(session_id)?.and_then(|session| session.actor) {
+        None => Ok(()),
+        Some(_) => Err(Error::with_detail(
+            ErrorCode::InsufficientPrivilege,
+            "Whoever acts as somebody else does not change what leads into their account.",
+        )),
+    }
+}
+
+/// Refuses what cannot be finished, before WorkOS is asked.
+///
+/// # Errors
+/// `link_session_not_found`: the session that started it has ended, or another person's session is the current one.
+pub fn check(link: &Link) -> Result<()> {
+    if scan::session_claims_version(link.session_id).is_none() {
+        return Err(ended());
+    }
+    match session::current()? {
+        Some(current) if current.claims.sub != link.user_id => Err(Error::with_detail(
+            ErrorCode::LinkSessionNotFound,
+            "The current session is another person's than the one that started the link.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn ended() -> Error {
+    Error::with_detail(ErrorCode::LinkSessionNotFound, "The session that started the link has ended.")
+}
+
+/// Adds the profile to the account. `issuer` is WorkOS's API URL.
+///
+/// # Errors
+/// `link_session_not_found`, and those of `core::accounts::identities::link`.
+pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
+    let user_id = link.user_id;
+    let email = fold_email(&profile.email);
+    account::guard_identity(&profile.id);
+    account::guard_email(&email);
+    // First the user and then the session, as a deletion does it.
+    if !people::touch(user_id)? || !sessions::lives(link.session_id, user_id)? {
+        return Err(ended());
+    }
+    check(link)?;
+    let user = store::candidate(user_id)?.ok_or_else(ended)?;
+    let change = identities::link(
+        &account::incoming(profile, &email),
+        store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
+        &user,
+        &account::candidates(&email)?,
+        store::email_holder(&email)?,
+        &account::policy(profile, &email)?,
+        settings::link_across_organizations(),
+    )?;
+    account::change_email(user_id, &change)?;
+    store::adopt(user_id, &email)?;
+    if let Some(organization) = &profile.organization_id {
+        store::ensure_organization(organization)?;
+    }
+    let identity_id = account::write_identity(user_id, profile, &email, issuer)?;
+    people::signed_in(user_id)?;
+    account::write_audit("identity_linked", user_id, profile, client)?;
+    Ok(Account { user_id, identity_id, is_new_user: false })
+}

@@ -1,0 +1,72 @@
+//! Unlinks an identity from the current person's account.
+
+use serde_json::json;
+use uuid::Uuid;
+use workos_auth_core::accounts::{KnownIdentity, fold_email, identities};
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::{account, link};
+use crate::store::transaction::require_writable;
+use crate::store::{Subject, accounts, audit, people, sessions};
+use crate::{session, settings};
+
+/// Removes one of the current person's identities, with the sessions that it opened and, if no other leads to its organization, with the
+/// membership and every session there.
+///
+/// # Errors
+/// `no_authorization`, `identity_not_found`, `single_identity_not_deletable`; `insufficient_privilege` for who acts as somebody else.
+pub fn unlink(identity_id: Option<Uuid>) -> Result<()> {
+    require_writable()?;
+    let identity_id = identity_id.ok_or_else(|| Error::null("identity_id"))?;
+    let session = session::required()?;
+    let claims = &session.claims;
+    let user_id = claims.sub;
+    link::refuse_actor(claims.session_id)?;
+
+    let not_found = || Error::new(ErrorCode::IdentityNotFound);
+    let own = accounts::candidate(user_id)?.ok_or_else(not_found)?.identities;
+    let identity = own.iter().find(|identity| identity.id == identity_id).ok_or_else(not_found)?;
+    // A sign-in by this identity comes before or after; so does whoever takes an address that is given up or taken on here.
+    account::guard_identity(&identity.provider_id);
+    let mut addresses: Vec<String> = own.iter().map(|identity| fold_email(&identity.email)).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses.iter().for_each(|email| account::guard_email(email));
+    // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
+    if !people::touch(user_id)? {
+        return Err(not_found());
+    }
+
+    let user = accounts::candidate(user_id)?.ok_or_else(not_found)?;
+    let mut held = Vec::new();
+    for email in addresses {
+        if accounts::email_holder(&email)?.is_some_and(|holder| holder != user_id) {
+            held.push(email);
+        }
+    }
+    let decided = identities::unlink(&user, identity_id, &held, settings::trust_email_domains())?;
+    let mut ended = sessions::end_of_identity(identity_id)?;
+    people::delete_identity(identity_id)?;
+    if let Some(organization) = &decided.leaves {
+        ended += sessions::end_in_organization(user_id, organization)?;
+        people::delete_membership(organization, user_id)?;
+    }
+    account::change_email(user_id, &decided.email)?;
+    write_audit(identity, user_id, claims.session_id, ended)?;
+    session::look_again();
+    Ok(())
+}
+
+fn write_audit(identity: &KnownIdentity, user_id: Uuid, session_id: Uuid, ended: u64) -> Result<()> {
+    let subject = Subject {
+        user_id: Some(user_id),
+        session_id: Some(session_id),
+        organization_id: identity.organization_id.as_deref(),
+        connection_id: identity.connection_id.as_deref(),
+        ..Subject::default()
+    };
+    let payload = json!({
+        "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,
+    });
+    audit("identity_unlinked", &subject, payload)
+}

@@ -1,0 +1,429 @@
+//! What people see and change of their own account, and of nobody else's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, exchange, reader, set_session, sign_in, start};
+use workos_end_to_end::sql::{lines, refused, refused_as, text};
+use workos_end_to_end::{Bed, Session};
+use workos_testbed::Cluster;
+
+async fn get_user(client: &Client) -> Value {
+    client.query_one("select auth.get_user()", &[]).await.unwrap_or_else(|error| panic!("{error:?}")).get(0)
+}
+
+async fn update_user(client: &Client, changes: &Value) -> Result<Value, tokio_postgres::Error> {
+    let row = client.query_typed_one("select auth.update_user($1)", &[(changes, Type::JSONB)]).await?;
+    Ok(row.get(0))
+}
+
+/// A table's row of a person, as Postgres makes JSON of it in UTC.
+async fn stored(bed: &Bed<'_>, table: &str, column: &str, user: Uuid) -> Value {
+    let sql = format!("select to_jsonb(t) from auth.{table} t where {column} = $1");
+    bed.admin.query_one(&sql, &[&user]).await.unwrap().get(0)
+}
+
+async fn signed_in(bed: &Bed<'_>, role: &str) -> (Client, Session) {
+    let session = bed.sign_in(ALICE).await;
+    (reader(bed, role, &session).await, session)
+}
+
+/// Of Postgres's `+00:00` and Go's `Z`, one.
+fn time(text: &Value) -> String {
+    let text = text.as_str().unwrap_or_else(|| panic!("no time: {text}"));
+    text.strip_suffix("+00:00").or(text.strip_suffix('Z')).unwrap_or_else(|| panic!("not UTC: {text}")).to_owned()
+}
+
+#[tokio::test]
+async fn get_user_says_what_supabases_client_expects() {
+    let bed = Bed::shared("get_user").await;
+    let app = bed.role("app", "").await;
+    let (client, session) = signed_in(&bed, &app).await;
+    bed.sign_in(BOB).await;
+    let mut user = get_user(&client).await;
+    let row = stored(&bed, "users", "id", session.user_id).await;
+    let identity = stored(&bed, "identities", "user_id", session.user_id).await;
+    for name in ["created_at", "updated_at", "last_sign_in_at", "email_confirmed_at"] {
+        assert_eq!(time(&user[name]), time(&row[name]), "{name}");
+        user[name] = json!(name);
+    }
+    assert_eq!(time(&user["confirmed_at"]), time(&row["email_confirmed_at"]));
+    for name in ["created_at", "updated_at", "last_sign_in_at"] {
+        assert_eq!(time(&user["identities"][0][name]), time(&identity[name]), "{name}");
+        user["identities"][0][name] = json!(name);
+    }
+    user["confirmed_at"] = json!("confirmed_at");
+    let expected = json!({
+        "id": session.user_id, "aud": "authenticated", "role": "authenticated", "email": "alice@acme.com", "phone": "",
+        "email_confirmed_at": "email_confirmed_at", "confirmed_at": "confirmed_at", "last_sign_in_at": "last_sign_in_at",
+        "app_metadata": { "provider": "workos", "providers": ["workos"] },
+        "user_metadata": row["raw_user_meta_data"],
+        "identities": [{
+            "identity_id": identity["id"], "id": "prof_alice", "user_id": session.user_id, "provider": "workos",
+            "identity_data": identity["identity_data"], "email": "alice@acme.com",
+            "last_sign_in_at": "last_sign_in_at", "created_at": "created_at", "updated_at": "updated_at",
+        }],
+        "created_at": "created_at", "updated_at": "updated_at", "is_anonymous": false,
+    });
+    assert_eq!(user, expected);
+    assert_eq!(user["user_metadata"]["full_name"], "Alice Admin");
+
+    // What the database says now, not what the token said; and times that RFC 3339 cannot say.
+    bed.admin
+        .batch_execute(
+            "update auth.users set email = null, email_confirmed_at = null, phone = '4930', phone_confirmed_at = '2020-02-03 04:05:06.7+02',
+                 last_sign_in_at = '-infinity', banned_until = 'infinity', is_anonymous = true, raw_app_meta_data = '{\"ä\": [1e2, null]}'
+             where id in (select user_id from auth.identities where provider_id = 'prof_alice');
+             update auth.identities set identity_data = '{}', last_sign_in_at = null where provider_id = 'prof_alice'",
+        )
+        .await
+        .unwrap();
+    client.batch_execute("set timezone = 'Asia/Kolkata'; set datestyle = 'sql, dmy'").await.unwrap();
+    let user = get_user(&client).await;
+    for (name, value) in [
+        ("email", json!("")),
+        ("phone", json!("4930")),
+        ("phone_confirmed_at", json!("2020-02-03T02:05:06.7Z")),
+        ("confirmed_at", json!("2020-02-03T02:05:06.7Z")),
+        ("last_sign_in_at", json!("0001-01-01T00:00:00Z")),
+        ("banned_until", json!("9999-12-31T23:59:59Z")),
+        ("is_anonymous", json!(true)),
+        ("app_metadata", json!({ "ä": [100, null] })),
+    ] {
+        assert_eq!(user[name], value, "{name}");
+    }
+    for absent in ["email_confirmed_at", "deleted_at", "factors", "invited_at", "new_email"] {
+        assert_eq!(user.get(absent), None, "{absent}");
+    }
+    for absent in ["identity_data", "last_sign_in_at"] {
+        assert_eq!(user["identities"][0].get(absent), None, "{absent}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_session_there_is_no_account() {
+    let bed = Bed::shared("no_session").await;
+    let app = bed.role("app", "").await;
+    let (client, session) = signed_in(&bed, &app).await;
+    let stranger = bed.connect(&app).await;
+    for call in ["auth.get_user()", "auth.update_user('{}')"] {
+        refused(stranger.batch_execute(&format!("select {call}")).await, "no_authorization");
+    }
+    assert_eq!(text(&stranger, "select count(*) from auth.my_sessions").await.unwrap().as_deref(), Some("0"));
+    // Nor does a superuser who has set none see any.
+    assert_eq!(text(&bed.admin, "select count(*) from auth.my_sessions").await.unwrap().as_deref(), Some("0"));
+
+    // A user who is gone has none either, also where sessions are not looked at.
+    bed.set("workos_auth.check_sessions", "off").await;
+    let unchecked = reader(&bed, &app, &session).await;
+    bed.admin.batch_execute("delete from auth.users").await.unwrap();
+    for client in [&client, &unchecked] {
+        for call in ["auth.get_user()", "auth.update_user('{\"a\": 1}')"] {
+            refused(client.batch_execute(&format!("select {call}")).await, "session_not_found");
+        }
+    }
+    refused(client.batch_execute("table auth.my_sessions").await, "session_not_found");
+    assert_eq!(lines(&unchecked, "table auth.my_sessions").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn update_user_merges_as_supabase_does_and_touches_nothing_else() {
+    let bed = Bed::shared("update_user").await;
+    let app = bed.role("app", "").await;
+    let (client, session) = signed_in(&bed, &app).await;
+    let bob = bed.sign_in(BOB).await;
+    let untouched = stored(&bed, "users", "id", bob.user_id).await;
+    let before = stored(&bed, "users", "id", session.user_id).await;
+
+    let changes = json!({ "theme": "dark", "größe": 1.50, "nested": { "a": null }, "name": null, "app_metadata": { "admin": true }, "role": "postgres" });
+    let user = update_user(&client, &changes).await.unwrap();
+    let mut expected = before["raw_user_meta_data"].clone();
+    expected.as_object_mut().unwrap().remove("name");
+    for name in ["theme", "größe", "nested", "app_metadata", "role"] {
+        expected[name] = changes[name].clone();
+    }
+    assert_eq!(user["user_metadata"], expected);
+    assert_eq!(user, get_user(&client).await);
+    assert_eq!((&user["app_metadata"], &user["role"]), (&before["raw_app_meta_data"], &json!("authenticated")));
+    let mut after = stored(&bed, "users", "id", session.user_id).await;
+    assert_ne!(after["updated_at"], before["updated_at"]);
+    assert_eq!(after["raw_user_meta_data"], expected);
+    for name in ["updated_at", "raw_user_meta_data"] {
+        after[name] = before[name].clone();
+    }
+    assert_eq!(after, before, "no other column");
+    assert_eq!(stored(&bed, "users", "id", bob.user_id).await, untouched);
+
+    // Nothing of the values stands in the audit log.
+    let audited = "select user_id, session_id, organization_id, connection_id, actor, payload from auth.audit_log_entries where action = 'user_modified'";
+    let expected = format!("{}|{}|org_acme|conn_acme|update_user_app|{{}}", session.user_id, session.session_id);
+    assert_eq!(lines(&bed.admin, audited).await.unwrap(), [expected]);
+
+    // The next token carries it, under user_metadata and nowhere else; a sign-in keeps what the profile does not say.
+    let next = bed.sign_in(ALICE).await;
+    assert_eq!(next.claims["user_metadata"]["theme"], "dark");
+    assert_eq!(next.claims["user_metadata"]["name"], "Alice Admin");
+    assert_eq!((&next.claims["role"], &next.claims["theme"]), (&json!("authenticated"), &Value::Null));
+    assert_eq!(next.claims["app_metadata"], before["raw_app_meta_data"]);
+
+    // Rolled back: nothing.
+    let before = bed.contents().await;
+    client.batch_execute("begin").await.unwrap();
+    update_user(&client, &json!({ "theme": "light" })).await.unwrap();
+    client.batch_execute("rollback").await.unwrap();
+    assert_eq!(bed.contents().await, before);
+}
+
+#[tokio::test]
+async fn what_update_user_does_not_take() {
+    let bed = Bed::shared("not_taken").await;
+    let app = bed.role("app", "").await;
+    let (client, session) = signed_in(&bed, &app).await;
+    let before = bed.contents().await;
+    refused(client.batch_execute("select auth.update_user(null)").await, "null_value");
+    for nonsense in ["null", "[]", "\"text\"", "1", "true", "[{\"a\": 1}]"] {
+        let refusal =
+            refused(client.batch_execute(&format!("select auth.update_user('{nonsense}')")).await, "validation_failed");
+        assert!(refusal.detail.contains("user_metadata"), "{refusal}");
+    }
+    // Deeper than it can be read again, in a token and by the parser at all; numbers longer than anything.
+    for levels in [120, 128, 5_000] {
+        let deep = format!(
+            "select auth.update_user(('{{\"a\": ' || repeat('[', {levels}) || repeat(']', {levels}) || '}}')::jsonb)"
+        );
+        refused(client.batch_execute(&deep).await, "validation_failed");
+    }
+    let reserved = r#"select auth.update_user('{"a": {"$serde_json::private::Number": "x"}}')"#;
+    refused(client.batch_execute(reserved).await, "validation_failed");
+    for large in [
+        "jsonb_build_object('a', repeat('x', 4096))",
+        "jsonb_build_object('a', repeat('ü', 2048))",
+        "'{\"a\": 1e100000}'",
+        "jsonb_build_object('a', repeat('x', 50000000))",
+    ] {
+        let refusal = refused(
+            client.batch_execute(&format!("select auth.update_user({large})")).await,
+            "user_metadata_too_large",
+        );
+        assert!(refusal.detail.contains("4096") && !refusal.detail.contains("xxx"), "{refusal}");
+    }
+    assert_eq!(bed.contents().await, before);
+
+    // All in all, not each time.
+    update_user(&client, &json!({ "a": "x".repeat(3000) })).await.unwrap();
+    refused(update_user(&client, &json!({ "b": "x".repeat(1000) })).await, "user_metadata_too_large");
+    // What others made too large may shrink.
+    bed.admin
+        .batch_execute("update auth.users set raw_user_meta_data = jsonb_build_object('a', repeat('x', 9000), 'b', 1)")
+        .await
+        .unwrap();
+    update_user(&client, &json!({ "b": null })).await.unwrap();
+    refused(update_user(&client, &json!({ "c": 1 })).await, "user_metadata_too_large");
+    update_user(&client, &json!({ "a": null })).await.unwrap();
+
+    // Nor can a person lock themselves out.
+    let length = session.access_token.len();
+    bed.set("workos_auth.max_token_size", &(length + 200).to_string()).await;
+    let limited = reader(&bed, &app, &session).await;
+    let refusal = refused(update_user(&limited, &json!({ "a": "x".repeat(500) })).await, "token_too_large");
+    assert!(refusal.hint.contains("user_metadata"), "{refusal}");
+    update_user(&limited, &json!({ "a": "x".repeat(100) })).await.unwrap();
+    let backend = bed.backend().await;
+    sign_in(&backend, ALICE).await;
+}
+
+#[tokio::test]
+async fn two_changes_at_once_are_both_kept() {
+    let bed = Bed::shared("at_once").await;
+    let app = bed.role("app", "").await;
+    let (one, session) = signed_in(&bed, &app).await;
+    let other = reader(&bed, &app, &session).await;
+    for level in ["read committed", "repeatable read", "serializable"] {
+        bed.admin.batch_execute("update auth.users set raw_user_meta_data = '{}'").await.unwrap();
+        other.batch_execute(&format!("set default_transaction_isolation = '{level}'")).await.unwrap();
+        one.batch_execute("begin").await.unwrap();
+        update_user(&one, &json!({ "one": 1 })).await.unwrap();
+        let changes = json!({ "other": 2 });
+        let (outcome, ()) = tokio::join!(update_user(&other, &changes), async {
+            let waits =
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+            while text(&bed.admin, waits).await.unwrap().as_deref() != Some("1") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            one.batch_execute("commit").await.unwrap();
+        });
+        match level {
+            "read committed" => assert_eq!(outcome.unwrap()["user_metadata"], json!({ "one": 1, "other": 2 })),
+            _ => drop(refused_as(outcome, "40001")),
+        }
+        assert_eq!(get_user(&one).await["user_metadata"]["one"], 1);
+    }
+}
+
+const OWN: &str = "select id::text, is_current::text from auth.my_sessions order by is_current, id";
+
+#[tokio::test]
+async fn people_see_their_own_sessions_and_nobody_elses() {
+    let bed = Bed::shared("mine").await;
+    let app = bed.role("app", "").await;
+    let backend = bed.backend().await;
+    let pending = start(&backend, ALICE).await;
+    let sql = "select session_id from auth.exchange_code($1, $2, $3, '2001:db8::7', $4)";
+    let agent = "Mözilla/5.0 (日本)";
+    let row = backend.query_one(sql, &[&pending.code, &pending.verifier, &pending.state, &agent]).await.unwrap();
+    let first: Uuid = row.get(0);
+    let (client, session) = signed_in(&bed, &app).await;
+    let gina = bed.sign_in(GINA).await;
+    let anna = bed.sign_in(ANNA).await;
+
+    let own = [format!("{first}|false"), format!("{}|true", session.session_id)];
+    assert_eq!(lines(&client, OWN).await.unwrap(), own);
+    let sql = format!(
+        "select ip, user_agent, organization_id, connection_id, refreshed_at, created_at <= now() and not_after > now() + '6 days' from auth.my_sessions where id = '{first}'"
+    );
+    assert_eq!(lines(&client, &sql).await.unwrap(), [format!("2001:db8::7|{agent}|org_acme|conn_acme|NULL|t")]);
+    // Whoever they are on this connection; and an application's own role under policies of its own.
+    set_session(&client, &gina.access_token, false).await.unwrap();
+    assert_eq!(lines(&client, OWN).await.unwrap(), [format!("{}|true", gina.session_id)]);
+    client.batch_execute("select auth.clear_session()").await.unwrap();
+    assert_eq!(lines(&client, OWN).await.unwrap().len(), 0);
+    client.batch_execute("begin read only").await.unwrap();
+    set_session(&client, &anna.access_token, true).await.unwrap();
+    assert_eq!(lines(&client, OWN).await.unwrap(), [format!("{}|true", anna.session_id)]);
+    client.batch_execute("commit").await.unwrap();
+
+    // The table itself stays shut, and what is over is not shown.
+    set_session(&client, &session.access_token, false).await.unwrap();
+    refused_as(client.batch_execute("table auth.sessions").await, "42501");
+    bed.admin.execute("update auth.sessions set not_after = now() where id = $1", &[&first]).await.unwrap();
+    assert_eq!(lines(&client, OWN).await.unwrap(), own[1..]);
+    client.batch_execute("select auth.sign_out('local')").await.unwrap();
+    refused(client.batch_execute(OWN).await, "session_not_found");
+}
+
+#[tokio::test]
+async fn no_clause_of_a_query_sees_more_of_the_sessions() {
+    let bed = Bed::shared("leaky").await;
+    let app = bed.role("app", "").await;
+    bed.admin.batch_execute(&format!("grant create on schema public to {app}")).await.unwrap();
+    let mut others = vec![bed.sign_in(ANNA).await, bed.sign_in(BOB).await];
+    let (client, session) = signed_in(&bed, &app).await;
+    others.push(bed.sign_in(GINA).await);
+    bed.admin.batch_execute("analyze auth.sessions; create table seen (id uuid)").await.unwrap();
+    bed.admin.batch_execute(&format!("grant select, insert on seen to {app}")).await.unwrap();
+    client
+        .batch_execute(
+            "create function leak(id uuid) returns boolean volatile cost 0.0000001 language plpgsql as $$ begin insert into seen values ($1); return true; end $$;
+             create function leak(a uuid, b uuid) returns boolean volatile cost 0.0000001 language plpgsql as $$ begin insert into seen values ($1); return true; end $$;
+             create operator === (procedure = leak, leftarg = uuid, rightarg = uuid);
+             create function mine() returns setof auth.my_sessions stable language sql as $$ select * from auth.my_sessions $$",
+        )
+        .await
+        .unwrap();
+    for query in [
+        "select id from auth.my_sessions where leak(id)",
+        "select id from auth.my_sessions where id === id",
+        "select id from mine() where leak(id)",
+        "select m.id from auth.my_sessions m join generate_series(1, 1) on leak(m.id)",
+        "select m.id from auth.my_sessions m, lateral (select leak(m.id)) l",
+        "select id from auth.my_sessions order by leak(id)",
+        "select id from auth.my_sessions group by id having leak(id)",
+        "select case when leak(id) then id end from auth.my_sessions",
+        "prepare p as select id from auth.my_sessions where leak(id) or id = $1; execute p(null)",
+    ] {
+        for plan in [
+            "",
+            "set enable_nestloop = off; set enable_indexscan = off; set enable_bitmapscan = off",
+            "set enable_seqscan = off",
+        ] {
+            client.batch_execute(&format!("reset all; {plan}")).await.unwrap();
+            set_session(&client, &session.access_token, false).await.unwrap();
+            let rows = lines(&client, query).await.unwrap_or_else(|error| panic!("{query}: {error:?}"));
+            assert_eq!(rows, [session.session_id.to_string()], "{query}");
+            let seen = lines(&client, "select distinct id from seen").await.unwrap();
+            assert!(seen.is_empty() || seen == rows, "{query}: {seen:?}");
+            client.batch_execute("deallocate all").await.unwrap();
+        }
+    }
+    let seen = text(&client, "select count(*) from seen").await.unwrap();
+    assert_ne!(seen.as_deref(), Some("0"), "nothing leaks, and nothing was tried");
+    // An error tells nothing of a row that is not one's own.
+    let refusal = refused_as(client.batch_execute("select id::text::int from auth.my_sessions").await, "22P02");
+    for other in &others {
+        assert!(!refusal.to_string().contains(&other.session_id.to_string()), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_writes_through_the_view() {
+    let bed = Bed::shared("view").await;
+    let writer = bed.role("writer", "in role pg_read_all_data, pg_write_all_data").await;
+    let (client, _) = signed_in(&bed, &writer).await;
+    assert_eq!(lines(&client, OWN).await.unwrap().len(), 1);
+    let before = bed.contents().await;
+    for write in [
+        "update auth.my_sessions set not_after = 'infinity'",
+        "delete from auth.my_sessions",
+        "insert into auth.my_sessions (id) values (gen_random_uuid())",
+    ] {
+        refused_as(client.batch_execute(write).await, "55000");
+    }
+    assert_eq!(bed.contents().await, before);
+}
+
+#[tokio::test]
+async fn a_standby_shows_people_their_account() {
+    let primary = Cluster::start().unwrap();
+    let bed = Bed::new(&primary, "shown").await;
+    let app = bed.role("app", "").await;
+    let (at_home, session) = signed_in(&bed, &app).await;
+    bed.sign_in(BOB).await;
+    let standby = primary.start_standby(&["workos_auth.root_key_file = ''"]).unwrap();
+    primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
+    let client = standby.connect("shown", &app).await.unwrap();
+    set_session(&client, &session.access_token, false).await.unwrap();
+    for query in ["select auth.get_user()", "select * from auth.my_sessions"] {
+        let there = lines(&client, query).await.unwrap();
+        assert_eq!((there.len(), &there), (1, &lines(&at_home, query).await.unwrap()));
+    }
+    refused(update_user(&client, &json!({ "a": 1 })).await, "read_only");
+    client.batch_execute("begin isolation level repeatable read; select auth.get_user()").await.unwrap();
+    bed.admin.batch_execute(&format!("select auth.ban_user('{}')", session.user_id)).await.unwrap();
+    primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
+    refused(client.batch_execute("select auth.get_user()").await, "session_not_found");
+}
+
+#[tokio::test]
+async fn a_sign_out_is_as_wide_as_it_says_and_undone_with_its_transaction() {
+    let bed = Bed::shared("scopes").await;
+    let app = bed.role("app", "").await;
+    let others = bed.sign_in(ANNA).await;
+    let anna = reader(&bed, &app, &others).await;
+    for (scope, lives) in [("global", [false, false]), ("local", [false, true]), ("others", [true, false])] {
+        let (one, _) = signed_in(&bed, &app).await;
+        let (two, _) = signed_in(&bed, &app).await;
+        let alive = async |client: &Client| client.batch_execute("select auth.uid()").await.is_ok();
+        for undo in ["rollback", "rollback to s; commit"] {
+            one.batch_execute(&format!("begin; savepoint s; select auth.sign_out('{scope}')")).await.unwrap();
+            assert!(alive(&two).await, "{scope}: what is not committed is not there");
+            one.batch_execute(undo).await.unwrap();
+            assert!(alive(&one).await && alive(&two).await, "{scope}: {undo}");
+        }
+        // In the same transaction, and in another backend once it is committed.
+        one.batch_execute(&format!("begin; select auth.sign_out('{scope}'); savepoint s")).await.unwrap();
+        assert_eq!(alive(&one).await, lives[0], "{scope}");
+        one.batch_execute("rollback to s; commit").await.unwrap();
+        assert_eq!([alive(&one).await, alive(&two).await], lives, "{scope}");
+        assert!(alive(&anna).await, "{scope}");
+        bed.admin.batch_execute("delete from auth.sessions where email = 'alice@acme.com'").await.unwrap();
+    }
+    // Without scope, as in Supabase: everywhere.
+    let (one, _) = signed_in(&bed, &app).await;
+    let pending = start(&bed.admin, ALICE).await;
+    exchange(&bed.admin, &pending).await.unwrap();
+    assert_eq!(text(&one, "select auth.sign_out()").await.unwrap().as_deref(), Some("2"));
+}
