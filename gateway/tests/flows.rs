@@ -27,7 +27,8 @@ async fn a_sign_in_with_pkce_gives_the_session_that_supabases_clients_expect() {
     assert_eq!(session["token_type"], "bearer");
     assert!((3595..=3600).contains(&session["expires_in"].as_i64().unwrap()), "{session}");
     assert!(session["provider_token"].as_str().unwrap().starts_with("sso_token_"));
-    let claims = gateway.bed.admin.query_one("select auth.verify_token($1)", &[&token(&session)]).await.unwrap();
+    let claims =
+        gateway.bed.superuser().await.query_one("select auth.verify_token($1)", &[&token(&session)]).await.unwrap();
     let claims: Value = claims.get(0);
     assert_eq!((&claims["exp"], &claims["iss"]), (&session["expires_at"], &json!(gateway.url)));
     let user = &session["user"];

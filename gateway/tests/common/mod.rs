@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use url::Url;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_end_to_end::{Bed, Person};
-use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_ID;
 
 /// The application.
@@ -69,26 +68,16 @@ impl Gateway {
         bed.set("workos_auth.site_url", SITE_URL).await;
         let role = bed.role("gateway", "").await;
         bed.admin.execute(&format!("select auth.grant_sign_in('{role}')"), &[]).await.unwrap();
-        let at = format!("postgres://{role}@127.0.0.1:{}/{database}", bed.cluster.port());
-        let (process, log, port) = launch(&at, flags);
-        let gateway = Self { bed, url: format!("http://127.0.0.1:{port}/auth/v1"), role, process, log, http: client() };
-        gateway.configure_workos().await;
-        gateway
-    }
-
-    /// With the database of a cluster that is not shared.
-    pub fn over(bed: Bed<'static>, role: &str, at: &str, flags: &[&str]) -> Self {
-        let (process, log, port) = launch(at, flags);
+        // Before the gateway connects: what ALTER DATABASE says counts for connections made later.
+        let port = free_port();
         let url = format!("http://127.0.0.1:{port}/auth/v1");
-        Self { bed, url, role: role.to_owned(), process, log, http: client() }
-    }
-
-    pub async fn configure_workos(&self) {
+        bed.set("workos_auth.issuer", &url).await;
         let sql = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
-        let redirect_uri = format!("{}/callback", self.url);
-        self.bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &self.bed.workos.url()]).await.unwrap();
-        self.bed.set("workos_auth.issuer", &self.url).await;
-        self.bed.admin.batch_execute("select auth.uid()").await.unwrap();
+        let redirect_uri = format!("{url}/callback");
+        bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &bed.workos.url()]).await.unwrap();
+        let at = format!("postgres://{role}@127.0.0.1:{}/{database}", bed.cluster.port());
+        let (process, log) = launch(&at, port, flags);
+        Self { bed, url, role, process, log, http: client() }
     }
 
     pub fn at(&self, path: &str) -> String {
@@ -220,39 +209,38 @@ fn client() -> Client {
     Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
 
-fn launch(database: &str, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>, u16) {
-    // Found free and then used: somebody else may take it in between.
-    for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
-        command
-            .env_clear()
-            .env("DATABASE_URL", database)
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .args(["--public-url", &format!("http://127.0.0.1:{port}/auth/v1")])
-            .args(["--rate-limit", "0"])
-            .args(flags)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let log: Arc<Mutex<Vec<String>>> = Arc::default();
-        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let keep = Arc::clone(&log);
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
-        let deadline = Instant::now() + PATIENCE;
-        while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
-            if log.lock().unwrap().iter().any(|line| line.contains("\"listening\"")) {
-                return (process, log, port);
-            }
-            std::thread::sleep(Duration::from_millis(10));
+/// Found free and then used: somebody else may take it in between, and the test then says that it did not start.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn launch(database: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
+    command
+        .env_clear()
+        .env("DATABASE_URL", database)
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--public-url", &format!("http://127.0.0.1:{port}/auth/v1")])
+        .args(["--rate-limit", "0"])
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let keep = Arc::clone(&log);
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
+        if log.lock().unwrap().iter().any(|line| line.contains("\"listening\"")) {
+            return (process, log);
         }
-        let _ = process.kill();
-        let _ = process.wait();
-        let text = log.lock().unwrap().join("\n");
-        assert!(text.contains("in use"), "it did not start: {text}");
+        std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("there is no free port");
+    let _ = process.kill();
+    let _ = process.wait();
+    panic!("it did not start: {}", log.lock().unwrap().join("\n"));
 }
 
 /// Waits until something is true.
@@ -262,9 +250,4 @@ pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
         assert!(Instant::now() < deadline, "it is not so in time: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// A cluster that is nobody else's, for those who stop it.
-pub fn own_cluster() -> &'static mut Cluster {
-    Box::leak(Box::new(Cluster::start().unwrap()))
 }
