@@ -8,6 +8,8 @@ CREATE FUNCTION auth.link_identity(
     login_hint text DEFAULT NULL,
     domain_hint text DEFAULT NULL,
     params jsonb DEFAULT NULL,
+    code_challenge text DEFAULT NULL,
+    code_challenge_method text DEFAULT 'S256',
     OUT url text,
     OUT state text,
     OUT code_verifier text,
@@ -15,8 +17,8 @@ CREATE FUNCTION auth.link_identity(
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'link_identity_wrapper';
-COMMENT ON FUNCTION auth.link_identity(text, text, text, text, text, text, jsonb) IS
-    'as auth.start_sign_in, for somebody who is signed in: auth.exchange_code then adds the identity to their account and returns a new session of it';
+COMMENT ON FUNCTION auth.link_identity(text, text, text, text, text, text, jsonb, text, text) IS
+    'as auth.start_sign_in, for somebody who is signed in: auth.exchange_code then adds the identity to their account and returns a new session of it. With a code_challenge the caller keeps its own verifier, and code_verifier is NULL';
 
 CREATE FUNCTION auth.unlink_identity(identity_id uuid) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -22,16 +22,19 @@ fn link_identity(
     login_hint: Option<&str>,
     domain_hint: Option<&str>,
     params: Option<Jsonb>,
+    code_challenge: Option<&str>,
+    code_challenge_method: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let session = or_raise(current());
     let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    let arguments = format!("{} {begin:?}", session.claims.session_id);
-    let answer = or_raise(memo::once(fcinfo, &arguments, || sign_in::link(&begin, &session)));
+    let challenge = code_challenge.map(|challenge| (challenge, code_challenge_method));
+    let arguments = format!("{} {begin:?} {challenge:?}", session.claims.session_id);
+    let answer = or_raise(memo::once(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
     let (started, verifier) = &*answer;
-    started_record(started, verifier)
+    started_record(started, verifier.as_ref())
 }
 
 fn current() -> Result<std::rc::Rc<Verified>> {

@@ -35,15 +35,15 @@ fn start_sign_in(
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
     let (started, verifier) = &*answer;
-    started_record(started, verifier)
+    started_record(started, Some(verifier))
 }
 
 /// What the caller is given of a sign-in or a link that has begun.
-pub(super) fn started_record(started: &Started, verifier: &CodeVerifier) -> Record {
+pub(super) fn started_record(started: &Started, verifier: Option<&CodeVerifier>) -> Record {
     Record::default()
         .with(started.url.as_str())
         .with(started.state.expose())
-        .with(verifier.expose())
+        .with(verifier.map(CodeVerifier::expose))
         .with(started.expires_at)
 }
 

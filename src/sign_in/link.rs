@@ -16,13 +16,17 @@ use crate::settings;
 use crate::store::flows::Link;
 use crate::store::{Client, accounts as store, people, scan, sessions};
 
-/// Starts a link for the current person.
+/// Starts a link for the current person. `challenge`, with its method, is of a verifier that the caller keeps.
 ///
 /// # Errors
 /// `insufficient_privilege` for who acts as somebody else, and those of a sign-in's start.
-pub fn link(begin: &Begin, session: &Verified) -> Result<(Started, CodeVerifier)> {
+pub fn link(
+    begin: &Begin,
+    challenge: Option<(&str, Option<&str>)>,
+    session: &Verified,
+) -> Result<(Started, Option<CodeVerifier>)> {
     refuse_actor(session.claims.session_id)?;
-    start_link(begin, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
+    start_link(begin, challenge, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
 }
 
 /// Refuses a session in which somebody acts as the person: what leads into an account outlasts it.

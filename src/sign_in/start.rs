@@ -52,24 +52,33 @@ pub fn start_with_verifier(begin: &Begin) -> Result<(Started, CodeVerifier)> {
 }
 
 /// Starts what links an identity. It always has a challenge: a link that somebody else's browser completes comes to nothing.
-pub fn start_link(begin: &Begin, link: Link) -> Result<(Started, CodeVerifier)> {
+pub fn start_link(
+    begin: &Begin,
+    challenge: Option<(&str, Option<&str>)>,
+    link: Link,
+) -> Result<(Started, Option<CodeVerifier>)> {
+    if let Some((challenge, method)) = challenge {
+        return Ok((insert(begin, Some(&parse(challenge, method)?), Some(link))?, None));
+    }
     let verifier = CodeVerifier::generate()?;
     let started = insert(begin, Some(&verifier.challenge()), Some(link))?;
-    Ok((started, verifier))
+    Ok((started, Some(verifier)))
 }
 
 /// Starts a sign-in for a caller that holds its own verifier, or, without a challenge, none.
 pub fn start(begin: &Begin, code_challenge: Option<&str>, method: Option<&str>) -> Result<Started> {
     require_writable()?;
     let challenge = match code_challenge {
-        Some(challenge) => {
-            let method = method.ok_or_else(|| Error::null("code_challenge_method"))?;
-            Some(CodeChallenge::parse(challenge, method, settings::allow_plain_pkce())?)
-        }
+        Some(challenge) => Some(parse(challenge, method)?),
         None if settings::require_code_challenge() => return Err(ErrorCode::CodeChallengeRequired.into()),
         None => None,
     };
     insert(begin, challenge.as_ref(), None)
+}
+
+fn parse(challenge: &str, method: Option<&str>) -> Result<CodeChallenge> {
+    let method = method.ok_or_else(|| Error::null("code_challenge_method"))?;
+    CodeChallenge::parse(challenge, method, settings::allow_plain_pkce())
 }
 
 fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Link>) -> Result<Started> {

@@ -1,0 +1,209 @@
+//! How a gateway is started: flags, each with an environment variable of the same meaning.
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+use url::{Host, Url};
+
+const AFTER_HELP: &str = "\
+The database role needs the sign-in rights and nothing more:
+  create role gateway login; select auth.grant_sign_in('gateway');
+In that database: workos_auth.site_url is where browsers go with errors that belong to no sign-in, auth.redirect_urls
+lists where they may go otherwise, and workos_auth.issuer should be the --public-url. At WorkOS, the redirect URI is
+the --public-url and /callback.
+
+A gateway keeps nothing: any number of them may run beside each other, each counting its own rate limits.";
+
+/// Serves Supabase's /auth/v1 from a database that has the extension workos_auth.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "workos-auth-gateway", version, about, after_help = AFTER_HELP)]
+pub struct Config {
+    /// The address to listen on
+    #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:9999", value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+
+    /// A second address, for /health, /ready and /metrics; not for the public. Without it there are no metrics
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// The URL that clients use, with its path. Never taken from a request
+    #[arg(long, env = "GATEWAY_PUBLIC_URL", default_value = "http://localhost:9999/auth/v1", value_name = "URL", value_parser = public_url)]
+    pub public_url: Url,
+
+    /// postgres://USER@HOST:PORT/DATABASE, or libpq's keywords. A password fits better into a file
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: String,
+
+    /// A file that holds the database password and nothing else
+    #[arg(long, env = "DATABASE_PASSWORD_FILE", value_name = "PATH")]
+    pub database_password_file: Option<PathBuf>,
+
+    /// The most database connections at a time
+    #[arg(long, env = "GATEWAY_POOL_SIZE", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub pool_size: u16,
+
+    /// How long a request may wait for a database connection
+    #[arg(long, env = "GATEWAY_POOL_TIMEOUT", default_value = "3", value_name = "SECONDS", value_parser = seconds)]
+    pub pool_timeout: Duration,
+
+    /// How long a request may take in all. More than workos_auth.connect_timeout and workos_auth.request_timeout together
+    #[arg(long, env = "GATEWAY_REQUEST_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    pub request_timeout: Duration,
+
+    /// How long a client may take to send the head of a request, and how long it may be idle between two
+    #[arg(long, env = "GATEWAY_HEADER_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    pub header_timeout: Duration,
+
+    /// How long requests may go on after SIGTERM
+    #[arg(long, env = "GATEWAY_SHUTDOWN_TIMEOUT", default_value = "20", value_name = "SECONDS", value_parser = seconds)]
+    pub shutdown_timeout: Duration,
+
+    /// The largest request body
+    #[arg(long, env = "GATEWAY_MAX_BODY", default_value_t = 65_536, value_name = "BYTES")]
+    pub max_body: usize,
+
+    /// The most client connections at a time; further ones wait
+    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+
+    /// Proxies in front, as addresses or networks, separated by commas: only they are believed what X-Forwarded-For
+    /// and X-Request-ID say. The client is the right-most address there that is none of them
+    #[arg(long, env = "GATEWAY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK", value_parser = network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Requests a minute for each client address (IPv6: each /64), counted apart for /authorize, /callback and /token;
+    /// 0: no limit. A company behind one address shares it, and so do the users of a server that calls for them
+    #[arg(long, env = "GATEWAY_RATE_LIMIT", default_value_t = 60, value_name = "N")]
+    pub rate_limit: u32,
+
+    /// How many of them may come at once
+    #[arg(long, env = "GATEWAY_RATE_LIMIT_BURST", default_value_t = 60, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_limit_burst: u32,
+
+    /// Origins whose pages may call, separated by commas; * for all. Cookies are never sent along
+    #[arg(long, env = "GATEWAY_CORS_ORIGINS", value_delimiter = ',', default_value = "*", value_name = "ORIGIN", value_parser = origin)]
+    pub cors_origins: Vec<HeaderValue>,
+
+    /// Send a browser to workos_auth.site_url where redirect_to is not allowed, as Supabase Auth does, instead of an error
+    #[arg(long, env = "GATEWAY_REDIRECT_FALLBACK")]
+    pub redirect_fallback: bool,
+
+    /// How the log is written, to standard error
+    #[arg(long, env = "GATEWAY_LOG_FORMAT", default_value = "json", value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// error, warn, info or debug; or tracing's directives
+    #[arg(long, env = "GATEWAY_LOG", default_value = "info", value_name = "LEVEL")]
+    pub log: String,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither a URL nor keywords. The driver's own words could show the password.
+    #[error("--database-url is not one: postgres://USER@HOST:PORT/DATABASE, or libpq's keywords")]
+    DatabaseUrl,
+    /// It cannot be read.
+    #[error("--database-password-file cannot be read: {0}")]
+    PasswordFile(#[from] std::io::Error),
+    /// It would be sent in clear.
+    #[error(
+        "--database-url asks for sslmode=require, which this gateway does not speak: use a Unix socket, a private network or a tunnel"
+    )]
+    Tls,
+}
+
+impl Config {
+    /// Where the database is.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn database(&self) -> Result<tokio_postgres::Config, ConfigError> {
+        let mut database: tokio_postgres::Config = self.database_url.parse().map_err(|_| ConfigError::DatabaseUrl)?;
+        if database.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
+            return Err(ConfigError::Tls);
+        }
+        if let Some(path) = &self.database_password_file {
+            database.password(fs::read_to_string(path)?.trim_end_matches(['\r', '\n']));
+        }
+        if database.get_connect_timeout().is_none() {
+            database.connect_timeout(self.pool_timeout);
+        }
+        if database.get_application_name().is_none() {
+            database.application_name("workos_auth_gateway");
+        }
+        Ok(database)
+    }
+
+    /// The path of [`Self::public_url`], without a slash at its end.
+    pub fn path(&self) -> &str {
+        self.public_url.path().trim_end_matches('/')
+    }
+
+    /// A URL below [`Self::public_url`].
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+
+    /// Whether clients come over https.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+fn public_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let is_loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback => {}
+        _ => return Err("it must be https; http is for loopback".into()),
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("it must have no user name, query or fragment".into());
+    }
+    if url.path().contains(['{', '}', '%']) {
+        return Err("its path must be plain".into());
+    }
+    Ok(url)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds.into())),
+        _ => Err("a number of seconds from 1 to 3600".into()),
+    }
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| "an address or a network, such as 10.0.0.0/8".into())
+}
+
+fn origin(text: &str) -> Result<HeaderValue, String> {
+    let wrong = || "scheme, host and port as browsers send them, such as https://app.example.com".to_owned();
+    if text != "*" && Url::parse(text).map_err(|_| wrong())?.origin().ascii_serialization() != text {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(text).map_err(|_| wrong())
+}

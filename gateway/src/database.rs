@@ -1,0 +1,457 @@
+//! The SQL functions, and nothing else of the database. Every statement that this server sends stands here.
+
+mod lease;
+mod refusal;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::{NoTls, Row};
+use uuid::Uuid;
+
+use crate::error::{ApiError, Result};
+use crate::json::SessionAnswer;
+use lease::Lease;
+use refusal::ErrorCodes;
+
+const AUTHORIZE_URL: &str =
+    "select auth.workos_authorize_url(organization => $1, connection => $2, provider => $3, redirect_to => $4,
+    code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
+const HANDLE_CALLBACK: &str =
+    "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,
+    connection => $5, organization => $6)";
+const EXCHANGE_CODE: &str = "select access_token, refresh_token, provider_token, session_id, user_id,
+    extract(epoch from expires_at)::bigint as expires_at, round(extract(epoch from expires_at - clock_timestamp()))::bigint as expires_in
+    from auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)";
+const REFRESH_SESSION: &str = "select access_token, refresh_token, null::text as provider_token, session_id, user_id,
+    extract(epoch from expires_at)::bigint as expires_at, round(extract(epoch from expires_at - clock_timestamp()))::bigint as expires_in
+    from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)";
+// Not to have the claims sent back.
+const SET_SESSION: &str = "select auth.set_session(access_token => $1) is not null";
+const GET_USER: &str = "select auth.get_user()::text";
+const UPDATE_USER: &str = "select auth.update_user(user_metadata => $1)::text";
+const LINK_IDENTITY: &str =
+    "select url from auth.link_identity(organization => $1, connection => $2, provider => $3, redirect_to => $4,
+    code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
+const UNLINK_IDENTITY: &str = "select auth.unlink_identity(identity_id => $1) is not null";
+const SIGN_OUT: &str = "select auth.sign_out(scope => $1)";
+const JWKS: &str = "select auth.jwks()";
+// In this order: the readers load the library, which then knows its settings.
+const SETTINGS: &str = "select auth.jwks(), current_setting('workos_auth.issuer', true), current_setting('workos_auth.allow_signup', true)";
+/// Whether this role may do what it has to, and is one that row-level security binds.
+const READY: &str = "select
+    bool_and(has_function_privilege(f, 'execute')) as may,
+    (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user) as unbound
+    from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
+        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)']) f";
+
+/// A role and a database, and the connections to it.
+#[derive(Debug)]
+pub struct Database {
+    pool: Pool,
+    codes: ErrorCodes,
+}
+
+/// What `/authorize` asks for.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the arguments of auth.workos_authorize_url")]
+pub struct Authorize<'a> {
+    pub organization: Option<&'a str>,
+    pub connection: Option<&'a str>,
+    pub provider: Option<&'a str>,
+    pub redirect_to: Option<&'a str>,
+    pub code_challenge: Option<&'a str>,
+    pub code_challenge_method: Option<&'a str>,
+    pub login_hint: Option<&'a str>,
+    pub domain_hint: Option<&'a str>,
+    pub params: Map<String, Value>,
+}
+
+impl Authorize<'_> {
+    fn params(&self) -> Option<Json<&Map<String, Value>>> {
+        (!self.params.is_empty()).then_some(Json(&self.params))
+    }
+
+    fn arguments<'a>(&'a self, params: &'a Option<Json<&'a Map<String, Value>>>) -> [&'a (dyn ToSql + Sync); 9] {
+        [
+            &self.organization,
+            &self.connection,
+            &self.provider,
+            &self.redirect_to,
+            &self.code_challenge,
+            &self.code_challenge_method,
+            &self.login_hint,
+            &self.domain_hint,
+            params,
+        ]
+    }
+}
+
+/// The query of WorkOS's redirect.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "the arguments of auth.handle_callback")]
+pub struct Callback<'a> {
+    pub code: Option<&'a str>,
+    pub state: Option<&'a str>,
+    pub error: Option<&'a str>,
+    pub error_description: Option<&'a str>,
+    pub connection: Option<&'a str>,
+    pub organization: Option<&'a str>,
+}
+
+/// From where a session is opened or refreshed.
+#[derive(Debug)]
+pub struct Client<'a> {
+    /// The browser's address.
+    pub ip: IpAddr,
+    /// What it calls itself.
+    pub user_agent: Option<&'a str>,
+}
+
+/// A session that was opened or refreshed.
+#[derive(Debug)]
+pub struct Opened {
+    /// As clients see it.
+    pub answer: SessionAnswer,
+    /// Which.
+    pub session_id: Uuid,
+    /// Whose.
+    pub user_id: Uuid,
+}
+
+/// What the database says about itself.
+#[derive(Debug)]
+pub struct Settings {
+    /// `auth.jwks()`
+    pub jwks: Value,
+    /// `workos_auth.issuer`, unless it is empty
+    pub issuer: Option<String>,
+    /// `workos_auth.allow_signup`
+    pub allows_signup: bool,
+}
+
+impl Database {
+    /// Connects to nothing yet.
+    ///
+    /// # Errors
+    /// The pool cannot be made.
+    pub fn new(config: tokio_postgres::Config, size: u16, timeout: Duration) -> std::result::Result<Self, String> {
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
+        let pool = Pool::builder(manager).max_size(size.into()).runtime(Runtime::Tokio1).timeouts(timeouts).build();
+        Ok(Self { pool: pool.map_err(|error| error.to_string())?, codes: ErrorCodes::default() })
+    }
+
+    /// `auth.workos_authorize_url`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn authorize_url(&self, to: &Authorize<'_>) -> Result<String> {
+        let lease = self.lease().await?;
+        let params = to.params();
+        let row = lease.autocommit(AUTHORIZE_URL, &to.arguments(&params)).await;
+        let row = self.finish(lease, row).await?;
+        get(&row, 0)
+    }
+
+    /// `auth.handle_callback`. Without `is_bound` the browser has not shown that it began the sign-in: tokens in the answer are then thrown
+    /// away with everything that was written for them, the sign-in ends, and the application is told.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn handle_callback(&self, callback: &Callback<'_>, is_bound: bool) -> Result<String> {
+        let lease = self.lease().await?;
+        let row = if is_bound {
+            lease.autocommit(HANDLE_CALLBACK, &arguments(callback)).await
+        } else {
+            handle_unbound(&lease, callback).await
+        };
+        let row = self.finish(lease, row).await?;
+        get(&row, 0)
+    }
+
+    /// `auth.exchange_code`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn exchange_code(&self, code: &str, verifier: &str, client: &Client<'_>) -> Result<Opened> {
+        self.open(EXCHANGE_CODE, &[&code, &verifier, &client.ip, &client.user_agent]).await
+    }
+
+    /// `auth.refresh_session`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn refresh_session(&self, refresh_token: &str, client: &Client<'_>) -> Result<Opened> {
+        self.open(REFRESH_SESSION, &[&refresh_token, &client.ip, &client.user_agent]).await
+    }
+
+    /// `auth.get_user` of the token's person, as JSON.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn get_user(&self, access_token: &str) -> Result<Box<RawValue>> {
+        let row = self.as_user(access_token, GET_USER, &[]).await?;
+        raw(get(&row, 0)?)
+    }
+
+    /// `auth.update_user`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn update_user(&self, access_token: &str, user_metadata: &Map<String, Value>) -> Result<Box<RawValue>> {
+        let row = self.as_user(access_token, UPDATE_USER, &[&Json(user_metadata)]).await?;
+        raw(get(&row, 0)?)
+    }
+
+    /// `auth.link_identity`: the URL to send the browser to.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn link_identity(&self, access_token: &str, to: &Authorize<'_>) -> Result<String> {
+        let params = to.params();
+        let row = self.as_user(access_token, LINK_IDENTITY, &to.arguments(&params)).await?;
+        get(&row, 0)
+    }
+
+    /// `auth.unlink_identity`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn unlink_identity(&self, access_token: &str, identity_id: Uuid) -> Result<()> {
+        self.as_user(access_token, UNLINK_IDENTITY, &[&identity_id]).await.map(drop)
+    }
+
+    /// `auth.sign_out`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn sign_out(&self, access_token: &str, scope: &str) -> Result<()> {
+        self.as_user(access_token, SIGN_OUT, &[&scope]).await.map(drop)
+    }
+
+    /// `auth.jwks`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn jwks(&self) -> Result<Value> {
+        let lease = self.lease().await?;
+        let row = lease.autocommit(JWKS, &[]).await;
+        let row = self.finish(lease, row).await?;
+        get(&row, 0)
+    }
+
+    /// What the database says about itself.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn settings(&self) -> Result<Settings> {
+        let lease = self.lease().await?;
+        let row = lease.autocommit(SETTINGS, &[]).await;
+        let row = self.finish(lease, row).await?;
+        let issuer: Option<String> = get(&row, 1)?;
+        let allow_signup: Option<String> = get(&row, 2)?;
+        Ok(Settings {
+            jwks: get(&row, 0)?,
+            issuer: issuer.filter(|issuer| !issuer.is_empty()),
+            allows_signup: allow_signup.as_deref() == Some("on"),
+        })
+    }
+
+    /// Whether sign-ins can be served.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn is_ready(&self) -> Result<()> {
+        let lease = self.lease().await?;
+        let row = lease.autocommit(READY, &[]).await;
+        let row = self.finish(lease, row).await?;
+        match (get(&row, 0)?, get(&row, 1)?) {
+            (true, false) => Ok(()),
+            (false, _) => Err(ApiError::unavailable("The role lacks the rights that auth.grant_sign_in gives.")),
+            (true, true) => {
+                Err(ApiError::unavailable("Row-level security does not bind the role: use an ordinary one."))
+            }
+        }
+    }
+
+    /// How many connections there are, and how many of them are in use.
+    pub fn connections(&self) -> (usize, usize) {
+        let status = self.pool.status();
+        (status.size, status.size.saturating_sub(status.available))
+    }
+
+    /// Opens or refreshes a session, and reads its person, in one transaction.
+    async fn open(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Opened> {
+        let lease = self.lease().await?;
+        let opened = open(&lease, sql, parameters).await;
+        let (session, user) = self.finish(lease, opened).await?;
+        let column = |name: &str| session.try_get(name).map_err(unreadable);
+        Ok(Opened {
+            session_id: session.try_get("session_id").map_err(unreadable)?,
+            user_id: session.try_get("user_id").map_err(unreadable)?,
+            answer: SessionAnswer {
+                access_token: session.try_get("access_token").map_err(unreadable)?,
+                token_type: "bearer",
+                expires_in: column("expires_in")?,
+                expires_at: column("expires_at")?,
+                refresh_token: session.try_get("refresh_token").map_err(unreadable)?,
+                user: raw(get(&user, 0)?)?,
+                provider_token: session.try_get("provider_token").map_err(unreadable)?,
+            },
+        })
+    }
+
+    /// Runs a statement as the token's person, in a transaction that ends with it.
+    async fn as_user(&self, access_token: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        let lease = self.lease().await?;
+        let answer = as_user(&lease, access_token, sql, parameters).await;
+        self.finish(lease, answer).await
+    }
+
+    async fn lease(&self) -> Result<Lease> {
+        match self.pool.get().await {
+            Ok(object) => Ok(Lease::new(object)),
+            Err(error) => Err(refusal::of_pool(&error)),
+        }
+    }
+
+    /// Gives the connection back, and says what the database said.
+    async fn finish<T>(&self, lease: Lease, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
+        let error = match answer {
+            Ok(answer) => {
+                lease.give_back();
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        let refused = self.codes.explain(&lease, &error).await;
+        // After a failure that nobody foresaw, a fresh connection is the surer one.
+        if refused.is_listed {
+            lease.give_back();
+        }
+        Err(refused.error)
+    }
+}
+
+type Answer<T> = std::result::Result<T, tokio_postgres::Error>;
+
+/// BEGIN goes out together with the first statement, and COMMIT with the last: two round trips.
+async fn open(lease: &Lease, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<(Row, Row)> {
+    let (session, _set, user) =
+        tokio::try_join!(lease.prepare(sql), lease.prepare(SET_SESSION), lease.prepare(GET_USER))?;
+    let (begun, opened) = tokio::join!(lease.begin(), lease.query_one(&session, parameters));
+    let opened = match begun.and(opened) {
+        Ok(row) => row,
+        Err(error) => {
+            lease.rollback().await?;
+            return Err(error);
+        }
+    };
+    let token: String = opened.try_get("access_token")?;
+    let row = rest_as_user(lease, &token, &user, &[]).await?;
+    Ok((opened, row))
+}
+
+/// The whole transaction goes out at once: one round trip.
+async fn as_user(lease: &Lease, token: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<Row> {
+    let (statement, _set) = tokio::try_join!(lease.prepare(sql), lease.prepare(SET_SESSION))?;
+    let (begun, answer) = tokio::join!(lease.begin(), rest_as_user(lease, token, &statement, parameters));
+    begun.and(answer)
+}
+
+/// Puts the session on, runs the statement, and commits. Where one fails, Postgres refuses the next ones, and COMMIT rolls back.
+async fn rest_as_user(
+    lease: &Lease,
+    token: &str,
+    statement: &tokio_postgres::Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Answer<Row> {
+    let set_session = lease.prepare(SET_SESSION).await?;
+    let token: [&(dyn ToSql + Sync); 1] = [&token];
+    let (set, answer, committed) =
+        tokio::join!(lease.query_one(&set_session, &token), lease.query_one(statement, parameters), lease.commit(),);
+    set?;
+    let row = answer?;
+    committed?;
+    Ok(row)
+}
+
+/// What an application is told where a sign-in without a code challenge comes back in another browser.
+const ANOTHER_BROWSER: &str = "this browser did not begin the sign-in";
+
+async fn handle_unbound(lease: &Lease, callback: &Callback<'_>) -> Answer<Row> {
+    let statement = lease.prepare(HANDLE_CALLBACK).await?;
+    let parameters = arguments(callback);
+    let (begun, answer) = tokio::join!(lease.begin(), lease.query_one(&statement, &parameters));
+    let row = match begun.and(answer) {
+        Ok(row) => row,
+        Err(error) => {
+            lease.rollback().await?;
+            return Err(error);
+        }
+    };
+    let url: &str = row.try_get(0)?;
+    if !carries_tokens(url) {
+        lease.commit().await?;
+        return Ok(row);
+    }
+    lease.rollback().await?;
+    // WorkOS's code is spent; the state goes with it.
+    let refused = Callback {
+        code: None,
+        state: callback.state,
+        error: Some("access_denied"),
+        error_description: Some(ANOTHER_BROWSER),
+        ..Callback::default()
+    };
+    lease.autocommit(HANDLE_CALLBACK, &arguments(&refused)).await
+}
+
+/// Whether `auth.handle_callback` finished an implicit flow.
+fn carries_tokens(url: &str) -> bool {
+    url.split_once('#').is_some_and(|(_, fragment)| fragment.starts_with("access_token="))
+}
+
+fn arguments<'a>(callback: &'a Callback<'a>) -> [&'a (dyn ToSql + Sync); 6] {
+    [
+        &callback.code,
+        &callback.state,
+        &callback.error,
+        &callback.error_description,
+        &callback.connection,
+        &callback.organization,
+    ]
+}
+
+fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: usize) -> Result<T> {
+    row.try_get(column).map_err(unreadable)
+}
+
+fn raw(json: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(json).map_err(|_| ApiError::unexpected("The database's JSON is none."))
+}
+
+/// The driver's words name a column and types, no value.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unreadable(error: tokio_postgres::Error) -> ApiError {
+    ApiError::unexpected(format!("An answer of the database is not what it should be: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_told_from_codes_and_errors() {
+        assert!(carries_tokens("https://app.test/#access_token=a&token_type=bearer"));
+        assert!(carries_tokens("https://app.test/?x=1#access_token=a"));
+        assert!(!carries_tokens("https://app.test/?access_token=a"));
+        assert!(!carries_tokens("https://app.test/?code=wac_a#/route"));
+        assert!(!carries_tokens("https://app.test/?error=access_denied#error=access_denied"));
+    }
+}

@@ -1,0 +1,145 @@
+//! What the database says when it refuses, as HTTP. `auth.error_codes` is the one map from SQLSTATE to name and status.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::{DbError, Severity};
+
+use super::lease::Lease;
+use crate::error::ApiError;
+
+const ERROR_CODES: &str = "select sqlstate, name, http_status, meaning from auth.error_codes";
+/// An unknown SQLSTATE has the view read again, but not more often than this.
+const READ_EVERY: Duration = Duration::from_secs(10);
+
+/// The rows of `auth.error_codes`, read when they are first needed.
+#[derive(Debug, Default)]
+pub struct ErrorCodes(RwLock<Read>);
+
+#[derive(Debug, Default, Clone)]
+struct Read {
+    rows: Arc<HashMap<String, Vec<Row>>>,
+    at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Row {
+    name: String,
+    status: StatusCode,
+    meaning: String,
+}
+
+/// A refusal, and whether it is one of the view's.
+pub struct Refused {
+    pub error: ApiError,
+    pub is_listed: bool,
+}
+
+impl ErrorCodes {
+    /// What a client is told of it.
+    pub async fn explain(&self, lease: &Lease, error: &tokio_postgres::Error) -> Refused {
+        let Some(refusal) = error.as_db_error() else {
+            // Closed, timed out, or not understood: the driver names no value.
+            return Refused { error: ApiError::unavailable(error.to_string()), is_listed: false };
+        };
+        if is_fatal(refusal) {
+            return Refused { error: ApiError::unavailable(described(refusal)), is_listed: false };
+        }
+        if let Some(error) = self.look_up(refusal) {
+            return Refused { error, is_listed: true };
+        }
+        self.read_again(lease).await;
+        match self.look_up(refusal) {
+            Some(error) => Refused { error, is_listed: true },
+            None => Refused { error: unlisted(refusal), is_listed: false },
+        }
+    }
+
+    fn look_up(&self, refusal: &DbError) -> Option<ApiError> {
+        let rows = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).rows);
+        let rows = rows.get(refusal.code().code())?;
+        // A SQLSTATE of Postgres's own may stand for several failures of ours.
+        let row = rows.iter().find(|row| row.meaning == refusal.message()).or_else(|| rows.first())?;
+        Some(of_row(row, refusal))
+    }
+
+    async fn read_again(&self, lease: &Lease) {
+        let now = Instant::now();
+        let read_at = self.0.read().unwrap_or_else(PoisonError::into_inner).at;
+        if read_at.is_some_and(|at| now.duration_since(at) < READ_EVERY) {
+            return;
+        }
+        let found = match lease.query(ERROR_CODES).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "auth.error_codes cannot be read");
+                return;
+            }
+        };
+        let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
+        for row in &found {
+            let (Ok(sqlstate), Ok(name), Ok(status), Ok(meaning)) =
+                (row.try_get(0), row.try_get(1), row.try_get::<_, i32>(2), row.try_get(3))
+            else {
+                continue;
+            };
+            let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            rows.entry(sqlstate).or_default().push(Row { name, status, meaning });
+        }
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Read { rows: Arc::new(rows), at: Some(now) };
+    }
+}
+
+fn of_row(row: &Row, refusal: &DbError) -> ApiError {
+    // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
+    let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
+    let message = match refusal.detail() {
+        // What the caller can mend, it has to be told. The rest is for the log.
+        Some(detail) if row.status == StatusCode::BAD_REQUEST => format!("{} ({detail})", refusal.message()),
+        _ => refusal.message().to_owned(),
+    };
+    ApiError::new(row.status, code, message).because(Some(refusal.code().code().to_owned()), described(refusal))
+}
+
+/// What is Postgres's own, by its class.
+fn unlisted(refusal: &DbError) -> ApiError {
+    let sqlstate = refusal.code().code();
+    let error = match sqlstate.get(..2) {
+        // A value that Postgres cannot hold.
+        Some("22") => ApiError::validation("A value cannot be used"),
+        // It lacks resources, was interfered with, or lost something of the system's: later it may do.
+        Some("08" | "40" | "53" | "57" | "58") => ApiError::unavailable(""),
+        _ => ApiError::unexpected(""),
+    };
+    error.because(Some(sqlstate.to_owned()), described(refusal))
+}
+
+/// No connection could be had.
+pub fn of_pool(error: &PoolError) -> ApiError {
+    match error {
+        PoolError::Backend(error) => match error.as_db_error() {
+            Some(refusal) => {
+                ApiError::unavailable("").because(Some(refusal.code().code().to_owned()), described(refusal))
+            }
+            None => ApiError::unavailable(error.to_string()),
+        },
+        other => ApiError::unavailable(other.to_string()),
+    }
+}
+
+/// It ends the connection.
+fn is_fatal(refusal: &DbError) -> bool {
+    matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+}
+
+/// Our functions put no secret into message and detail.
+fn described(refusal: &DbError) -> String {
+    match refusal.detail() {
+        Some(detail) => format!("{}: {detail}", refusal.message()),
+        None => refusal.message().to_owned(),
+    }
+}

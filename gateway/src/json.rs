@@ -1,0 +1,87 @@
+//! JSON in and out: bodies of requests, users and sessions as Supabase Auth writes them.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::error::{ApiError, Result};
+
+/// Reads a JSON object of at most `limit` bytes. The content type is not looked at, as Supabase Auth does not.
+///
+/// # Errors
+/// 413 `request_entity_too_large`, 400 `bad_json`.
+pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T> {
+    let bytes = read_body(request, limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // serde's own words could show what was sent.
+        let (line, column) = (error.line(), error.column());
+        ApiError::bad_json(format!("Could not parse request body as JSON: line {line}, column {column}"))
+    })
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// 413 `request_entity_too_large`; 400 where the client broke off.
+pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>> {
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(_) => Err(ApiError::bad_json("The request body could not be read")),
+    }
+}
+
+/// 413 `request_entity_too_large`
+pub fn too_large(limit: usize) -> ApiError {
+    let message = format!("Request body is larger than {limit} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_entity_too_large", message)
+}
+
+/// Refuses what Postgres's text cannot hold.
+///
+/// # Errors
+/// 400 `validation_failed`, naming `what`.
+pub fn without_nul<'a>(what: &str, text: &'a str) -> Result<&'a str> {
+    if text.contains('\0') {
+        return Err(ApiError::validation(format!("{what} contains a NUL character")));
+    }
+    Ok(text)
+}
+
+/// A session as `POST /token` answers it.
+#[derive(Debug, Serialize)]
+pub struct SessionAnswer {
+    /// The JWT.
+    pub access_token: String,
+    /// `bearer`
+    pub token_type: &'static str,
+    /// Seconds from now.
+    pub expires_in: i64,
+    /// Seconds since 1970.
+    pub expires_at: i64,
+    /// For the next access token.
+    pub refresh_token: Option<String>,
+    /// As `GET /user` has it.
+    pub user: Box<RawValue>,
+    /// WorkOS's own; at a sign-in only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_token: Option<String>,
+}
+
+/// A JSON answer.
+pub fn json_response<T: Serialize + ?Sized>(status: StatusCode, body: &T) -> Response {
+    let (status, bytes) = match serde_json::to_vec(body) {
+        Ok(bytes) => (status, bytes),
+        // Nothing that is written here has keys that are no strings, which is the one thing that could fail.
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, b"{}".to_vec()),
+    };
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,98 @@
+//! Figures for Prometheus. Labels are the server's own words, never a client's.
+
+use std::time::Duration;
+
+use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+
+use crate::database::Database;
+
+/// The figures of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    errors: IntCounterVec,
+    seconds: HistogramVec,
+    in_flight: IntGauge,
+    pool_size: IntGauge,
+    pool_used: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// A name stands twice.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let metrics = Self {
+            requests: IntCounterVec::new(
+                Opts::new("gateway_requests_total", "Requests, by endpoint, method and status"),
+                &["endpoint", "method", "status"],
+            )?,
+            errors: IntCounterVec::new(
+                Opts::new("gateway_errors_total", "Refused requests, by endpoint and error code"),
+                &["endpoint", "code"],
+            )?,
+            seconds: HistogramVec::new(
+                HistogramOpts::new("gateway_request_seconds", "How long requests took, by endpoint")
+                    .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+                &["endpoint"],
+            )?,
+            in_flight: IntGauge::new("gateway_requests_in_flight", "Requests that are being answered")?,
+            pool_size: IntGauge::new("gateway_database_connections", "Connections to the database")?,
+            pool_used: IntGauge::new("gateway_database_connections_in_use", "Connections that a request has")?,
+            registry,
+        };
+        let build = Gauge::with_opts(
+            Opts::new("gateway_build_info", "Which version this is").const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1.0);
+        metrics.registry.register(Box::new(build))?;
+        metrics.registry.register(Box::new(metrics.requests.clone()))?;
+        metrics.registry.register(Box::new(metrics.errors.clone()))?;
+        metrics.registry.register(Box::new(metrics.seconds.clone()))?;
+        metrics.registry.register(Box::new(metrics.in_flight.clone()))?;
+        metrics.registry.register(Box::new(metrics.pool_size.clone()))?;
+        metrics.registry.register(Box::new(metrics.pool_used.clone()))?;
+        Ok(metrics)
+    }
+
+    /// A request begins; it counts until the answer is dropped.
+    pub fn begin(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    /// A request was answered.
+    pub fn count(&self, endpoint: &str, method: &str, status: u16, error: Option<&str>, took: Duration) {
+        self.requests.with_label_values(&[endpoint, method, &status.to_string()]).inc();
+        self.seconds.with_label_values(&[endpoint]).observe(took.as_secs_f64());
+        if let Some(code) = error {
+            self.errors.with_label_values(&[endpoint, code]).inc();
+        }
+    }
+
+    /// In Prometheus's text format.
+    ///
+    /// # Errors
+    /// A figure cannot be written.
+    pub fn text(&self, database: &Database) -> prometheus::Result<Vec<u8>> {
+        let (size, used) = database.connections();
+        self.pool_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+        self.pool_used.set(i64::try_from(used).unwrap_or(i64::MAX));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+/// Ends its request's count.
+#[derive(Debug)]
+pub struct InFlight(IntGauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,136 @@
+//! Around every request: its id, its time limit, its log line, its figures, and the form of its errors.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::App;
+use crate::address::{client, is_trusted};
+use crate::error::ApiError;
+use crate::json::too_large;
+use crate::server::Peer;
+
+/// Where a request's id stands, in it and in its answer.
+const REQUEST_ID: &str = "x-request-id";
+/// The longest id that is taken over from a proxy.
+const LONGEST_ID: usize = 64;
+
+/// Whom a request comes from, for the endpoints.
+#[derive(Debug, Clone, Copy)]
+pub struct Address(pub IpAddr);
+
+/// The outermost layer.
+pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let _in_flight = app.metrics.begin();
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let address = client(peer, request.headers(), &app.config.trusted_proxies);
+    let id = request_id(&app, peer, request.headers());
+    request.extensions_mut().insert(Address(address));
+
+    let endpoint = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("other", |path| path.as_str().strip_prefix(app.config.path()).unwrap_or(path.as_str()))
+        .to_owned();
+    let method = request.method().clone();
+    let headers = request.headers().clone();
+
+    let mut response = match announced_length(&headers) {
+        Some(length) if length > app.config.max_body => too_large(app.config.max_body).into_response(),
+        _ => match timeout(app.config.request_timeout, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "request_timeout",
+                "Processing this request timed out, please retry after a moment.",
+            )
+            .into_response(),
+        },
+    };
+    let error = response.extensions_mut().remove::<ApiError>();
+    if let Some(error) = &error {
+        response = error.respond(&headers, std::mem::take(response.headers_mut()), &id);
+    }
+    dress(response.headers_mut(), &id);
+
+    let status = response.status().as_u16();
+    let code = error.as_ref().map(|error| error.code.as_str());
+    app.metrics.count(&endpoint, known(&method), status, code, began.elapsed());
+    log(&Line { id: &id, method: &method, endpoint: &endpoint, status, address, began, error: error.as_ref() });
+    response
+}
+
+struct Line<'a> {
+    id: &'a str,
+    method: &'a Method,
+    endpoint: &'a str,
+    status: u16,
+    address: IpAddr,
+    began: Instant,
+    error: Option<&'a ApiError>,
+}
+
+/// The endpoint, never the path or the query, where codes and tokens travel.
+fn log(line: &Line<'_>) {
+    let cause = line.error.and_then(|error| error.cause.as_ref());
+    let (id, method, endpoint, status) = (line.id, known(line.method), line.endpoint, line.status);
+    let ms = u64::try_from(line.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let address = tracing::field::display(line.address);
+    let code = line.error.map(|error| error.code.as_str());
+    let sqlstate = cause.and_then(|cause| cause.sqlstate.as_deref());
+    let detail = cause.map(|cause| cause.detail.as_str());
+    if status >= 500 {
+        tracing::error!(request_id = id, method, endpoint, status, ms, address, code, sqlstate, detail, "request");
+    } else {
+        tracing::info!(request_id = id, method, endpoint, status, ms, address, code, sqlstate, detail, "request");
+    }
+}
+
+/// Headers that every answer has.
+fn dress(headers: &mut HeaderMap, id: &str) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+/// A trusted proxy's, so that its log and ours can be read together; otherwise a fresh one.
+fn request_id(app: &App, peer: IpAddr, headers: &HeaderMap) -> String {
+    let is_id = |text: &&str| {
+        (1..=LONGEST_ID).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_id);
+    match given {
+        Some(id) if is_trusted(peer, &app.config.trusted_proxies) => id.to_owned(),
+        _ => Uuid::new_v4().to_string(),
+    }
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// A method's name, of the few that there are: figures must not grow by what somebody sends.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::HEAD => "HEAD",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}

@@ -1,0 +1,161 @@
+//! `GET /authorize`: the browser goes to WorkOS.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, RawQuery, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::redirect;
+use crate::database::Authorize;
+use crate::error::{ApiError, Result};
+use crate::observe::Address;
+use crate::parameters::Parameters;
+use crate::{App, cookie};
+
+/// Not WorkOS's to see, nor an application's to set: dropped as Supabase Auth drops them, together with what is only ours.
+const DROPPED: [&str; 16] = [
+    "provider",
+    "scopes",
+    "redirect_to",
+    "skip_http_redirect",
+    "invite_token",
+    "apikey",
+    "sb_flow_id",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "response_type",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "jwt",
+];
+/// Arguments of their own.
+const NAMED: [&str; 5] = ["organization", "connection", "workos_provider", "login_hint", "domain_hint"];
+
+/// A HEAD is asked by those who look at links, and would begin or end a sign-in.
+pub async fn no_head(request: Request, next: Next) -> Response {
+    if request.method() == Method::HEAD {
+        let allow = [(header::ALLOW, HeaderValue::from_static("GET"))];
+        return (StatusCode::METHOD_NOT_ALLOWED, allow, Body::empty()).into_response();
+    }
+    next.run(request).await
+}
+
+/// `GET /authorize`
+pub async fn authorize(
+    State(app): State<Arc<App>>,
+    Extension(Address(address)): Extension<Address>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    if let Err(response) = app.limits.authorize.check(address) {
+        return *response;
+    }
+    begin(&app, query.as_deref().unwrap_or_default()).await.into_response()
+}
+
+async fn begin(app: &App, query: &str) -> Result<Response> {
+    let parameters = Parameters::parse(query.as_bytes())?;
+    let mut to = requested(&parameters)?;
+    let url = match app.database.authorize_url(&to).await {
+        Err(error) if app.config.redirect_fallback && is_about_redirect(&error) => {
+            to.redirect_to = None;
+            app.database.authorize_url(&to).await?
+        }
+        other => other?,
+    };
+    let mut response = redirect(StatusCode::FOUND, &url)?;
+    // Without a challenge there is no verifier, so the browser itself has to be known again.
+    if to.code_challenge.is_none() {
+        let state = Url::parse(&url).ok().and_then(|url| state(&url));
+        let cookie = state.and_then(|state| cookie::set(&state, app.config.is_secure()));
+        let cookie = cookie.ok_or_else(|| ApiError::unexpected("The authorize URL has no state."))?;
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What a request for a sign-in, or for a link, asks for.
+///
+/// # Errors
+/// 400 `validation_failed`; 404 `user_not_found` for an invitation, of which there are none here.
+pub fn requested(parameters: &Parameters) -> Result<Authorize<'_>> {
+    let provider = parameters.one("provider")?.unwrap_or_default();
+    if !provider.eq_ignore_ascii_case("workos") {
+        let message = format!("Unsupported provider: Provider {provider} could not be found");
+        return Err(ApiError::validation(message));
+    }
+    if parameters.one("invite_token")?.is_some() {
+        let message = "User identified by token not found";
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "user_not_found", message));
+    }
+    let (challenge, method) = challenge(parameters)?;
+    Ok(Authorize {
+        organization: parameters.one("organization")?,
+        connection: parameters.one("connection")?,
+        provider: parameters.one("workos_provider")?,
+        redirect_to: parameters.one("redirect_to")?,
+        code_challenge: challenge,
+        code_challenge_method: method.or(Some("S256")),
+        login_hint: parameters.one("login_hint")?,
+        domain_hint: parameters.one("domain_hint")?,
+        params: further(parameters),
+    })
+}
+
+/// The challenge and its method, checked as Supabase Auth checks them; the database is stricter.
+fn challenge(parameters: &Parameters) -> Result<(Option<&str>, Option<&'static str>)> {
+    let method = parameters.one("code_challenge_method")?;
+    let challenge = parameters.one("code_challenge")?;
+    let (challenge, method) = match (challenge, method) {
+        (None, None) => return Ok((None, None)),
+        (Some(challenge), Some(method)) => (challenge, method),
+        _ => return Err(ApiError::validation("PKCE flow requires code_challenge_method and code_challenge")),
+    };
+    if !(43..=128).contains(&challenge.len()) {
+        return Err(ApiError::validation("code challenge has to be between 43 and 128 characters"));
+    }
+    if !challenge.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')) {
+        return Err(ApiError::validation(
+            "code challenge can only contain alphanumeric characters, hyphens, periods, underscores and tildes",
+        ));
+    }
+    let method = match method.to_ascii_lowercase().as_str() {
+        "s256" => "S256",
+        "plain" => "plain",
+        _ => return Err(ApiError::validation("Invalid code_challenge_method")),
+    };
+    Ok((Some(challenge), Some(method)))
+}
+
+/// Everything else goes to WorkOS; what stands several times, as an array.
+fn further(parameters: &Parameters) -> Map<String, Value> {
+    let mut further = Map::new();
+    let rest = parameters
+        .iter()
+        .filter(|(name, _)| !NAMED.contains(name) && !DROPPED.iter().any(|dropped| dropped.eq_ignore_ascii_case(name)));
+    for (name, value) in rest {
+        match further.get_mut(name) {
+            None => {
+                further.insert(name.to_owned(), value.into());
+            }
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = Value::Array(vec![first.take(), value.into()]),
+        }
+    }
+    further
+}
+
+fn is_about_redirect(error: &ApiError) -> bool {
+    matches!(error.code.as_str(), "redirect_to_not_allowed" | "redirect_to_malformed")
+}
+
+fn state(url: &Url) -> Option<String> {
+    url.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned())
+}

@@ -1,0 +1,40 @@
+//! Whether this process lives, whether it can serve, and its figures.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::App;
+use crate::error::{ApiError, Result};
+use crate::json::json_response;
+
+/// `GET /health`: this process answers. Looks at nothing else, so that a database that is down has nobody restart it.
+pub async fn health() -> Response {
+    json_response(
+        StatusCode::OK,
+        &json!({
+            "name": "workos_auth gateway",
+            "version": concat!("v", env!("CARGO_PKG_VERSION")),
+            "description": "Supabase's /auth/v1 over the SQL functions of workos_auth",
+        }),
+    )
+}
+
+/// `GET /ready`: the database answers, and the role has its rights.
+pub async fn ready(State(app): State<Arc<App>>) -> Response {
+    match app.database.is_ready().await {
+        Ok(()) => json_response(StatusCode::OK, &json!({ "ready": true })),
+        // Why not is for the log.
+        Err(error) => ApiError { status: StatusCode::SERVICE_UNAVAILABLE, ..error }.into_response(),
+    }
+}
+
+/// `GET /metrics`
+pub async fn metrics(State(app): State<Arc<App>>) -> Result<Response> {
+    let text = app.metrics.text(&app.database).map_err(|error| ApiError::unexpected(error.to_string()))?;
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
+}

@@ -1,0 +1,39 @@
+//! `GET /user/identities/authorize` and `DELETE /user/identities/{id}`: further ways into the account of the access token.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::authorize::requested;
+use super::{bearer, redirect};
+use crate::App;
+use crate::error::{ApiError, Result};
+use crate::json::json_response;
+use crate::parameters::Parameters;
+
+/// `GET /user/identities/authorize`
+pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<Response> {
+    let token = bearer(&headers)?;
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+    let to = requested(&parameters)?;
+    let url = app.database.link_identity(token, &to).await?;
+    match parameters.one("skip_http_redirect")? {
+        Some("true") => Ok(json_response(StatusCode::OK, &json!({ "url": url }))),
+        _ => redirect(StatusCode::FOUND, &url),
+    }
+}
+
+/// `DELETE /user/identities/{id}`
+pub async fn unlink(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
+    let token = bearer(&headers)?;
+    let Ok(id) = id.parse::<Uuid>() else {
+        let message = "identity_id must be an UUID";
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "validation_failed", message));
+    };
+    app.database.unlink_identity(token, id).await?;
+    Ok(json_response(StatusCode::OK, &json!({})))
+}

@@ -1,0 +1,23 @@
+//! `POST /logout`: sessions end.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+
+use super::bearer;
+use crate::App;
+use crate::error::{ApiError, Result};
+use crate::parameters::Parameters;
+
+/// `POST /logout?scope=global|local|others`
+pub async fn logout(State(app): State<Arc<App>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<StatusCode> {
+    let token = bearer(&headers)?;
+    let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+    let scope = parameters.one("scope")?.unwrap_or("global");
+    if !matches!(scope, "global" | "local" | "others") {
+        return Err(ApiError::validation(format!("Unsupported logout scope {scope:?}")));
+    }
+    app.database.sign_out(token, scope).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,110 @@
+//! The endpoints, and what surrounds them.
+
+mod authorize;
+mod callback;
+mod discovery;
+mod health;
+mod identities;
+mod logout;
+mod token;
+mod user;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::App;
+use crate::error::{ApiError, Result};
+use crate::observe::observe;
+
+/// How long a browser may keep the answer to a preflight.
+const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// What clients see.
+pub fn public(app: &Arc<App>) -> Router {
+    let endpoints = Router::new()
+        .route("/authorize", get(authorize::authorize).layer(from_fn(authorize::no_head)))
+        .route("/callback", get(callback::get).post(callback::post).layer(from_fn(authorize::no_head)))
+        .route("/token", post(token::token))
+        .route("/user", get(user::get).put(user::put))
+        .route("/user/identities/authorize", get(identities::authorize))
+        .route("/user/identities/{id}", delete(identities::unlink))
+        .route("/logout", post(logout::logout))
+        .route("/settings", get(discovery::settings))
+        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/.well-known/openid-configuration", get(discovery::openid_configuration))
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready));
+    let path = app.config.path();
+    let router = if path.is_empty() { endpoints } else { Router::new().nest(path, endpoints) };
+    router
+        .fallback(not_found)
+        .layer(cors(app))
+        .layer(from_fn_with_state(Arc::clone(app), observe))
+        .with_state(Arc::clone(app))
+}
+
+/// What operators see.
+pub fn admin(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(not_found)
+        .layer(from_fn_with_state(Arc::clone(app), observe))
+        .with_state(Arc::clone(app))
+}
+
+/// Any header is allowed, since applications add their own; credentials, which are cookies, never.
+fn cors(app: &App) -> CorsLayer {
+    let origins = &app.config.cors_origins;
+    let origin = match origins.iter().any(|origin| origin == "*") {
+        true => AllowOrigin::any(),
+        false => AllowOrigin::list(origins.iter().cloned()),
+    };
+    let exposed = [crate::error::API_VERSION_HEADER, "x-request-id", "x-sb-error-code", "retry-after"];
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(exposed.map(HeaderName::from_static))
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+async fn not_found() -> Response {
+    let mut response = Response::new(Body::from("404 page not found\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// Sends a browser on. 302 or 303: a 307 would have it send a form's body along.
+fn redirect(status: StatusCode, url: &str) -> Result<Response> {
+    let location = HeaderValue::from_str(url)
+        .map_err(|_| ApiError::unexpected("The database returned a URL that cannot stand in a header."))?;
+    Ok((status, [(header::LOCATION, location)]).into_response())
+}
+
+/// The access token of a request.
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(ApiError::no_authorization()) };
+    let (scheme, token) =
+        line.to_str().ok().and_then(|line| line.split_once(' ')).ok_or_else(ApiError::no_authorization)?;
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(ApiError::no_authorization());
+    }
+    Ok(token)
+}
+
+/// What a client calls itself; a header that is no UTF-8 is read as far as it is.
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}

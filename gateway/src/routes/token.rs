@@ -1,0 +1,83 @@
+//! `POST /token`: a code or a refresh token becomes a session.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::user_agent;
+use crate::App;
+use crate::database::{Client, Opened};
+use crate::error::{ApiError, Result};
+use crate::json::{self, json_response, without_nul};
+use crate::observe::Address;
+use crate::parameters::Parameters;
+
+#[derive(Deserialize)]
+struct Pkce {
+    auth_code: Option<String>,
+    code_verifier: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    refresh_token: Option<String>,
+}
+
+/// `POST /token?grant_type=pkce|refresh_token`
+pub async fn token(
+    State(app): State<Arc<App>>,
+    Extension(address): Extension<Address>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Response {
+    if let Err(response) = app.limits.token.check(address.0) {
+        return *response;
+    }
+    match open(&app, address, query.as_deref().unwrap_or_default(), request).await {
+        Ok(opened) => answer(&opened),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn open(app: &App, Address(ip): Address, query: &str, request: Request) -> Result<Opened> {
+    let parameters = Parameters::parse(query.as_bytes())?;
+    let user_agent = user_agent(request.headers());
+    let client = Client { ip, user_agent: user_agent.as_deref() };
+    let limit = app.config.max_body;
+    match parameters.one("grant_type")? {
+        Some("pkce") => {
+            let body: Pkce = json::read(request, limit).await?;
+            let (Some(code), Some(verifier)) = (given(&body.auth_code), given(&body.code_verifier)) else {
+                let message = "invalid request: both auth code and code verifier should be non-empty";
+                return Err(ApiError::validation(message));
+            };
+            let (code, verifier) = (without_nul("auth_code", code)?, without_nul("code_verifier", verifier)?);
+            app.database.exchange_code(code, verifier, &client).await
+        }
+        Some("refresh_token") => {
+            let body: Refresh = json::read(request, limit).await?;
+            let Some(token) = given(&body.refresh_token) else {
+                return Err(ApiError::validation("Refresh token is not valid"));
+            };
+            app.database.refresh_session(without_nul("refresh_token", token)?, &client).await
+        }
+        _ => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
+    }
+}
+
+fn given(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.is_empty())
+}
+
+fn answer(opened: &Opened) -> Response {
+    let mut response = json_response(StatusCode::OK, &opened.answer);
+    for (name, id) in [("sb-auth-user-id", opened.user_id), ("sb-auth-session-id", opened.session_id)] {
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            response.headers_mut().insert(name, id);
+        }
+    }
+    response
+}

@@ -1,0 +1,253 @@
+//! A gateway of one's own: the real program, beside a database of the shared cluster and a WorkOS stand-in.
+#![allow(dead_code, reason = "each test program uses some of it")]
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use url::Url;
+use workos_auth_core::pkce::CodeVerifier;
+use workos_end_to_end::{Bed, Person};
+use workos_testbed::workos::CLIENT_ID;
+
+/// The application.
+pub const SITE_URL: &str = "http://localhost:3000";
+/// A page of it, which the list of redirect URLs has.
+pub const PAGE: &str = "http://localhost:3000/welcome";
+/// RFC 7636, appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running gateway.
+pub struct Gateway {
+    pub bed: Bed<'static>,
+    pub url: String,
+    pub role: String,
+    process: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    pub http: Client,
+}
+
+/// Where a redirect goes.
+pub struct Redirect {
+    pub status: u16,
+    pub url: Url,
+    pub cookies: Vec<String>,
+}
+
+impl Redirect {
+    pub fn query(&self, name: &str) -> Option<String> {
+        self.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    pub fn fragment(&self) -> HashMap<String, String> {
+        url::form_urlencoded::parse(self.url.fragment().unwrap_or_default().as_bytes()).into_owned().collect()
+    }
+
+    /// What a browser sends back.
+    pub fn cookie(&self) -> String {
+        self.cookies.iter().filter_map(|cookie| cookie.split(';').next()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Gateway {
+    /// With a database of its own, which must have a name that no other test uses.
+    pub async fn start(database: &str, flags: &[&str]) -> Self {
+        let bed = Bed::shared(database).await;
+        bed.set("workos_auth.site_url", SITE_URL).await;
+        let role = bed.role("gateway", "").await;
+        bed.admin.execute(&format!("select auth.grant_sign_in('{role}')"), &[]).await.unwrap();
+        // Before the gateway connects: what ALTER DATABASE says counts for connections made later.
+        let port = free_port();
+        let url = format!("http://127.0.0.1:{port}/auth/v1");
+        bed.set("workos_auth.issuer", &url).await;
+        let sql = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
+        let redirect_uri = format!("{url}/callback");
+        bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &bed.workos.url()]).await.unwrap();
+        let at = format!("postgres://{role}@127.0.0.1:{}/{database}", bed.cluster.port());
+        let (process, log) = launch(&at, port, flags);
+        Self { bed, url, role, process, log, http: client() }
+    }
+
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.at(path))
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.http.post(self.at(path)).json(body)
+    }
+
+    /// From `/authorize` to `/callback`, which is not asked yet: WorkOS's redirect, and the cookies of the gateway.
+    pub async fn to_callback(&self, query: &str, email: &str) -> (Url, String) {
+        let begun = redirect(self.get(&format!("/authorize?provider=workos&{query}")).send().await.unwrap());
+        assert_eq!(begun.status, 302);
+        let mut url = begun.url.clone();
+        url.query_pairs_mut().append_pair("login_hint", email);
+        let back = redirect(self.http.get(url).send().await.unwrap());
+        assert!(back.url.as_str().starts_with(&self.at("/callback?")), "{}", back.url);
+        (back.url, begun.cookie())
+    }
+
+    /// The whole way of a browser: where it ends.
+    pub async fn browse(&self, query: &str, email: &str) -> Redirect {
+        let (callback, cookie) = self.to_callback(query, email).await;
+        redirect(self.http.get(callback).header(COOKIE, cookie).send().await.unwrap())
+    }
+
+    /// Signs in with PKCE: the session as JSON.
+    pub async fn sign_in(&self, person: Person) -> Value {
+        let verifier = CodeVerifier::generate().unwrap();
+        let challenge = verifier.challenge();
+        let query = format!("{}&redirect_to={PAGE}&{}", selector(person), pkce(challenge.value()));
+        let end = self.browse(&query, person.email).await;
+        let code = end.query("code").unwrap_or_else(|| panic!("no code: {}", end.url));
+        let answer = self
+            .post("/token?grant_type=pkce", &json!({ "auth_code": code, "code_verifier": verifier.expose() }))
+            .send()
+            .await
+            .unwrap();
+        ok(answer).await
+    }
+
+    pub async fn refresh(&self, refresh_token: &Value) -> Response {
+        self.post("/token?grant_type=refresh_token", &json!({ "refresh_token": refresh_token })).send().await.unwrap()
+    }
+
+    pub async fn user(&self, session: &Value) -> Response {
+        self.get("/user").bearer_auth(session["access_token"].as_str().unwrap()).send().await.unwrap()
+    }
+
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits until the process has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.process.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("it does not end");
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The parameters of `/authorize` for somebody of the simulator's seed.
+pub fn selector(person: Person) -> &'static str {
+    match person.email {
+        "bob@globex.com" => "organization=org_globex",
+        "gina@gmail.com" => "workos_provider=GoogleOAuth",
+        _ => "organization=org_acme",
+    }
+}
+
+/// The parameters of a challenge.
+pub fn pkce(challenge: &str) -> String {
+    format!("code_challenge={challenge}&code_challenge_method=s256")
+}
+
+pub fn redirect(answer: Response) -> Redirect {
+    let status = answer.status().as_u16();
+    let header = answer.headers().get(LOCATION);
+    let location = header.unwrap_or_else(|| panic!("{status} and no Location")).to_str().unwrap().to_owned();
+    let cookies = answer.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+    Redirect { status, url: answer.url().join(&location).unwrap(), cookies }
+}
+
+/// The JSON of an answer that must be good.
+pub async fn ok(answer: Response) -> Value {
+    let status = answer.status();
+    let text = answer.text().await.unwrap();
+    assert!(status.is_success(), "{status}: {text}");
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The status, the code and the message of an answer that must be an error in the form without a version.
+pub async fn refused(answer: Response) -> (u16, String, String) {
+    let status = answer.status().as_u16();
+    let code = answer.headers().get("x-sb-error-code").map(|code| code.to_str().unwrap().to_owned());
+    let text = answer.text().await.unwrap();
+    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}: {text}"));
+    assert_eq!(body["code"], status, "{text}");
+    assert_eq!(body["error_code"].as_str(), code.as_deref(), "{text}");
+    (status, code.unwrap(), body["msg"].as_str().unwrap().to_owned())
+}
+
+fn client() -> Client {
+    Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
+}
+
+/// Found free and then used: somebody else may take it in between, and the test then says that it did not start.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn launch(database: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
+    command
+        .env_clear()
+        .env("DATABASE_URL", database)
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--public-url", &format!("http://127.0.0.1:{port}/auth/v1")])
+        .args(["--rate-limit", "0"])
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let keep = Arc::clone(&log);
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
+        if log.lock().unwrap().iter().any(|line| line.contains("\"listening\"")) {
+            return (process, log);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = process.kill();
+    let _ = process.wait();
+    panic!("it did not start: {}", log.lock().unwrap().join("\n"));
+}
+
+/// Waits until something is true.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it is not so in time: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
