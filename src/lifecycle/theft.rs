@@ -35,7 +35,7 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
     };
     // Of many who come at once, one starts a worker, and all of them see what it does.
     let first = guards::theft_found(row.id);
-    if first.is_some() && !start(&order.to_text(EXTRA_LEN)) {
+    if first.is_some() && scan::session_claims_version(row.id).is_some() && !start(&order.to_text(EXTRA_LEN)) {
         warn("No background worker was free.", "Raise max_worker_processes.");
         return;
     }
