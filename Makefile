@@ -10,7 +10,7 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-sql test-node test-examples
+TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-sql test-node test-examples
 
 .PHONY: help
 help: ## Shows this
@@ -41,7 +41,7 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
-.PHONY: test-format test-lint test-core test-simulator test-e2e test-sql test-node test-examples
+.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-sql test-node test-examples
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -56,6 +56,9 @@ test-simulator: ## The WorkOS stand-in
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
 	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
+
+test-gateway: ## The gateway for Supabase's client; needs the installed extension
+	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway
 
 test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
