@@ -78,26 +78,32 @@ impl Verified {
     /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold, such as `\u0000`.
     pub fn json(&self) -> Result<&Varlena> {
         if self.json.get().is_none() {
-            let text =
-                CString::new(self.claims.json.as_str()).map_err(|_| unexpected("The claims hold a NUL character."))?;
-            // SAFETY: jsonb_in takes a C string, and returns a plain jsonb in this memory context.
-            let built = unsafe {
-                let built =
-                    direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))])
-                        .ok_or_else(|| unexpected("The claims are no jsonb."))?;
-                let built = built.cast_mut_ptr::<pg_sys::varlena>();
-                let bytes = std::slice::from_raw_parts(
-                    pgrx::varlena::vardata_any(built).cast::<u8>(),
-                    pgrx::varlena::varsize_any_exhdr(built),
-                );
-                let copy = Varlena::from_payload(bytes);
-                pg_sys::pfree(built.cast());
-                copy
+            let built = match &self.claims.jsonb {
+                Some(payload) => Varlena::from_payload(payload),
+                None => built_by_postgres(&self.claims.json)?,
             };
             // Nobody else can have built it meanwhile.
             let _ = self.json.set(built);
         }
         self.json.get().ok_or_else(|| unexpected("The claims are no jsonb."))
+    }
+}
+
+/// What `jsonb_in` makes of a text.
+fn built_by_postgres(json: &str) -> Result<Varlena> {
+    let text = CString::new(json).map_err(|_| unexpected("The claims hold a NUL character."))?;
+    // SAFETY: jsonb_in takes a C string, and returns a plain jsonb in this memory context.
+    unsafe {
+        let built = direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))])
+            .ok_or_else(|| unexpected("The claims are no jsonb."))?;
+        let built = built.cast_mut_ptr::<pg_sys::varlena>();
+        let bytes = std::slice::from_raw_parts(
+            pgrx::varlena::vardata_any(built).cast::<u8>(),
+            pgrx::varlena::varsize_any_exhdr(built),
+        );
+        let copy = Varlena::from_payload(bytes);
+        pg_sys::pfree(built.cast());
+        Ok(copy)
     }
 }
 

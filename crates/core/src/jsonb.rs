@@ -1,11 +1,12 @@
-//! What Postgres's `jsonb` can hold of what JSON can say.
+//! What Postgres's `jsonb` can hold of what JSON can say, and how it holds it.
 
-use std::borrow::Cow;
-use std::fmt;
+mod binary;
+mod node;
 
-use serde::Deserialize;
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+
+pub(crate) use binary::encode;
+pub(crate) use node::{Members, Node, Strict};
 
 /// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
 pub fn fits(value: &Value) -> bool {
@@ -18,77 +19,9 @@ pub fn fits(value: &Value) -> bool {
     }
 }
 
-/// Whether a text is JSON, and jsonb can hold it. Builds nothing.
+/// Whether a text is JSON, and jsonb can hold it.
 pub fn fits_text(json: &str) -> bool {
-    serde_json::from_str::<Fitting>(json).is_ok()
-}
-
-/// What serde_json calls a number that is no 64-bit integer, while it keeps the digits: a map with one member of this name. An object of somebody's that has
-/// it is looked at in the same way, which does no harm.
-const NUMBER: &str = "$serde_json::private::Number";
-
-/// A value that jsonb can hold; of the value itself nothing is kept.
-pub(crate) struct Fitting;
-
-impl<'de> Deserialize<'de> for Fitting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-}
-
-/// Borrowed where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
-
-fn unless<E: de::Error>(refused: bool) -> Result<Fitting, E> {
-    if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(Fitting) }
-}
-
-impl<'de> Visitor<'de> for Fitting {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
-        Ok(self)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
-        unless(text.contains('\0'))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
-        while items.next_element::<Self>()?.is_some() {}
-        Ok(self)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
-        while let Some(Name(name)) = members.next_key()? {
-            if name == NUMBER {
-                let Name(digits) = members.next_value()?;
-                unless::<A::Error>(digits.contains('\0') || !fits_numeric(&digits))?;
-            } else {
-                unless::<A::Error>(name.contains('\0'))?;
-                members.next_value::<Self>()?;
-            }
-        }
-        Ok(self)
-    }
+    serde_json::from_str::<Node<'_>>(json).is_ok()
 }
 
 /// At most 131072 digits before the decimal point and 16383 after it; before Postgres 15, an exponent of at most 1000.

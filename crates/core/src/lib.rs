@@ -17,7 +17,7 @@
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
-//! | `jsonb` | what Postgres can hold of what JSON can say |
+//! | `jsonb` | what Postgres can hold of what JSON can say, and how |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |

@@ -3,18 +3,14 @@
 //! The types keep the order: [`parse`] looks at the form and names the key, [`Unverified::verify`] checks algorithm and
 //! signature before it so much as reads a claim, and only then is there a [`Claims`].
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::jsonb::{self, Fitting, Name};
+use crate::jsonb::{self, Members, Node, Strict};
 pub use crate::signing_key::{Algorithm, PublicKey, SigningKey, jwks};
 
 /// The longest token that is looked at, in bytes.
@@ -23,25 +19,6 @@ pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 const LEEWAY: i64 = 5;
 /// RFC 7159, section 6: integers below this are exact everywhere.
 const MAX_NUMERIC_DATE: i64 = 1 << 53;
-/// The claims that are read.
-const CLAIMS: &[&str] = &[
-    "iss",
-    "aud",
-    "sub",
-    "session_id",
-    "exp",
-    "iat",
-    "nbf",
-    "role",
-    "email",
-    "org_id",
-    "connection_id",
-    "org_role",
-    "org_roles",
-    "groups",
-    "permissions",
-    "claims_version",
-];
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 const REFUSED_PARAMETERS: &[&str] =
@@ -90,7 +67,7 @@ pub fn parse(token: &str) -> Result<Unverified<'_>> {
     let signature = decode(signature, "signature")?;
 
     let header = text_of(header, "header")?;
-    let header = object(&header, "header", &["typ", "alg", "kid"])?;
+    let header = object(&header, "header")?;
     if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.has(name)) {
         return Err(bad(format!("The header has {name}.")));
     }
@@ -177,6 +154,8 @@ pub struct Claims {
     pub claims_version: i64,
     /// The payload as it was signed: a JSON object.
     pub json: String,
+    /// The same as Postgres's `jsonb`, without the header of four bytes; `None` where it holds a number that is no 64-bit integer.
+    pub jsonb: Option<Vec<u8>>,
     iss: String,
     aud: Vec<String>,
     nbf: Option<i64>,
@@ -211,7 +190,7 @@ impl Claims {
 
     fn read(payload: Vec<u8>) -> Result<Self> {
         let json = text_of(payload, "payload")?;
-        let claims = object(&json, "payload", CLAIMS)?;
+        let claims = object(&json, "payload")?;
         let get = |name| claims.get(name);
         Ok(Self {
             iss: required(get("iss").map(as_text), "iss")?,
@@ -230,29 +209,34 @@ impl Claims {
             groups: list_or_empty(get("groups"), "groups")?,
             permissions: list_or_empty(get("permissions"), "permissions")?,
             claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
+            jsonb: jsonb::encode(&claims, json.len()),
             json,
         })
     }
 }
 
-fn as_text(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok()
+fn as_text(value: &Node<'_>) -> Option<String> {
+    value.as_text().map(str::to_owned)
 }
 
-fn as_texts(value: &RawValue) -> Option<Vec<String>> {
-    serde_json::from_str(value.get()).ok()
+fn as_texts(value: &Node<'_>) -> Option<Vec<String>> {
+    value.as_array()?.iter().map(as_text).collect()
 }
 
 /// Only the 36 characters that Postgres writes, not the other forms that the crate takes.
-fn as_uuid(value: &RawValue) -> Option<Uuid> {
-    let text = as_text(value).filter(|text| text.len() == 36)?;
-    Uuid::try_parse(&text).ok()
+fn as_uuid(value: &Node<'_>) -> Option<Uuid> {
+    let text = value.as_text().filter(|text| text.len() == 36)?;
+    Uuid::try_parse(text).ok()
 }
 
 /// A whole number that every JSON reader reads alike: digits, and nothing else.
-fn as_date(value: &RawValue) -> Option<i64> {
-    let digits = Some(value.get()).filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
-    digits.parse().ok().filter(|seconds| (0..MAX_NUMERIC_DATE).contains(seconds))
+fn as_date(value: &Node<'_>) -> Option<i64> {
+    match value {
+        Node::Integer { is_negative: false, magnitude } => {
+            i64::try_from(*magnitude).ok().filter(|seconds| *seconds < MAX_NUMERIC_DATE)
+        }
+        _ => None,
+    }
 }
 
 /// A claim that may be absent; `Some(None)` is one of another type.
@@ -268,77 +252,19 @@ fn required<T>(claim: Option<Option<T>>, name: &str) -> Result<T> {
     typed(claim, name)?.ok_or_else(|| bad(format!("The claim {name} is missing.")))
 }
 
-fn text_or_none(claim: Option<&RawValue>, name: &str) -> Result<Option<String>> {
-    let text = typed(claim.filter(|value| value.get() != "null").map(as_text), name)?;
+fn text_or_none(claim: Option<&Node<'_>>, name: &str) -> Result<Option<String>> {
+    let text = typed(claim.filter(|value| !matches!(value, Node::Null)).map(as_text), name)?;
     Ok(text.filter(|text| !text.is_empty()))
 }
 
-fn list_or_empty(claim: Option<&RawValue>, name: &str) -> Result<Vec<String>> {
-    Ok(typed(claim.filter(|value| value.get() != "null").map(as_texts), name)?.unwrap_or_default())
+fn list_or_empty(claim: Option<&Node<'_>>, name: &str) -> Result<Vec<String>> {
+    Ok(typed(claim.filter(|value| !matches!(value, Node::Null)).map(as_texts), name)?.unwrap_or_default())
 }
 
-/// A JSON object that names none of its members twice, and whose values are still the text that was signed. RFC 7515,
-/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different
-/// tokens.
-///
-/// It is JSON that `jsonb` can hold, too. What is not among the wanted members is looked at and dropped, in the one pass.
-struct Object<'a> {
-    wanted: &'static [&'static str],
-    members: BTreeMap<Cow<'a, str>, Option<&'a RawValue>>,
-}
-
-impl<'a> Object<'a> {
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.members.get(name).copied().flatten()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.members.contains_key(name)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Object<'de> {
-    type Value = Self;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Object<'de> {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object without duplicate members")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut access: A) -> std::result::Result<Self, A::Error> {
-        while let Some(Name(name)) = access.next_key()? {
-            let value = if self.wanted.contains(&name.as_ref()) {
-                let value: &RawValue = access.next_value()?;
-                if !jsonb::fits_text(value.get()) {
-                    return Err(A::Error::custom("jsonb cannot hold it"));
-                }
-                Some(value)
-            } else if name.contains('\0') {
-                return Err(A::Error::custom("jsonb cannot hold it"));
-            } else {
-                access.next_value::<Fitting>()?;
-                None
-            };
-            if self.members.insert(name, value).is_some() {
-                return Err(A::Error::custom("duplicate member"));
-            }
-        }
-        Ok(self)
-    }
-}
-
-/// Reads an object, or says that the part is none.
-fn object<'a>(json: &'a str, name: &str, wanted: &'static [&'static str]) -> Result<Object<'a>> {
-    let mut parser = serde_json::Deserializer::from_str(json);
-    let object = Object { wanted, members: BTreeMap::new() }.deserialize(&mut parser);
-    object.and_then(|object| parser.end().map(|()| object)).map_err(|_| {
+/// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
+/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different tokens.
+fn object<'a>(json: &'a str, name: &str) -> Result<Members<'a>> {
+    serde_json::from_str(json).map(|Strict(members)| members).map_err(|_| {
         bad(format!(
             "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
              cannot hold."

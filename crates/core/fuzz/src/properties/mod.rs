@@ -223,6 +223,10 @@ fn survives_rewriting(claims: &Claims) {
     let mut again = dangerous::claims_without_signature(anew.clone().into_bytes()).expect("the same claims");
     assert_eq!(again.json, anew);
     again.json.clone_from(&claims.json);
+    if claims.json.contains("serde_json::private") {
+        // What is such a member here is a number to the writer.
+        again.jsonb.clone_from(&claims.jsonb);
+    }
     assert_eq!(format!("{again:?}"), format!("{claims:?}"));
 }
 
