@@ -155,3 +155,22 @@ export async function superuser(query, values) {
     await client.end();
   }
 }
+
+// A page of the browser whose localStorage this is. The client looks for a session in the address bar only where there are a window
+// and a document, and keeps it in localStorage unless it is told otherwise; nothing else of them is here.
+export function load(href, localStorage) {
+  const location = new URL(href);
+  location.assign = (to) => (globalThis.window.left = to);
+  const history = { state: null, replaceState: (state, title, to) => (location.href = to) };
+  const globals = {
+    window: { location, history, addEventListener() {}, removeEventListener() {} },
+    document: { visibilityState: 'visible', addEventListener() {} },
+    localStorage,
+    // Other tabs would listen to it; here it would keep the process from ending.
+    BroadcastChannel: undefined,
+  };
+  for (const [name, value] of Object.entries(globals)) {
+    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+  }
+  return globalThis.window;
+}
