@@ -3,25 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { application, Browser, fine, GATEWAY_URL, PAGE, signedIn, signIn, signInUrl, SITE_URL, somebody, superuser } from './helper.js';
-
-// https://workos.com/docs/reference/sso/get-authorization-url/error-codes
-const CALLBACK_ERRORS = [
-  'access_denied',
-  'ambiguous_connection_selector',
-  'connection_domain_invalid',
-  'connection_invalid',
-  'connection_strategy_invalid',
-  'connection_unlinked',
-  'domain_connection_selector_not_allowed',
-  'idp_initiated_sso_disabled',
-  'invalid_connection_selector',
-  'oauth_failed',
-  'organization_invalid',
-  'profile_not_allowed_outside_organization',
-  'server_error',
-  'signin_consent_denied',
-];
+import {
+  application, Browser, CALLBACK_ERRORS, fine, GATEWAY_URL, PAGE, refusedPage, signedIn, signIn, signInUrl, SITE_URL, somebody, superuser,
+} from './helper.js';
 
 // The page of a sign-in that was begun by this client and has come back with a code.
 async function returned(supabase) {
@@ -32,19 +16,12 @@ async function returned(supabase) {
 const told = ({ name, status, code }) => [name, status, code];
 
 for (const error of CALLBACK_ERRORS) {
-  test(`WorkOS's ${error} reaches the page, and leaves no session`, async () => {
-    const { supabase } = application();
-    const browser = new Browser();
-    const toWorkos = (await browser.get(await signInUrl(supabase))).headers.get('location');
-    const query = new URLSearchParams({
-      error,
-      error_description: `What "${error}" means: it's said & done`,
-      state: new URL(toWorkos).searchParams.get('state'),
-    });
-    const page = await browser.toPage(`${GATEWAY_URL}/callback?${query}`);
+  test(`WorkOS's ${error} reaches the page, in its query and its fragment`, async () => {
+    const description = `What "${error}" means: it's said & done`;
+    const page = await refusedPage(await signInUrl(application().supabase), error, description);
     assert.equal(page.origin + page.pathname, PAGE);
     assert.equal(page.searchParams.get('error'), error);
-    assert.equal(page.searchParams.get('error_description'), query.get('error_description'));
+    assert.equal(page.searchParams.get('error_description'), description);
     assert.equal(page.searchParams.get('code'), null);
     assert.match(page.hash, new RegExp(`^#error=${error}&`));
   });

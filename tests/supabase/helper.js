@@ -16,6 +16,24 @@ export const PAGE = `${SITE_URL}/welcome`;
 
 const LONGEST_CHAIN = 10;
 
+// https://workos.com/docs/reference/sso/get-authorization-url/error-codes
+export const CALLBACK_ERRORS = [
+  'access_denied',
+  'ambiguous_connection_selector',
+  'connection_domain_invalid',
+  'connection_invalid',
+  'connection_strategy_invalid',
+  'connection_unlinked',
+  'domain_connection_selector_not_allowed',
+  'idp_initiated_sso_disabled',
+  'invalid_connection_selector',
+  'oauth_failed',
+  'organization_invalid',
+  'profile_not_allowed_outside_organization',
+  'server_error',
+  'signin_consent_denied',
+];
+
 // Node 20 has none, and the client's realtime part, which nothing here uses, is not made without one.
 globalThis.WebSocket ??= class {};
 
@@ -101,6 +119,14 @@ export class Browser {
     assert.ok(location.startsWith(end), location);
     return location;
   }
+}
+
+// A sign-in to which WorkOS says no, in these words: the page where the browser ends.
+export async function refusedPage(url, error, description) {
+  const browser = new Browser();
+  const toWorkos = new URL((await browser.get(url)).headers.get('location'));
+  const query = { error, error_description: description, state: toWorkos.searchParams.get('state') };
+  return browser.toPage(`${GATEWAY_URL}/callback?${new URLSearchParams(query)}`);
 }
 
 // Somebody whom no other test knows: what ends a person's sessions must not end another test's.

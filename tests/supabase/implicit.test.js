@@ -5,25 +5,7 @@ import { test } from 'node:test';
 
 import { createClient } from '@supabase/supabase-js';
 
-import { Browser, fine, GATEWAY_URL, KEY, load, PAGE, somebody, Storage, SUPABASE_URL } from './helper.js';
-
-// https://workos.com/docs/reference/sso/get-authorization-url/error-codes
-const CALLBACK_ERRORS = [
-  'access_denied',
-  'ambiguous_connection_selector',
-  'connection_domain_invalid',
-  'connection_invalid',
-  'connection_strategy_invalid',
-  'connection_unlinked',
-  'domain_connection_selector_not_allowed',
-  'idp_initiated_sso_disabled',
-  'invalid_connection_selector',
-  'oauth_failed',
-  'organization_invalid',
-  'profile_not_allowed_outside_organization',
-  'server_error',
-  'signin_consent_denied',
-];
+import { Browser, CALLBACK_ERRORS, fine, GATEWAY_URL, KEY, load, PAGE, refusedPage, somebody, Storage, SUPABASE_URL } from './helper.js';
 
 // In a browser every page has a world of its own; here they share one, and the client counts them.
 const { warn } = console;
@@ -120,11 +102,8 @@ for (const flowType of ['implicit', 'pkce']) {
     assert.equal(fine(await supabase.auth.getUser()).user.email, person.email);
     assert.equal(window.location.href.split('#')[0], PAGE);
     for (const code of CALLBACK_ERRORS) {
-      const browser = new Browser();
-      const to = (await browser.get(await press(localStorage, options))).headers.get('location');
       const description = `What "${code}" means: it's said & done`;
-      const query = new URLSearchParams({ error: code, error_description: description, state: new URL(to).searchParams.get('state') });
-      const page = await browser.toPage(`${GATEWAY_URL}/callback?${query}`);
+      const page = await refusedPage(await press(localStorage, options), code, description);
       const opened = open(page.href, localStorage, options).supabase;
       const { error } = await opened.auth.initialize();
       assert.equal(error?.name, 'AuthImplicitGrantRedirectError', code);

@@ -14,7 +14,10 @@ async function linkedPage(supabase, email, queryParams) {
   return new Browser().toPage(await linkUrl(supabase, queryParams), email);
 }
 
-const emails = async (supabase) => fine(await supabase.auth.getUserIdentities()).identities.map(({ identity_data }) => identity_data.email).sort();
+async function emails(supabase) {
+  const { identities } = fine(await supabase.auth.getUserIdentities());
+  return identities.map(({ identity_data }) => identity_data.email).sort();
+}
 const known = async (profile) => (await superuser('select from auth.identities where provider_id = $1', [profile.id])).length;
 
 test('a second identity is linked, leads into the same account, and is unlinked', async () => {
