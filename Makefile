@@ -10,7 +10,7 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-sql test-node test-examples
+TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples
 
 .PHONY: help
 help: ## Shows this
@@ -41,7 +41,7 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
-.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-sql test-node test-examples
+.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -59,6 +59,9 @@ test-e2e: ## End to end in throw-away clusters; needs the installed extension
 
 test-gateway: ## The gateway for Supabase's client; needs the installed extension
 	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway
+
+test-supabase: ## Supabase's own clients against the gateway; needs the installed extension
+	@$(STEP) $@ "Supabase's clients" tools/test-supabase.sh
 
 test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
@@ -80,4 +83,4 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules examples/express/node_modules
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules

@@ -168,6 +168,7 @@ node_major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
     fail "setup: Node $node_major is too old, the tests need $MIN_NODE or newer: https://nodejs.org/en/download"
 command -v npm >/dev/null || need npm -- "it installs WorkOS's SDK and emulator"
 npm_ci tests/node
+npm_ci tests/supabase
 npm_ci examples/express
 
 command -v python3 >/dev/null || need python3 -- "the psycopg example runs in it"
