@@ -170,6 +170,9 @@ command -v npm >/dev/null || need npm -- "it installs WorkOS's SDK and emulator"
 npm_ci tests/node
 npm_ci tests/supabase
 npm_ci examples/express
+npm_ci examples/browser
+npm_ci tests/browser
+[[ -x /usr/bin/chromium ]] || need chromium -- "the page of examples/browser is tested in it"
 
 command -v python3 >/dev/null || need python3 -- "the psycopg example runs in it"
 # Debian's python3 has venv, but not the ensurepip that it needs.

@@ -32,7 +32,19 @@ impl Workos {
     /// # Errors
     /// No port can be bound.
     pub fn start() -> Result<Self> {
-        Ok(Self { simulator: Simulator::start(Options::default()).map_err(Error::io("start the simulator"))? })
+        Self::start_with(Options::default())
+    }
+
+    /// The same with a login page, on which a person is picked: for real browsers.
+    ///
+    /// # Errors
+    /// No port can be bound.
+    pub fn start_interactive() -> Result<Self> {
+        Self::start_with(Options { interactive: true, ..Options::default() })
+    }
+
+    fn start_with(options: Options) -> Result<Self> {
+        Ok(Self { simulator: Simulator::start(options).map_err(Error::io("start the simulator"))? })
     }
 
     /// The simulator, for faults, recorded requests and the clock.

@@ -4,7 +4,8 @@
 //! The command finds them in its environment: `PGHOST`, `PGPORT`, `PGUSER` and `PGDATABASE`, as libpq and every driver
 //! read them; `PG_SOCKET_DIR`; `ROOT_KEY_FILE`, a path for `auth.create_root_key`, already set as
 //! `workos_auth.root_key_file`; `SIMULATOR_URL` and `SIMULATOR_PORT`; `PG_LOG`, the server's log so far.
-//! Lines of `TESTBED_SETTINGS` are added to `postgresql.conf`.
+//! Lines of `TESTBED_SETTINGS` are added to `postgresql.conf`. With `TESTBED_INTERACTIVE=1` the simulator shows its login
+//! page, for a real browser.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -31,7 +32,11 @@ fn main() -> ExitCode {
 
 /// Boots, runs the command and says how it ended, as a shell would: its code, or 128 and its signal.
 fn run(program: &OsString, arguments: impl Iterator<Item = OsString>) -> Result<u8> {
-    let workos = Workos::start()?;
+    let workos = if env::var_os("TESTBED_INTERACTIVE").is_some_and(|value| value == "1") {
+        Workos::start_interactive()?
+    } else {
+        Workos::start()?
+    };
     let settings = env::var("TESTBED_SETTINGS").unwrap_or_default();
     let mut cluster = Cluster::start_with(&[&settings])?;
     cluster.append_conf(&format!("workos_auth.root_key_file = '{}'", cluster.root_key_path().display()))?;
