@@ -76,7 +76,8 @@ test-browser: ## The page of examples/browser in Chromium; needs the installed e
 	@$(STEP) $@ "Browser" tools/test-browser.sh
 
 .PHONY: bench
-bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in or sessions: a part
+bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions or gateway: a part
+	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
 
 .PHONY: fuzz

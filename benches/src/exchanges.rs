@@ -98,7 +98,10 @@ pub async fn exchanges(bench: &Bench, database: &str, clients: usize) -> Result<
 }
 
 /// Somebody of Acme's, by e-mail address.
-fn person(workos: &Workos, number: usize) -> Result<String> {
+///
+/// # Errors
+/// The simulator does not take them.
+pub fn person(workos: &Workos, number: usize) -> Result<String> {
     let email = format!("bench{number}@acme.com");
     let profile = Profile {
         id: format!("prof_bench{number}"),

@@ -1,5 +1,5 @@
 //! What a sign-in, a reader and a refresh cost, beside their floors. `make bench` prints the tables of the README and draws
-//! its picture; `make bench BENCH=readers`, `BENCH=sign-in` or `BENCH=sessions` does one part.
+//! its picture; `make bench BENCH=readers`, `BENCH=sign-in`, `BENCH=sessions` or `BENCH=gateway` does one part.
 //!
 //! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
 //! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
@@ -13,10 +13,12 @@
 //! | [`first_calls`] | what a fresh connection pays |
 //! | [`readers`] | claims: on every row, once a request, once a statement |
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
+//! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
 //! | [`sample`] | times, CPU and how they are shown |
 
 mod exchanges;
 mod first_calls;
+mod gateway;
 mod readers;
 mod sample;
 mod sessions;
@@ -77,7 +79,7 @@ async fn main() -> ExitCode {
 }
 
 /// The parts, by the name that chooses one.
-const PARTS: [&str; 3] = ["sign-in", "readers", "sessions"];
+const PARTS: [&str; 4] = ["sign-in", "readers", "sessions", "gateway"];
 
 async fn run() -> Result<()> {
     let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
@@ -85,7 +87,8 @@ async fn run() -> Result<()> {
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(Error::Other(format!("there is no part {unknown}; there are {}", PARTS.join(", "))));
     }
-    let [sign_in, readers, sessions] = PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
+    let [sign_in, readers, sessions, gateway] =
+        PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
     if sign_in {
         measure_sign_ins(rounds).await?;
     }
@@ -100,6 +103,12 @@ async fn run() -> Result<()> {
     }
     if sessions {
         sessions::measure(rounds).await?;
+    }
+    if gateway && (sign_in || readers || sessions) {
+        println!();
+    }
+    if gateway {
+        gateway::measure(rounds).await?;
     }
     Ok(())
 }
