@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -27,10 +28,13 @@ pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, h
     }
 }
 
+/// Refused where it is no UTF-8.
+type PathParameter = std::result::Result<Path<String>, PathRejection>;
+
 /// `DELETE /user/identities/{id}`
-pub async fn unlink(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn unlink(State(app): State<Arc<App>>, id: PathParameter, headers: HeaderMap) -> Result<Response> {
     let token = bearer(&headers)?;
-    let Ok(id) = id.parse::<Uuid>() else {
+    let Some(id) = id.ok().and_then(|Path(id)| id.parse::<Uuid>().ok()) else {
         let message = "identity_id must be an UUID";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "validation_failed", message));
     };
