@@ -71,6 +71,7 @@ impl Way {
 /// Every endpoint that needs the database.
 fn requests(gateway: &Program) -> Vec<(&'static str, RequestBuilder)> {
     let authorize = format!("/authorize?provider=workos&organization=org_acme&redirect_to={PAGE}&{}", pkce(CHALLENGE));
+    let link = authorize.replace("/authorize", "/user/identities/authorize");
     let unlink = gateway.at("/user/identities/00000000-0000-4000-8000-000000000001");
     vec![
         ("authorize", gateway.get(&authorize)),
@@ -79,7 +80,7 @@ fn requests(gateway: &Program) -> Vec<(&'static str, RequestBuilder)> {
         ("refresh", gateway.post("/token?grant_type=refresh_token", &json!({ "refresh_token": "x" }))),
         ("user", gateway.get("/user").bearer_auth("x")),
         ("update", gateway.http.put(gateway.at("/user")).bearer_auth("x").json(&json!({ "data": {} }))),
-        ("link", gateway.get("/user/identities/authorize?provider=workos&organization=org_acme").bearer_auth("x")),
+        ("link", gateway.get(&link).bearer_auth("x")),
         ("unlink", gateway.http.delete(unlink).bearer_auth("x")),
         ("logout", gateway.http.request(Method::POST, gateway.at("/logout")).bearer_auth("x")),
         ("settings", gateway.get("/settings")),

@@ -21,8 +21,13 @@ pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, h
     let token = bearer(&headers)?;
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
     let to = requested(&parameters)?;
+    // Only its verifier ties a link to who began it.
+    if to.code_challenge.is_none() {
+        return Err(ApiError::validation("Linking an identity needs the PKCE flow: flowType 'pkce'"));
+    }
+    let skip = parameters.one("skip_http_redirect")?;
     let url = app.database.link_identity(token, &to).await?;
-    match parameters.one("skip_http_redirect")? {
+    match skip {
         Some("true") => Ok(json_response(StatusCode::OK, &json!({ "url": url }))),
         _ => redirect(StatusCode::FOUND, &url),
     }
