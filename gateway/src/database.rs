@@ -42,10 +42,11 @@ const SIGN_OUT: &str = "select auth.sign_out(scope => $1)";
 const JWKS: &str = "select auth.jwks()";
 // In this order: the readers load the library, which then knows its settings.
 const SETTINGS: &str = "select auth.jwks(), current_setting('workos_auth.issuer', true), current_setting('workos_auth.allow_signup', true)";
-/// Whether this role may do what it has to, and is one that row-level security binds.
+/// Whether this role may do what it has to, and is one that row-level security binds, where one can write.
 const READY: &str = "select
     bool_and(has_function_privilege(f, 'execute')) as may,
-    (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user) as unbound
+    (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user) as unbound,
+    current_setting('transaction_read_only') = 'on' as reads_only
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
         'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)']) f";
 
@@ -270,10 +271,11 @@ impl Database {
         let lease = self.lease().await?;
         let row = lease.autocommit(READY, &[]).await;
         let row = self.finish(lease, row).await?;
-        match (get(&row, 0)?, get(&row, 1)?) {
-            (true, false) => Ok(()),
-            (false, _) => Err(ApiError::unavailable("The role lacks the rights that auth.grant_sign_in gives.")),
-            (true, true) => {
+        match (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?) {
+            (true, false, false) => Ok(()),
+            (_, _, true) => Err(ApiError::unavailable("The database is read-only: sign-ins need the primary.")),
+            (false, _, _) => Err(ApiError::unavailable("The role lacks the rights that auth.grant_sign_in gives.")),
+            (true, true, _) => {
                 Err(ApiError::unavailable("Row-level security does not bind the role: use an ordinary one."))
             }
         }

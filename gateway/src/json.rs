@@ -1,13 +1,16 @@
 //! JSON in and out: bodies of requests, users and sessions as Supabase Auth writes them.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use crate::error::{ApiError, Result};
 
@@ -29,11 +32,37 @@ pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result
 /// # Errors
 /// 413 `request_entity_too_large`; 400 where the client broke off.
 pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>> {
-    match Limited::new(request.into_body(), limit).collect().await {
-        Ok(body) => Ok(body.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
-        Err(_) => Err(ApiError::bad_json("The request body could not be read")),
+    let mut body = request.into_body();
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::bad_json("The request body could not be read"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if read.len().saturating_add(data.len()) > limit {
+            drain(body).await;
+            return Err(too_large(limit));
+        }
+        read.extend_from_slice(data);
     }
+    Ok(read)
+}
+
+/// How much of a body is read that nobody wants, and for how long.
+const DRAIN_AT_MOST: usize = 8 * 1024 * 1024;
+const DRAIN_FOR: Duration = Duration::from_secs(2);
+
+/// Reads on what is too much, so that the answer arrives: who still sends when the connection closes may never see it.
+pub async fn drain(mut body: Body) {
+    let read = async {
+        let mut left = DRAIN_AT_MOST;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, |data| data.len())) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whoever takes longer is answered all the same.
+    let _ = timeout(DRAIN_FOR, read).await;
 }
 
 /// 413 `request_entity_too_large`

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::App;
 use crate::address::{client, is_trusted};
 use crate::error::ApiError;
-use crate::json::too_large;
+use crate::json::{drain, too_large};
 use crate::server::Peer;
 
 /// Where a request's id stands, in it and in its answer.
@@ -44,7 +44,13 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let headers = request.headers().clone();
 
     let mut response = match announced_length(&headers) {
-        Some(length) if length > app.config.max_body => too_large(app.config.max_body).into_response(),
+        Some(length) if length > app.config.max_body => {
+            // Who asks first, with Expect: 100-continue, has not sent it and need not.
+            if !headers.contains_key(header::EXPECT) {
+                drain(request.into_body()).await;
+            }
+            too_large(app.config.max_body).into_response()
+        }
         _ => match timeout(app.config.request_timeout, next.run(request)).await {
             Ok(response) => response,
             Err(_) => ApiError::new(

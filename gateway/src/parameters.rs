@@ -26,6 +26,14 @@ impl Parameters {
         Ok(Self(pairs))
     }
 
+    /// The same, where what holds a NUL character counts as absent.
+    pub fn parse_usable(encoded: &[u8]) -> Self {
+        let pairs = form_urlencoded::parse(encoded)
+            .filter(|(name, value)| !value.is_empty() && !name.contains('\0') && !value.contains('\0'))
+            .map(|(name, value)| (name.into_owned(), value.into_owned()));
+        Self(pairs.collect())
+    }
+
     /// The one value of this name.
     ///
     /// # Errors

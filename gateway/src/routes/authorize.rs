@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -39,13 +38,16 @@ const DROPPED: [&str; 16] = [
 /// Arguments of their own.
 const NAMED: [&str; 5] = ["organization", "connection", "workos_provider", "login_hint", "domain_hint"];
 
-/// A HEAD is asked by those who look at links, and would begin or end a sign-in.
-pub async fn no_head(request: Request, next: Next) -> Response {
-    if request.method() == Method::HEAD {
-        let allow = [(header::ALLOW, HeaderValue::from_static("GET"))];
-        return (StatusCode::METHOD_NOT_ALLOWED, allow, Body::empty()).into_response();
+/// A HEAD is asked by those who look at links, and would begin or end a sign-in. `allow` lists the other methods.
+pub async fn no_head(State(allow): State<&'static str>, request: Request, next: Next) -> Response {
+    let mut response = match *request.method() {
+        Method::HEAD => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+        _ => next.run(request).await,
+    };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     }
-    next.run(request).await
+    response
 }
 
 /// `GET /authorize`

@@ -44,8 +44,8 @@ pub async fn post(
 }
 
 async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCode) -> Result<Response> {
-    // Whatever a browser brings, the database says where it goes on. What stands twice counts as absent.
-    let parameters = Parameters::parse(encoded)?;
+    // Whatever a browser brings, the database says where it goes on. What stands twice or cannot be text counts as absent.
+    let parameters = Parameters::parse_usable(encoded);
     let callback = Callback {
         code: parameters.single("code"),
         state: parameters.single("state"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -20,17 +21,25 @@ pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, h
     let token = bearer(&headers)?;
     let parameters = Parameters::parse(query.unwrap_or_default().as_bytes())?;
     let to = requested(&parameters)?;
+    // Only its verifier ties a link to who began it.
+    if to.code_challenge.is_none() {
+        return Err(ApiError::validation("Linking an identity needs the PKCE flow: flowType 'pkce'"));
+    }
+    let skip = parameters.one("skip_http_redirect")?;
     let url = app.database.link_identity(token, &to).await?;
-    match parameters.one("skip_http_redirect")? {
+    match skip {
         Some("true") => Ok(json_response(StatusCode::OK, &json!({ "url": url }))),
         _ => redirect(StatusCode::FOUND, &url),
     }
 }
 
+/// Refused where it is no UTF-8.
+type PathParameter = std::result::Result<Path<String>, PathRejection>;
+
 /// `DELETE /user/identities/{id}`
-pub async fn unlink(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response> {
+pub async fn unlink(State(app): State<Arc<App>>, id: PathParameter, headers: HeaderMap) -> Result<Response> {
     let token = bearer(&headers)?;
-    let Ok(id) = id.parse::<Uuid>() else {
+    let Some(id) = id.ok().and_then(|Path(id)| id.parse::<Uuid>().ok()) else {
         let message = "identity_id must be an UUID";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "validation_failed", message));
     };

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -29,12 +30,15 @@ const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(86
 /// What clients see.
 pub fn public(app: &Arc<App>) -> Router {
     let endpoints = Router::new()
-        .route("/authorize", get(authorize::authorize).layer(from_fn(authorize::no_head)))
-        .route("/callback", get(callback::get).post(callback::post).layer(from_fn(authorize::no_head)))
+        .route("/authorize", get(authorize::authorize).layer(from_fn_with_state("GET", authorize::no_head)))
+        .route(
+            "/callback",
+            get(callback::get).post(callback::post).layer(from_fn_with_state("GET,POST", authorize::no_head)),
+        )
         .route("/token", post(token::token))
-        .route("/user", get(user::get).put(user::put))
-        .route("/user/identities/authorize", get(identities::authorize))
-        .route("/user/identities/{id}", delete(identities::unlink))
+        .route("/user", get(user::get).put(user::put).layer(from_fn(with_token)))
+        .route("/user/identities/authorize", get(identities::authorize).layer(from_fn(with_token)))
+        .route("/user/identities/{id}", delete(identities::unlink).layer(from_fn(with_token)))
         .route("/logout", post(logout::logout))
         .route("/settings", get(discovery::settings))
         .route("/.well-known/jwks.json", get(discovery::jwks))
@@ -89,6 +93,14 @@ fn redirect(status: StatusCode, url: &str) -> Result<Response> {
     let location = HeaderValue::from_str(url)
         .map_err(|_| ApiError::unexpected("The database returned a URL that cannot stand in a header."))?;
     Ok((status, [(header::LOCATION, location)]).into_response())
+}
+
+/// Without a token, any method is 401, as Supabase Auth has it.
+async fn with_token(request: Request, next: Next) -> Response {
+    match bearer(request.headers()) {
+        Ok(_) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 /// The access token of a request.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,6 +15,9 @@ use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 use url::Url;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_end_to_end::{Bed, Person};
@@ -27,16 +31,35 @@ pub const PAGE: &str = "http://localhost:3000/welcome";
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running gateway.
+/// A running gateway and its database.
 pub struct Gateway {
     pub bed: Bed<'static>,
-    pub url: String,
     pub role: String,
+    program: Program,
+}
+
+/// The process alone.
+pub struct Program {
+    pub url: String,
+    pub http: Client,
     process: Child,
     log: Arc<Mutex<Vec<String>>>,
-    pub http: Client,
+}
+
+impl Deref for Gateway {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.program
+    }
+}
+
+impl DerefMut for Gateway {
+    fn deref_mut(&mut self) -> &mut Program {
+        &mut self.program
+    }
 }
 
 /// Where a redirect goes.
@@ -65,9 +88,29 @@ impl Gateway {
     /// With a database of its own, which must have a name that no other test uses.
     pub async fn start(database: &str, flags: &[&str]) -> Self {
         let bed = Bed::shared(database).await;
-        bed.set("workos_auth.site_url", SITE_URL).await;
-        let role = bed.role("gateway", "").await;
-        bed.admin.execute(&format!("select auth.grant_sign_in('{role}')"), &[]).await.unwrap();
+        let at = bed.cluster.port();
+        Self::start_through(bed, at, flags).await
+    }
+
+    /// The same, where the database is reached through another port.
+    pub async fn start_through(bed: Bed<'static>, database_port: u16, flags: &[&str]) -> Self {
+        let role = set_up(&bed).await;
+        let program = Program::start(&bed, &role, database_port, flags).await;
+        Self { bed, role, program }
+    }
+}
+
+/// What a gateway needs in a database: the application's address, and a role, whose name this returns.
+pub async fn set_up(bed: &Bed<'_>) -> String {
+    bed.set("workos_auth.site_url", SITE_URL).await;
+    let role = bed.role("gateway", "").await;
+    bed.admin.execute(&format!("select auth.grant_sign_in('{role}')"), &[]).await.unwrap();
+    role
+}
+
+impl Program {
+    /// Beside a database that is set up.
+    pub async fn start(bed: &Bed<'_>, role: &str, database_port: u16, flags: &[&str]) -> Self {
         // Before the gateway connects: what ALTER DATABASE says counts for connections made later.
         let port = free_port();
         let url = format!("http://127.0.0.1:{port}/auth/v1");
@@ -75,9 +118,9 @@ impl Gateway {
         let sql = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
         let redirect_uri = format!("{url}/callback");
         bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &bed.workos.url()]).await.unwrap();
-        let at = format!("postgres://{role}@127.0.0.1:{}/{database}", bed.cluster.port());
+        let at = format!("postgres://{role}@127.0.0.1:{database_port}/{}", bed.database);
         let (process, log) = launch(&at, port, flags);
-        Self { bed, url, role, process, log, http: client() }
+        Self { url, http: client(), process, log }
     }
 
     pub fn at(&self, path: &str) -> String {
@@ -157,7 +200,7 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -205,12 +248,32 @@ pub async fn refused(answer: Response) -> (u16, String, String) {
     (status, code.unwrap(), body["msg"].as_str().unwrap().to_owned())
 }
 
+/// An error in the form without a version, in short.
+pub async fn told(answer: Response) -> (u16, String) {
+    let (status, code, _) = refused(answer).await;
+    (status, code)
+}
+
 fn client() -> Client {
     Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
 
+/// Sends bytes as they are, on a connection of their own, and returns everything that comes back.
+pub async fn raw(url: &str, request: &[u8]) -> String {
+    let url = Url::parse(url).unwrap();
+    let exchange = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", url.port().unwrap())).await.unwrap();
+        // Who has heard enough may hang up before the end, and the answer may then be lost.
+        let _ = stream.write_all(request).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    timeout(PATIENCE, exchange).await.unwrap()
+}
+
 /// Found free and then used: somebody else may take it in between, and the test then says that it did not start.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -221,7 +284,7 @@ fn launch(database: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<St
         .env("DATABASE_URL", database)
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--public-url", &format!("http://127.0.0.1:{port}/auth/v1")])
-        .args(["--rate-limit", "0"])
+        .args(if flags.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,0 +1,320 @@
+//! What those who run a gateway rely on: rate limits, an orderly end, figures, request ids, a log without secrets.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod common;
+
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use common::{Gateway, PAGE, eventually, free_port, ok, raw, told};
+use nix::sys::signal::Signal;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use workos_end_to_end::ALICE;
+
+/// A request of each kind that is limited, which is refused for another reason.
+const LIMITED: [&str; 3] = ["/authorize", "/callback", "/token"];
+
+async fn from(gateway: &Gateway, path: &str, forwarded_for: &str) -> Response {
+    let request = match path {
+        "/token" => gateway.post("/token", &json!({})),
+        path => gateway.get(path),
+    };
+    request.header("x-forwarded-for", forwarded_for).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn too_many_requests_of_one_address_are_429_and_other_addresses_are_unharmed() {
+    let flags = ["--rate-limit", "1", "--rate-limit-burst", "3", "--trusted-proxies", "127.0.0.0/8,10.0.0.0/8"];
+    let gateway = Gateway::start("op_limits", &flags).await;
+    for path in LIMITED {
+        // The endpoints count apart.
+        for _ in 0..3 {
+            assert_ne!(from(&gateway, path, "198.51.100.1").await.status(), 429, "{path}");
+        }
+        for forwarded_for in [
+            "198.51.100.1",
+            // What a client writes itself stands on the left; the right-most that is no proxy of ours counts.
+            "203.0.113.5, 198.51.100.1",
+            "203.0.113.6, 198.51.100.1, 10.1.2.3",
+            "198.51.100.1:4711",
+            "::ffff:198.51.100.1",
+        ] {
+            let answer = from(&gateway, path, forwarded_for).await;
+            let wait = answer.headers()[RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap();
+            assert!((1..=61).contains(&wait), "{wait}");
+            assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()), "{path} {forwarded_for}");
+        }
+        for other in ["198.51.100.2", "198.51.100.1, 198.51.100.3", "2001:db8::1"] {
+            assert_ne!(from(&gateway, path, other).await.status(), 429, "{path} {other}");
+        }
+    }
+    // One customer's network of IPv6 counts once.
+    for host in 2..4 {
+        assert_ne!(from(&gateway, "/token", &format!("2001:db8::{host}")).await.status(), 429);
+    }
+    assert_eq!(from(&gateway, "/token", "2001:db8::ffff:4").await.status(), 429);
+    assert_ne!(from(&gateway, "/token", "2001:db8:0:1::4").await.status(), 429);
+    // What costs little is not limited.
+    for path in ["/user", "/settings", "/health", "/ready", "/.well-known/jwks.json"] {
+        for _ in 0..5 {
+            assert_ne!(from(&gateway, path, "198.51.100.1").await.status(), 429, "{path}");
+        }
+    }
+    let line =
+        |log: &str| log.lines().any(|line| line.contains("\"address\":\"198.51.100.1\"") && line.contains("429"));
+    eventually("the log has the address", async || line(&gateway.log())).await;
+}
+
+#[tokio::test]
+async fn a_header_of_somebody_who_is_no_proxy_changes_nothing() {
+    let gateway = Gateway::start("op_spoofed", &["--rate-limit", "1", "--rate-limit-burst", "3"]).await;
+    for path in LIMITED {
+        for last in 1..=3 {
+            assert_ne!(from(&gateway, path, &format!("198.51.100.{last}")).await.status(), 429, "{path}");
+        }
+        for forwarded_for in ["198.51.100.4", "127.0.0.1", "", "10.0.0.1, 198.51.100.5"] {
+            let answer = from(&gateway, path, forwarded_for).await;
+            assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()), "{path} {forwarded_for}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_waits_as_long_as_told_is_served_again() {
+    let gateway = Gateway::start("op_again", &["--rate-limit", "60", "--rate-limit-burst", "1"]).await;
+    let deadline = Instant::now() + common::PATIENCE;
+    let refused = loop {
+        let answer = from(&gateway, "/token", "").await;
+        if answer.status() == 429 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "never 429");
+    };
+    let wait = refused.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!(wait <= 2, "{wait}");
+    sleep(Duration::from_secs(wait)).await;
+    assert_ne!(from(&gateway, "/token", "").await.status(), 429);
+}
+
+#[tokio::test]
+async fn the_session_has_the_address_that_a_trusted_proxy_names() {
+    let gateway = Gateway::start("op_address", &["--trusted-proxies", "127.0.0.1"]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let body = json!({ "refresh_token": session["refresh_token"] });
+    let request = gateway.post("/token?grant_type=refresh_token", &body);
+    ok(request.header("x-forwarded-for", "203.0.113.5, 198.51.100.9").send().await.unwrap()).await;
+    let row = gateway.bed.admin.query_one("select host(ip) from auth.sessions", &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "198.51.100.9");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
+    let mut gateway = Gateway::start("op_stop", &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let holder = gateway.bed.superuser().await;
+    holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+    let body = json!({ "refresh_token": session["refresh_token"] });
+    let request = gateway.post("/token?grant_type=refresh_token", &body);
+    let under_way = tokio::spawn(request.send());
+    waits(&gateway).await;
+    // A connection that nothing is asked on does not hold it up.
+    let port = gateway.url.split([':', '/']).nth(4).unwrap().parse::<u16>().unwrap();
+    let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    gateway.signal(Signal::SIGTERM);
+    eventually("it takes no connection", async || TcpStream::connect(("127.0.0.1", port)).await.is_err()).await;
+    assert!(!under_way.is_finished());
+    holder.batch_execute("rollback").await.unwrap();
+    let fresh = ok(under_way.await.unwrap().unwrap()).await;
+    assert_ne!(fresh["refresh_token"], session["refresh_token"]);
+    assert_eq!(gateway.wait().code(), Some(0));
+    eventually("it says so", async || gateway.log().contains("\"stopped\"")).await;
+    // The session is the database's: another gateway goes on with it.
+    let other = common::Program::start(&gateway.bed, &gateway.role, gateway.bed.cluster.port(), &[]).await;
+    ok(other.refresh(&fresh["refresh_token"]).await).await;
+}
+
+async fn waits(gateway: &Gateway) {
+    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'";
+    let admin = &gateway.bed.admin;
+    let count = async || admin.query_one(sql, &[&gateway.role]).await.unwrap().get::<_, i64>(0);
+    eventually("it waits for a lock", async || count().await > 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_ever() {
+    let mut gateway = Gateway::start("op_stuck", &["--shutdown-timeout", "1", "--request-timeout", "60"]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let holder = gateway.bed.superuser().await;
+    holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+    let body = json!({ "refresh_token": session["refresh_token"] });
+    let stuck = tokio::spawn(gateway.post("/token?grant_type=refresh_token", &body).send());
+    waits(&gateway).await;
+    let began = Instant::now();
+    gateway.signal(Signal::SIGINT);
+    assert_eq!(gateway.wait().code(), Some(0));
+    let took = began.elapsed();
+    assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{took:?}");
+    assert!(stuck.await.unwrap().is_err());
+    eventually("it says so", async || gateway.log().contains("requests were still under way")).await;
+}
+
+/// The figure with these words before it, or 0.
+async fn figure(http: &Client, admin: &str, name: &str) -> f64 {
+    let text = http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_figures_tell_what_happened_to_operators_alone() {
+    let port = free_port();
+    let gateway = Gateway::start("op_figures", &["--admin-listen", &format!("127.0.0.1:{port}")]).await;
+    let admin = format!("http://127.0.0.1:{port}");
+    let count = async |name: &str| figure(&gateway.http, &admin, name).await;
+    let session = gateway.sign_in(ALICE).await;
+    for _ in 0..3 {
+        ok(gateway.user(&session).await).await;
+    }
+    gateway.get("/user").send().await.unwrap();
+    gateway.get("/some/path/of/a/client?x=y").send().await.unwrap();
+    gateway.http.request("BREW".parse().unwrap(), gateway.at("/settings")).send().await.unwrap();
+    for (name, expected) in [
+        ("gateway_requests_total{endpoint=\"/authorize\",method=\"GET\",status=\"302\"}", 1.0),
+        ("gateway_requests_total{endpoint=\"/callback\",method=\"GET\",status=\"302\"}", 1.0),
+        ("gateway_requests_total{endpoint=\"/token\",method=\"POST\",status=\"200\"}", 1.0),
+        ("gateway_requests_total{endpoint=\"/user\",method=\"GET\",status=\"200\"}", 3.0),
+        ("gateway_requests_total{endpoint=\"/user\",method=\"GET\",status=\"401\"}", 1.0),
+        ("gateway_requests_total{endpoint=\"other\",method=\"GET\",status=\"404\"}", 1.0),
+        ("gateway_requests_total{endpoint=\"/settings\",method=\"other\",status=\"405\"}", 1.0),
+        ("gateway_errors_total{code=\"no_authorization\",endpoint=\"/user\"}", 1.0),
+        ("gateway_request_seconds_count{endpoint=\"/user\"}", 4.0),
+        // This one.
+        ("gateway_requests_in_flight", 1.0),
+        ("gateway_database_connections_in_use", 0.0),
+    ] {
+        assert_eq!(count(name).await, expected, "{name}");
+    }
+    assert!(count("gateway_database_connections").await >= 1.0);
+    let text = gateway.http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    for word in ["some/path", "BREW", "alice", &gateway.role, session["refresh_token"].as_str().unwrap()] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+
+    // Each listener has its own.
+    let root = gateway.url.trim_end_matches("/auth/v1");
+    for url in
+        [format!("{root}/metrics"), gateway.at("/metrics"), format!("{admin}/auth/v1/token"), format!("{admin}/token")]
+    {
+        assert_eq!(gateway.http.get(&url).send().await.unwrap().status(), 404, "{url}");
+    }
+    for path in ["/health", "/ready"] {
+        ok(gateway.http.get(format!("{admin}{path}")).send().await.unwrap()).await;
+    }
+}
+
+/// The one line about this request.
+async fn line(gateway: &Gateway, id: &str) -> Value {
+    let id = format!("\"request_id\":\"{id}\"");
+    eventually("it is in the log", async || gateway.log().contains(&id)).await;
+    let log = gateway.log();
+    let mut lines = log.lines().filter(|line| line.contains(&id));
+    let line = serde_json::from_str(lines.next().unwrap()).unwrap();
+    assert!(lines.next().is_none(), "{log}");
+    line
+}
+
+#[tokio::test]
+async fn a_request_has_an_id_and_one_line_in_the_log_without_its_query() {
+    let gateway = Gateway::start("op_ids", &[]).await;
+    let path = format!("/authorize?provider=workos&organization=org_acme&redirect_to={PAGE}&login_hint=alice@acme.com");
+    let answer = gateway.get(&path).header("x-request-id", "proxy-1").send().await.unwrap();
+    let id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
+    // Nobody's own word: this comes from no proxy.
+    assert!(id.len() == 36 && id != "proxy-1", "{id}");
+    let line_of_it = line(&gateway, &id).await;
+    let expected = (&json!("GET"), &json!("/authorize"), &json!(302), &json!("127.0.0.1"));
+    let found = (&line_of_it["method"], &line_of_it["endpoint"], &line_of_it["status"], &line_of_it["address"]);
+    assert_eq!(found, expected);
+    for word in ["login_hint", "alice", "welcome", "org_acme", "?"] {
+        assert!(!line_of_it.to_string().contains(word), "{line_of_it}");
+    }
+
+    // An error that is the server's can be found in the log by what the client was told.
+    let sql = "alter function auth.jwks() rename to away";
+    gateway.bed.admin.batch_execute(sql).await.unwrap();
+    let answer = gateway.get("/.well-known/jwks.json").send().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
+    let told = (&body["code"], &body["error_code"], &body["msg"]);
+    let message = json!("Unexpected failure, please check server logs for more information");
+    assert_eq!(told, (&json!(500), &json!("unexpected_failure"), &message));
+    let line_of_it = line(&gateway, body["error_id"].as_str().unwrap()).await;
+    assert_eq!((&line_of_it["level"], &line_of_it["sqlstate"]), (&json!("ERROR"), &json!("42883")));
+    assert!(!body.to_string().contains("jwks"), "{body}");
+}
+
+#[tokio::test]
+async fn a_trusted_proxys_request_id_is_taken_over_if_it_is_one() {
+    let gateway = Gateway::start("op_proxy_ids", &["--trusted-proxies", "127.0.0.1"]).await;
+    let asked = async |id: &str| {
+        let answer = gateway.get("/health").header("x-request-id", id).send().await.unwrap();
+        answer.headers()["x-request-id"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(asked("proxy-1.a_B").await, "proxy-1.a_B");
+    assert_eq!(line(&gateway, "proxy-1.a_B").await["status"], 200);
+    for id in ["", "a b", "a\"b", "a{b}", &"x".repeat(65)] {
+        assert_ne!(asked(id).await, id);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_to_ask_is_left() {
+    let gateway = Gateway::start("op_slow", &["--header-timeout", "1"]).await;
+    let began = Instant::now();
+    // Half of a request, and nothing more.
+    let answer = raw(&gateway.url, b"GET /auth/v1/health HTTP/1.1\r\nhost: x\r\n").await;
+    assert!(!answer.contains("200"), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // A head that is too long.
+    let long = format!("GET /auth/v1/health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(400_000));
+    let answer = raw(&gateway.url, long.as_bytes()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    ok(gateway.get("/health").send().await.unwrap()).await;
+}
+
+fn program(arguments: &[&str], database: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
+    command.env_clear().env("DATABASE_URL", database).args(arguments).output().unwrap()
+}
+
+#[test]
+fn what_cannot_be_configured_is_said_without_the_password() {
+    let good = "postgres://gateway:hunter2@localhost/app";
+    for (arguments, database) in [
+        (&["--public-url", "http://api.example.com/auth/v1"][..], good),
+        (&["--public-url", "https://user:hunter2@api.example.com/"], good),
+        (&["--public-url", "nonsense"], good),
+        (&["--trusted-proxies", "everybody"], good),
+        (&["--cors-origins", "https://app.example.com/path"], good),
+        (&["--pool-size", "0"], good),
+        (&["--request-timeout", "0"], good),
+        (&["--log", "=,="], good),
+        (&["--database-password-file", "/no/such/file"], good),
+        (&[], "postgres://gateway:hunter2@localhost:port/app"),
+        (&[], "postgres://gateway:hunter2@localhost/app?sslmode=require"),
+        (&[], "postgres://gateway:hunter2@localhost/app?nonsense=hunter2"),
+    ] {
+        let output = program(arguments, database);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        assert!(!output.status.success() && output.status.code().is_some(), "{arguments:?} {database}: {said}");
+        assert!(!said.is_empty() && !said.contains("panicked"), "{arguments:?} {database}: {said}");
+        let shown = said.replace("https://user:hunter2@api.example.com/", "");
+        assert!(!shown.contains("hunter2"), "{arguments:?} {database}: {said}");
+    }
+    let help = program(&["--help"], good);
+    let said = String::from_utf8(help.stdout).unwrap();
+    assert!(help.status.success() && said.contains("--trusted-proxies") && !said.contains("hunter2"), "{said}");
+}
