@@ -294,6 +294,70 @@ async fn a_database_that_is_read_only_reads_and_says_that_it_cannot_write() {
 }
 
 #[tokio::test]
+async fn what_postgres_refuses_is_answered_as_error_codes_says() {
+    let gateway = Gateway::start("trouble_codes", &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let admin = &gateway.bed.admin;
+    let answer = async || {
+        let answer = refresh(&gateway, &session).await;
+        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
+        // Postgres's own words can hold values: they are for the log.
+        assert!(!text.contains("hunter2") && !text.contains("canceling"), "{text}");
+        let body: Value = serde_json::from_str(&text).unwrap();
+        (status, body["error_code"].as_str().unwrap().to_owned(), body["msg"].as_str().unwrap().to_owned())
+    };
+    let listed = async |sqlstate: &str| {
+        let sql = "select http_status, name, meaning from auth.error_codes
+            where sqlstate in ($1, left($1, 2)) order by length(sqlstate) desc limit 1";
+        let row = admin.query_opt(sql, &[&sqlstate]).await.unwrap();
+        let row = row.map(|row| (row.get::<_, i32>(0), row.get::<_, String>(1), row.get::<_, String>(2)));
+        row.map(|(status, name, meaning)| (u16::try_from(status).unwrap(), name, meaning))
+    };
+    let unlisted = "Unexpected failure, please check server logs for more information".to_owned();
+    for (sqlstate, status) in [
+        ("22012", 400),
+        ("22P02", 400),
+        ("08006", 503),
+        ("40P01", 503),
+        ("40001", 503),
+        ("53100", 503),
+        ("55P03", 503),
+        ("57014", 503),
+        ("58030", 503),
+        ("42501", 403),
+        ("XX000", 500),
+        ("55006", 500),
+        ("42P01", 500),
+        ("P0001", 500),
+    ] {
+        let sql = format!(
+            "create or replace function raises() returns trigger language plpgsql as $$
+                 begin raise exception 'hunter2' using errcode = '{sqlstate}', detail = 'hunter2'; end $$;
+             drop trigger if exists raises on auth.sessions;
+             create trigger raises before update on auth.sessions for each row execute function raises()"
+        );
+        admin.batch_execute(&sql).await.unwrap();
+        let found = answer().await;
+        assert_eq!(found.0, status, "{sqlstate}: {found:?}");
+        let expected = listed(sqlstate).await.unwrap_or((500, "unexpected_failure".to_owned(), unlisted.clone()));
+        assert_eq!(found, expected, "{sqlstate}");
+    }
+    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
+    // Two that Postgres really raises: limits that an administrator sets.
+    let holder = gateway.bed.superuser().await;
+    for (setting, sqlstate) in [("lock_timeout", "55P03"), ("statement_timeout", "57014")] {
+        admin.batch_execute(&format!("alter role {} set {setting} = '300ms'", gateway.role)).await.unwrap();
+        end_backends(&gateway).await;
+        eventually("it is ready", async || is_ready(&gateway).await).await;
+        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+        assert_eq!(answer().await, listed(sqlstate).await.unwrap(), "{setting}");
+        holder.batch_execute("rollback").await.unwrap();
+        admin.batch_execute(&format!("alter role {} reset {setting}", gateway.role)).await.unwrap();
+    }
+    ok(refresh(&gateway, &session).await).await;
+}
+
+#[tokio::test]
 async fn a_role_that_has_lost_its_rights_is_not_ready() {
     let gateway = Gateway::start("trouble_rights", &[]).await;
     assert!(is_ready(&gateway).await);

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use pgrx::prelude::*;
+use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::configure::{self, Configuration};
@@ -89,7 +90,9 @@ fn error_codes() -> TableIterator<
     'static,
     (name!(sqlstate, &'static str), name!(name, &'static str), name!(http_status, i32), name!(meaning, &'static str)),
 > {
-    TableIterator::new(
-        ErrorCode::ALL.iter().map(|code| (code.sqlstate(), code.name(), i32::from(code.http_status()), code.message())),
-    )
+    let ours =
+        ErrorCode::ALL.iter().map(|code| (code.sqlstate(), code.name(), i32::from(code.http_status()), code.message()));
+    let postgres =
+        PostgresCode::ALL.iter().map(|code| (code.sqlstate, code.name, i32::from(code.http_status), code.meaning));
+    TableIterator::new(ours.chain(postgres))
 }

@@ -477,6 +477,36 @@ error_codes! {
         "It stands in every access token: keep at most 4 kB in it, and the rest in tables of your own.";
 }
 
+/// What Postgres refuses itself, and nothing here raises: how a gateway answers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostgresCode {
+    /// A SQLSTATE, or two characters for those of a class that have no row of their own.
+    pub sqlstate: &'static str,
+    /// As [`ErrorCode::name`]; several share one.
+    pub name: &'static str,
+    /// As [`ErrorCode::http_status`].
+    pub http_status: u16,
+    /// What a client may be told. Postgres's own words can hold values.
+    pub meaning: &'static str,
+}
+
+const fn later(sqlstate: &'static str, meaning: &'static str) -> PostgresCode {
+    PostgresCode { sqlstate, name: "unexpected_failure", http_status: 503, meaning }
+}
+
+impl PostgresCode {
+    /// All of them; `auth.error_codes` lists them after [`ErrorCode::ALL`].
+    pub const ALL: &'static [PostgresCode] = &[
+        PostgresCode { sqlstate: "22", name: "validation_failed", http_status: 400, meaning: "a value cannot be used" },
+        later("08", "a connection of the database has failed"),
+        later("40", "the transaction was rolled back on account of another one"),
+        later("53", "the database lacks resources"),
+        later("55P03", "a lock could not be had in time"),
+        later("57", "the statement was ended by a time limit or an administrator"),
+        later("58", "the system that the database runs on has failed"),
+    ];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -493,6 +523,17 @@ mod tests {
             assert!(names.insert(code.name()), "{} stands twice", code.name());
             assert!(state.len() == 5 && state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()), "{state}");
             assert!((400..=504).contains(&code.http_status()), "{state}");
+        }
+    }
+
+    #[test]
+    fn what_postgres_refuses_has_one_row_and_none_of_ours() {
+        for (i, code) in PostgresCode::ALL.iter().enumerate() {
+            let state = code.sqlstate;
+            assert!(matches!(state.len(), 2 | 5), "{state}");
+            assert!((400..=504).contains(&code.http_status), "{state}");
+            assert!(ErrorCode::ALL.iter().all(|ours| ours.sqlstate() != state), "{state} is ours");
+            assert!(PostgresCode::ALL[..i].iter().all(|other| other.sqlstate != state), "{state} stands twice");
         }
     }
 

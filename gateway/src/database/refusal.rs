@@ -1,4 +1,5 @@
-//! What the database says when it refuses, as HTTP. `auth.error_codes` is the one map from SQLSTATE to name and status.
+//! What the database says when it refuses, as HTTP. `auth.error_codes` is the one map from SQLSTATE to name and status: by the SQLSTATE
+//! itself, or by its first two characters, its class.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -48,19 +49,21 @@ impl ErrorCodes {
         if is_fatal(refusal) {
             return Refused { error: ApiError::unavailable(described(refusal)), is_listed: false };
         }
-        if let Some(error) = self.look_up(refusal) {
+        let sqlstate = refusal.code().code();
+        if let Some(error) = self.look_up(sqlstate, refusal) {
             return Refused { error, is_listed: true };
         }
         self.read_again(lease).await;
-        match self.look_up(refusal) {
-            Some(error) => Refused { error, is_listed: true },
-            None => Refused { error: unlisted(refusal), is_listed: false },
+        if let Some(error) = self.look_up(sqlstate, refusal) {
+            return Refused { error, is_listed: true };
         }
+        let of_class = sqlstate.get(..2).and_then(|class| self.look_up(class, refusal));
+        Refused { error: of_class.unwrap_or_else(|| because(ApiError::unexpected(""), refusal)), is_listed: false }
     }
 
-    fn look_up(&self, refusal: &DbError) -> Option<ApiError> {
+    fn look_up(&self, key: &str, refusal: &DbError) -> Option<ApiError> {
         let rows = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).rows);
-        let rows = rows.get(refusal.code().code())?;
+        let rows = rows.get(key)?;
         // A SQLSTATE of Postgres's own may stand for several failures of ours.
         let row = rows.iter().find(|row| row.meaning == refusal.message()).or_else(|| rows.first())?;
         Some(of_row(row, refusal))
@@ -98,33 +101,24 @@ fn of_row(row: &Row, refusal: &DbError) -> ApiError {
     // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
     let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
     let message = match refusal.detail() {
-        // What the caller can mend, it has to be told. The rest is for the log.
-        Some(detail) if row.status == StatusCode::BAD_REQUEST => format!("{} ({detail})", refusal.message()),
-        _ => refusal.message().to_owned(),
+        // What the caller can mend, it has to be told, in our words. The rest is for the log, as are Postgres's own.
+        Some(detail) if row.status == StatusCode::BAD_REQUEST && row.meaning == refusal.message() => {
+            format!("{} ({detail})", row.meaning)
+        }
+        _ => row.meaning.clone(),
     };
-    ApiError::new(row.status, code, message).because(Some(refusal.code().code().to_owned()), described(refusal))
+    because(ApiError::new(row.status, code, message), refusal)
 }
 
-/// What is Postgres's own, by its class.
-fn unlisted(refusal: &DbError) -> ApiError {
-    let sqlstate = refusal.code().code();
-    let error = match sqlstate.get(..2) {
-        // A value that Postgres cannot hold.
-        Some("22") => ApiError::validation("A value cannot be used"),
-        // It lacks resources, was interfered with, or lost something of the system's: later it may do.
-        Some("08" | "40" | "53" | "57" | "58") => ApiError::unavailable(""),
-        _ => ApiError::unexpected(""),
-    };
-    error.because(Some(sqlstate.to_owned()), described(refusal))
+fn because(error: ApiError, refusal: &DbError) -> ApiError {
+    error.because(Some(refusal.code().code().to_owned()), described(refusal))
 }
 
 /// No connection could be had.
 pub fn of_pool(error: &PoolError) -> ApiError {
     match error {
         PoolError::Backend(error) => match error.as_db_error() {
-            Some(refusal) => {
-                ApiError::unavailable("").because(Some(refusal.code().code().to_owned()), described(refusal))
-            }
+            Some(refusal) => because(ApiError::unavailable(""), refusal),
             None => ApiError::unavailable(error.to_string()),
         },
         other => ApiError::unavailable(other.to_string()),
