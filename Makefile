@@ -10,7 +10,7 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-sql test-node test-examples
+TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-sql test-node test-examples test-frameworks
 
 .PHONY: help
 help: ## Shows this
@@ -41,7 +41,7 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
-.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-sql test-node test-examples
+.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-sql test-node test-examples test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -69,6 +69,9 @@ test-node: ## WorkOS's own SDK against the simulator
 test-examples: ## The examples, each as it stands; needs the installed extension
 	@$(STEP) $@ "Examples" tools/test-examples.sh
 
+test-frameworks: ## The examples with Supabase's client on the server; needs the installed extension
+	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
+
 .PHONY: bench
 bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in or sessions: a part
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
@@ -80,4 +83,4 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules examples/express/node_modules
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules examples/express/node_modules examples/supabase/*/node_modules

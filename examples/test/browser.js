@@ -25,6 +25,7 @@ export class Browser {
     const url = new URL(target, this.base);
     const ours = url.origin === this.base;
     const headers = ours ? { cookie: this.#cookiesFor(url.pathname) } : {};
+    if (form) headers.origin = this.base;
     const body = form && new URLSearchParams(form);
     const answer = await fetch(url, { redirect: 'manual', headers, body, method: form ? 'POST' : 'GET', ...options });
     const result = { url, status: answer.status, location: answer.headers.get('location'), text: await answer.text() };
