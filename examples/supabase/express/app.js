@@ -43,10 +43,11 @@ const app = express();
 app.get('/', async (req, res) => {
   const { data: { user } } = await supabaseFor(req, res).auth.getUser();
   // A code, never a text: anybody can make a link to this page.
-  const failure = /^\w{1,64}$/.test(req.query.error) && html`<p role="alert">Not signed in: ${req.query.error}</p>`;
+  const { error = '' } = req.query;
+  const failure = /^\w{1,64}$/.test(error) ? html`<p role="alert">Not signed in: ${error}</p>` : '';
   res.send(page(user
     ? html`<p>Signed in as ${user.email}</p><form method="post" action="/logout"><button>Sign out</button></form>`
-    : html`${failure || ''}<p><a href="/login?organization=org_acme">Sign in with SSO</a></p>`));
+    : html`${failure}<p><a href="/login?organization=org_acme">Sign in with SSO</a></p>`));
 });
 
 app.get('/login', async (req, res) => {
