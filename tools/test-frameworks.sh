@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-export FRAMEWORKS=${FRAMEWORKS:-express nextjs}
+export FRAMEWORKS=${FRAMEWORKS:-express nextjs sveltekit astro remix}
 # Nothing is told to anybody.
 export NEXT_TELEMETRY_DISABLED=1 ASTRO_TELEMETRY_DISABLED=1 DO_NOT_TRACK=1 npm_config_update_notifier=false
 for framework in $FRAMEWORKS; do

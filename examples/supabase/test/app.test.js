@@ -8,6 +8,7 @@ import { Browser } from '../../test/browser.js';
 import { start } from './app.js';
 
 const { FRAMEWORKS, GATEWAY_URL } = process.env;
+const CHECK_ORIGIN = ['sveltekit', 'astro']; // by themselves; for the others SameSite has to do
 const LONGEST_CHAIN = 10;
 const EMAIL = 'alice@acme.com';
 
@@ -84,6 +85,15 @@ for (const framework of FRAMEWORKS.split(' ')) {
       assert.equal(await isSignedIn(browser), false);
       assert.equal(await isSignedIn(thief), false, 'the session outlives its sign-out');
     });
+
+    if (CHECK_ORIGIN.includes(framework)) {
+      test('a form of another origin signs nobody out', async () => {
+        const browser = new Browser(app.url);
+        await signIn(browser);
+        assert.equal((await browser.fetch('/logout', { form: {}, origin: 'http://other.example' })).status, 403);
+        assert.equal(await isSignedIn(browser), true);
+      });
+    }
 
     test('its cookies are for itself, and no cache keeps them', async () => {
       const browser = new Browser(app.url);
