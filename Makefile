@@ -10,7 +10,7 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser
+TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 
 .PHONY: help
 help: ## Shows this
@@ -41,7 +41,7 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
-.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser
+.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -75,6 +75,9 @@ test-examples: ## The examples, each as it stands; needs the installed extension
 test-browser: ## The page of examples/browser in Chromium; needs the installed extension
 	@$(STEP) $@ "Browser" tools/test-browser.sh
 
+test-frameworks: ## The examples with Supabase's client on the server; needs the installed extension
+	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
+
 .PHONY: bench
 bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions or gateway: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
@@ -87,4 +90,4 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules

@@ -21,10 +21,12 @@ export class Browser {
     return browser;
   }
 
-  async fetch(target, { form, ...options } = {}) {
+  // `origin` is the site whose form it is.
+  async fetch(target, { form, origin = this.base, ...options } = {}) {
     const url = new URL(target, this.base);
     const ours = url.origin === this.base;
     const headers = ours ? { cookie: this.#cookiesFor(url.pathname) } : {};
+    if (form) headers.origin = origin;
     const body = form && new URLSearchParams(form);
     const answer = await fetch(url, { redirect: 'manual', headers, body, method: form ? 'POST' : 'GET', ...options });
     const result = { url, status: answer.status, location: answer.headers.get('location'), text: await answer.text() };

@@ -1,0 +1,10 @@
+import { failed, localPath } from '../../lib/site.js';
+import { redirectAfter } from '../../lib/supabase.js';
+
+export const GET = (context) => redirectAfter(context, async (supabase) => {
+  const { code, next, error_code: errorCode, error: refused } = Object.fromEntries(context.url.searchParams);
+  if (!code) return failed(errorCode ?? refused); // WorkOS's own errors come without error_code
+  // Without the verifier in this browser's cookie a code is worth nothing: a sign-in ends where it began.
+  const { error } = await supabase.auth.exchangeCodeForSession(code);
+  return error ? failed(error.code) : localPath(next);
+});
