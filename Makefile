@@ -32,8 +32,9 @@ install: setup ## Builds the extension and installs it into the Postgres of PG_C
 	@$(STEP) install "Build and install the extension" tools/install.sh
 
 .PHONY: demo
-demo: install ## A guided tour: two people sign in, in a Postgres of its own. KEEP=1 leaves it running
-	@$(STEP) $@ "Build the demo" cargo build --release -p workos_demo
+demo: install ## A guided tour: two people sign in, in a Postgres of its own. On a terminal, or with KEEP=1, it stays, with a page to open
+	@$(STEP) $@ "Build the demo" cargo build --release -p workos_demo -p workos_auth_gateway
+	@$(STEP) $@ "The demo's page" tools/install-page.sh
 	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
 .PHONY: test
@@ -55,6 +56,7 @@ test-simulator: ## The WorkOS stand-in
 	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
+	@$(STEP) $@ "The demo's gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
 
 test-gateway: ## The gateway for Supabase's client; needs the installed extension

@@ -4,18 +4,21 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`story`] | the tour, a file a step: what is said, and the SQL |
+//! | [`site`] | the gateway and the page |
 //! | [`console`] | runs a statement and shows it |
 //! | [`paper`] | prose, tables and colours |
-//! | [`keep`] | `KEEP=1`: everything stays until Ctrl-C |
+//! | [`keep`] | on a terminal or with `KEEP=1`: everything stays until Ctrl-C |
 //! | [`failure`] | what failed, where, and what to try next |
 
 mod console;
 mod failure;
 mod keep;
 mod paper;
+mod site;
 mod story;
 
 use std::env;
+use std::io::{IsTerminal, stdin, stdout};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -69,7 +72,11 @@ enum Ending {
 
 /// The tour, from the first process to the last.
 async fn run(paper: Paper) -> Result<Ending> {
-    let keep = env::var_os("KEEP").is_some_and(|value| !value.is_empty() && value != "0");
+    // On a terminal there is somebody to open the page. KEEP=0 and KEEP=1 decide it otherwise.
+    let keep = match env::var_os("KEEP") {
+        Some(value) if !value.is_empty() => value != "0",
+        _ => stdin().is_terminal() && stdout().is_terminal(),
+    };
     let mut interrupt = Interrupt::listen()?;
     // Not cut short by a signal, so that nothing is left half made. It takes a second or two.
     let Ok(stage) = tokio::task::spawn_blocking(Stage::set).await else {
@@ -81,7 +88,7 @@ async fn run(paper: Paper) -> Result<Ending> {
         Err(failure) => return Err(failure.in_step("booting a Postgres cluster and the stand-in for WorkOS")),
         Ok(stage) => stage,
     };
-    let told = tokio::select! {
+    let mut told = tokio::select! {
         told = story::tell(&stage, paper) => told,
         () = interrupt.wait() => return Ok(Ending::Interrupted),
     };
@@ -89,15 +96,27 @@ async fn run(paper: Paper) -> Result<Ending> {
         if let Err(failure) = &told {
             eprintln!("\n{failure}");
         }
-        keep::explain(&stage, paper);
-        interrupt.wait().await;
-        drop(stage);
+        keep::explain(&stage, told.as_ref().ok(), paper);
+        let ended = match &mut told {
+            Ok(site) => tokio::select! {
+                failure = site.watch() => Some(failure),
+                () = interrupt.wait() => None,
+            },
+            Err(_) => {
+                interrupt.wait().await;
+                None
+            }
+        };
+        let ending = if told.is_ok() { Ending::Told } else { Ending::Failed };
+        drop((told, stage));
         paper.say("Everything has been removed.");
-        return Ok(if told.is_ok() { Ending::Told } else { Ending::Failed });
+        return ended.map_or(Ok(ending), |failure| Err(failure.in_step("keeping everything running")));
     }
+    // The programs before their database.
+    let told = told.map(drop);
     drop(stage);
     told?;
-    paper.say("The cluster and the stand-in have been removed. KEEP=1 make demo leaves them running.");
+    paper.say("Everything has been removed. KEEP=1 make demo leaves it running, with the page in your browser.");
     Ok(Ending::Told)
 }
 

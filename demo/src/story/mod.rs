@@ -1,5 +1,6 @@
-//! The tour: eight steps, each a file that reads like the text it prints.
+//! The tour: nine steps, each a file that reads like the text it prints.
 
+mod browser;
 mod forging;
 mod reading;
 mod setting_up;
@@ -13,6 +14,7 @@ use crate::Stage;
 use crate::console::{Console, Show};
 use crate::failure::Result;
 use crate::paper::Paper;
+use crate::site::Site;
 
 /// Who is at a prompt.
 const ADMINISTRATOR: &str = "postgres=#";
@@ -26,25 +28,26 @@ pub struct SignedIn {
     access_token: String,
 }
 
-/// Tells everything, in order.
+/// Tells everything, in order, and returns what a browser can be pointed at.
 ///
 /// # Errors
 /// The first statement that does not do what the tour says.
-pub async fn tell(stage: &Stage, paper: Paper) -> Result<()> {
+pub async fn tell(stage: &Stage, paper: Paper) -> Result<Site> {
     let admin = Console::open(&stage.cluster, SUPERUSER, ADMINISTRATOR, paper).await?;
     welcome(stage, paper, &admin).await?;
 
-    step(paper, "1 of 8: Set up", setting_up::tell(stage, paper, &admin)).await?;
-    step(paper, "2 of 8: A table that knows whose rows are whose", todos::tell(paper, &admin)).await?;
+    step(paper, "1 of 9: Set up", setting_up::tell(stage, paper, &admin)).await?;
+    step(paper, "2 of 9: A table that knows whose rows are whose", todos::tell(paper, &admin)).await?;
     let app = Console::open(&stage.cluster, "app", BACKEND, paper).await?;
-    let alice = step(paper, "3 of 8: Alice of Acme signs in", signing_in::alice(paper, &app)).await?;
-    let bob = step(paper, "4 of 8: Bob of Globex signs in", signing_in::bob(paper, &app, &admin)).await?;
-    step(paper, "5 of 8: One query, two answers", reading::tell(paper, &app, &alice, &bob)).await?;
-    step(paper, "6 of 8: A forged token", forging::tell(paper, &app, &bob)).await?;
-    step(paper, "7 of 8: Signing out", signing_out::tell(stage, paper, &alice)).await?;
-    paper.heading("8 of 8: What to read next");
+    let alice = step(paper, "3 of 9: Alice of Acme signs in", signing_in::alice(paper, &app)).await?;
+    let bob = step(paper, "4 of 9: Bob of Globex signs in", signing_in::bob(paper, &app, &admin)).await?;
+    step(paper, "5 of 9: One query, two answers", reading::tell(paper, &app, &alice, &bob)).await?;
+    step(paper, "6 of 9: A forged token", forging::tell(paper, &app, &bob)).await?;
+    step(paper, "7 of 9: Signing out", signing_out::tell(stage, paper, &alice)).await?;
+    let site = step(paper, "8 of 9: Supabase's client", browser::tell(stage, paper, &admin)).await?;
+    paper.heading("9 of 9: What to read next");
     what_next(paper);
-    Ok(())
+    Ok(site)
 }
 
 /// A heading, and the step that a failure then names.
@@ -77,7 +80,7 @@ fn what_next(paper: Paper) {
         ("examples/", "backends for Express, psycopg and tokio-postgres, to be run and to be copied".to_owned()),
         ("sql/", "the tables and functions you have just used; each comes with its COMMENT".to_owned()),
         ("demo/src/story/", "this tour, a file a step: change a policy and run it again".to_owned()),
-        ("KEEP=1 make demo", "the same, and then everything stays for you to play with in psql".to_owned()),
+        ("KEEP=1 make demo", "the same, and then everything stays, for your browser and for psql".to_owned()),
         ("make test", "everything that is claimed here and in the README, tried".to_owned()),
     ]);
 }
