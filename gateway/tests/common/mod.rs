@@ -32,6 +32,9 @@ pub const PAGE: &str = "http://localhost:3000/welcome";
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+pub const PKCE: &str = "/token?grant_type=pkce";
+pub const REFRESH: &str = "/token?grant_type=refresh_token";
+
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running gateway and its database.
@@ -231,6 +234,15 @@ pub fn redirect(answer: Response) -> Redirect {
     let location = header.unwrap_or_else(|| panic!("{status} and no Location")).to_str().unwrap().to_owned();
     let cookies = answer.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
     Redirect { status, url: answer.url().join(&location).unwrap(), cookies }
+}
+
+/// The access token of a session.
+pub fn token(session: &Value) -> &str {
+    session["access_token"].as_str().unwrap()
+}
+
+pub async fn send(request: RequestBuilder) -> Response {
+    request.send().await.unwrap()
 }
 
 /// The JSON of an answer that must be good.
