@@ -92,4 +92,5 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules examples/psycopg/.venv target/screenshots
+	@for made in .next .svelte-kit .astro .react-router build dist; do rm -rf examples/supabase/*/$$made; done

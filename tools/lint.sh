@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# clippy over every package. The extension apart from the others, as it is built: so its dependencies have the
-# features, and the compiled parts, of the build that is installed.
+# Looks over every script with shellcheck, and over every package with clippy. The extension apart from the others, as
+# it is built: so its dependencies have the features, and the compiled parts, of the build that is installed.
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
+
+find . \( -name target -o -name node_modules -o -name .git \) -prune -o -name '*.sh' -print0 |
+    xargs -0 shellcheck --external-sources .ci/run tools/run-step
 
 cargo clippy --quiet --release --workspace --exclude workos_auth --all-targets -- -D warnings
 cargo clippy --quiet --release -p workos_auth "${PG_FEATURES[@]}" --lib -- -D warnings

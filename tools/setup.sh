@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests need: a pooler, pg_cron, pgTAP, Node, Python
+#   tools/setup.sh --with-tests  and what the tests need: shellcheck, a pooler, pg_cron, pgTAP, Node, Python
 #
 # PG_MAJOR chooses the Postgres (default: one that is installed, else 15, else the distribution's).
 # It changes nothing, and takes a moment, where everything is there.
@@ -123,6 +123,10 @@ if ! grep -qs "^pg$PG_MAJOR *=" "$pgrx_config"; then
 fi
 
 [[ $with_tests == yes ]] || exit 0
+
+# --- The linter of scripts, which `make test` has look at the scripts.
+
+command -v shellcheck >/dev/null || need shellcheck -- "the scripts are linted with it"
 
 # --- PgBouncer, for the tests of transaction pooling.
 

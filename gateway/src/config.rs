@@ -31,6 +31,14 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT")]
     pub admin_listen: Option<SocketAddr>,
 
+    /// A PEM file: the certificate of --listen, then those between it and the root. SIGHUP reads it again
+    #[arg(long, env = "GATEWAY_TLS_CERTIFICATE", value_name = "PATH", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// A PEM file with the key of the certificate. Without the two, --listen speaks plain HTTP
+    #[arg(long, env = "GATEWAY_TLS_KEY", value_name = "PATH", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
+
     /// The URL that clients use, with its path. Never taken from a request
     #[arg(long, env = "GATEWAY_PUBLIC_URL", default_value = "http://localhost:9999/auth/v1", value_name = "URL", value_parser = public_url)]
     pub public_url: Url,
@@ -55,7 +63,8 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_REQUEST_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub request_timeout: Duration,
 
-    /// How long a client may take to send the head of a request, and how long it may be idle between two
+    /// How long a client may take to send the head of a request, how long it may be idle between two, and how long a
+    /// TLS handshake may take
     #[arg(long, env = "GATEWAY_HEADER_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
     pub header_timeout: Duration,
 

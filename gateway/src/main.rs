@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | flags and environment |
 //! | [`server`] | takes connections, and lets them finish at the end |
+//! | [`tls`] | the certificate, and its renewal |
 //! | [`routes`] | the endpoints |
 //! | [`observe`] | around every request: its id, its log line, its figures, the form of its errors |
 //! | [`limits`], [`address`] | rate limits, and whom they count for |
@@ -23,6 +24,7 @@ mod observe;
 mod parameters;
 mod routes;
 mod server;
+mod tls;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::config::{Config, LogFormat};
 use crate::database::Database;
 use crate::limits::{FORGET_EVERY, Limits};
 use crate::metrics::Metrics;
+use crate::tls::Tls;
 
 /// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
 #[derive(Debug)]
@@ -65,6 +68,7 @@ async fn main() -> ExitCode {
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn run(config: Config) -> Result<(), Failure> {
+    let tls = Tls::start(&config)?;
     let database = Database::new(config.database()?, config.pool_size, config.pool_timeout)?;
     let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, config });
     let listener = TcpListener::bind(app.config.listen).await?;
@@ -75,12 +79,13 @@ async fn run(config: Config) -> Result<(), Failure> {
     tracing::info!(
         listen = %listener.local_addr()?,
         admin = admin.as_ref().and_then(|admin| admin.local_addr().ok()).map(tracing::field::display),
+        tls = tls.is_some(),
         public_url = %app.config.public_url,
         "listening"
     );
     report_readiness(Arc::clone(&app));
     tokio::spawn(forget(Arc::clone(&app)));
-    server::serve(listener, admin, app).await;
+    server::serve(listener, tls, admin, app).await;
     tracing::info!("stopped");
     Ok(())
 }

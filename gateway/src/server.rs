@@ -11,15 +11,18 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use crate::App;
 use crate::routes;
+use crate::tls::Tls;
 
 /// The other end of a request's connection.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +34,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_HEAD: usize = 64 * 1024;
 
 /// Serves until SIGTERM or SIGINT, then takes no more connections, and waits for the requests that are under way.
-pub async fn serve(listener: TcpListener, admin: Option<TcpListener>, app: Arc<App>) {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, admin: Option<TcpListener>, app: Arc<App>) {
     let (stop, stopped) = watch::channel(false);
-    let public = tokio::spawn(accept(listener, routes::public(&app), Arc::clone(&app), stopped.clone()));
-    let admin = admin.map(|admin| tokio::spawn(accept(admin, routes::admin(&app), Arc::clone(&app), stopped)));
+    let public = tokio::spawn(accept(listener, tls, routes::public(&app), Arc::clone(&app), stopped.clone()));
+    let admin = admin.map(|admin| tokio::spawn(accept(admin, None, routes::admin(&app), Arc::clone(&app), stopped)));
     wait_for_signal().await;
     tracing::info!("stopping");
     let _ = stop.send(true);
@@ -44,7 +47,13 @@ pub async fn serve(listener: TcpListener, admin: Option<TcpListener>, app: Arc<A
     }
 }
 
-async fn accept(listener: TcpListener, router: Router, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    router: Router,
+    app: Arc<App>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(usize::try_from(app.config.max_connections).unwrap_or(usize::MAX)));
     let mut http = http1::Builder::new();
@@ -68,15 +77,16 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, mut stoppe
         // Answers are small: each goes out at once.
         let _ = stream.set_nodelay(true);
         let router = router.clone();
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let mut request: Request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            router.clone().oneshot(request)
-        });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (http, watcher, tls) = (http.clone(), graceful.watcher(), tls.clone());
+        let (limit, stopped) = (app.config.header_timeout, stopped.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke off");
+            match tls {
+                None => serve_connection(&http, stream, peer, router, watcher).await,
+                Some(tls) => {
+                    if let Some(stream) = shake_hands(&tls, stream, limit, stopped).await {
+                        serve_connection(&http, stream, peer, router, watcher).await;
+                    }
+                }
             }
             drop(permit);
         });
@@ -85,6 +95,40 @@ async fn accept(listener: TcpListener, router: Router, app: Arc<App>, mut stoppe
     if timeout(app.config.shutdown_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests were still under way");
     }
+}
+
+async fn serve_connection<S>(http: &http1::Builder, stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(peer));
+        router.clone().oneshot(request)
+    });
+    if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// `None` where the client does not get through it in time, or before the end. In the task of the connection: nobody
+/// else waits for a client that says nothing.
+async fn shake_hands(
+    tls: &Tls,
+    stream: TcpStream,
+    limit: Duration,
+    mut stopped: watch::Receiver<bool>,
+) -> Option<TlsStream<TcpStream>> {
+    let result = tokio::select! {
+        result = timeout(limit, tls.acceptor().accept(stream)) => result,
+        _ = stopped.wait_for(|stopped| *stopped) => return None,
+    };
+    match result {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+    None
 }
 
 async fn wait_for_signal() {

@@ -6,7 +6,7 @@ mod common;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::{Gateway, PAGE, eventually, free_port, ok, raw, told};
+use common::{Gateway, PAGE, eventually, free_port, ok, raw, told, waits_for_lock};
 use nix::sys::signal::Signal;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response};
@@ -120,7 +120,7 @@ async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
     let body = json!({ "refresh_token": session["refresh_token"] });
     let request = gateway.post("/token?grant_type=refresh_token", &body);
     let under_way = tokio::spawn(request.send());
-    waits(&gateway).await;
+    waits_for_lock(&gateway).await;
     // A connection that nothing is asked on does not hold it up.
     let port = gateway.url.split([':', '/']).nth(4).unwrap().parse::<u16>().unwrap();
     let _idle = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -137,13 +137,6 @@ async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
     ok(other.refresh(&fresh["refresh_token"]).await).await;
 }
 
-async fn waits(gateway: &Gateway) {
-    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'";
-    let admin = &gateway.bed.admin;
-    let count = async || admin.query_one(sql, &[&gateway.role]).await.unwrap().get::<_, i64>(0);
-    eventually("it waits for a lock", async || count().await > 0).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_ever() {
     let mut gateway = Gateway::start("op_stuck", &["--shutdown-timeout", "1", "--request-timeout", "60"]).await;
@@ -152,7 +145,7 @@ async fn a_stop_does_not_wait_for_ever() {
     holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
     let body = json!({ "refresh_token": session["refresh_token"] });
     let stuck = tokio::spawn(gateway.post("/token?grant_type=refresh_token", &body).send());
-    waits(&gateway).await;
+    waits_for_lock(&gateway).await;
     let began = Instant::now();
     gateway.signal(Signal::SIGINT);
     assert_eq!(gateway.wait().code(), Some(0));

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { application, Browser, fine, PAGE, signedIn, signIn, signInUrl, SITE_URL, somebody } from './helper.js';
+import { application, Browser, fine, PAGE, signedIn, signIn, signInUrl, SITE_URL, somebody, superuser } from './helper.js';
 
 const claimsOf = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
 
@@ -29,6 +29,33 @@ test('a sign-in gives a session that the client keeps', async () => {
   // The same browser, after a reload.
   const reloaded = application({ storage }).supabase;
   assert.equal(fine(await reloaded.auth.getUser()).user.id, user.id);
+});
+
+test('with appendPkceFlowIdToRedirects two sign-ins at once each find their own verifier', async () => {
+  const { supabase } = application({ experimental: { appendPkceFlowIdToRedirects: true } });
+  const people = [await somebody(), await somebody()];
+  // Both begun, in one browser's storage, before either ends.
+  const urls = [await signInUrl(supabase), await signInUrl(supabase)];
+  for (const i of [0, 1]) {
+    const page = await new Browser().toPage(urls[i], people[i].email);
+    const flowId = page.searchParams.get('sb_flow_id');
+    assert.equal(page.href.split('?')[0], PAGE);
+    assert.equal(flowId, new URL(new URL(urls[i]).searchParams.get('redirect_to')).searchParams.get('sb_flow_id'));
+    assert.ok(flowId);
+    const session = fine(await supabase.auth.exchangeCodeForSession(page.searchParams.get('code'), { flowId }));
+    assert.equal(session.user.email, people[i].email);
+  }
+});
+
+test('the flow id takes no part in whether a page is listed', async () => {
+  const page = 'https://app.example.com/one-page';
+  await superuser('insert into auth.redirect_urls (pattern) values ($1)', [page]);
+  const { supabase } = application({ experimental: { appendPkceFlowIdToRedirects: true } });
+  const url = await signInUrl(supabase, { organization: 'org_acme', redirectTo: page });
+  assert.match(new URL(url).searchParams.get('redirect_to'), /\?sb_flow_id=/);
+  assert.equal((await new Browser().get(url)).status, 302);
+  const other = url.replace('sb_flow_id', 'another');
+  assert.equal((await new Browser().get(other)).status, 400);
 });
 
 test('organization, connection and workos_provider choose where to sign in', async () => {

@@ -36,7 +36,7 @@ pub struct Client {
     /// `sk_…`: the bearer of the API and the `client_secret` of the code exchange.
     pub api_key: String,
     /// Where a browser may be sent back to. Compared character by character; `http://localhost:*/…` and
-    /// `http://127.0.0.1:*/…` take any port.
+    /// `http://127.0.0.1:*/…` take any port, with https too: a test's server has one that was free.
     pub redirect_uris: Vec<String>,
 }
 
@@ -223,7 +223,7 @@ fn is_redirect_uri(uri: &str) -> bool {
         None => false,
     };
     let wildcards = uri.matches('*').count();
-    let port_wildcard = wildcards == 1 && uri.contains(":*/") && url.scheme() == "http" && loopback;
+    let port_wildcard = wildcards == 1 && uri.contains(":*/") && matches!(url.scheme(), "http" | "https") && loopback;
     url.fragment().is_none() && (wildcards == 0 || port_wildcard)
 }
 

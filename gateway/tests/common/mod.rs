@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,6 +31,9 @@ pub const PAGE: &str = "http://localhost:3000/welcome";
 /// RFC 7636, appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+pub const PKCE: &str = "/token?grant_type=pkce";
+pub const REFRESH: &str = "/token?grant_type=refresh_token";
 
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -113,14 +117,17 @@ impl Program {
     pub async fn start(bed: &Bed<'_>, role: &str, database_port: u16, flags: &[&str]) -> Self {
         // Before the gateway connects: what ALTER DATABASE says counts for connections made later.
         let port = free_port();
-        let url = format!("http://127.0.0.1:{port}/auth/v1");
+        // Where the gateway has a certificate, its client trusts that one.
+        let certificate = flags.iter().skip_while(|flag| **flag != "--tls-certificate").nth(1).map(Path::new);
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://127.0.0.1:{port}/auth/v1");
         bed.set("workos_auth.issuer", &url).await;
         let sql = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
         let redirect_uri = format!("{url}/callback");
         bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &bed.workos.url()]).await.unwrap();
         let at = format!("postgres://{role}@127.0.0.1:{database_port}/{}", bed.database);
-        let (process, log) = launch(&at, port, flags);
-        Self { url, http: client(), process, log }
+        let (process, log) = launch(&at, &url, port, flags);
+        Self { url, http: client(certificate), process, log }
     }
 
     pub fn at(&self, path: &str) -> String {
@@ -229,6 +236,15 @@ pub fn redirect(answer: Response) -> Redirect {
     Redirect { status, url: answer.url().join(&location).unwrap(), cookies }
 }
 
+/// The access token of a session.
+pub fn token(session: &Value) -> &str {
+    session["access_token"].as_str().unwrap()
+}
+
+pub async fn send(request: RequestBuilder) -> Response {
+    request.send().await.unwrap()
+}
+
 /// The JSON of an answer that must be good.
 pub async fn ok(answer: Response) -> Value {
     let status = answer.status();
@@ -254,8 +270,10 @@ pub async fn told(answer: Response) -> (u16, String) {
     (status, code)
 }
 
-fn client() -> Client {
-    Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
+/// Follows no redirects, and trusts the certificate of this file alone.
+pub fn client(certificate: Option<&Path>) -> Client {
+    let trusted = certificate.map(|path| Certificate::from_pem(&std::fs::read(path).unwrap()).unwrap());
+    Client::builder().redirect(Policy::none()).no_proxy().tls_certs_only(trusted).build().unwrap()
 }
 
 /// Sends bytes as they are, on a connection of their own, and returns everything that comes back.
@@ -277,13 +295,13 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn launch(database: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
+fn launch(database: &str, url: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
     command
         .env_clear()
         .env("DATABASE_URL", database)
         .args(["--listen", &format!("127.0.0.1:{port}")])
-        .args(["--public-url", &format!("http://127.0.0.1:{port}/auth/v1")])
+        .args(["--public-url", url])
         .args(if flags.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
         .args(flags)
         .stdin(Stdio::null())
@@ -304,6 +322,14 @@ fn launch(database: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<St
     let _ = process.kill();
     let _ = process.wait();
     panic!("it did not start: {}", log.lock().unwrap().join("\n"));
+}
+
+/// Waits until a statement of the gateway waits for a lock.
+pub async fn waits_for_lock(gateway: &Gateway) {
+    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'";
+    let admin = &gateway.bed.admin;
+    let count = async || admin.query_one(sql, &[&gateway.role]).await.unwrap().get::<_, i64>(0);
+    eventually("it waits for a lock", async || count().await > 0).await;
 }
 
 /// Waits until something is true.
