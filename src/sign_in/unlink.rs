@@ -24,7 +24,8 @@ pub fn unlink(identity_id: Option<Uuid>) -> Result<()> {
     link::refuse_actor(claims.session_id)?;
 
     let not_found = || Error::new(ErrorCode::IdentityNotFound);
-    let own = accounts::candidate(user_id)?.ok_or_else(not_found)?.identities;
+    // No row is locked before the guards: a sign-in that holds them may be waiting for the user's.
+    let own = accounts::identities(user_id)?;
     let identity = own.iter().find(|identity| identity.id == identity_id).ok_or_else(not_found)?;
     // A sign-in by this identity comes before or after; so does whoever takes an address that is given up or taken on here.
     account::guard_identity(&identity.provider_id);

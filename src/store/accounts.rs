@@ -54,15 +54,20 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
     )
 }
 
-/// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
-/// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
-pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
-    let identities = query::rows(
+/// A user's identities, the oldest first. Locks nothing.
+pub fn identities(user_id: Uuid) -> Result<Vec<KnownIdentity>> {
+    query::rows(
         "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
          WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY created_at, id",
         &[uuid_arg(user_id)],
         identity,
-    )?;
+    )
+}
+
+/// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
+/// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
+pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
+    let identities = identities(user_id)?;
     query::row(
         "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL,
              invited_at IS NOT NULL AND email_confirmed_at IS NULL,
