@@ -6,6 +6,12 @@ CREATE FUNCTION auth.get_user() RETURNS jsonb
 COMMENT ON FUNCTION auth.get_user() IS
     'the current person as Supabase Auth''s GET /user returns them: what the database says now, not what the token said';
 
+CREATE FUNCTION auth.get_user(access_token text) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'get_user_of_wrapper';
+COMMENT ON FUNCTION auth.get_user(text) IS
+    'the person of an access token, as auth.get_user() shows them, if auth.set_session would take it; nobody''s session becomes the current one';
+
 CREATE FUNCTION auth.update_user(user_metadata jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'update_user_wrapper';

@@ -19,6 +19,7 @@ use crate::error::sqlstate;
 use crate::json::Jsonb;
 use crate::store::Client;
 use crate::store::hooks::{self as store, Function};
+use crate::store::scan;
 use crate::store::sessions::Row;
 use crate::store::transaction::restricted_as;
 use crate::{execution, session};
@@ -42,8 +43,7 @@ pub struct NewUser<'a> {
 /// # Errors
 /// `hook_failed`.
 pub fn user_created(user: &NewUser) -> Result<()> {
-    let Some(function) = store::registered(Event::UserCreated)? else { return Ok(()) };
-    let hook = Hook { event: Event::UserCreated, function };
+    let Some(hook) = Hook::of(Event::UserCreated) else { return Ok(()) };
     let claims = || store::user_claims(user.user_id)?.ok_or_else(|| hook.failed(GONE));
     let mut before = claims()?;
     for (name, value) in [("org_id", user.organization_id), ("connection_id", user.connection_id)] {
@@ -59,8 +59,7 @@ pub fn user_created(user: &NewUser) -> Result<()> {
 /// # Errors
 /// `hook_failed`.
 pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce() -> Result<Claims>) -> Result<bool> {
-    let Some(function) = store::registered(Event::SignedIn)? else { return Ok(false) };
-    let hook = Hook { event: Event::SignedIn, function };
+    let Some(hook) = Hook::of(Event::SignedIn) else { return Ok(false) };
     let mut document = document(hook.event, row.user_id, method, row.email.as_deref(), &claims()?);
     document["ip"] = json!(client.ip);
     document["user_agent"] = json!(client.user_agent());
@@ -74,8 +73,7 @@ pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce()
 /// # Errors
 /// `hook_failed`.
 pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
-    let Some(function) = store::registered(Event::Token)? else { return Ok(claims) };
-    let hook = Hook { event: Event::Token, function };
+    let Some(hook) = Hook::of(Event::Token) else { return Ok(claims) };
     let returned = hook.run(document(hook.event, row.user_id, method, row.email.as_deref(), &claims))?;
     // What cannot be parsed is not NULL, and not what was asked for either.
     let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(UNREADABLE))).transpose()?;
@@ -154,6 +152,11 @@ impl Drop for Turn {
 }
 
 impl Hook {
+    /// The one that the administrator has named, if any.
+    fn of(event: Event) -> Option<Self> {
+        scan::hook(event.as_str()).map(|function| Self { event, function })
+    }
+
     fn failed(&self, why: &str) -> Error {
         Error::with_detail(ErrorCode::HookFailed, format!("The hook {}, {}: {why}", self.event.as_str(), self.function))
     }

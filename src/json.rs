@@ -1,4 +1,4 @@
-//! `jsonb` from SQL. pgrx's own type panics over what Postgres can hold and `serde_json` cannot parse: more than 128 levels.
+//! `jsonb` from SQL and for it. pgrx's own type panics over what Postgres can hold and `serde_json` cannot parse: more than 128 levels.
 
 use std::ffi::CStr;
 
@@ -10,6 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 use serde_json::Value;
+use workos_auth_core::{Result, jsonb};
 
 use crate::session::Varlena;
 
@@ -58,6 +59,24 @@ impl Built {
     pub fn new(json: &Varlena) -> Self {
         Self(json.copied())
     }
+
+    /// Builds it of a text.
+    ///
+    /// # Errors
+    /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold.
+    pub fn of(json: &str) -> Result<Self> {
+        Varlena::jsonb(jsonb::of_object(json).as_deref(), json).map(|json| Self::new(&json))
+    }
+}
+
+impl IntoDatum for Built {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0)
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::JSONBOID
+    }
 }
 
 // SAFETY: a jsonb in the memory context of the call.
@@ -74,8 +93,9 @@ macro_rules! is_jsonb {
         unsafe impl SqlTranslatable for $type {
             const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($type);
             const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-            const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
-            const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
+            const ARGUMENT_SQL: std::result::Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("jsonb"));
+            const RETURN_SQL: std::result::Result<ReturnsRef, ReturnsError> =
+                Ok(ReturnsRef::One(SqlMappingRef::literal("jsonb")));
         }
     };
 }

@@ -15,6 +15,12 @@ pub fn get() -> Result<Value> {
     shown(session::required()?.claims.sub)
 }
 
+/// `auth.get_user` of a token's person, whoever is signed in.
+pub fn get_of(access_token: Option<&str>) -> Result<Value> {
+    let access_token = access_token.ok_or_else(|| Error::null("access_token"))?;
+    shown(session::verify(access_token)?.claims.sub)
+}
+
 /// `auth.update_user`
 pub fn update(user_metadata: Option<&Jsonb>) -> Result<Value> {
     require_writable()?;

@@ -3,13 +3,15 @@
 mod lease;
 mod refusal;
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio_postgres::types::{Json, ToSql};
+use tokio_postgres::row::RowIndex;
+use tokio_postgres::types::{FromSql, Json, ToSql};
 use tokio_postgres::{NoTls, Row};
 use uuid::Uuid;
 
@@ -18,21 +20,29 @@ use crate::json::SessionAnswer;
 use lease::Lease;
 use refusal::ErrorCodes;
 
+/// A session and its person, in one statement.
+macro_rules! opened {
+    ($call:literal) => {
+        concat!(
+            "select access_token, refresh_token, provider_token, session_id, user_id, extract(epoch from expires_at)::bigint as expires_at,
+             round(extract(epoch from expires_at - clock_timestamp()))::bigint as expires_in,
+             auth.get_user(access_token => access_token)::text as \"user\" from ",
+            $call
+        )
+    };
+}
+
 const AUTHORIZE_URL: &str =
     "select auth.workos_authorize_url(organization => $1, connection => $2, provider => $3, redirect_to => $4,
     code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
 const HANDLE_CALLBACK: &str =
     "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,
     connection => $5, organization => $6)";
-const EXCHANGE_CODE: &str = "select access_token, refresh_token, provider_token, session_id, user_id,
-    extract(epoch from expires_at)::bigint as expires_at, round(extract(epoch from expires_at - clock_timestamp()))::bigint as expires_in
-    from auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)";
-const REFRESH_SESSION: &str = "select access_token, refresh_token, null::text as provider_token, session_id, user_id,
-    extract(epoch from expires_at)::bigint as expires_at, round(extract(epoch from expires_at - clock_timestamp()))::bigint as expires_in
-    from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)";
+const EXCHANGE_CODE: &str = opened!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
+const REFRESH_SESSION: &str = opened!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
+const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
 // Not to have the claims sent back.
 const SET_SESSION: &str = "select auth.set_session(access_token => $1) is not null";
-const GET_USER: &str = "select auth.get_user()::text";
 const UPDATE_USER: &str = "select auth.update_user(user_metadata => $1)::text";
 const LINK_IDENTITY: &str =
     "select url from auth.link_identity(organization => $1, connection => $2, provider => $3, redirect_to => $4,
@@ -49,6 +59,9 @@ const READY: &str = "select
     current_setting('transaction_read_only') = 'on' as reads_only
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
         'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)']) f";
+
+/// Whatever the database's default is: the functions look after their locks themselves, and nothing is to be repeated.
+const READ_COMMITTED: &str = "set default_transaction_isolation = 'read committed'";
 
 /// A role and a database, and the connections to it.
 #[derive(Debug)]
@@ -143,7 +156,16 @@ impl Database {
     pub fn new(config: tokio_postgres::Config, size: u16, timeout: Duration) -> std::result::Result<Self, String> {
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
-        let pool = Pool::builder(manager).max_size(size.into()).runtime(Runtime::Tokio1).timeouts(timeouts).build();
+        let pool = Pool::builder(manager)
+            .max_size(size.into())
+            .runtime(Runtime::Tokio1)
+            .timeouts(timeouts)
+            // The connection whose backend has its caches warm, rather than one that has been idle for long.
+            .queue_mode(QueueMode::Lifo)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(READ_COMMITTED).await.map_err(HookError::Backend) })
+            }))
+            .build();
         Ok(Self { pool: pool.map_err(|error| error.to_string())?, codes: ErrorCodes::default() })
     }
 
@@ -196,7 +218,9 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn get_user(&self, access_token: &str) -> Result<Box<RawValue>> {
-        let row = self.as_user(access_token, GET_USER, &[]).await?;
+        let lease = self.lease().await?;
+        let row = lease.autocommit(GET_USER, &[&access_token]).await;
+        let row = self.finish(lease, row).await?;
         raw(get(&row, 0)?)
     }
 
@@ -287,23 +311,22 @@ impl Database {
         (status.size, status.size.saturating_sub(status.available))
     }
 
-    /// Opens or refreshes a session, and reads its person, in one transaction.
+    /// Opens or refreshes a session, and reads its person.
     async fn open(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Opened> {
         let lease = self.lease().await?;
-        let opened = open(&lease, sql, parameters).await;
-        let (session, user) = self.finish(lease, opened).await?;
-        let column = |name: &str| session.try_get(name).map_err(unreadable);
+        let row = lease.autocommit(sql, parameters).await;
+        let row = self.finish(lease, row).await?;
         Ok(Opened {
-            session_id: session.try_get("session_id").map_err(unreadable)?,
-            user_id: session.try_get("user_id").map_err(unreadable)?,
+            session_id: get(&row, "session_id")?,
+            user_id: get(&row, "user_id")?,
             answer: SessionAnswer {
-                access_token: session.try_get("access_token").map_err(unreadable)?,
+                access_token: get(&row, "access_token")?,
                 token_type: "bearer",
-                expires_in: column("expires_in")?,
-                expires_at: column("expires_at")?,
-                refresh_token: session.try_get("refresh_token").map_err(unreadable)?,
-                user: raw(get(&user, 0)?)?,
-                provider_token: session.try_get("provider_token").map_err(unreadable)?,
+                expires_in: get(&row, "expires_in")?,
+                expires_at: get(&row, "expires_at")?,
+                refresh_token: get(&row, "refresh_token")?,
+                user: raw(get(&row, "user")?)?,
+                provider_token: get(&row, "provider_token")?,
             },
         })
     }
@@ -342,42 +365,18 @@ impl Database {
 
 type Answer<T> = std::result::Result<T, tokio_postgres::Error>;
 
-/// BEGIN goes out together with the first statement, and COMMIT with the last: two round trips.
-async fn open(lease: &Lease, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<(Row, Row)> {
-    let (session, _set, user) =
-        tokio::try_join!(lease.prepare(sql), lease.prepare(SET_SESSION), lease.prepare(GET_USER))?;
-    let (begun, opened) = tokio::join!(lease.begin(), lease.query_one(&session, parameters));
-    let opened = match begun.and(opened) {
-        Ok(row) => row,
-        Err(error) => {
-            lease.rollback().await?;
-            return Err(error);
-        }
-    };
-    let token: String = opened.try_get("access_token")?;
-    let row = rest_as_user(lease, &token, &user, &[]).await?;
-    Ok((opened, row))
-}
-
-/// The whole transaction goes out at once: one round trip.
+/// Puts the session on, runs the statement, and commits: the whole transaction goes out at once. Where one fails, Postgres refuses the
+/// next ones, and COMMIT rolls back.
 async fn as_user(lease: &Lease, token: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<Row> {
-    let (statement, _set) = tokio::try_join!(lease.prepare(sql), lease.prepare(SET_SESSION))?;
-    let (begun, answer) = tokio::join!(lease.begin(), rest_as_user(lease, token, &statement, parameters));
-    begun.and(answer)
-}
-
-/// Puts the session on, runs the statement, and commits. Where one fails, Postgres refuses the next ones, and COMMIT rolls back.
-async fn rest_as_user(
-    lease: &Lease,
-    token: &str,
-    statement: &tokio_postgres::Statement,
-    parameters: &[&(dyn ToSql + Sync)],
-) -> Answer<Row> {
-    let set_session = lease.prepare(SET_SESSION).await?;
+    let (set_session, statement) = tokio::try_join!(lease.prepare(SET_SESSION), lease.prepare(sql))?;
     let token: [&(dyn ToSql + Sync); 1] = [&token];
-    let (set, answer, committed) =
-        tokio::join!(lease.query_one(&set_session, &token), lease.query_one(statement, parameters), lease.commit(),);
-    set?;
+    let (begun, set, answer, committed) = tokio::join!(
+        lease.begin(),
+        lease.query_one(&set_session, &token),
+        lease.query_one(&statement, parameters),
+        lease.commit(),
+    );
+    begun.and(set)?;
     let row = answer?;
     committed?;
     Ok(row)
@@ -430,7 +429,7 @@ fn arguments<'a>(callback: &'a Callback<'a>) -> [&'a (dyn ToSql + Sync); 6] {
     ]
 }
 
-fn get<'a, T: tokio_postgres::types::FromSql<'a>>(row: &'a Row, column: usize) -> Result<T> {
+fn get<'a, T: FromSql<'a>>(row: &'a Row, column: impl RowIndex + Display) -> Result<T> {
     row.try_get(column).map_err(unreadable)
 }
 

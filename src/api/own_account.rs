@@ -1,18 +1,22 @@
 //! One's own account: what everyone may call about themselves. Declared in `sql/42_own_account.sql`.
 
-use pgrx::JsonB;
 use pgrx::prelude::*;
 
 use crate::error::or_raise;
-use crate::json::Jsonb;
+use crate::json::{Built, Jsonb};
 use crate::own_account;
 
 #[pg_extern(sql = false)]
-fn get_user() -> JsonB {
-    JsonB(or_raise(own_account::get()))
+fn get_user() -> Built {
+    or_raise(own_account::get().and_then(|user| Built::of(&user.to_string())))
 }
 
 #[pg_extern(sql = false)]
-fn update_user(user_metadata: Option<Jsonb>) -> JsonB {
-    JsonB(or_raise(own_account::update(user_metadata.as_ref())))
+fn get_user_of(access_token: Option<&str>) -> Built {
+    or_raise(own_account::get_of(access_token).and_then(|user| Built::of(&user.to_string())))
+}
+
+#[pg_extern(sql = false)]
+fn update_user(user_metadata: Option<Jsonb>) -> Built {
+    or_raise(own_account::update(user_metadata.as_ref()).and_then(|user| Built::of(&user.to_string())))
 }

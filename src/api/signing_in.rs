@@ -1,8 +1,8 @@
 //! Signing in: what the backend's role calls. Declared in `sql/30_signing_in.sql`.
 
+use pgrx::Uuid;
 use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
-use pgrx::{JsonB, Uuid};
 use serde_json::json;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
@@ -10,7 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::record::Record;
 use crate::error::{or_raise, unexpected};
-use crate::json::Jsonb;
+use crate::json::{Built, Jsonb};
 use crate::lifecycle::{self, Session};
 use crate::session;
 use crate::sign_in::{self, Begin, Callback, Exchange, Started};
@@ -126,8 +126,6 @@ pub(super) fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
 
 /// A row of `auth.session`.
 pub(super) fn session_record(session: &Session) -> Result<Record> {
-    let claims: serde_json::Value =
-        serde_json::from_str(&session.claims).map_err(|_| unexpected("The claims are no JSON."))?;
     Ok(Record::default()
         .with(session.access_token.expose())
         .with(session.refresh_token.as_ref().map(|token| token.expose()))
@@ -139,7 +137,7 @@ pub(super) fn session_record(session: &Session) -> Result<Record> {
         .with(session.is_new_user)
         .with(session.redirect_to.as_deref())
         .with(session.provider_token.as_ref().map(|token| token.expose()))
-        .with(JsonB(claims)))
+        .with(Built::of(&session.claims)?))
 }
 
 fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {

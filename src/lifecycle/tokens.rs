@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use workos_auth_core::claims::{self, TokenSubject};
 use workos_auth_core::refresh_token::{self, Parts};
 use workos_auth_core::secret::{AccessToken, RefreshToken};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use crate::error::unexpected;
 use crate::store::configuration;
 use crate::store::sessions::Row;
-use crate::{hooks, secrets, settings};
+use crate::{hooks, secrets, session, settings};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -33,9 +33,10 @@ pub struct Tokens {
 pub fn issue(row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
     let subject = subject(row, ttl)?;
     let claims = hooks::token(row, method, subject.claims())?;
-    let json = Value::Object(claims.clone()).to_string();
-    let access_token = secrets::signing_key()?.sign(&json)?;
+    let json = serde_json::to_string(&claims).map_err(|_| unexpected("The claims cannot be written as JSON."))?;
+    let (access_token, own) = secrets::signing_key()?.sign(&json)?;
     claims::check_size(&access_token, settings::max_token_size(), &claims)?;
+    session::remember_own(own);
     let refresh_token = match &row.refresh_key {
         Some(key) => {
             let parts = Parts { key_id: key.id, session_id: row.id, counter };
@@ -57,12 +58,12 @@ pub fn subject(row: &Row, ttl: Duration) -> Result<TokenSubject> {
         let detail = format!("The role {} is not in workos_auth.allowed_roles.", user.role);
         return Err(Error::with_detail(ErrorCode::RoleNotAllowed, detail));
     }
-    let now = crate::session::now();
+    let now = session::now();
     let expires_at = now.saturating_add_unsigned(ttl.as_secs());
     Ok(TokenSubject {
         user_id: row.user_id,
         session_id: row.id,
-        issuer: crate::session::issuer()?.to_string(),
+        issuer: session::issuer()?.to_string(),
         audience: settings::audience(),
         role: user.role.clone(),
         email: user.email.clone(),

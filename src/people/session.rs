@@ -76,7 +76,7 @@ pub fn create_session(asked: &Asked) -> Result<Session> {
 
 /// The user, if a session may be opened for them.
 pub fn find(user_id: Uuid) -> Result<Candidate> {
-    let user = accounts::candidate(user_id)?.ok_or_else(|| Error::new(ErrorCode::UserNotFound))?;
+    let user = accounts::lock_candidate(user_id)?.ok_or_else(|| Error::new(ErrorCode::UserNotFound))?;
     if user.banned {
         return Err(ErrorCode::UserBanned.into());
     }

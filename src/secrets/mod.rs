@@ -19,6 +19,7 @@ use workos_auth_core::{Error, ErrorCode, Result, random};
 use crate::error::unexpected;
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 use crate::store::flows::Flow;
+use crate::store::scan;
 
 pub use root_key::create as create_root_key;
 
@@ -62,20 +63,20 @@ fn open_data_key(row: &DataKeyRow) -> Result<Rc<DataKey>> {
 
 /// The data key that seals for this purpose today.
 pub fn data_key(purpose: Purpose) -> Result<Rc<DataKey>> {
-    let row = configuration::active_data_key(purpose)?.ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+    let row = configuration::active_data_key(purpose).ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     open_data_key(&row)
 }
 
 /// The data key of this number.
 pub fn data_key_by_id(id: u32) -> Result<Rc<DataKey>> {
-    let row = configuration::data_key(id)?
+    let row = configuration::data_key(id)
         .ok_or_else(|| Error::with_detail(ErrorCode::SealBroken, format!("There is no data key {id}.")))?;
     open_data_key(&row)
 }
 
 /// The data key that a refresh token names, if there is one: anybody may write any number into a token.
 pub fn refresh_token_key(id: u32) -> Result<Option<Rc<DataKey>>> {
-    match configuration::data_key(id)? {
+    match configuration::data_key(id) {
         Some(row) if row.purpose == Purpose::RefreshToken => open_data_key(&row).map(Some),
         _ => Ok(None),
     }
@@ -84,7 +85,7 @@ pub fn refresh_token_key(id: u32) -> Result<Option<Rc<DataKey>>> {
 /// Makes what is missing: the installation's row, a data key for each purpose, a signing key. With the root key at hand or not at all.
 pub fn set_up() -> Result<()> {
     let root = root_key::load()?;
-    let installation = match crate::store::scan::installation_id() {
+    let installation = match scan::installation_id() {
         Some(id) => id,
         None => {
             let id = random::uuid()?;
@@ -93,7 +94,7 @@ pub fn set_up() -> Result<()> {
         }
     };
     for &purpose in Purpose::ALL {
-        match configuration::active_data_key(purpose)? {
+        match configuration::active_data_key(purpose) {
             // Opening says whether this is the root key that the database was set up with.
             Some(row) => drop(DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, &root, installation)?),
             None => {
@@ -103,7 +104,7 @@ pub fn set_up() -> Result<()> {
             }
         }
     }
-    if configuration::active_signing_key()?.is_none() {
+    if scan::active_signing_key().is_none() {
         new_signing_key()?;
     }
     Ok(())
@@ -129,7 +130,7 @@ pub fn rotate_signing_key() -> Result<String> {
 fn new_key_id() -> Result<u32> {
     for _ in 0..16 {
         let id = u32::from_be_bytes(random::bytes()?);
-        if id != 0 && configuration::data_key(id)?.is_none() {
+        if id != 0 && configuration::data_key(id).is_none() {
             return Ok(id);
         }
     }
@@ -142,7 +143,7 @@ fn signing_key_place(kid: &str) -> Place<'_> {
 
 /// The key that signs access tokens today.
 pub fn signing_key() -> Result<Rc<SigningKey>> {
-    let row = configuration::active_signing_key()?.ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
+    let row = scan::active_signing_key().ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
     SIGNING_KEYS.with(|opened| {
         opened.get_or(&row.private_key, || {
             let pkcs8 = data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)?;

@@ -26,7 +26,7 @@ pub use keys::{issuer, public_keys};
 pub use pin::Identity;
 pub use request::use_request_token;
 pub use verified::{Set, Uuid, Varlena, Verified};
-pub use verify::{now, verify};
+pub use verify::{now, remember_own, verify};
 
 /// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
 pub fn define() {

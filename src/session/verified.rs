@@ -78,10 +78,7 @@ impl Verified {
     /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold, such as `\u0000`.
     pub fn json(&self) -> Result<&Varlena> {
         if self.json.get().is_none() {
-            let built = match &self.claims.jsonb {
-                Some(payload) => Varlena::from_payload(payload),
-                None => built_by_postgres(&self.claims.json)?,
-            };
+            let built = Varlena::jsonb(self.claims.jsonb.as_deref(), &self.claims.json)?;
             // Nobody else can have built it meanwhile.
             let _ = self.json.set(built);
         }
@@ -91,11 +88,11 @@ impl Verified {
 
 /// What `jsonb_in` makes of a text.
 fn built_by_postgres(json: &str) -> Result<Varlena> {
-    let text = CString::new(json).map_err(|_| unexpected("The claims hold a NUL character."))?;
+    let text = CString::new(json).map_err(|_| unexpected("The JSON holds a NUL character."))?;
     // SAFETY: jsonb_in takes a C string, and returns a plain jsonb in this memory context.
     unsafe {
         let built = direct_function_call_as_datum(pg_sys::jsonb_in, &[Some(pg_sys::Datum::from(text.as_ptr()))])
-            .ok_or_else(|| unexpected("The claims are no jsonb."))?;
+            .ok_or_else(|| unexpected("The JSON is no jsonb."))?;
         let built = built.cast_mut_ptr::<pg_sys::varlena>();
         let bytes = std::slice::from_raw_parts(
             pgrx::varlena::vardata_any(built).cast::<u8>(),
@@ -134,6 +131,14 @@ pub struct Varlena(Box<[u64]>);
 
 impl Varlena {
     const HEADER: usize = size_of::<u32>();
+
+    /// A `jsonb`: of what core made of the text, or of the text, where core left it to Postgres.
+    ///
+    /// # Errors
+    /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold.
+    pub fn jsonb(payload: Option<&[u8]>, json: &str) -> Result<Self> {
+        payload.map_or_else(|| built_by_postgres(json), |payload| Ok(Self::from_payload(payload)))
+    }
 
     fn from_payload(payload: &[u8]) -> Self {
         let size = Self::HEADER + payload.len();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{self, Rules};
+use workos_auth_core::token::{self, Own, Rules};
 use workos_auth_core::{ErrorCode, Result, pkce};
 
 use super::keys;
@@ -16,6 +16,16 @@ use crate::{settings, store};
 thread_local! {
     /// By the SHA-256 of the token.
     static KNOWN: RefCell<LruCache<[u8; 32], Rc<Verified>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+    /// Of tokens that this backend has signed and nobody has presented to it yet; by the same.
+    static OWN: RefCell<LruCache<[u8; 32], Own>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+}
+
+/// This backend has signed a token: when it is presented here, its signature is known to be good.
+pub fn remember_own(own: Own) {
+    OWN.with_borrow_mut(|all| {
+        all.resize(settings::token_cache_size());
+        all.put(*own.token(), own);
+    });
 }
 
 /// Verifies a token: form, key, signature and claims, unless this backend has done so before; what may have changed since, in any
@@ -33,7 +43,8 @@ pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
     with_rules(|rules| {
         let unverified = token::parse(access_token)?;
         let key = keys::find(unverified.kid())?;
-        let claims = unverified.verify(&key, rules)?;
+        let own = OWN.with_borrow_mut(|own| own.pop(&hash));
+        let claims = unverified.verify_own(own.as_ref(), &key, rules)?;
         let verified = Rc::new(Verified::new(hash, key, claims));
         KNOWN.with_borrow_mut(|known| {
             known.resize(settings::token_cache_size());

@@ -103,7 +103,7 @@ pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &st
 fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     let known = match store::identity_by_profile(&profile.id)? {
         // Without its user, who was deleted just now, the identity is gone as well.
-        Some(identity) => store::candidate(identity.user_id)?.map(|user| (identity, user)),
+        Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
     // Who else it could be is a question only of a profile that is not known.
@@ -121,7 +121,7 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
 pub fn candidates(email: &str) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for user_id in store::user_ids_by_email(email)? {
-        candidates.extend(store::candidate(user_id)?);
+        candidates.extend(store::lock_candidate(user_id)?);
     }
     Ok(candidates)
 }

@@ -75,7 +75,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> 
         return Err(ended());
     }
     check(link)?;
-    let user = store::candidate(user_id)?.ok_or_else(ended)?;
+    let user = store::lock_candidate(user_id)?.ok_or_else(ended)?;
     let change = identities::link(
         &account::incoming(profile, &email),
         store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),

@@ -38,7 +38,7 @@ pub fn unlink(identity_id: Option<Uuid>) -> Result<()> {
         return Err(not_found());
     }
 
-    let user = accounts::candidate(user_id)?.ok_or_else(not_found)?;
+    let user = accounts::lock_candidate(user_id)?.ok_or_else(not_found)?;
     let mut held = Vec::new();
     for email in addresses {
         if accounts::email_holder(&email)?.is_some_and(|holder| holder != user_id) {

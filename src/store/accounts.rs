@@ -66,7 +66,7 @@ pub fn identities(user_id: Uuid) -> Result<Vec<KnownIdentity>> {
 
 /// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
 /// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
-pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
+pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let identities = identities(user_id)?;
     query::row(
         "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL,

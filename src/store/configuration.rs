@@ -1,13 +1,14 @@
 //! `installation`, `data_keys`, `signing_keys`, `providers`, `redirect_urls`.
 
 use pgrx::JsonB;
+use pgrx::prelude::TimestampWithTimeZone;
 use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 
 use super::query::{self, Row};
-use super::uuid_arg;
+use super::{scan, uuid_arg};
 use crate::error::unexpected;
 
 /// A row of `auth.data_keys`.
@@ -57,27 +58,17 @@ pub fn insert_installation(id: Uuid) -> Result<()> {
     query::execute("INSERT INTO auth.installation (id) VALUES ($1)", &[uuid_arg(id)]).map(drop)
 }
 
-fn data_key_row(row: &Row) -> Result<DataKeyRow> {
-    Ok(DataKeyRow { id: key_id(row, 1)?, purpose: Purpose::parse(&row.get::<String>(2)?)?, wrapped_key: row.get(3)? })
-}
-
 /// The key that seals for this purpose today.
-pub fn active_data_key(purpose: Purpose) -> Result<Option<DataKeyRow>> {
-    query::row(
-        "SELECT id, purpose, wrapped_key FROM auth.data_keys
-         WHERE purpose OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
-        &[purpose.as_str().into()],
-        data_key_row,
-    )
+pub fn active_data_key(purpose: Purpose) -> Option<DataKeyRow> {
+    scan::data_key(|row| {
+        row.get::<String>(c"purpose").is_some_and(|of| of == purpose.as_str())
+            && row.get::<TimestampWithTimeZone>(c"retired_at").is_none()
+    })
 }
 
 /// The key of this number.
-pub fn data_key(id: u32) -> Result<Option<DataKeyRow>> {
-    query::row(
-        "SELECT id, purpose, wrapped_key FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) $1",
-        &[i64::from(id).into()],
-        data_key_row,
-    )
+pub fn data_key(id: u32) -> Option<DataKeyRow> {
+    scan::data_key(|row| row.key_id(c"id") == Some(id))
 }
 
 /// A new data key.
@@ -87,16 +78,6 @@ pub fn insert_data_key(key: &DataKeyRow) -> Result<()> {
         &[i64::from(key.id).into(), key.purpose.as_str().into(), key.wrapped_key.as_slice().into()],
     )
     .map(drop)
-}
-
-/// The key that signs access tokens today.
-pub fn active_signing_key() -> Result<Option<SigningKeyRow>> {
-    query::row(
-        "SELECT kid, private_key, data_key_id FROM auth.signing_keys
-         WHERE status OPERATOR(pg_catalog.=) 'active' AND private_key IS NOT NULL AND data_key_id IS NOT NULL",
-        &[],
-        |row| Ok(SigningKeyRow { kid: row.get(1)?, private_key: row.get(2)?, data_key_id: key_id(row, 3)? }),
-    )
 }
 
 /// A new signing key, active at once.
@@ -197,5 +178,5 @@ pub fn redirect_patterns() -> Result<Vec<String>> {
 
 /// The installation's id, which every sealed value depends on.
 pub fn installation_id() -> Result<Uuid> {
-    super::scan::installation_id().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
+    scan::installation_id().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
 }

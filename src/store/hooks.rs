@@ -1,4 +1,4 @@
-//! `hooks`, the functions they name, and what has become of a person after one has run.
+//! The functions that hooks are, and what has become of a person after one has run.
 
 use std::ffi::CString;
 
@@ -8,20 +8,11 @@ use pgrx::pg_sys;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use workos_auth_core::Result;
-use workos_auth_core::hook::{Event, Facts, FunctionName};
+use workos_auth_core::hook::{Facts, FunctionName};
 
 use super::query;
 use super::uuid_arg;
 use crate::error::unexpected;
-
-/// The function that is named for an event.
-pub fn registered(event: Event) -> Result<Option<String>> {
-    query::row(
-        "SELECT function FROM auth.hooks WHERE event OPERATOR(pg_catalog.=) $1",
-        &[event.as_str().into()],
-        |row| row.get(1),
-    )
-}
 
 /// A function that takes one `jsonb`.
 pub struct Function {

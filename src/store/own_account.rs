@@ -1,6 +1,7 @@
 //! What a person sees and changes of their own row of `users`.
 
 use pgrx::JsonB;
+use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
@@ -10,43 +11,16 @@ use super::query::{self, Row};
 use super::uuid_arg;
 use crate::error::unexpected;
 
-/// A time as `core::user` takes it: UTC, six decimals; what RFC 3339 cannot say, such as infinity, as the nearest that it can.
-macro_rules! utc {
-    ($time:literal) => {
-        concat!(
-            "CASE WHEN ",
-            $time,
-            " IS NOT NULL THEN pg_catalog.to_char(
-                 LEAST(GREATEST(",
-            $time,
-            ", '0001-01-01 00:00:00+00'), '9999-12-31 23:59:59+00') AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US') END"
-        )
-    };
-}
-
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {
     let identities = identities(id)?;
     query::looked_up(
-        concat!(
-            "SELECT aud, role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous, ",
-            utc!("created_at"),
-            ", ",
-            utc!("updated_at"),
-            ", ",
-            utc!("email_confirmed_at"),
-            ", ",
-            utc!("phone_confirmed_at"),
-            ", ",
-            utc!("last_sign_in_at"),
-            ", ",
-            utc!("banned_until"),
-            ", ",
-            utc!("deleted_at"),
-            " FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1"
-        ),
+        "SELECT aud, role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous,
+             created_at, updated_at, email_confirmed_at, phone_confirmed_at, last_sign_in_at, banned_until, deleted_at
+         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(id)],
         |row| {
+            let time = |column| row.nullable(column).map(|time| time.map(utc));
             Ok(User {
                 id,
                 aud: row.get(1)?,
@@ -56,13 +30,13 @@ pub fn user(id: Uuid) -> Result<Option<User>> {
                 app_metadata: json(row, 5)?,
                 user_metadata: json(row, 6)?,
                 is_anonymous: row.get(7)?,
-                created_at: row.get(8)?,
-                updated_at: row.get(9)?,
-                email_confirmed_at: row.nullable(10)?,
-                phone_confirmed_at: row.nullable(11)?,
-                last_sign_in_at: row.nullable(12)?,
-                banned_until: row.nullable(13)?,
-                deleted_at: row.nullable(14)?,
+                created_at: utc(row.get(8)?),
+                updated_at: utc(row.get(9)?),
+                email_confirmed_at: time(10)?,
+                phone_confirmed_at: time(11)?,
+                last_sign_in_at: time(12)?,
+                banned_until: time(13)?,
+                deleted_at: time(14)?,
                 identities: identities.clone(),
             })
         },
@@ -72,15 +46,8 @@ pub fn user(id: Uuid) -> Result<Option<User>> {
 
 fn identities(user_id: Uuid) -> Result<Vec<Identity>> {
     query::looked_up(
-        concat!(
-            "SELECT id, provider_id, provider, email, identity_data::pg_catalog.text, ",
-            utc!("last_sign_in_at"),
-            ", ",
-            utc!("created_at"),
-            ", ",
-            utc!("updated_at"),
-            " FROM auth.identities WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY auth.identities.created_at, id"
-        ),
+        "SELECT id, provider_id, provider, email, identity_data::pg_catalog.text, last_sign_in_at, created_at, updated_at
+         FROM auth.identities WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY auth.identities.created_at, id",
         &[uuid_arg(user_id)],
         |row| {
             Ok(Identity {
@@ -89,12 +56,29 @@ fn identities(user_id: Uuid) -> Result<Vec<Identity>> {
                 provider: row.get(3)?,
                 email: row.get(4)?,
                 identity_data: json(row, 5)?,
-                last_sign_in_at: row.nullable(6)?,
-                created_at: row.get(7)?,
-                updated_at: row.get(8)?,
+                last_sign_in_at: row.nullable(6)?.map(utc),
+                created_at: utc(row.get(7)?),
+                updated_at: utc(row.get(8)?),
             })
         },
     )
+}
+
+/// A time as `core::user` takes it: UTC, six decimals; what RFC 3339 cannot say, such as infinity, as the nearest that it can.
+fn utc(time: TimestampWithTimeZone) -> String {
+    const SECOND: i64 = 1_000_000;
+    const DAY: i64 = 86_400 * SECOND;
+    /// Days from 2000-01-01, which Postgres counts from, to 0001-01-01 and 9999-12-31.
+    const FIRST: i64 = -730_119;
+    const LAST: i64 = 2_921_939;
+    let micros = i64::from(time).clamp(FIRST * DAY, LAST * DAY + DAY - SECOND);
+    let (days, of_day) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    let (mut year, mut month, mut day) = (0, 0, 0);
+    // SAFETY: computes, and writes the three numbers.
+    unsafe { pg_sys::j2date(days as i32 + pg_sys::POSTGRES_EPOCH_JDATE as i32, &mut year, &mut month, &mut day) };
+    let (seconds, fraction) = (of_day / SECOND, of_day % SECOND);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{fraction:06}")
 }
 
 /// `raw_user_meta_data` of a user who is going to be changed: whoever else changes it waits.

@@ -91,7 +91,7 @@ impl Issuer {
     }
 
     fn sign(&self, subject: &TokenSubject) -> Result<String> {
-        Ok(self.key.sign(&subject.to_json()).map_err(refused)?.expose().to_owned())
+        Ok(self.key.sign(&subject.to_json()).map_err(refused)?.0.expose().to_owned())
     }
 
     /// The microseconds that AWS-LC alone takes to check the signature of each of the tokens.

@@ -29,7 +29,7 @@ pub mod callback;
 pub mod claims;
 pub mod error;
 pub mod hook;
-mod jsonb;
+pub mod jsonb;
 pub mod metadata;
 pub mod people;
 pub mod pkce;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::pkce;
 use crate::secret::{AccessToken, SecretBytes};
 
 /// Bytes of a coordinate of P-256.
@@ -73,7 +74,8 @@ impl SigningKey {
 
     fn new(pair: EcdsaKeyPair) -> Result<Self> {
         let document = pair.to_pkcs8v1().map_err(|_| unexpected("The signing key cannot be written as PKCS#8."))?;
-        let kid = thumbprint(&coordinates(&pair));
+        let (x, y) = coordinates(&pair);
+        let kid = thumbprint(&x, &y);
         Ok(Self { pair, pkcs8: SecretBytes::new(document.as_ref().to_vec()), kid })
     }
 
@@ -101,11 +103,11 @@ impl SigningKey {
         })
     }
 
-    /// A compact JWS (RFC 7515, section 7.1) over the claims, which are taken as they are.
+    /// A compact JWS (RFC 7515, section 7.1) over the claims, which are taken as they are, and the proof that it was made here.
     ///
     /// # Errors
     /// `unexpected_failure` if the system has no randomness to give.
-    pub fn sign(&self, claims_json: &str) -> Result<AccessToken> {
+    pub fn sign(&self, claims_json: &str) -> Result<(AccessToken, Own)> {
         let header = json!({ "alg": self.algorithm().as_str(), "typ": "JWT", "kid": self.kid }).to_string();
         let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');
@@ -116,7 +118,34 @@ impl SigningKey {
             .map_err(|_| unexpected("The access token could not be signed."))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(AccessToken::new(token))
+        let own = Own { token: pkce::sha256(&token), key: self.kid.clone() };
+        Ok((AccessToken::new(token), own))
+    }
+}
+
+/// Proof that a token was signed in this process, and with which key. Only [`SigningKey::sign`] makes one.
+#[derive(Debug)]
+pub struct Own {
+    token: [u8; 32],
+    /// The thumbprint, which is of the key itself: a `kid` is a name that another key may be given.
+    key: String,
+}
+
+impl Own {
+    /// SHA-256 of the token.
+    pub fn token(&self) -> &[u8; 32] {
+        &self.token
+    }
+
+    /// A proof of anything, for tests.
+    #[cfg(test)]
+    pub(crate) fn dangerous(token: &str, key: &str) -> Self {
+        Self { token: pkce::sha256(token), key: key.to_owned() }
+    }
+
+    /// Whether it is of this token, and this key.
+    pub(crate) fn proves(&self, token: &str, key: &PublicKey) -> bool {
+        self.key == key.thumbprint && self.token == pkce::sha256(token)
     }
 }
 
@@ -130,6 +159,7 @@ impl fmt::Debug for SigningKey {
 pub struct PublicKey {
     algorithm: Algorithm,
     kid: String,
+    thumbprint: String,
     key: ParsedPublicKey,
 }
 
@@ -164,16 +194,17 @@ impl PublicKey {
             return Err(refused("kid"));
         }
         // SEC 1, section 2.3.3: an uncompressed point is 4 ‖ x ‖ y.
+        let (x, y) = (text("x")?, text("y")?);
         let mut point = vec![4];
-        for member in ["x", "y"] {
-            let coordinate = URL_SAFE_NO_PAD.decode(text(member)?).map_err(|_| refused(member))?;
+        for (member, coordinate) in [("x", x), ("y", y)] {
+            let coordinate = URL_SAFE_NO_PAD.decode(coordinate).map_err(|_| refused(member))?;
             if coordinate.len() != COORDINATE_LEN {
                 return Err(refused(member));
             }
             point.extend(coordinate);
         }
         let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| refused("x and y"))?;
-        Ok(Self { algorithm: Algorithm::Es256, kid: kid.to_owned(), key })
+        Ok(Self { algorithm: Algorithm::Es256, kid: kid.to_owned(), thumbprint: thumbprint(x, y), key })
     }
 
     /// The key's id.
@@ -219,7 +250,7 @@ fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
 }
 
 /// RFC 7638, section 3: the hash of the required members in lexicographic order, without whitespace.
-fn thumbprint((x, y): &(String, String)) -> String {
+fn thumbprint(x: &str, y: &str) -> String {
     let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
     URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
 }

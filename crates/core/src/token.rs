@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::jsonb::{self, Members, Node, Strict};
-pub use crate::signing_key::{Algorithm, PublicKey, SigningKey, jwks};
+pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_LEN: usize = 64 * 1024;
@@ -37,6 +37,7 @@ pub struct Rules<'a> {
 
 /// A token of good form, about which nothing is known yet but the key it names.
 pub struct Unverified<'a> {
+    token: &'a str,
     signed: &'a str,
     payload: Vec<u8>,
     signature: Vec<u8>,
@@ -83,7 +84,7 @@ pub fn parse(token: &str) -> Result<Unverified<'_>> {
     if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
         return Err(bad("The header's kid is empty or longer than 200 bytes."));
     }
-    Ok(Unverified { signed, payload, signature, algorithm, kid })
+    Ok(Unverified { token, signed, payload, signature, algorithm, kid })
 }
 
 impl Unverified<'_> {
@@ -99,13 +100,22 @@ impl Unverified<'_> {
     /// unless `alg` is the key's own, `bad_jwt_signature`, `bad_jwt` for claims that are missing or of another type,
     /// and what [`Claims::recheck`] refuses.
     pub fn verify(self, key: &PublicKey, rules: &Rules<'_>) -> Result<Claims> {
+        self.verify_own(None, key, rules)
+    }
+
+    /// The same of a token that may have been signed in this process: with the proof of that there is no signature to check.
+    ///
+    /// # Errors
+    /// As [`Unverified::verify`]. A proof of another token or key proves nothing, and is no error.
+    pub fn verify_own(self, own: Option<&Own>, key: &PublicKey, rules: &Rules<'_>) -> Result<Claims> {
         if self.kid != key.kid() {
             return Err(ErrorCode::BadJwtKey.into());
         }
         if self.algorithm != Some(key.algorithm()) {
             return Err(ErrorCode::BadJwtAlgorithm.into());
         }
-        if !key.verifies(self.signed.as_bytes(), &self.signature) {
+        let is_own = own.is_some_and(|own| own.proves(self.token, key));
+        if !is_own && !key.verifies(self.signed.as_bytes(), &self.signature) {
             return Err(ErrorCode::BadJwtSignature.into());
         }
         let claims = Claims::read(self.payload)?;
@@ -120,7 +130,7 @@ impl fmt::Debug for Unverified<'_> {
     }
 }
 
-/// What a verified token says. There is no way to one but [`Unverified::verify`].
+/// What a verified token says. There is no way to one but [`Unverified::verify`] and [`Unverified::verify_own`].
 ///
 /// Texts that may be absent are `None` when they are absent, null or empty: Supabase writes `""` for a person without
 /// e-mail, and two of those must not look equal.

@@ -48,9 +48,9 @@ impl Lease {
         self.object().await.query(sql, &[]).await
     }
 
-    /// Whatever the database's default is: the functions look after their locks themselves, and nothing is to be repeated.
+    /// Begins a transaction of several statements.
     pub async fn begin(&self) -> Result<(), Error> {
-        self.object().await.batch_execute("begin isolation level read committed").await
+        self.object().await.batch_execute("begin").await
     }
 
     /// In a transaction that has failed, this rolls back, and is no error.

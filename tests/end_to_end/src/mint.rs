@@ -117,7 +117,7 @@ impl Mint {
     /// where it can, and the next good request on the connection is served.
     pub async fn refuses(&self, what: &str, token: &str, name: &str) {
         self.good(what).await;
-        for sql in ["select auth.verify_token($1)", "select auth.set_session($1, false)"] {
+        for sql in ["select auth.verify_token($1)", "select auth.get_user($1)", "select auth.set_session($1, false)"] {
             self.is_refusal(&format!("{what}: {sql}"), self.app.query(sql, &[&token]).await, token, name);
             self.is_alice(what).await;
         }

@@ -24,7 +24,7 @@ fn main() -> Outcome<()> {
     let headers = headers(&key);
     let mut tokens = Vec::new();
     for (name, payload) in &payloads {
-        tokens.push((name.clone(), key.sign(payload)?.expose().to_owned()));
+        tokens.push((name.clone(), key.sign(payload)?.0.expose().to_owned()));
     }
     let good = tokens[0].1.clone();
     for (name, header) in &headers {

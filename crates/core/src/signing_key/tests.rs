@@ -18,8 +18,7 @@ fn with(member: &str, value: Value) -> Value {
 
 #[test]
 fn the_thumbprint_is_that_of_rfc_7638() {
-    let key = (RFC_9449.0.to_owned(), RFC_9449.1.to_owned());
-    assert_eq!(thumbprint(&key), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+    assert_eq!(thumbprint(RFC_9449.0, RFC_9449.1), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::claims::TokenSubject;
 
 mod corpus;
 mod hostile;
+mod own;
 
 const RULES: Rules<'static> = Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000 };
 const SUB: &str = "8c1f0a4e-0000-4000-8000-000000000001";
@@ -55,7 +56,7 @@ impl Signer {
     }
 
     fn claims(&self, payload: &str) -> Result<Claims> {
-        let token = self.0.sign(payload).unwrap();
+        let token = self.0.sign(payload).unwrap().0;
         parse(token.expose())?.verify(&self.1, &RULES)
     }
 
@@ -155,7 +156,7 @@ fn rfc_7515_appendix_a_3() {
 #[test]
 fn an_outside_witness_verifies_our_token() {
     let signer = Signer::new();
-    let token = signer.0.sign(&payload().to_string()).unwrap();
+    let token = signer.0.sign(&payload().to_string()).unwrap().0;
     let jwk: witness::jwk::Jwk = serde_json::from_value(signer.0.public_jwk()).unwrap();
     let mut validation = witness::Validation::new(witness::Algorithm::ES256);
     validation.set_audience(&[RULES.audience]);
@@ -200,7 +201,7 @@ fn another_algorithm_is_refused_before_the_signature() {
 #[test]
 fn signatures_of_another_form_or_key_are_refused() {
     let signer = Signer::new();
-    let token = signer.0.sign(&payload().to_string()).unwrap();
+    let token = signer.0.sign(&payload().to_string()).unwrap().0;
     let (signed, signature) = token.expose().rsplit_once('.').unwrap();
     let raw = URL_SAFE_NO_PAD.decode(signature).unwrap();
     let der_key = aws_lc_rs::signature::EcdsaKeyPair::from_pkcs8(
@@ -258,7 +259,7 @@ fn headers_that_change_what_is_verified_are_refused() {
 #[test]
 fn the_form_is_strict() {
     let signer = Signer::new();
-    let token = signer.0.sign(&payload().to_string()).unwrap();
+    let token = signer.0.sign(&payload().to_string()).unwrap().0;
     let token = token.expose();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let (header, payload) = signed.split_once('.').unwrap();
@@ -415,7 +416,7 @@ fn a_cached_token_is_judged_again() {
 #[test]
 fn errors_and_debug_show_nothing_of_the_token() {
     let signer = Signer::new();
-    let token = signer.0.sign(&payload().to_string()).unwrap();
+    let token = signer.0.sign(&payload().to_string()).unwrap().0;
     assert_eq!(format!("{:?}", parse(token.expose()).unwrap()), "Unverified([redacted])");
     let marked = format!("{}.{}", "c2VjcmV0!", token.expose());
     for bad in [format!("c2VjcmV0!.{}", token.expose().split_once('.').unwrap().1), marked] {

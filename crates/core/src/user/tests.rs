@@ -160,7 +160,7 @@ fn token(key: &SigningKey, user_metadata: &Value, groups: usize) -> (String, usi
         is_anonymous: false,
     }
     .to_json();
-    let length = key.sign(&claims).unwrap().expose().len();
+    let length = key.sign(&claims).unwrap().0.expose().len();
     (claims, length)
 }
 
