@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, ok, pkce, redirect, refused};
+use common::{CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, ok, pkce, redirect, refused, waits_for_lock};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::{Value, json};
-use workos_end_to_end::{ALICE, ANNA};
+use workos_end_to_end::{ALICE, ANNA, Bed};
 
 fn token(session: &Value) -> &str {
     session["access_token"].as_str().unwrap()
@@ -131,6 +131,23 @@ async fn twenty_refreshes_at_once_all_get_the_same_counter() {
     let tokens = running.join_all().await;
     assert!(tokens.iter().all(|token| token == &tokens[0]), "{tokens:?}");
     ok(gateway.refresh(&tokens[0]).await).await;
+}
+
+#[tokio::test]
+async fn a_database_whose_transactions_are_serializable_is_served_alike() {
+    let bed = Bed::shared("gw_serializable").await;
+    bed.set("default_transaction_isolation", "serializable").await;
+    let port = bed.cluster.port();
+    let gateway = Gateway::start_through(bed, port, &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    // The session's row changes while a refresh waits for it: to a transaction with one snapshot that is a failure.
+    let other = gateway.bed.superuser().await;
+    other.batch_execute("begin; update auth.sessions set updated_at = now()").await.unwrap();
+    let (refreshed, ()) = tokio::join!(gateway.refresh(&session["refresh_token"]), async {
+        waits_for_lock(&gateway).await;
+        other.batch_execute("commit").await.unwrap();
+    });
+    ok(refreshed).await;
 }
 
 #[tokio::test]
