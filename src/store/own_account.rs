@@ -13,55 +13,53 @@ use crate::error::unexpected;
 
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {
-    let identities = identities(id)?;
-    query::looked_up(
-        "SELECT aud, role, email, phone, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous,
-             created_at, updated_at, email_confirmed_at, phone_confirmed_at, last_sign_in_at, banned_until, deleted_at
-         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1",
+    let rows = query::looked_up(
+        "SELECT u.aud, u.role, u.email, u.phone, u.raw_app_meta_data::pg_catalog.text, u.raw_user_meta_data::pg_catalog.text,
+             u.is_anonymous, u.created_at, u.updated_at, u.email_confirmed_at, u.phone_confirmed_at, u.last_sign_in_at,
+             u.banned_until, u.deleted_at, i.id, i.provider_id, i.provider, i.email, i.identity_data::pg_catalog.text,
+             i.last_sign_in_at, i.created_at, i.updated_at
+         FROM auth.users AS u LEFT JOIN auth.identities AS i ON i.user_id OPERATOR(pg_catalog.=) u.id
+         WHERE u.id OPERATOR(pg_catalog.=) $1 ORDER BY i.created_at, i.id",
         &[uuid_arg(id)],
-        |row| {
-            let time = |column| row.nullable(column).map(|time| time.map(utc));
-            Ok(User {
-                id,
-                aud: row.get(1)?,
-                role: row.get(2)?,
-                email: row.nullable(3)?,
-                phone: row.nullable(4)?,
-                app_metadata: json(row, 5)?,
-                user_metadata: json(row, 6)?,
-                is_anonymous: row.get(7)?,
-                created_at: utc(row.get(8)?),
-                updated_at: utc(row.get(9)?),
-                email_confirmed_at: time(10)?,
-                phone_confirmed_at: time(11)?,
-                last_sign_in_at: time(12)?,
-                banned_until: time(13)?,
-                deleted_at: time(14)?,
-                identities: identities.clone(),
-            })
-        },
-    )
-    .map(|found| found.into_iter().next())
+        |row| Ok((user_alone(row, id)?, row.nullable_uuid(15)?.map(|id| identity(row, id)).transpose()?)),
+    )?;
+    let (users, identities): (Vec<User>, Vec<Option<Identity>>) = rows.into_iter().unzip();
+    Ok(users.into_iter().next().map(|user| User { identities: identities.into_iter().flatten().collect(), ..user }))
 }
 
-fn identities(user_id: Uuid) -> Result<Vec<Identity>> {
-    query::looked_up(
-        "SELECT id, provider_id, provider, email, identity_data::pg_catalog.text, last_sign_in_at, created_at, updated_at
-         FROM auth.identities WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY auth.identities.created_at, id",
-        &[uuid_arg(user_id)],
-        |row| {
-            Ok(Identity {
-                id: row.uuid(1)?,
-                provider_id: row.get(2)?,
-                provider: row.get(3)?,
-                email: row.get(4)?,
-                identity_data: json(row, 5)?,
-                last_sign_in_at: row.nullable(6)?.map(utc),
-                created_at: utc(row.get(7)?),
-                updated_at: utc(row.get(8)?),
-            })
-        },
-    )
+fn user_alone(row: &Row, id: Uuid) -> Result<User> {
+    let time = |column| row.nullable(column).map(|time| time.map(utc));
+    Ok(User {
+        id,
+        aud: row.get(1)?,
+        role: row.get(2)?,
+        email: row.nullable(3)?,
+        phone: row.nullable(4)?,
+        app_metadata: json(row, 5)?,
+        user_metadata: json(row, 6)?,
+        is_anonymous: row.get(7)?,
+        created_at: utc(row.get(8)?),
+        updated_at: utc(row.get(9)?),
+        email_confirmed_at: time(10)?,
+        phone_confirmed_at: time(11)?,
+        last_sign_in_at: time(12)?,
+        banned_until: time(13)?,
+        deleted_at: time(14)?,
+        identities: Vec::new(),
+    })
+}
+
+fn identity(row: &Row, id: Uuid) -> Result<Identity> {
+    Ok(Identity {
+        id,
+        provider_id: row.get(16)?,
+        provider: row.get(17)?,
+        email: row.get(18)?,
+        identity_data: json(row, 19)?,
+        last_sign_in_at: row.nullable(20)?.map(utc),
+        created_at: utc(row.get(21)?),
+        updated_at: utc(row.get(22)?),
+    })
 }
 
 /// A time as `core::user` takes it: UTC, six decimals; what RFC 3339 cannot say, such as infinity, as the nearest that it can.

@@ -12,10 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::CLIENT_ID;
 use workos_testbed::{Error, Result};
 
 use crate::sample::{median, milliseconds, spread};
+use crate::sessions::people::People;
 use crate::{Bench, DATABASE};
 use clients::{Client, Operation, ROLE, Way};
 use processes::{Gateway, free_port, postgres_cpu, postgres_memory};
@@ -26,10 +28,13 @@ const DURATION: Duration = Duration::from_secs(2);
 /// What they do before: every backend opens its keys and plans its statements.
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// Who is there before: in tables that are all but empty, and grow by half while a backend keeps its plans, it reads them whole.
+const PEOPLE: usize = 10_000;
+
 /// The bare calls of 64 clients are that many backends, and by default at most 16 may wait for WorkOS.
 const REQUESTS: &str = "workos_auth.max_concurrent_requests = 64";
 
-const CONDITIONS: &str = "Default settings but workos_auth.max_concurrent_requests = 64, fsync on; gateway (20 connections), Postgres, simulator and clients share the machine. A refresh is \
+const CONDITIONS: &str = "10,000 people, each with a session. Default settings but workos_auth.max_concurrent_requests = 64, fsync on; gateway (20 connections), Postgres, simulator and clients share the machine. A refresh is \
     one request; a sign-in is /authorize, the simulator, /callback and /token, and its times have the simulator's part in them, for the bare calls \
     too. The bare calls have a connection for each client and leave the user out of their answer. CPU is user and system time of the processes; \
     the simulator's and the clients' is in neither column. Memory: VmRSS and VmHWM of the gateway, Pss of Postgres summed over its processes, at \
@@ -122,6 +127,8 @@ pub async fn measure(rounds: usize) -> Result<()> {
 impl Setup {
     async fn start() -> Result<Self> {
         let bench = Bench::start(&[REQUESTS]).await?;
+        let superuser = bench.cluster.connect(DATABASE, SUPERUSER).await?;
+        drop(People::new(&bench.cluster, DATABASE, superuser, PEOPLE).await?);
         let port = free_port()?;
         let url = format!("http://127.0.0.1:{port}/auth/v1");
         // Before the gateway connects: what ALTER DATABASE says is for later connections.

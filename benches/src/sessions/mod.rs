@@ -9,7 +9,7 @@
 //! | `refreshes.rs` | refreshes, and the update of one row |
 //! | `writes.rs` | bytes of WAL, HOT updates, growth |
 
-mod people;
+pub mod people;
 mod refreshes;
 mod writes;
 
