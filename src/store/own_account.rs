@@ -1,65 +1,71 @@
 //! What a person sees and changes of their own row of `users`.
 
+use std::ffi::CStr;
+
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
+use workos_auth_core::{Error, Result};
 
-use super::query::{self, Row};
-use super::uuid_arg;
+use super::scan::{self, Row};
+use super::{query, uuid_arg};
 use crate::error::unexpected;
+use crate::json::Jsonb;
 
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {
-    let rows = query::looked_up(
-        "SELECT u.aud, u.role, u.email, u.phone, u.raw_app_meta_data::pg_catalog.text, u.raw_user_meta_data::pg_catalog.text,
-             u.is_anonymous, u.created_at, u.updated_at, u.email_confirmed_at, u.phone_confirmed_at, u.last_sign_in_at,
-             u.banned_until, u.deleted_at, i.id, i.provider_id, i.provider, i.email, i.identity_data::pg_catalog.text,
-             i.last_sign_in_at, i.created_at, i.updated_at
-         FROM auth.users AS u LEFT JOIN auth.identities AS i ON i.user_id OPERATOR(pg_catalog.=) u.id
-         WHERE u.id OPERATOR(pg_catalog.=) $1 ORDER BY i.created_at, i.id",
-        &[uuid_arg(id)],
-        |row| Ok((user_alone(row, id)?, row.nullable_uuid(15)?.map(|id| identity(row, id)).transpose()?)),
-    )?;
-    let (users, identities): (Vec<User>, Vec<Option<Identity>>) = rows.into_iter().unzip();
-    Ok(users.into_iter().next().map(|user| User { identities: identities.into_iter().flatten().collect(), ..user }))
+    let user = scan::user(id, |row| user_alone(row, id)).transpose()?;
+    let mut identities = scan::identities(id, identity).into_iter().collect::<Result<Vec<_>>>()?;
+    identities.sort_unstable_by(|one, other| (&one.created_at, one.id).cmp(&(&other.created_at, other.id)));
+    Ok(user.map(|user| User { identities, ..user }))
 }
 
 fn user_alone(row: &Row, id: Uuid) -> Result<User> {
-    let time = |column| row.nullable(column).map(|time| time.map(utc));
     Ok(User {
         id,
-        aud: row.get(1)?,
-        role: row.get(2)?,
-        email: row.nullable(3)?,
-        phone: row.nullable(4)?,
-        app_metadata: json(row, 5)?,
-        user_metadata: json(row, 6)?,
-        is_anonymous: row.get(7)?,
-        created_at: utc(row.get(8)?),
-        updated_at: utc(row.get(9)?),
-        email_confirmed_at: time(10)?,
-        phone_confirmed_at: time(11)?,
-        last_sign_in_at: time(12)?,
-        banned_until: time(13)?,
-        deleted_at: time(14)?,
+        aud: required(row, c"aud")?,
+        role: required(row, c"role")?,
+        email: row.get(c"email"),
+        phone: row.get(c"phone"),
+        app_metadata: object(row, c"raw_app_meta_data")?,
+        user_metadata: object(row, c"raw_user_meta_data")?,
+        is_anonymous: required(row, c"is_anonymous")?,
+        created_at: utc(required(row, c"created_at")?),
+        updated_at: utc(required(row, c"updated_at")?),
+        email_confirmed_at: row.get(c"email_confirmed_at").map(utc),
+        phone_confirmed_at: row.get(c"phone_confirmed_at").map(utc),
+        last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
+        banned_until: row.get(c"banned_until").map(utc),
+        deleted_at: row.get(c"deleted_at").map(utc),
         identities: Vec::new(),
     })
 }
 
-fn identity(row: &Row, id: Uuid) -> Result<Identity> {
+fn identity(row: &Row) -> Result<Identity> {
     Ok(Identity {
-        id,
-        provider_id: row.get(16)?,
-        provider: row.get(17)?,
-        email: row.get(18)?,
-        identity_data: json(row, 19)?,
-        last_sign_in_at: row.nullable(20)?.map(utc),
-        created_at: utc(row.get(21)?),
-        updated_at: utc(row.get(22)?),
+        id: Uuid::from_bytes(*required::<pgrx::Uuid>(row, c"id")?.as_bytes()),
+        provider_id: required(row, c"provider_id")?,
+        provider: required(row, c"provider")?,
+        email: required(row, c"email")?,
+        identity_data: object(row, c"identity_data")?,
+        last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
+        created_at: utc(required(row, c"created_at")?),
+        updated_at: utc(required(row, c"updated_at")?),
     })
+}
+
+fn required<T: FromDatum>(row: &Row, column: &CStr) -> Result<T> {
+    row.get(column).ok_or_else(|| unexpected("A column that is never NULL was NULL."))
+}
+
+fn object(row: &Row, column: &CStr) -> Result<Value> {
+    required::<Jsonb>(row, column)?.parse().ok_or_else(unreadable)
+}
+
+fn unreadable() -> Error {
+    unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
 }
 
 /// A time as `core::user` takes it: UTC, six decimals; what RFC 3339 cannot say, such as infinity, as the nearest that it can.
@@ -84,7 +90,7 @@ pub fn lock_user_metadata(id: Uuid) -> Result<Option<Value>> {
     query::row(
         "SELECT raw_user_meta_data::pg_catalog.text FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[uuid_arg(id)],
-        |row| json(row, 1),
+        |row| serde_json::from_str(&row.get::<String>(1)?).map_err(|_| unreadable()),
     )
 }
 
@@ -95,10 +101,4 @@ pub fn set_user_metadata(id: Uuid, metadata: Value) -> Result<()> {
         &[uuid_arg(id), JsonB(metadata).into()],
     )
     .map(drop)
-}
-
-fn json(row: &Row, column: usize) -> Result<Value> {
-    serde_json::from_str(&row.get::<String>(column)?).map_err(|_| {
-        unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
-    })
 }

@@ -47,21 +47,6 @@ pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&R
     run(sql, args, |table| table.map(|tuple| read(&Row(tuple))).collect())
 }
 
-/// The same of a query that is to run on a standby too: where nothing was written yet, it takes no transaction id.
-pub fn looked_up<T>(
-    sql: &'static str,
-    args: &[DatumWithOid],
-    mut read: impl FnMut(&Row) -> Result<T>,
-) -> Result<Vec<T>> {
-    sqlstate::kept(|_| {
-        Spi::connect(|client| {
-            let plan = plan(sql, args, |types| client.prepare(sql, types))?;
-            let table = client.select(&*plan, None, args).map_err(spi)?;
-            table.map(|tuple| read(&Row(tuple))).collect()
-        })
-    })
-}
-
 /// Runs a statement and reads its first row, if it has one.
 pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
     Ok(rows(sql, args, read)?.into_iter().next())

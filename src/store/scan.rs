@@ -22,11 +22,11 @@ pub struct SigningKeyRow {
     pub status: String,
 }
 
-/// OIDs of a table and its primary key's index, looked up once; forgotten when anything about a relation changes that
+/// OIDs of a table and of the index that it is read by, looked up once; forgotten when anything about a relation changes that
 /// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.
 struct Table {
     name: &'static CStr,
-    primary_key: &'static CStr,
+    index: &'static CStr,
     oids: Cell<Option<(pg_sys::Oid, pg_sys::Oid)>>,
 }
 
@@ -34,8 +34,8 @@ struct Table {
 unsafe impl Sync for Table {}
 
 impl Table {
-    const fn new(name: &'static CStr, primary_key: &'static CStr) -> Self {
-        Self { name, primary_key, oids: Cell::new(None) }
+    const fn new(name: &'static CStr, index: &'static CStr) -> Self {
+        Self { name, index, oids: Cell::new(None) }
     }
 
     /// `None` where the extension is not installed in this database.
@@ -46,7 +46,7 @@ impl Table {
                 let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
                 (
                     pg_sys::get_relname_relid(self.name.as_ptr(), schema),
-                    pg_sys::get_relname_relid(self.primary_key.as_ptr(), schema),
+                    pg_sys::get_relname_relid(self.index.as_ptr(), schema),
                 )
             };
             if table != pg_sys::InvalidOid && index != pg_sys::InvalidOid {
@@ -60,7 +60,7 @@ impl Table {
         self.oids.get().is_some_and(|(table, index)| table == relation || index == relation)
     }
 
-    /// Opens the table, and says which index is its primary key's now. Taking the lock may tell of another one (REINDEX
+    /// Opens the table, and says which index is that of this name now. Taking the lock may tell of another one (REINDEX
     /// CONCURRENTLY), or that the table is gone (DROP EXTENSION); with the lock, neither changes.
     fn open(&self) -> Option<(pg_sys::Relation, pg_sys::Oid)> {
         loop {
@@ -86,6 +86,12 @@ static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
 static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
+static USERS: Table = Table::new(c"users", c"users_pkey");
+static IDENTITIES: Table = Table::new(c"identities", c"identities_user_id_idx");
+
+/// In no order.
+static ALL: [&Table; 8] =
+    [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES, &DATA_KEYS, &HOOKS, &USERS, &IDENTITIES];
 
 /// Called from the relation cache's callback, where nothing may be allocated or raised. Says whether cached rows (signing
 /// keys, the installation) may have changed.
@@ -95,7 +101,7 @@ pub fn forget(relation: pg_sys::Oid) -> bool {
         || SIGNING_KEYS.is(relation)
         || INSTALLATION.is(relation)
         || (SIGNING_KEYS.oids.get().is_none() && INSTALLATION.oids.get().is_none());
-    for table in [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES, &DATA_KEYS, &HOOKS] {
+    for table in ALL {
         if all || table.is(relation) {
             table.oids.set(None);
         }
@@ -106,7 +112,7 @@ pub fn forget(relation: pg_sys::Oid) -> bool {
 /// `claims_version` of a session, or `None` where it has ended.
 pub fn session_claims_version(id: Uuid) -> Option<i64> {
     let mut version = None;
-    by_uuid(&SESSIONS, id, |row| version = row.get(c"claims_version"));
+    by_uuid(&SESSIONS, c"id", id, |row| version = row.get(c"claims_version"));
     version
 }
 
@@ -136,7 +142,7 @@ pub struct RefreshState {
 /// The state of a session, or `None` where it has ended.
 pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
     let mut state = None;
-    by_uuid(&SESSIONS, id, |row| {
+    by_uuid(&SESSIONS, c"id", id, |row| {
         let time = |column| row.get::<TimestampWithTimeZone>(column).map(i64::from);
         state = Some(RefreshState {
             salt: row.get::<Vec<u8>>(c"refresh_token_salt").and_then(|salt| salt.try_into().ok()),
@@ -156,7 +162,7 @@ pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
 /// The mode of a flow, or `None` where it is gone.
 pub fn flow_mode(id: Uuid) -> Option<String> {
     let mut mode = None;
-    by_uuid(&FLOW_STATES, id, |row| mode = row.get(c"mode"));
+    by_uuid(&FLOW_STATES, c"id", id, |row| mode = row.get(c"mode"));
     mode
 }
 
@@ -209,6 +215,20 @@ pub fn hook(event: &str) -> Option<String> {
     find(&HOOKS, |row| if row.get::<String>(c"event")? == event { row.get(c"function") } else { None })
 }
 
+/// A row of `auth.users`, if there is one.
+pub fn user<T>(id: Uuid, mut read: impl FnMut(&Row) -> T) -> Option<T> {
+    let mut user = None;
+    by_uuid(&USERS, c"id", id, |row| user = Some(read(row)));
+    user
+}
+
+/// The rows of `auth.identities` of a user, in no order.
+pub fn identities<T>(user_id: Uuid, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
+    let mut identities = Vec::new();
+    by_uuid(&IDENTITIES, c"user_id", user_id, |row| identities.push(read(row)));
+    identities
+}
+
 /// A row of one of the tables.
 pub struct Row {
     tuple: pg_sys::HeapTuple,
@@ -243,27 +263,28 @@ fn find<T>(table: &Table, mut read: impl FnMut(&Row) -> Option<T>) -> Option<T> 
     found
 }
 
-fn by_uuid(table: &Table, id: Uuid, each: impl FnMut(&Row)) {
-    scan(table, Some(id.into_bytes()), each);
+fn by_uuid(table: &Table, column: &CStr, id: Uuid, each: impl FnMut(&Row)) {
+    scan(table, Some((column, id.into_bytes())), each);
 }
 
-fn scan(table: &Table, id: Option<[u8; 16]>, mut each: impl FnMut(&Row)) {
+/// The rows, or those whose column, the first of the index, has this value.
+fn scan(table: &Table, of: Option<(&CStr, [u8; 16])>, mut each: impl FnMut(&Row)) {
     let Some((relation, index)) = table.open() else { return };
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
-    // snapshot asks for a fresh one. The key points at `id`, which outlives the scan.
+    // snapshot asks for a fresh one. The key points into `of`, which outlives the scan.
     unsafe {
         let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
-        if let Some(id) = &id {
+        if let Some((column, id)) = &of {
             pg_sys::ScanKeyInit(
                 &mut key,
-                1,
+                pg_sys::get_attnum((*relation).rd_id, column.as_ptr()),
                 pg_sys::BTEqualStrategyNumber as u16,
                 pg_sys::Oid::from(pg_sys::F_UUID_EQ),
                 pg_sys::Datum::from(id.as_ptr()),
             );
         }
-        let keys = i32::from(id.is_some());
-        let scan = pg_sys::systable_beginscan(relation, index, id.is_some(), std::ptr::null_mut(), keys, &mut key);
+        let keys = i32::from(of.is_some());
+        let scan = pg_sys::systable_beginscan(relation, index, of.is_some(), std::ptr::null_mut(), keys, &mut key);
         loop {
             let tuple = pg_sys::systable_getnext(scan);
             if tuple.is_null() {
