@@ -9,10 +9,11 @@ use workos_auth_core::workos::{self, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::{provider_of, redeem, sign_in};
+use super::redirects::redirect_urls;
 use super::start::{Begin, start};
 use crate::store::flows::{self, Flow, Mode};
 use crate::store::transaction::{in_subtransaction, require_writable};
-use crate::store::{Client, configuration, guards, scan};
+use crate::store::{Client, guards, scan};
 use crate::{error, secrets, settings};
 
 /// The query of WorkOS's redirect. What is empty counts as absent.
@@ -252,10 +253,6 @@ impl Target {
             Some(_) => refusal.in_query(&self.url),
         }
     }
-}
-
-fn redirect_urls() -> Result<RedirectUrls> {
-    RedirectUrls::new(settings::site_url().as_deref(), &configuration::redirect_patterns()?)
 }
 
 /// The application's own address, where browsers go that nobody can be asked about.

@@ -8,6 +8,7 @@
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
+//! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
@@ -17,6 +18,7 @@ mod account;
 mod callback;
 mod exchange;
 mod link;
+mod redirects;
 mod start;
 mod unlink;
 

@@ -5,10 +5,10 @@ use serde_json::Value;
 use workos_auth_core::authorize::{AuthorizeRequest, Selector};
 use workos_auth_core::pkce::{self, CodeChallenge, CodeVerifier};
 use workos_auth_core::random;
-use workos_auth_core::redirect::RedirectUrls;
 use workos_auth_core::secret::State;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::redirects::redirect_urls;
 use crate::store::flows::{Link, NewFlow};
 use crate::store::transaction::require_writable;
 use crate::store::{configuration, flows};
@@ -85,8 +85,7 @@ fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Li
     let selector = Selector::new(begin.organization, begin.connection, begin.provider)?;
     let provider = configuration::enabled_provider()?;
     if let Some(redirect_to) = begin.redirect_to {
-        let site_url = settings::site_url();
-        RedirectUrls::new(site_url.as_deref(), &configuration::redirect_patterns()?)?.check(redirect_to)?;
+        redirect_urls()?.check(redirect_to)?;
     }
     let state = pkce::generate_state()?;
     // Toward WorkOS there always is a verifier of our own, whatever the client does.

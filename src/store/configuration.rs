@@ -1,4 +1,4 @@
-//! `installation`, `data_keys`, `signing_keys`, `providers`, `redirect_urls`.
+//! `installation`, `data_keys`, `signing_keys`, `providers`.
 
 use pgrx::JsonB;
 use pgrx::prelude::TimestampWithTimeZone;
@@ -169,11 +169,6 @@ pub fn upsert_provider(provider: &Provider) -> Result<()> {
         ],
     )
     .map(drop)
-}
-
-/// The patterns of `auth.redirect_urls`.
-pub fn redirect_patterns() -> Result<Vec<String>> {
-    query::rows("SELECT pattern FROM auth.redirect_urls", &[], |row| row.get(1))
 }
 
 /// The installation's id, which every sealed value depends on.

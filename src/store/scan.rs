@@ -86,12 +86,13 @@ static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
 static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
+static REDIRECT_URLS: Table = Table::new(c"redirect_urls", c"redirect_urls_pkey");
 static USERS: Table = Table::new(c"users", c"users_pkey");
 static IDENTITIES: Table = Table::new(c"identities", c"identities_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 8] =
-    [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES, &DATA_KEYS, &HOOKS, &USERS, &IDENTITIES];
+static ALL: [&Table; 9] =
+    [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES, &DATA_KEYS, &HOOKS, &REDIRECT_URLS, &USERS, &IDENTITIES];
 
 /// Called from the relation cache's callback, where nothing may be allocated or raised. Says whether cached rows (signing
 /// keys, the installation) may have changed.
@@ -213,6 +214,13 @@ pub fn active_signing_key() -> Option<PrivateKeyRow> {
 /// The function that is named for an event.
 pub fn hook(event: &str) -> Option<String> {
     find(&HOOKS, |row| if row.get::<String>(c"event")? == event { row.get(c"function") } else { None })
+}
+
+/// The patterns of `auth.redirect_urls`.
+pub fn redirect_patterns() -> Vec<String> {
+    let mut patterns = Vec::new();
+    scan(&REDIRECT_URLS, None, |row| patterns.extend(row.get::<String>(c"pattern")));
+    patterns
 }
 
 /// A row of `auth.users`, if there is one.
