@@ -1,4 +1,9 @@
 -- Signing in: the backend's role. The code of each function stands in src/api/signing_in.rs.
+--
+-- The functions look rows up by their keys, with plans that a backend keeps. A plan that was made while auth.flow_states was all but
+-- empty, as it mostly is, would read the whole table, and with it every row that a burst of sign-ins left behind, until the next
+-- autovacuum: hence enable_seqscan. Where something has to be read whole, the plan's price is then so high that Postgres would compile it:
+-- hence jit.
 
 CREATE TYPE auth.session AS (
     access_token text,
@@ -34,6 +39,7 @@ CREATE FUNCTION auth.start_sign_in(
     OUT expires_at timestamptz
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'start_sign_in_wrapper';
 COMMENT ON FUNCTION auth.start_sign_in(text, text, text, text, text, text, jsonb) IS
     'starts a sign-in: send the browser to url; keep state and code_verifier in its cookie until the callback';
@@ -50,6 +56,7 @@ CREATE FUNCTION auth.workos_authorize_url(
     params jsonb DEFAULT NULL
 ) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'workos_authorize_url_wrapper';
 COMMENT ON FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb) IS
     'starts a sign-in for a caller that holds its own PKCE verifier; the state stands in the URL';
@@ -63,6 +70,7 @@ CREATE FUNCTION auth.handle_callback(
     organization text DEFAULT NULL
 ) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'handle_callback_wrapper';
 COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text) IS
     'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error';
@@ -75,6 +83,7 @@ CREATE FUNCTION auth.exchange_code(
     user_agent text DEFAULT NULL
 ) RETURNS auth.session
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
     'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session: asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
@@ -85,6 +94,7 @@ CREATE FUNCTION auth.refresh_session(
     user_agent text DEFAULT NULL
 ) RETURNS auth.session
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'refresh_session_wrapper';
 COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
     'gives a session new tokens and replaces its refresh token; one that was replaced before, other than in another tab or by a lost answer, ends the session';

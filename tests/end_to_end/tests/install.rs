@@ -271,7 +271,7 @@ async fn every_object_is_explained_and_protected() {
         ("strict functions", format!("select oid::regprocedure from pg_proc where pronamespace = {auth} and proisstrict")),
         (
             "definers that trust a search path",
-            format!("select oid::regprocedure from pg_proc where pronamespace = {auth} and prosecdef and proconfig is distinct from '{{\"search_path=pg_catalog, pg_temp\"}}'"),
+            format!("select oid::regprocedure from pg_proc where pronamespace = {auth} and prosecdef and proconfig[1] is distinct from 'search_path=pg_catalog, pg_temp'"),
         ),
         (
             "objects that the extension does not own",
