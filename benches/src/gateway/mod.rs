@@ -28,7 +28,7 @@ const DURATION: Duration = Duration::from_secs(2);
 /// What they do before: every backend opens its keys and plans its statements.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// Who is there before: in tables that are all but empty, and grow by half while a backend keeps its plans, it reads them whole.
+/// Who is there before, so that the tables are those of an installation in use, and have been vacuumed.
 const PEOPLE: usize = 10_000;
 
 /// The bare calls of 64 clients are that many backends, and by default at most 16 may wait for WorkOS.

@@ -91,8 +91,7 @@ mod tests {
     fn what_postgres_has_to_read_itself_is_left_to_it() {
         assert!(of_object(r#"{"a":[1,-2,"b",null,true,{}]}"#).is_some());
         for text in ["[]", "1", "", r#"{"a":1.5}"#, r#"{"a":1,"a":2}"#, r#"{"a":"\u0000"}"#] {
-            let text = text.replace(r"\\", r"\");
-            assert!(of_object(&text).is_none(), "{text}");
+            assert!(of_object(text).is_none(), "{text}");
         }
     }
 
