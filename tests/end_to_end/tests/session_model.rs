@@ -8,7 +8,7 @@ use workos_end_to_end::session_walk::walk;
 
 const STEPS: usize = 3_000;
 
-/// What a walk is to meet, or it shows nothing.
+/// What the walks that are always the same meet, or they show nothing. One by chance may not: some of it is rare.
 const MET: &[&str] = &[
     "refresh_token_not_found",
     "refresh_token_already_used",
@@ -20,12 +20,17 @@ const MET: &[&str] = &[
     "validation_failed",
 ];
 
-async fn walk_in(database: &str, seed: u64) {
+async fn walk_in(database: &str, seed: u64) -> (Bed<'static>, Vec<String>) {
     // A refresh token that is good, elsewhere.
     let elsewhere = Bed::shared(&format!("{database}_elsewhere")).await;
     let foreign = elsewhere.sign_in(GINA).await.refresh_token;
     let bed = Bed::shared(database).await;
     let said = walk(&bed, &foreign, seed, STEPS).await;
+    (bed, said)
+}
+
+async fn walk_that_meets_all(database: &str, seed: u64) {
+    let (bed, said) = walk_in(database, seed).await;
     for name in MET {
         let code = ErrorCode::ALL.iter().find(|code| code.name() == *name).unwrap();
         let refusal = format!("Refused(\"{}\")", code.sqlstate());
@@ -39,12 +44,12 @@ async fn walk_in(database: &str, seed: u64) {
 
 #[tokio::test]
 async fn a_walk_that_is_always_the_same() {
-    walk_in("same", 1).await;
+    walk_that_meets_all("same", 1).await;
 }
 
 #[tokio::test]
 async fn another_walk_that_is_always_the_same() {
-    walk_in("same_too", 2).await;
+    walk_that_meets_all("same_too", 2).await;
 }
 
 #[tokio::test]
