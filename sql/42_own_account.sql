@@ -10,7 +10,7 @@ CREATE FUNCTION auth.get_user(access_token text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'get_user_of_wrapper';
 COMMENT ON FUNCTION auth.get_user(text) IS
-    'the person of an access token, as auth.get_user() shows them, if auth.set_session would take it; nobody''s session becomes the current one';
+    'the person of an access token, as auth.get_user() shows them; refuses every token that auth.set_session refuses, whatever role asks, and makes nobody''s session the current one';
 
 CREATE FUNCTION auth.update_user(user_metadata jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

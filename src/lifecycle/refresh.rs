@@ -7,7 +7,6 @@ use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{Session, issue, theft};
-use crate::store::scan::{self, RefreshState};
 use crate::store::sessions::{self, Row};
 use crate::store::transaction::{now, require_writable, uses_one_snapshot};
 use crate::store::{Client, Subject, audit, configuration};
@@ -29,38 +28,33 @@ pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session>
     let id = presented.session_id();
     let not_found = || Error::new(ErrorCode::RefreshTokenNotFound);
 
-    let mut state = scan::refresh_state(id).ok_or_else(not_found)?;
-    let salt = state.salt.ok_or_else(not_found)?;
+    let mut row = sessions::find(id)?.ok_or_else(not_found)?;
+    let salt = row.refresh_key.as_ref().ok_or_else(not_found)?.salt;
     let key = secrets::refresh_token_key(presented.key_id())?.ok_or_else(not_found)?;
     let token = presented.authenticate(&key, configuration::installation_id()?, &salt).map_err(refused)?;
 
     for _ in 0..TRIES {
-        if let Some(session) = attempt(&token, &state, client)? {
-            return Ok(session);
-        }
-        // Past its snapshot, a transaction that keeps one cannot look: what it would write is not what it would have seen.
-        if uses_one_snapshot() {
-            break;
-        }
-        state = scan::refresh_state(id).ok_or_else(not_found)?;
+        row = match attempt(&token, row, client)? {
+            Some(session) => return Ok(session),
+            // Past its snapshot, a transaction that keeps one cannot write.
+            None if uses_one_snapshot() => break,
+            None => sessions::find(id)?.ok_or_else(not_found)?,
+        };
     }
     Err(Error::with_detail(ErrorCode::SerializationFailure, "Another transaction has changed the session."))
 }
 
-/// `None` if the row is no longer as `state` says, or the transaction's snapshot is older than that.
-fn attempt(token: &Authentic, state: &RefreshState, client: &Client) -> Result<Option<Session>> {
-    let Some(row) = sessions::find(token.session_id())? else {
-        return if uses_one_snapshot() { Ok(None) } else { Err(ErrorCode::RefreshTokenNotFound.into()) };
-    };
+/// `None` if the row is no longer what it was when it was read, or the transaction's snapshot is older than that.
+fn attempt(token: &Authentic, row: Row, client: &Client) -> Result<Option<Session>> {
     let limits =
         Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
-    let decision = decide(token, &seen(state, &row, &limits)?, &limits, Moment(now()));
+    let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
     let is_current = match decision {
         Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
-            sessions::rotate(&row, state.counter, signed(counter), client)?
+            sessions::rotate(&row, signed(counter), client)?
         }
-        Decision::Recover { recoveries, .. } => sessions::recover(&row, state.counter, recoveries)?,
-        Decision::Again { .. } => row.claims_version == state.claims_version,
+        Decision::Recover { recoveries, .. } => sessions::recover(&row, recoveries)?,
+        Decision::Again { .. } => true,
         Decision::Conflict => return Err(conflict()),
         Decision::Refused(refusal) => return Err(refused(refusal)),
         Decision::Theft(theft) => {
@@ -69,23 +63,28 @@ fn attempt(token: &Authentic, state: &RefreshState, client: &Client) -> Result<O
         }
     };
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
-    write_audit(&decision, token, state, &row, client)?;
+    write_audit(&decision, token, &row, client)?;
     let tokens = issue(&row, counter, settings::access_token_ttl(), METHOD)?;
     Ok(Some(Session::of(tokens, row)))
 }
 
 /// What is out of the ordinary. A rotation is not: it writes one row, and no other.
-fn write_audit(decision: &Decision, token: &Authentic, state: &RefreshState, row: &Row, client: &Client) -> Result<()> {
+fn write_audit(decision: &Decision, token: &Authentic, row: &Row, client: &Client) -> Result<()> {
     let (action, recoveries) = match decision {
         Decision::Recover { recoveries, .. } => ("token_reused", Some(recoveries)),
         Decision::HistoryLost { .. } => ("token_history_lost", None),
         _ => return Ok(()),
     };
     let subject = Subject { ip: client.ip, user_agent: client.user_agent(), ..row.subject() };
-    audit(action, &subject, json!({ "presented": token.counter(), "current": state.counter, "recoveries": recoveries }))
+    audit(
+        action,
+        &subject,
+        json!({ "presented": token.counter(), "current": row.refreshing.counter, "recoveries": recoveries }),
+    )
 }
 
-fn seen(state: &RefreshState, row: &Row, limits: &Limits) -> Result<SessionRow> {
+fn seen(row: &Row, limits: &Limits) -> Result<SessionRow> {
+    let state = &row.refreshing;
     let moment = |at: Option<i64>| at.map(Moment);
     Ok(SessionRow {
         counter: state.counter,

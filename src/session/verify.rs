@@ -11,6 +11,7 @@ use workos_auth_core::{ErrorCode, Result, pkce};
 
 use super::keys;
 use super::verified::Verified;
+use crate::store::transaction::unix_seconds;
 use crate::{settings, store};
 
 thread_local! {
@@ -94,9 +95,8 @@ fn check_session(verified: &Verified) -> Result<()> {
 
 /// Seconds since 1970: the later of the statement's and the transaction's start.
 pub fn now() -> i64 {
-    const POSTGRES_EPOCH: i64 = 946_684_800;
     // SAFETY: reads of the backend's own state.
     let micros =
         unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) };
-    micros.div_euclid(1_000_000) + POSTGRES_EPOCH
+    unix_seconds(micros)
 }

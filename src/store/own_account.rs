@@ -1,23 +1,20 @@
 //! What a person sees and changes of their own row of `users`.
 
-use std::ffi::CStr;
-
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
+use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
-use workos_auth_core::{Error, Result};
 
-use super::scan::{self, Row};
+use super::scan::{self, Row, Snapshot, unreadable};
 use super::{query, uuid_arg};
-use crate::error::unexpected;
-use crate::json::Jsonb;
 
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {
-    let user = scan::user(id, |row| user_alone(row, id)).transpose()?;
-    let mut identities = scan::identities(id, identity).into_iter().collect::<Result<Vec<_>>>()?;
+    let snapshot = Snapshot::now();
+    let user = scan::user(id, &snapshot, |row| user_alone(row, id)).transpose()?;
+    let mut identities = scan::identities(id, &snapshot, identity).into_iter().collect::<Result<Vec<_>>>()?;
     identities.sort_unstable_by(|one, other| (&one.created_at, one.id).cmp(&(&other.created_at, other.id)));
     Ok(user.map(|user| User { identities, ..user }))
 }
@@ -25,15 +22,15 @@ pub fn user(id: Uuid) -> Result<Option<User>> {
 fn user_alone(row: &Row, id: Uuid) -> Result<User> {
     Ok(User {
         id,
-        aud: required(row, c"aud")?,
-        role: required(row, c"role")?,
+        aud: row.required(c"aud")?,
+        role: row.required(c"role")?,
         email: row.get(c"email"),
         phone: row.get(c"phone"),
-        app_metadata: object(row, c"raw_app_meta_data")?,
-        user_metadata: object(row, c"raw_user_meta_data")?,
-        is_anonymous: required(row, c"is_anonymous")?,
-        created_at: utc(required(row, c"created_at")?),
-        updated_at: utc(required(row, c"updated_at")?),
+        app_metadata: row.json(c"raw_app_meta_data")?,
+        user_metadata: row.json(c"raw_user_meta_data")?,
+        is_anonymous: row.required(c"is_anonymous")?,
+        created_at: utc(row.required(c"created_at")?),
+        updated_at: utc(row.required(c"updated_at")?),
         email_confirmed_at: row.get(c"email_confirmed_at").map(utc),
         phone_confirmed_at: row.get(c"phone_confirmed_at").map(utc),
         last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
@@ -45,27 +42,15 @@ fn user_alone(row: &Row, id: Uuid) -> Result<User> {
 
 fn identity(row: &Row) -> Result<Identity> {
     Ok(Identity {
-        id: Uuid::from_bytes(*required::<pgrx::Uuid>(row, c"id")?.as_bytes()),
-        provider_id: required(row, c"provider_id")?,
-        provider: required(row, c"provider")?,
-        email: required(row, c"email")?,
-        identity_data: object(row, c"identity_data")?,
+        id: Uuid::from_bytes(*row.required::<pgrx::Uuid>(c"id")?.as_bytes()),
+        provider_id: row.required(c"provider_id")?,
+        provider: row.required(c"provider")?,
+        email: row.required(c"email")?,
+        identity_data: row.json(c"identity_data")?,
         last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
-        created_at: utc(required(row, c"created_at")?),
-        updated_at: utc(required(row, c"updated_at")?),
+        created_at: utc(row.required(c"created_at")?),
+        updated_at: utc(row.required(c"updated_at")?),
     })
-}
-
-fn required<T: FromDatum>(row: &Row, column: &CStr) -> Result<T> {
-    row.get(column).ok_or_else(|| unexpected("A column that is never NULL was NULL."))
-}
-
-fn object(row: &Row, column: &CStr) -> Result<Value> {
-    required::<Jsonb>(row, column)?.parse().ok_or_else(unreadable)
-}
-
-fn unreadable() -> Error {
-    unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
 }
 
 /// A time as `core::user` takes it: UTC, six decimals; what RFC 3339 cannot say, such as infinity, as the nearest that it can.

@@ -1,23 +1,26 @@
-//! Direct scans under a catalog snapshot: of the tables that readers look at, and of those that every sign-in looks at.
+//! Direct scans of the tables that readers look at, and of those that every sign-in and refresh looks at.
 //!
 //! Not SPI: a reader may be called by a role without any right on these tables, in a parallel worker, on a standby, and in
-//! a REPEATABLE READ transaction that must still see a later sign-out. A catalog snapshot is a fresh one each time. For a handful
-//! of rows a scan also costs a fraction of what a plan does.
+//! a REPEATABLE READ transaction that must still see a later sign-out. A scan sees what is there now: it is given a fresh snapshot
+//! each time, or, where several rows must agree, a [`Snapshot`]. For a handful of rows it also costs a fraction of what a plan does.
 
 use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
+use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::seal::Purpose;
+use workos_auth_core::{Error, Result};
 
 use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
+use crate::error::unexpected;
 use crate::json::Jsonb;
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct SigningKeyRow {
     /// the JWK
-    pub public_key: serde_json::Value,
+    pub public_key: Value,
     /// pending, active, retiring or retired
     pub status: String,
 }
@@ -89,10 +92,21 @@ static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
 static REDIRECT_URLS: Table = Table::new(c"redirect_urls", c"redirect_urls_pkey");
 static USERS: Table = Table::new(c"users", c"users_pkey");
 static IDENTITIES: Table = Table::new(c"identities", c"identities_user_id_idx");
+static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 9] =
-    [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &FLOW_STATES, &DATA_KEYS, &HOOKS, &REDIRECT_URLS, &USERS, &IDENTITIES];
+static ALL: [&Table; 10] = [
+    &SESSIONS,
+    &SIGNING_KEYS,
+    &INSTALLATION,
+    &FLOW_STATES,
+    &DATA_KEYS,
+    &HOOKS,
+    &REDIRECT_URLS,
+    &USERS,
+    &IDENTITIES,
+    &MEMBERSHIPS,
+];
 
 /// Called from the relation cache's callback, where nothing may be allocated or raised. Says whether cached rows (signing
 /// keys, the installation) may have changed.
@@ -112,65 +126,18 @@ pub fn forget(relation: pg_sys::Oid) -> bool {
 
 /// `claims_version` of a session, or `None` where it has ended.
 pub fn session_claims_version(id: Uuid) -> Option<i64> {
-    let mut version = None;
-    by_uuid(&SESSIONS, c"id", id, |row| version = row.get(c"claims_version"));
-    version
-}
-
-/// What a refresh is decided by: what the row is now, whatever snapshot the transaction keeps. Times are in Postgres's own
-/// microseconds.
-pub struct RefreshState {
-    /// none for a session that cannot be refreshed
-    pub salt: Option<[u8; 16]>,
-    /// `claims_version`
-    pub claims_version: i64,
-    /// `refresh_token_counter`
-    pub counter: i64,
-    /// `created_at`
-    pub created_at: i64,
-    /// `refreshed_at`
-    pub refreshed_at: Option<i64>,
-    /// `recoveries`
-    pub recoveries: i16,
-    /// `recovered_counter`
-    pub recovered_counter: Option<i64>,
-    /// `recovered_at`
-    pub recovered_at: Option<i64>,
-    /// `not_after`
-    pub not_after: Option<i64>,
-}
-
-/// The state of a session, or `None` where it has ended.
-pub fn refresh_state(id: Uuid) -> Option<RefreshState> {
-    let mut state = None;
-    by_uuid(&SESSIONS, c"id", id, |row| {
-        let time = |column| row.get::<TimestampWithTimeZone>(column).map(i64::from);
-        state = Some(RefreshState {
-            salt: row.get::<Vec<u8>>(c"refresh_token_salt").and_then(|salt| salt.try_into().ok()),
-            claims_version: row.get(c"claims_version").unwrap_or_default(),
-            counter: row.get(c"refresh_token_counter").unwrap_or_default(),
-            created_at: time(c"created_at").unwrap_or_default(),
-            refreshed_at: time(c"refreshed_at"),
-            recoveries: row.get(c"recoveries").unwrap_or_default(),
-            recovered_counter: row.get(c"recovered_counter"),
-            recovered_at: time(c"recovered_at"),
-            not_after: time(c"not_after"),
-        });
-    });
-    state
+    one(&SESSIONS, c"id", id, None, |row| row.get(c"claims_version"))?
 }
 
 /// The mode of a flow, or `None` where it is gone.
 pub fn flow_mode(id: Uuid) -> Option<String> {
-    let mut mode = None;
-    by_uuid(&FLOW_STATES, c"id", id, |row| mode = row.get(c"mode"));
-    mode
+    one(&FLOW_STATES, c"id", id, None, |row| row.get(c"mode"))?
 }
 
 /// Every signing key.
 pub fn signing_keys() -> Vec<SigningKeyRow> {
     let mut keys = Vec::new();
-    scan(&SIGNING_KEYS, None, |row| {
+    scan(&SIGNING_KEYS, None, None, |row| {
         let public_key = row.get::<Jsonb>(c"public_key").and_then(|jwk| jwk.parse());
         if let (Some(public_key), Some(status)) = (public_key, row.get(c"status")) {
             keys.push(SigningKeyRow { public_key, status });
@@ -181,7 +148,7 @@ pub fn signing_keys() -> Vec<SigningKeyRow> {
 
 /// The id of the installation, if there is one yet.
 pub fn installation_id() -> Option<Uuid> {
-    find(&INSTALLATION, |row| row.get::<pgrx::Uuid>(c"id").map(|id| Uuid::from_bytes(*id.as_bytes())))
+    find(&INSTALLATION, |row| row.uuid(c"id"))
 }
 
 /// The first data key that is wanted.
@@ -219,22 +186,61 @@ pub fn hook(event: &str) -> Option<String> {
 /// The patterns of `auth.redirect_urls`.
 pub fn redirect_patterns() -> Vec<String> {
     let mut patterns = Vec::new();
-    scan(&REDIRECT_URLS, None, |row| patterns.extend(row.get::<String>(c"pattern")));
+    scan(&REDIRECT_URLS, None, None, |row| patterns.extend(row.get::<String>(c"pattern")));
     patterns
 }
 
+/// A row of `auth.sessions`, if there is one.
+pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+    one(&SESSIONS, c"id", id, Some(snapshot), read)
+}
+
 /// A row of `auth.users`, if there is one.
-pub fn user<T>(id: Uuid, mut read: impl FnMut(&Row) -> T) -> Option<T> {
-    let mut user = None;
-    by_uuid(&USERS, c"id", id, |row| user = Some(read(row)));
-    user
+pub fn user<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+    one(&USERS, c"id", id, Some(snapshot), read)
 }
 
 /// The rows of `auth.identities` of a user, in no order.
-pub fn identities<T>(user_id: Uuid, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
+pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
     let mut identities = Vec::new();
-    by_uuid(&IDENTITIES, c"user_id", user_id, |row| identities.push(read(row)));
+    scan(&IDENTITIES, Some((c"user_id", user_id)), Some(snapshot), |row| identities.push(read(row)));
     identities
+}
+
+/// The row of `auth.organization_memberships` of a user in an organization, if there is one.
+pub fn membership<T>(
+    user_id: Uuid,
+    organization_id: &str,
+    snapshot: &Snapshot,
+    mut read: impl FnMut(&Row) -> T,
+) -> Option<T> {
+    let mut membership = None;
+    scan(&MEMBERSHIPS, Some((c"user_id", user_id)), Some(snapshot), |row| {
+        if row.get::<String>(c"organization_id").as_deref() == Some(organization_id) {
+            membership = Some(read(row));
+        }
+    });
+    membership
+}
+
+/// What is committed now, and what this transaction has written: for rows of several tables that must agree. Whatever the
+/// transaction's isolation level is.
+pub struct Snapshot(pg_sys::Snapshot);
+
+impl Snapshot {
+    /// Not in a parallel query, whose processes share a snapshot.
+    pub fn now() -> Self {
+        // SAFETY: in a transaction, as every SQL function is. Registered, so that it lasts until it is dropped; an error's clean-up
+        // drops it too, before the resource owner that counts it ends.
+        Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // SAFETY: registered by `now`, once.
+        unsafe { pg_sys::UnregisterSnapshot(self.0) };
+    }
 }
 
 /// A row of one of the tables.
@@ -244,6 +250,32 @@ pub struct Row {
 }
 
 impl Row {
+    /// A column that is never NULL.
+    ///
+    /// # Errors
+    /// `unexpected_failure`: it was.
+    pub fn required<T: FromDatum>(&self, column: &CStr) -> Result<T> {
+        self.get(column).ok_or_else(|| unexpected("A column that is never NULL was NULL."))
+    }
+
+    /// A `uuid`, unless it is NULL.
+    pub fn uuid(&self, column: &CStr) -> Option<Uuid> {
+        self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+    }
+
+    /// A `timestamptz` in Postgres's own microseconds, unless it is NULL.
+    pub fn micros(&self, column: &CStr) -> Option<i64> {
+        self.get::<TimestampWithTimeZone>(column).map(i64::from)
+    }
+
+    /// A `jsonb` of a person's, which is never NULL.
+    ///
+    /// # Errors
+    /// `unexpected_failure`: it cannot be parsed.
+    pub fn json(&self, column: &CStr) -> Result<Value> {
+        self.required::<Jsonb>(column)?.parse().ok_or_else(unreadable)
+    }
+
     /// The id of a data key: an unsigned 32-bit number.
     pub fn key_id(&self, column: &CStr) -> Option<u32> {
         u32::try_from(self.get::<i64>(column)?).ok()
@@ -264,19 +296,33 @@ impl Row {
     }
 }
 
+/// What is said of metadata that Postgres can hold and the parser cannot.
+pub fn unreadable() -> Error {
+    unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
+}
+
 /// The first answer, over all rows of a small table.
 fn find<T>(table: &Table, mut read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
     let mut found = None;
-    scan(table, None, |row| found = found.take().or_else(|| read(row)));
+    scan(table, None, None, |row| found = found.take().or_else(|| read(row)));
     found
 }
 
-fn by_uuid(table: &Table, column: &CStr, id: Uuid, each: impl FnMut(&Row)) {
-    scan(table, Some((column, id.into_bytes())), each);
+/// The row whose column has this value, where that is unique.
+fn one<T>(
+    table: &Table,
+    column: &CStr,
+    id: Uuid,
+    snapshot: Option<&Snapshot>,
+    mut read: impl FnMut(&Row) -> T,
+) -> Option<T> {
+    let mut found = None;
+    scan(table, Some((column, id)), snapshot, |row| found = Some(read(row)));
+    found
 }
 
-/// The rows, or those whose column, the first of the index, has this value.
-fn scan(table: &Table, of: Option<(&CStr, [u8; 16])>, mut each: impl FnMut(&Row)) {
+/// The rows, or those whose column, the first of the index, has this value; under a fresh snapshot, if none is given.
+fn scan(table: &Table, of: Option<(&CStr, Uuid)>, snapshot: Option<&Snapshot>, mut each: impl FnMut(&Row)) {
     let Some((relation, index)) = table.open() else { return };
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
     // snapshot asks for a fresh one. The key points into `of`, which outlives the scan.
@@ -288,11 +334,12 @@ fn scan(table: &Table, of: Option<(&CStr, [u8; 16])>, mut each: impl FnMut(&Row)
                 pg_sys::get_attnum((*relation).rd_id, column.as_ptr()),
                 pg_sys::BTEqualStrategyNumber as u16,
                 pg_sys::Oid::from(pg_sys::F_UUID_EQ),
-                pg_sys::Datum::from(id.as_ptr()),
+                pg_sys::Datum::from(id.as_bytes().as_ptr()),
             );
         }
         let keys = i32::from(of.is_some());
-        let scan = pg_sys::systable_beginscan(relation, index, of.is_some(), std::ptr::null_mut(), keys, &mut key);
+        let snapshot = snapshot.map_or(std::ptr::null_mut(), |snapshot| snapshot.0);
+        let scan = pg_sys::systable_beginscan(relation, index, of.is_some(), snapshot, keys, &mut key);
         loop {
             let tuple = pg_sys::systable_getnext(scan);
             if tuple.is_null() {

@@ -8,8 +8,9 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::query::{self, Row as Columns};
-use super::{Client, Subject, pg_uuid, uuid_arg};
+use super::scan::{self, Snapshot};
+use super::transaction::unix_seconds;
+use super::{Client, Subject, pg_uuid, query, uuid_arg};
 use crate::error::unexpected;
 
 /// What the tags of a session's refresh tokens are made with.
@@ -97,6 +98,8 @@ pub struct Row {
     pub claims_version: i64,
     /// none for a session that cannot be refreshed
     pub refresh_key: Option<RefreshKey>,
+    /// what refreshing it is decided by
+    pub refreshing: Refreshing,
     /// seconds since 1970
     pub created_at: i64,
     /// when it ends; seconds since 1970
@@ -120,7 +123,26 @@ impl Row {
     }
 }
 
+/// What a refresh is decided by. Times are in Postgres's own microseconds.
+pub struct Refreshing {
+    /// `refresh_token_counter`
+    pub counter: i64,
+    /// `created_at`
+    pub created_at: i64,
+    /// `refreshed_at`
+    pub refreshed_at: Option<i64>,
+    /// `recoveries`
+    pub recoveries: i16,
+    /// `recovered_counter`
+    pub recovered_counter: Option<i64>,
+    /// `recovered_at`
+    pub recovered_at: Option<i64>,
+    /// `not_after`
+    pub not_after: Option<i64>,
+}
+
 /// What the token says of a user.
+#[derive(Default)]
 pub struct User {
     /// the database role of their sessions
     pub role: String,
@@ -153,51 +175,66 @@ pub struct Member {
     pub permissions: Vec<String>,
 }
 
-/// The session, its user, and their membership in its organization.
+/// The session, its user, and their membership in its organization, as they are now, whatever snapshot the transaction keeps.
 pub fn find(id: Uuid) -> Result<Option<Row>> {
-    query::row(
-        "SELECT s.id, s.user_id, s.organization_id, s.connection_id, s.email, s.amr::pg_catalog.text, s.actor, s.claims_version,
-             s.refresh_token_key_id, s.refresh_token_salt,
-             pg_catalog.date_part('epoch', s.created_at), pg_catalog.date_part('epoch', s.not_after),
-             u.role, u.email, u.phone, u.raw_app_meta_data::pg_catalog.text, u.raw_user_meta_data::pg_catalog.text, u.is_anonymous,
-             u.banned_until, u.deleted_at IS NOT NULL, m.role, m.roles, m.groups, m.permissions
-         FROM auth.sessions AS s
-             JOIN auth.users AS u ON u.id OPERATOR(pg_catalog.=) s.user_id
-             LEFT JOIN auth.organization_memberships AS m
-                 ON m.organization_id OPERATOR(pg_catalog.=) s.organization_id AND m.user_id OPERATOR(pg_catalog.=) s.user_id
-         WHERE s.id OPERATOR(pg_catalog.=) $1",
-        &[uuid_arg(id)],
-        |row| {
-            let list = |column| {
-                row.nullable::<Vec<Option<String>>>(column)
-                    .map(|list| list.unwrap_or_default().into_iter().flatten().collect())
-            };
-            Ok(Row {
-                id: row.uuid(1)?,
-                user_id: row.uuid(2)?,
-                organization_id: row.nullable(3)?,
-                connection_id: row.nullable(4)?,
-                email: row.nullable(5)?,
-                amr: json(row, 6)?,
-                actor: row.nullable(7)?,
-                claims_version: row.get(8)?,
-                refresh_key: refresh_key(row.nullable(9)?, row.nullable(10)?)?,
-                created_at: row.get::<f64>(11)?.floor() as i64,
-                not_after: row.nullable::<f64>(12)?.map(|end| end.floor() as i64),
-                user: User {
-                    role: row.get(13)?,
-                    email: row.nullable(14)?,
-                    phone: row.nullable(15)?,
-                    app_metadata: json(row, 16)?,
-                    user_metadata: json(row, 17)?,
-                    is_anonymous: row.get(18)?,
-                    banned_until: row.nullable::<TimestampWithTimeZone>(19)?.map(Into::into),
-                    is_deleted: row.get(20)?,
-                },
-                member: Member { role: row.nullable(21)?, roles: list(22)?, groups: list(23)?, permissions: list(24)? },
-            })
+    let snapshot = Snapshot::now();
+    let session = scan::session(id, &snapshot, |row| session_of(row, id)).transpose()?.flatten();
+    let Some(session) = session else { return Ok(None) };
+    let Some(user) = scan::user(session.user_id, &snapshot, user_of).transpose()? else { return Ok(None) };
+    let member = session
+        .organization_id
+        .as_deref()
+        .and_then(|organization| scan::membership(session.user_id, organization, &snapshot, member_of));
+    Ok(Some(Row { user, member: member.unwrap_or_default(), ..session }))
+}
+
+/// A session whose user and member are still to be read. One on a database that only verifies may be nobody's.
+fn session_of(row: &scan::Row, id: Uuid) -> Result<Option<Row>> {
+    let Some(user_id) = row.uuid(c"user_id") else { return Ok(None) };
+    let created_at = row.micros(c"created_at").unwrap_or_default();
+    let not_after = row.micros(c"not_after");
+    Ok(Some(Row {
+        id,
+        user_id,
+        organization_id: row.get(c"organization_id"),
+        connection_id: row.get(c"connection_id"),
+        email: row.get(c"email"),
+        amr: row.json(c"amr")?,
+        actor: row.get(c"actor"),
+        claims_version: row.required(c"claims_version")?,
+        refresh_key: refresh_key(row.get(c"refresh_token_key_id"), row.get(c"refresh_token_salt"))?,
+        refreshing: Refreshing {
+            counter: row.required(c"refresh_token_counter")?,
+            created_at,
+            refreshed_at: row.micros(c"refreshed_at"),
+            recoveries: row.required(c"recoveries")?,
+            recovered_counter: row.get(c"recovered_counter"),
+            recovered_at: row.micros(c"recovered_at"),
+            not_after,
         },
-    )
+        created_at: unix_seconds(created_at),
+        not_after: not_after.map(unix_seconds),
+        user: User::default(),
+        member: Member::default(),
+    }))
+}
+
+fn user_of(row: &scan::Row) -> Result<User> {
+    Ok(User {
+        role: row.required(c"role")?,
+        email: row.get(c"email"),
+        phone: row.get(c"phone"),
+        app_metadata: row.json(c"raw_app_meta_data")?,
+        user_metadata: row.json(c"raw_user_meta_data")?,
+        is_anonymous: row.required(c"is_anonymous")?,
+        banned_until: row.micros(c"banned_until"),
+        is_deleted: row.micros(c"deleted_at").is_some(),
+    })
+}
+
+fn member_of(row: &scan::Row) -> Member {
+    let list = |column| row.get::<Vec<Option<String>>>(column).unwrap_or_default().into_iter().flatten().collect();
+    Member { role: row.get(c"role"), roles: list(c"roles"), groups: list(c"groups"), permissions: list(c"permissions") }
 }
 
 fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshKey>> {
@@ -208,17 +245,11 @@ fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshK
     }
 }
 
-fn json(row: &Columns, column: usize) -> Result<Value> {
-    serde_json::from_str(&row.get::<String>(column)?).map_err(|_| {
-        unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
-    })
-}
-
-/// Replaces the refresh token of `counter`. False if that is not the newest any more, the person's rights changed since `row` was
+/// Replaces the refresh token by that of `next`. False if `row` has not the newest any more, the person's rights changed since `row` was
 /// read, or the session has ended.
 ///
 /// No column of an index is written, so that the new version of the row needs no entry in one (a HOT update).
-pub fn rotate(row: &Row, counter: i64, next: i64, client: &Client) -> Result<bool> {
+pub fn rotate(row: &Row, next: i64, client: &Client) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET refresh_token_counter = $3, refreshed_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now(),
@@ -227,7 +258,7 @@ pub fn rotate(row: &Row, counter: i64, next: i64, client: &Client) -> Result<boo
              AND claims_version OPERATOR(pg_catalog.=) $6",
         &[
             uuid_arg(row.id),
-            counter.into(),
+            row.refreshing.counter.into(),
             next.into(),
             client.ip.into(),
             client.user_agent().into(),
@@ -237,14 +268,14 @@ pub fn rotate(row: &Row, counter: i64, next: i64, client: &Client) -> Result<boo
     Ok(written == 1)
 }
 
-/// Counts that the token before `counter`'s was presented late. False as above, or if that was counted meanwhile.
-pub fn recover(row: &Row, counter: i64, recoveries: i16) -> Result<bool> {
+/// Counts that the token before the newest was presented late. False as above, or if that was counted meanwhile.
+pub fn recover(row: &Row, recoveries: i16) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET recoveries = $3, recovered_counter = $2, recovered_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now()
          WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
              AND recovered_counter IS DISTINCT FROM $2 AND claims_version OPERATOR(pg_catalog.=) $4",
-        &[uuid_arg(row.id), counter.into(), recoveries.into(), row.claims_version.into()],
+        &[uuid_arg(row.id), row.refreshing.counter.into(), recoveries.into(), row.claims_version.into()],
     )?;
     Ok(written == 1)
 }

@@ -34,6 +34,12 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// Postgres's own microseconds, which count from 2000, as whole seconds since 1970.
+pub fn unix_seconds(micros: i64) -> i64 {
+    const POSTGRES_EPOCH: i64 = 946_684_800;
+    micros.div_euclid(1_000_000) + POSTGRES_EPOCH
+}
+
 /// Sleeps, unless something wants attention: cancelling and terminating raise their errors as anywhere else.
 pub fn sleep(time: Duration) {
     // SAFETY: the backend's own latch, in the order of pg_sleep (misc.c).

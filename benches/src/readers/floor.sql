@@ -20,13 +20,14 @@ begin
     return current_setting('request.jwt.claims', true)::jsonb ->> 'sub';
 end $$;
 
--- Requests without a protocol: many in one statement, and what the loop itself costs. Procedures, since a query has one
--- identity and a procedure's queries have one each.
+-- Requests without a protocol, each a transaction of its own, and what that itself costs. Procedures, since a query has one identity
+-- and a procedure's queries have one each. Many requests in one transaction would leave their sessions in memory until its end.
 create procedure bench_requests(access_tokens text[], count integer) language plpgsql as $$
 begin
     for number in 0 .. count - 1 loop
         perform auth.set_session(access_tokens[1 + number % cardinality(access_tokens)]);
         perform auth.uid();
+        commit;
     end loop;
 end $$;
 create procedure bench_no_requests(access_tokens text[], count integer) language plpgsql as $$
@@ -34,5 +35,6 @@ begin
     for number in 0 .. count - 1 loop
         perform bench_c_set_session(access_tokens[1 + number % cardinality(access_tokens)]);
         perform bench_c_uuid();
+        commit;
     end loop;
 end $$;

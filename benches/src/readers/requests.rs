@@ -49,9 +49,9 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
             quiet[at].push(requests(connection, check_sessions, QUIET, tokens, &seen(round)).await?);
             fresh[at].push(requests(connection, check_sessions, REQUEST, tokens, &unseen).await?);
         }
-        loop_floor.push(in_one_statement(connection, true, "bench_no_requests", &tokens.seen, REQUESTS).await?);
+        loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.seen, REQUESTS).await?);
         for (at, check_sessions) in [true, false].into_iter().enumerate() {
-            let times = |of, count| in_one_statement(connection, check_sessions, "bench_requests", of, count);
+            let times = |of, count| in_a_procedure(connection, check_sessions, "bench_requests", of, count);
             looped[at].push(times(&tokens.seen, REQUESTS).await?);
             looped_fresh[at].push(times(&tokens.unseen, tokens.unseen.len()).await?);
         }
@@ -70,8 +70,16 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
         ("`begin; set_session; uid(); commit`, a token that this backend has seen", &known, &floor),
         ("the same, without sending the claims back", &quiet, &quiet_floor),
         ("`begin; set_session; uid(); commit`, a token that it has not seen", &fresh, &floor),
-        ("`set_session; uid()` many times in one statement, tokens that it has seen", &looped, &loop_floor),
-        ("`set_session; uid()` many times in one statement, tokens that it has not seen", &looped_fresh, &loop_floor),
+        (
+            "`set_session; uid(); commit` by a procedure, without a protocol, tokens that it has seen",
+            &looped,
+            &loop_floor,
+        ),
+        (
+            "`set_session; uid(); commit` by a procedure, without a protocol, tokens that it has not seen",
+            &looped_fresh,
+            &loop_floor,
+        ),
     ];
     for (name, samples, floor) in lines {
         for (samples, check_sessions) in samples.iter().zip(["on", "off"]) {
@@ -119,9 +127,9 @@ async fn send(client: &Client, request: &[Statement; 4], tokens: &[&String]) -> 
     Ok(tokens.len())
 }
 
-/// The same from within the server, where no protocol and no statement of its own are in the figure. More tokens than the backend
-/// remembers are new to it each time.
-async fn in_one_statement(
+/// The same from within the server, where the figure has no protocol in it, which leaves the processor's caches to the kernel and to
+/// the parser between one request and the next. More tokens than the backend remembers are new to it each time.
+async fn in_a_procedure(
     connection: &Connection<'_>,
     check_sessions: bool,
     procedure: &str,
@@ -130,7 +138,6 @@ async fn in_one_statement(
 ) -> Result<Sample> {
     let client = connection.open(check_sessions).await?;
     let call = client.prepare(&format!("call {procedure}($1, $2)")).await?;
-    client.batch_execute("begin").await?;
     client.execute(&call, &[&requested, &100_i32]).await?;
     let backend = backend_pid(&client).await?;
     measured(Some(backend), async {
