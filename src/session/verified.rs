@@ -18,7 +18,7 @@ pub struct Verified {
     pub hash: [u8; 32],
     /// The key that verified it.
     pub key: Rc<PublicKey>,
-    /// What it says.
+    /// What it says, but for what is kept here in another form.
     pub claims: Claims,
     /// `sub`
     pub sub: Uuid,
@@ -51,34 +51,37 @@ impl Verified {
     }
 
     /// Prepares a verified token for being read.
-    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, claims: Claims) -> Self {
-        let text = |text: &Option<String>| text.as_deref().map(|text| Varlena::from_payload(text.as_bytes()));
-        let set = |list: &[String]| list.iter().map(|value| value.as_bytes().into()).collect();
+    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, mut claims: Claims) -> Self {
+        let text = |text: Option<&str>| text.map(|text| Varlena::from_payload(text.as_bytes()));
+        let set = |list: &mut Vec<String>| {
+            std::mem::take(list).into_iter().map(|value| value.into_bytes().into_boxed_slice()).collect()
+        };
+        let json = claims.jsonb.take().map(|payload| Varlena::from_payload(&payload));
         Self {
             hash,
             key,
             sub: Uuid(claims.sub.into_bytes()),
             session_id: Uuid(claims.session_id.into_bytes()),
-            role: text(&claims.role),
-            email: text(&claims.email),
-            org_id: text(&claims.org_id),
-            connection_id: text(&claims.connection_id),
-            org_roles: set(&claims.org_roles),
-            groups: set(&claims.groups),
-            permissions: set(&claims.permissions),
-            json: OnceCell::new(),
+            role: text(claims.role.take().as_deref()),
+            email: text(claims.email.take().as_deref()),
+            org_id: text(claims.org_id.as_deref()),
+            connection_id: text(claims.connection_id.as_deref()),
+            org_roles: set(&mut claims.org_roles),
+            groups: set(&mut claims.groups),
+            permissions: set(&mut claims.permissions),
+            json: json.map_or_else(OnceCell::new, OnceCell::from),
             claims,
             is_kept: Cell::new(false),
         }
     }
 
-    /// All claims as `jsonb`, built at the first call.
+    /// All claims as `jsonb`, built at the first call where core left that to Postgres.
     ///
     /// # Errors
     /// `unexpected_failure`. Postgres raises its own over what `jsonb` cannot hold, such as `\u0000`.
     pub fn json(&self) -> Result<&Varlena> {
         if self.json.get().is_none() {
-            let built = Varlena::jsonb(self.claims.jsonb.as_deref(), &self.claims.json)?;
+            let built = built_by_postgres(&self.claims.json)?;
             // Nobody else can have built it meanwhile.
             let _ = self.json.set(built);
         }

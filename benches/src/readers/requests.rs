@@ -33,7 +33,7 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
 
     let mut floor = Vec::new();
     let mut quiet_floor = Vec::new();
-    let mut loop_floor = Vec::new();
+    let (mut loop_floor, mut fresh_loop_floor) = (Vec::new(), Vec::new());
     let (mut signature_checks, mut checks_between) = (Vec::new(), Vec::new());
     let other = connection.open(true).await?;
     let mut known: [Vec<Sample>; 2] = Default::default();
@@ -49,7 +49,9 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
             quiet[at].push(requests(connection, check_sessions, QUIET, tokens, &seen(round)).await?);
             fresh[at].push(requests(connection, check_sessions, REQUEST, tokens, &unseen).await?);
         }
-        loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.seen, REQUESTS).await?);
+        let floor = |of, count| in_a_procedure(connection, true, "bench_no_requests", of, count);
+        loop_floor.push(floor(&tokens.seen, REQUESTS).await?);
+        fresh_loop_floor.push(floor(&tokens.unseen, tokens.unseen.len()).await?);
         for (at, check_sessions) in [true, false].into_iter().enumerate() {
             let times = |of, count| in_a_procedure(connection, check_sessions, "bench_requests", of, count);
             looped[at].push(times(&tokens.seen, REQUESTS).await?);

@@ -162,6 +162,14 @@ pub async fn refresh(client: &impl GenericClient, refresh_token: &str) -> Result
     client.query_one(sql, &[&refresh_token]).await.map(|row| Session::from(&row))
 }
 
+/// `auth.get_user` of a token's person.
+///
+/// # Errors
+/// It is refused.
+pub async fn get_user_of(client: &Client, access_token: &str) -> Result<Value, tokio_postgres::Error> {
+    client.query_one("select auth.get_user($1)", &[&access_token]).await.map(|row| row.get(0))
+}
+
 /// Puts a session on the connection: for the transaction, or for good.
 ///
 /// # Errors
