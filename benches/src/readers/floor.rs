@@ -13,14 +13,16 @@ const FUNCTIONS: &str = include_str!("floor.sql");
 /// Compiles `floor.c` into the cluster's data directory, where the server can read it.
 ///
 /// # Errors
-/// There is no C compiler, or no header of the server.
+/// There is no C compiler, or no header of the server or of OpenSSL.
 pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
     let pg_config = env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into());
     let includes = run(Command::new(pg_config).arg("--includedir-server"))?;
     let library = cluster.data_dir().join("bench_floor.so");
-    run(Command::new("cc")
-        .args(["-O2", "-shared", "-fPIC", "-I", includes.trim(), "-o"])
-        .args([library.as_path(), Path::new(SOURCE)]))?;
+    run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-I", includes.trim(), "-o"]).args([
+        library.as_path(),
+        Path::new(SOURCE),
+        Path::new("-lcrypto"),
+    ]))?;
     Ok(library)
 }
 

@@ -6,6 +6,8 @@ create function bench_c_set_session(access_token text) returns jsonb language c 
 -- With claims to send: those that the connection was told before.
 create function bench_c_keep_claims(claims jsonb) returns void language c volatile as 'MODULE', 'keep_jsonb';
 create function bench_c_send_claims(access_token text) returns jsonb language c volatile as 'MODULE', 'kept_jsonb';
+-- The same behind an ES256 signature check by OpenSSL.
+create function bench_c_check_signature(access_token text) returns jsonb language c volatile as 'MODULE', 'check_signature';
 
 -- As Supabase defines auth.uid(): SQL, and not marked PARALLEL SAFE.
 create function bench_sql_uid() returns uuid language sql stable as $$
@@ -34,6 +36,14 @@ create procedure bench_no_requests(access_tokens text[], count integer) language
 begin
     for number in 0 .. count - 1 loop
         perform bench_c_set_session(access_tokens[1 + number % cardinality(access_tokens)]);
+        perform bench_c_uuid();
+        commit;
+    end loop;
+end $$;
+create procedure bench_signature_checks(access_tokens text[], count integer) language plpgsql as $$
+begin
+    for number in 0 .. count - 1 loop
+        perform bench_c_check_signature(access_tokens[1 + number % cardinality(access_tokens)]);
         perform bench_c_uuid();
         commit;
     end loop;

@@ -21,6 +21,8 @@ const REQUEST: [&str; 2] = ["select auth.set_session($1)", "select auth.uid()"];
 const QUIET: [&str; 2] = ["select auth.set_session($1) is not null", "select auth.uid()"];
 /// Empty C functions, of which the first sends the same claims, or says as little as `QUIET`.
 const FLOOR: [&str; 2] = ["select bench_c_send_claims($1)", "select bench_c_uuid()"];
+/// The first checks a signature beforehand.
+const CHECK: [&str; 2] = ["select bench_c_check_signature($1)", "select bench_c_uuid()"];
 const QUIET_FLOOR: [&str; 2] = ["select bench_c_set_session($1) is not null", "select bench_c_uuid()"];
 
 /// Prints a line a request.
@@ -34,8 +36,8 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
     let mut floor = Vec::new();
     let mut quiet_floor = Vec::new();
     let (mut loop_floor, mut fresh_loop_floor) = (Vec::new(), Vec::new());
-    let (mut signature_checks, mut checks_between) = (Vec::new(), Vec::new());
-    let other = connection.open(true).await?;
+    let (mut checked, mut looped_checks) = (Vec::new(), Vec::new());
+    let mut signature_checks = Vec::new();
     let mut known: [Vec<Sample>; 2] = Default::default();
     let mut quiet: [Vec<Sample>; 2] = Default::default();
     let mut fresh: [Vec<Sample>; 2] = Default::default();
@@ -44,30 +46,43 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
     for round in 0..rounds {
         floor.push(requests(connection, true, FLOOR, tokens, &seen(round)).await?);
         quiet_floor.push(requests(connection, true, QUIET_FLOOR, tokens, &seen(round)).await?);
+        checked.push(requests(connection, true, CHECK, tokens, &unseen).await?);
         for (at, check_sessions) in [true, false].into_iter().enumerate() {
             known[at].push(requests(connection, check_sessions, REQUEST, tokens, &seen(round)).await?);
             quiet[at].push(requests(connection, check_sessions, QUIET, tokens, &seen(round)).await?);
             fresh[at].push(requests(connection, check_sessions, REQUEST, tokens, &unseen).await?);
         }
-        let floor = |of, count| in_a_procedure(connection, true, "bench_no_requests", of, count);
-        loop_floor.push(floor(&tokens.seen, REQUESTS).await?);
-        fresh_loop_floor.push(floor(&tokens.unseen, tokens.unseen.len()).await?);
+        let count = tokens.unseen.len();
+        loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.seen, REQUESTS).await?);
+        fresh_loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.unseen, count).await?);
+        looped_checks.push(in_a_procedure(connection, true, "bench_signature_checks", &tokens.unseen, count).await?);
         for (at, check_sessions) in [true, false].into_iter().enumerate() {
             let times = |of, count| in_a_procedure(connection, check_sessions, "bench_requests", of, count);
             looped[at].push(times(&tokens.seen, REQUESTS).await?);
-            looped_fresh[at].push(times(&tokens.unseen, tokens.unseen.len()).await?);
+            looped_fresh[at].push(times(&tokens.unseen, count).await?);
         }
-        signature_checks.extend(issuer.signature_checks(&tokens.unseen, None).await?);
-        checks_between.extend(issuer.signature_checks(&tokens.unseen, Some(&other)).await?);
+        signature_checks.extend(issuer.signature_checks(&tokens.unseen)?);
     }
 
     println!("{HEAD}");
     let [clock, cpu] = times(&floor).map(|times| pair(both(&times)));
     println!("| the same with C functions that only send the same claims and a uuid, itself | | {clock} | {cpu} |");
     let check = pair(both(&signature_checks));
-    println!("| an ES256 signature check by AWS-LC alone, one after the other | | {check} | |");
-    let check = pair(both(&checks_between));
-    println!("| the same, each after a `begin; commit` that the process waited for | | {check} | |");
+    println!(
+        "| an ES256 signature check by AWS-LC, one after the other in a process of its own, itself | | {check} | |"
+    );
+    let checks = [
+        (
+            "`begin`; a C function that checks an ES256 signature by OpenSSL and sends the claims; a uuid; `commit`",
+            &checked,
+            &floor,
+        ),
+        ("the same by a procedure, without a protocol", &looped_checks, &fresh_loop_floor),
+    ];
+    for (name, samples, floor) in checks {
+        let [clock, cpu] = spent(samples, floor);
+        println!("| {name} | | {clock} | {cpu} |");
+    }
     let lines = [
         ("`begin; set_session; uid(); commit`, a token that this backend has seen", &known, &floor),
         ("the same, without sending the claims back", &quiet, &quiet_floor),
@@ -85,12 +100,17 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
     ];
     for (name, samples, floor) in lines {
         for (samples, check_sessions) in samples.iter().zip(["on", "off"]) {
-            let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
-            let (clock, cpu) = (pair(over(&clock, &clock_floor)), pair(over(&cpu, &cpu_floor)));
+            let [clock, cpu] = spent(samples, floor);
             println!("| {name} | {check_sessions} | {clock} | {cpu} |");
         }
     }
     Ok(())
+}
+
+/// Wall-clock time and CPU over those of the floor, as a cell shows them.
+fn spent(samples: &[Sample], floor: &[Sample]) -> [String; 2] {
+    let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
+    [pair(over(&clock, &clock_floor)), pair(over(&cpu, &cpu_floor))]
 }
 
 /// A request for each token, over a warm connection of its own.
