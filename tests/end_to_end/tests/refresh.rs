@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
-use workos_end_to_end::bed::{ALICE, ANNA, BOB, Session, refresh, set_session};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, Session, refresh, set_session};
 use workos_end_to_end::refreshing::{counter, refresh_times};
 use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_end_to_end::{Bed, refusal};
@@ -53,6 +53,29 @@ async fn a_refresh_gives_new_tokens_and_keeps_the_session() {
     app.query_one(call, &[&third.refresh_token, &"ü".repeat(50_000)]).await.unwrap();
     assert_eq!(text(&bed.admin, sql).await.unwrap().unwrap(), format!("2001:db8::1 {}", "ü".repeat(1000)));
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 1);
+}
+
+/// A person's memberships elsewhere are nothing to a session: neither to one of an organization nor to one of none.
+#[tokio::test]
+async fn a_token_says_what_the_person_is_in_its_own_organization() {
+    let bed = Bed::shared("memberships").await;
+    let app = bed.backend().await;
+    let own = bed.sign_in(ALICE).await;
+    let of_none = bed.sign_in(GINA).await;
+    bed.admin
+        .batch_execute(
+            "insert into auth.organizations (id) values ('org_a'), ('org_z');
+             insert into auth.organization_memberships (organization_id, user_id, role, roles, groups, permissions)
+                 select o, u.id, 'owner', '{owner}', '{everything}', '{all:write}' from auth.users u, unnest(array['org_a', 'org_z']) o",
+        )
+        .await
+        .unwrap();
+    for session in [own, of_none] {
+        let refreshed = refresh(&app, &session.refresh_token).await.unwrap();
+        for claim in ["org_id", "org_role", "org_roles", "groups", "permissions"] {
+            assert_eq!(refreshed.claims[claim], session.claims[claim], "{claim}");
+        }
+    }
 }
 
 #[tokio::test]
