@@ -161,11 +161,11 @@ async fn a_database_that_is_down_at_the_start_and_again_later_is_waited_for() {
     assert!(!log.contains("panicked"), "{log}");
 }
 
-/// Waits until one of the gateway's backends waits for a lock.
-async fn until_it_waits(admin: &Client, role: &str) {
-    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'";
-    eventually("it waits for a lock", async || admin.query_one(sql, &[&role]).await.unwrap().get::<_, i64>(0) > 0)
-        .await;
+/// Waits until one of the gateway's backends waits for something: a type of `pg_stat_activity`.
+async fn until_it_waits(admin: &Client, role: &str, wait_event_type: &str) {
+    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = $2";
+    let waits = async || admin.query_one(sql, &[&role, &wait_event_type]).await.unwrap().get::<_, i64>(0) > 0;
+    eventually(wait_event_type, waits).await;
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_pool_that_is_full_is_503_in_time() {
     let mut first = pin!(refresh(&gateway, &session));
     tokio::select! {
         _ = &mut first => panic!("nothing held it"),
-        () = until_it_waits(&gateway.bed.admin, &gateway.role) => {}
+        () = until_it_waits(&gateway.bed.admin, &gateway.role, "Lock") => {}
     }
     for (what, request) in requests(&gateway) {
         let began = Instant::now();
@@ -373,6 +373,12 @@ async fn a_role_that_has_lost_its_rights_is_not_ready() {
     assert_eq!(send(gateway.get(&query)).await.status(), 302);
 }
 
+/// Whoever writes a session sleeps until its backend ends. A lock would not hold it: the backend that has it may be ended first, and the
+/// request be done before its own is.
+const SLEEPS: &str = "create or replace function sleeps() returns trigger language plpgsql as $$
+        begin perform pg_sleep(3600); return new; end $$;
+    create trigger sleeps before update on auth.sessions for each row execute function sleeps()";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_restarted_in_mid_request_is_found_again() {
     // What was committed must not be lost by a crash.
@@ -384,12 +390,11 @@ async fn a_database_that_is_restarted_in_mid_request_is_found_again() {
     let _workos = bed.workos;
     for crashes in [false, true] {
         let admin = cluster.connect("restarted", workos_testbed::cluster::SUPERUSER).await.unwrap();
-        let holder = cluster.connect("restarted", workos_testbed::cluster::SUPERUSER).await.unwrap();
-        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+        admin.batch_execute(SLEEPS).await.unwrap();
         let request =
             gateway.post("/token?grant_type=refresh_token", &json!({ "refresh_token": session["refresh_token"] }));
         let waiting = tokio::spawn(send(request));
-        until_it_waits(&admin, &role).await;
+        until_it_waits(&admin, &role, "Timeout").await;
         if crashes {
             cluster.crash().unwrap();
         } else {
@@ -397,6 +402,8 @@ async fn a_database_that_is_restarted_in_mid_request_is_found_again() {
         }
         unavailable(waiting.await.unwrap(), "in mid-request").await;
         eventually("it is ready", async || is_ready(&gateway).await).await;
+        let admin = cluster.connect("restarted", workos_testbed::cluster::SUPERUSER).await.unwrap();
+        admin.batch_execute("drop trigger sleeps on auth.sessions").await.unwrap();
         // What was rolled back was not spent.
         session = ok(refresh(&gateway, &session).await).await;
     }
