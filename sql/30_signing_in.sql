@@ -67,13 +67,14 @@ CREATE FUNCTION auth.handle_callback(
     error text DEFAULT NULL,
     error_description text DEFAULT NULL,
     connection text DEFAULT NULL,
-    organization text DEFAULT NULL
+    organization text DEFAULT NULL,
+    is_bound boolean DEFAULT true
 ) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'handle_callback_wrapper';
-COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text) IS
-    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error';
+COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean) IS
+    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error; is_bound: whether this browser began the sign-in, without which nobody is given tokens';
 
 CREATE FUNCTION auth.exchange_code(
     code text,

@@ -28,7 +28,7 @@ BEGIN
         'auth.create_user(text, text, uuid)',
         'auth.create_session(uuid, text, text, text, text, interval)',
         'auth.as_user(uuid, name)',
-        'auth.handle_callback(text, text, text, text, text, text)'
+        'auth.handle_callback(text, text, text, text, text, text, boolean)'
     ]::pg_catalog.regprocedure[] LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || function::text || ' FROM PUBLIC';
     END LOOP;

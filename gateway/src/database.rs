@@ -37,7 +37,7 @@ const AUTHORIZE_URL: &str =
     code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
 const HANDLE_CALLBACK: &str =
     "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,
-    connection => $5, organization => $6)";
+    connection => $5, organization => $6, is_bound => $7)";
 const EXCHANGE_CODE: &str = opened!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
 const REFRESH_SESSION: &str = opened!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
 const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
@@ -105,7 +105,7 @@ impl Authorize<'_> {
     }
 }
 
-/// The query of WorkOS's redirect.
+/// The query of WorkOS's redirect, and whether this browser began the sign-in.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "the arguments of auth.handle_callback")]
 pub struct Callback<'a> {
@@ -115,6 +115,21 @@ pub struct Callback<'a> {
     pub error_description: Option<&'a str>,
     pub connection: Option<&'a str>,
     pub organization: Option<&'a str>,
+    pub is_bound: bool,
+}
+
+impl Callback<'_> {
+    fn arguments(&self) -> [&(dyn ToSql + Sync); 7] {
+        [
+            &self.code,
+            &self.state,
+            &self.error,
+            &self.error_description,
+            &self.connection,
+            &self.organization,
+            &self.is_bound,
+        ]
+    }
 }
 
 /// From where a session is opened or refreshed.
@@ -181,18 +196,13 @@ impl Database {
         get(&row, 0)
     }
 
-    /// `auth.handle_callback`. Without `is_bound` the browser has not shown that it began the sign-in: tokens in the answer are then thrown
-    /// away with everything that was written for them, the sign-in ends, and the application is told.
+    /// `auth.handle_callback`
     ///
     /// # Errors
     /// What the database said.
-    pub async fn handle_callback(&self, callback: &Callback<'_>, is_bound: bool) -> Result<String> {
+    pub async fn handle_callback(&self, callback: &Callback<'_>) -> Result<String> {
         let lease = self.lease().await?;
-        let row = if is_bound {
-            lease.autocommit(HANDLE_CALLBACK, &arguments(callback)).await
-        } else {
-            handle_unbound(&lease, callback).await
-        };
+        let row = lease.autocommit(HANDLE_CALLBACK, &callback.arguments()).await;
         let row = self.finish(lease, row).await?;
         get(&row, 0)
     }
@@ -382,53 +392,6 @@ async fn as_user(lease: &Lease, token: &str, sql: &str, parameters: &[&(dyn ToSq
     Ok(row)
 }
 
-/// What an application is told where a sign-in without a code challenge comes back in another browser.
-const ANOTHER_BROWSER: &str = "this browser did not begin the sign-in";
-
-async fn handle_unbound(lease: &Lease, callback: &Callback<'_>) -> Answer<Row> {
-    let statement = lease.prepare(HANDLE_CALLBACK).await?;
-    let parameters = arguments(callback);
-    let (begun, answer) = tokio::join!(lease.begin(), lease.query_one(&statement, &parameters));
-    let row = match begun.and(answer) {
-        Ok(row) => row,
-        Err(error) => {
-            lease.rollback().await?;
-            return Err(error);
-        }
-    };
-    let url: &str = row.try_get(0)?;
-    if !carries_tokens(url) {
-        lease.commit().await?;
-        return Ok(row);
-    }
-    lease.rollback().await?;
-    // WorkOS's code is spent; the state goes with it.
-    let refused = Callback {
-        code: None,
-        state: callback.state,
-        error: Some("access_denied"),
-        error_description: Some(ANOTHER_BROWSER),
-        ..Callback::default()
-    };
-    lease.autocommit(HANDLE_CALLBACK, &arguments(&refused)).await
-}
-
-/// Whether `auth.handle_callback` finished an implicit flow.
-fn carries_tokens(url: &str) -> bool {
-    url.split_once('#').is_some_and(|(_, fragment)| fragment.starts_with("access_token="))
-}
-
-fn arguments<'a>(callback: &'a Callback<'a>) -> [&'a (dyn ToSql + Sync); 6] {
-    [
-        &callback.code,
-        &callback.state,
-        &callback.error,
-        &callback.error_description,
-        &callback.connection,
-        &callback.organization,
-    ]
-}
-
 fn get<'a, T: FromSql<'a>>(row: &'a Row, column: impl RowIndex + Display) -> Result<T> {
     row.try_get(column).map_err(unreadable)
 }
@@ -441,18 +404,4 @@ fn raw(json: String) -> Result<Box<RawValue>> {
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn unreadable(error: tokio_postgres::Error) -> ApiError {
     ApiError::unexpected(format!("An answer of the database is not what it should be: {error}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_are_told_from_codes_and_errors() {
-        assert!(carries_tokens("https://app.test/#access_token=a&token_type=bearer"));
-        assert!(carries_tokens("https://app.test/?x=1#access_token=a"));
-        assert!(!carries_tokens("https://app.test/?access_token=a"));
-        assert!(!carries_tokens("https://app.test/?code=wac_a#/route"));
-        assert!(!carries_tokens("https://app.test/?error=access_denied#error=access_denied"));
-    }
 }

@@ -74,8 +74,10 @@ fn handle_callback(
     error_description: Option<&str>,
     connection: Option<&str>,
     organization: Option<&str>,
+    is_bound: Option<bool>,
 ) -> String {
-    let callback = Callback { code, state, error, error_description, connection, organization };
+    let is_bound = is_bound == Some(true);
+    let callback = Callback { code, state, error, error_description, connection, organization, is_bound };
     or_raise(sign_in::handle_callback(&callback))
 }
 

@@ -30,6 +30,8 @@ pub struct Callback<'a> {
     pub connection: Option<&'a str>,
     /// where an identity provider began, as WorkOS names it
     pub organization: Option<&'a str>,
+    /// whether this browser began the sign-in, as far as the caller knows (RFC 6749, section 10.12)
+    pub is_bound: bool,
 }
 
 /// Consumes WorkOS's redirect, and says where to send the browser.
@@ -79,8 +81,8 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
 
 /// Why the browser goes on without a code or a token.
 enum Failed {
-    /// WorkOS, or the person, said no.
-    Workos(Refusal),
+    /// WorkOS, or the person, said no, or another person's browser came.
+    Refused(Refusal),
     /// Something went wrong on our side, or between WorkOS and us.
     Ours(Error),
 }
@@ -158,7 +160,7 @@ fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
         return Err(refused.clone().into());
     }
     if let Some(error) = present(given.error) {
-        return Err(Failed::Workos(Refusal::of_workos(error, given.error_description)));
+        return Err(Failed::Refused(Refusal::of_workos(error, given.error_description)));
     }
     let code = workos::check_code(present(given.code).ok_or(ErrorCode::BadOauthCallback)?)?;
     if callback::own_code_hash(&code)?.is_some() {
@@ -167,10 +169,16 @@ fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
     }
     if flow.code_challenge.is_none() {
         check_implicit(&target.url)?;
+        if !given.is_bound {
+            return Err(Failed::Refused(Refusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
+        }
     }
     let provider = provider_of(flow)?;
     Ok(redeem(flow, &provider, &code)?)
 }
+
+/// Somebody may have a victim's browser finish a sign-in that they began themselves. With a challenge, the verifier tells.
+const ANOTHER_BROWSER: &str = "this browser did not begin the sign-in";
 
 /// The implicit flow is for addresses that an administrator has listed: whoever answers there gets the tokens.
 fn check_implicit(url: &str) -> Result<()> {
@@ -242,7 +250,7 @@ impl Target {
 
     fn refuse(&self, failed: Failed) -> String {
         let refusal = match failed {
-            Failed::Workos(refusal) => refusal,
+            Failed::Refused(refusal) => refusal,
             Failed::Ours(error) => {
                 error::log("a sign-in failed in its callback", &error);
                 Refusal::from(&error)

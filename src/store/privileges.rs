@@ -11,7 +11,7 @@ use crate::error::{sqlstate, unexpected};
 const SIGN_IN: &[&str] = &[
     "EXECUTE ON FUNCTION auth.start_sign_in(text, text, text, text, text, text, jsonb)",
     "EXECUTE ON FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)",
-    "EXECUTE ON FUNCTION auth.handle_callback(text, text, text, text, text, text)",
+    "EXECUTE ON FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean)",
     "EXECUTE ON FUNCTION auth.exchange_code(text, text, text, inet, text)",
     "EXECUTE ON FUNCTION auth.refresh_session(text, inet, text)",
 ];

@@ -58,11 +58,6 @@ impl Lease {
         self.object().await.batch_execute("commit").await
     }
 
-    /// Ends a transaction without a trace.
-    pub async fn rollback(&self) -> Result<(), Error> {
-        self.object().await.batch_execute("rollback").await
-    }
-
     async fn object(&self) -> &Object {
         match &self.0 {
             Some(object) => object,

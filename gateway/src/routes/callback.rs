@@ -44,8 +44,10 @@ pub async fn post(
 }
 
 async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCode) -> Result<Response> {
+    let is_secure = app.config.is_secure();
     // Whatever a browser brings, the database says where it goes on. What stands twice or cannot be text counts as absent.
     let parameters = Parameters::parse_usable(encoded);
+    let state = parameters.single("state").unwrap_or_default();
     let callback = Callback {
         code: parameters.single("code"),
         state: parameters.single("state"),
@@ -53,13 +55,11 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
         error_description: parameters.single("error_description"),
         connection: parameters.single("connection"),
         organization: parameters.single("organization"),
+        is_bound: cookie::is_bound(headers, state, is_secure),
     };
-    let is_secure = app.config.is_secure();
-    let state = callback.state.unwrap_or_default();
-    let is_bound = cookie::is_bound(headers, state, is_secure);
-    let url = app.database.handle_callback(&callback, is_bound).await?;
+    let url = app.database.handle_callback(&callback).await?;
     let mut response = redirect(status, &url)?;
-    if let Some(removal) = cookie::remove(state, is_secure).filter(|_| is_bound) {
+    if let Some(removal) = cookie::remove(state, is_secure).filter(|_| callback.is_bound) {
         response.headers_mut().insert(header::SET_COOKIE, removal);
     }
     Ok(response)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio_postgres::Client;
-use workos_end_to_end::bed::{ALICE, Bed, set_session};
+use workos_end_to_end::bed::{ALICE, Bed, Pending, set_session};
 use workos_end_to_end::brokered::*;
 use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_testbed::browser_sign_in;
@@ -60,6 +60,34 @@ async fn nobody_else_finishes_a_sign_in_with_a_challenge() {
     landing.code();
     assert!(landing.fragment().is_empty());
     nobody_is_there(&bed).await;
+}
+
+#[tokio::test]
+async fn in_another_browser_nobody_is_signed_in_and_workos_is_not_asked() {
+    let (bed, backend) = Bed::brokered("another_browser").await;
+    let landing = async |pending: &Pending, is_bound: Option<bool>| {
+        let sql = "select auth.handle_callback($1, $2, is_bound => $3)";
+        Landing(backend.query_one(sql, &[&pending.code, &pending.state, &is_bound]).await.unwrap().get(0))
+    };
+    for is_bound in [Some(false), None] {
+        let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
+        let refused = landing(&pending, is_bound).await;
+        let query = refused.query();
+        assert_eq!(
+            (refused.place(), query["error"].as_str(), query["error_description"].as_str()),
+            (APP, "access_denied", "this browser did not begin the sign-in")
+        );
+        assert!(!refused.0.contains("token") && !query.contains_key("code"), "{refused:?}");
+        // It is over, also for the browser that began it.
+        landing(&pending, Some(true)).await.is_refused(SITE_URL, "bad_oauth_state");
+    }
+    nobody_is_there(&bed).await;
+    assert_eq!(bed.token_requests().len(), 0);
+    // Where there is a challenge, the verifier tells.
+    let challenged = come_back(&backend, ACME, ALICE.email).await;
+    landing(&challenged, Some(false)).await.code();
+    let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
+    assert!(landing(&pending, Some(true)).await.fragment().contains_key("access_token"));
 }
 
 #[tokio::test]
