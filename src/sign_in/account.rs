@@ -108,11 +108,18 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
     };
     // Who else it could be is a question only of a profile that is not known.
     let candidates = if known.is_none() { candidates(email)? } else { Vec::new() };
+    // It mostly is who signs in.
+    let email_holder = match &known {
+        Some((_, user)) if user.email.as_deref().map(accounts::fold_email).as_deref() == Some(email) => {
+            Some(user.user_id)
+        }
+        _ => store::email_holder(email)?,
+    };
     accounts::decide(
         &incoming(profile, email),
         known.as_ref().map(|(identity, user)| (identity, user)),
         &candidates,
-        store::email_holder(email)?,
+        email_holder,
         &policy(profile, email)?,
     )
 }
@@ -140,7 +147,7 @@ pub fn incoming<'a>(profile: &'a Profile, email: &'a str) -> Incoming<'a> {
 /// The settings, and what is known of the address's domain.
 pub fn policy(profile: &Profile, email: &str) -> Result<Policy> {
     let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
-        (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain)?,
+        (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain),
         _ => false,
     };
     Ok(Policy {

@@ -12,6 +12,7 @@ use super::exchange::{provider_of, redeem, sign_in};
 use super::redirects::redirect_urls;
 use super::start::{Begin, start};
 use crate::store::flows::{self, Flow, Mode};
+use crate::store::scan::FlowKey;
 use crate::store::transaction::{in_subtransaction, require_writable};
 use crate::store::{Client, guards, scan};
 use crate::{error, secrets, settings};
@@ -111,7 +112,7 @@ fn waiting(given: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
             false => refusal,
         }));
     };
-    Ok(match flows::find_by_state(&pkce::sha256(state))? {
+    Ok(match flows::find(&FlowKey::State(&pkce::sha256(state)))? {
         None => Err(ErrorCode::BadOauthState.into()),
         Some(flow) if flow.mode == Mode::Brokered => Err(ErrorCode::FlowStateAlreadyUsed.into()),
         Some(flow) if flow.is_expired => {

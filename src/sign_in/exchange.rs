@@ -14,6 +14,7 @@ use super::{METHOD, link};
 use crate::lifecycle::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
+use crate::store::scan::FlowKey;
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, guards, scan};
 use crate::{http, secrets, settings};
@@ -126,10 +127,13 @@ fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let state_hash = state.map(pkce::sha256);
     // Once `auth.handle_callback` has taken a flow, WorkOS's code is none of its codes.
     let direct = |flow: Option<Flow>| flow.filter(|flow| flow.mode == Mode::Direct);
-    let by_state = || state_hash.as_ref().map(flows::find_by_state).transpose().map(|flow| direct(flow.flatten()));
+    let by_state = || {
+        let found = state_hash.as_ref().map(|hash| flows::find(&FlowKey::State(hash))).transpose();
+        found.map(|flow| direct(flow.flatten()))
+    };
     let flow = match verifier {
         Some(verifier) => {
-            let found = direct(flows::find_by_challenge(&verifier.challenge())?);
+            let found = direct(flows::find(&FlowKey::Challenge(verifier.challenge().value()))?);
             match found.filter(|flow| flow.code_challenge.as_ref().is_some_and(|c| c.matches(verifier))) {
                 Some(flow) => flow,
                 None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),
@@ -155,7 +159,7 @@ fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
 /// Finds the flow of a code that `auth.handle_callback` issued. Burns nothing, whatever is wrong.
 fn find_by_own_code(hash: &[u8; 32], verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let verifier = verifier.ok_or(ErrorCode::CodeVerifierRequired)?;
-    let flow = flows::find_by_code(hash)?.ok_or_else(|| {
+    let flow = flows::find(&FlowKey::Code(hash))?.ok_or_else(|| {
         Error::with_detail(ErrorCode::FlowStateNotFound, "No row of auth.flow_states has issued this code.")
     })?;
     if !flow.code_challenge.as_ref().is_some_and(|challenge| challenge.matches(verifier)) {
@@ -175,7 +179,7 @@ fn find_by_own_code(hash: &[u8; 32], verifier: Option<&CodeVerifier>, state: Opt
 /// A state beside the verifier must name the same flow.
 fn check_state(flow: &Flow, state: Option<&str>) -> Result<()> {
     let Some(hash) = state.map(pkce::sha256).filter(|hash| flow.state_hash != hash) else { return Ok(()) };
-    let names_another = flows::find_by_state(&hash)?.is_some_and(|other| other.mode == flow.mode);
+    let names_another = flows::find(&FlowKey::State(&hash))?.is_some_and(|other| other.mode == flow.mode);
     Err(if names_another { ErrorCode::BadCodeVerifier } else { ErrorCode::FlowStateNotFound }.into())
 }
 

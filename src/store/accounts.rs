@@ -7,29 +7,24 @@ use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
-use super::query::{self, Row};
-use super::uuid_arg;
+use super::scan::{self, Snapshot};
+use super::{query, uuid_arg};
 
-fn identity(row: &Row) -> Result<KnownIdentity> {
+fn identity(row: &scan::Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
-        id: row.uuid(1)?,
-        user_id: row.uuid(2)?,
-        provider_id: row.get(3)?,
-        organization_id: row.nullable(4)?,
-        connection_id: row.nullable(5)?,
-        idp_id: row.nullable(6)?,
-        email: row.get(7)?,
+        id: row.required_uuid(c"id")?,
+        user_id: row.required_uuid(c"user_id")?,
+        provider_id: row.required(c"provider_id")?,
+        organization_id: row.get(c"organization_id"),
+        connection_id: row.get(c"connection_id"),
+        idp_id: row.get(c"idp_id"),
+        email: row.required(c"email")?,
     })
 }
 
 /// The identity of a WorkOS profile.
 pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
-    query::row(
-        "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
-         WHERE provider OPERATOR(pg_catalog.=) 'workos' AND provider_id OPERATOR(pg_catalog.=) $1",
-        &[profile_id.into()],
-        identity,
-    )
+    scan::identity_by_profile(profile_id, &Snapshot::of_transaction(), identity).transpose()
 }
 
 /// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
@@ -56,22 +51,26 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
 
 /// A user's identities, the oldest first. Locks nothing.
 pub fn identities(user_id: Uuid) -> Result<Vec<KnownIdentity>> {
-    query::rows(
-        "SELECT id, user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
-         WHERE user_id OPERATOR(pg_catalog.=) $1 ORDER BY created_at, id",
-        &[uuid_arg(user_id)],
-        identity,
-    )
+    identities_of(user_id, &Snapshot::of_transaction())
+}
+
+fn identities_of(user_id: Uuid, snapshot: &Snapshot) -> Result<Vec<KnownIdentity>> {
+    let dated = |row: &scan::Row| Ok((row.micros(c"created_at"), identity(row)?));
+    let mut identities = scan::identities(user_id, snapshot, dated).into_iter().collect::<Result<Vec<_>>>()?;
+    identities.sort_unstable_by_key(|(created_at, identity)| (*created_at, identity.id));
+    Ok(identities.into_iter().map(|(_, identity)| identity).collect())
 }
 
 /// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
 /// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
 pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
-    let identities = identities(user_id)?;
+    let (identities, memberships) = {
+        let snapshot = Snapshot::of_transaction();
+        (identities_of(user_id, &snapshot)?, scan::organizations_of(user_id, &snapshot))
+    };
     query::row(
         "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL,
-             invited_at IS NOT NULL AND email_confirmed_at IS NULL,
-             ARRAY(SELECT organization_id FROM auth.organization_memberships WHERE user_id OPERATOR(pg_catalog.=) $1)
+             invited_at IS NOT NULL AND email_confirmed_at IS NULL
          FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[uuid_arg(user_id)],
         |row| {
@@ -81,7 +80,7 @@ pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
                 banned: row.get(2)?,
                 deleted: row.get(3)?,
                 invited: row.get(4)?,
-                memberships: row.get(5)?,
+                memberships: memberships.clone(),
                 identities: identities.clone(),
             })
         },
@@ -89,23 +88,13 @@ pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
 }
 
 /// Whether the organization vouches for a domain.
-pub fn organization_has_domain(organization_id: &str, domain: &str) -> Result<bool> {
-    let found = query::row(
-        "SELECT true FROM auth.organization_domains
-         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND domain OPERATOR(pg_catalog.=) $2",
-        &[organization_id.into(), domain.into()],
-        |row| row.get(1),
-    )?;
-    Ok(found.unwrap_or(false))
+pub fn organization_has_domain(organization_id: &str, domain: &str) -> bool {
+    scan::organization_has_domain(organization_id, domain, &Snapshot::of_transaction())
 }
 
 /// Makes an organization known. Written once, so that sign-ins of colleagues do not wait for each other.
 pub fn ensure_organization(id: &str) -> Result<()> {
-    let known =
-        query::row("SELECT true FROM auth.organizations WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
-            row.get::<bool>(1)
-        })?;
-    if known.is_none() {
+    if !scan::knows_organization(id, &Snapshot::of_transaction()) {
         query::execute("INSERT INTO auth.organizations (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()])?;
     }
     Ok(())

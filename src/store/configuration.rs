@@ -7,9 +7,8 @@ use workos_auth_core::Result;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 
-use super::query::{self, Row};
+use super::query;
 use super::{scan, uuid_arg};
-use crate::error::unexpected;
 
 /// A row of `auth.data_keys`.
 pub struct DataKeyRow {
@@ -47,10 +46,6 @@ pub struct Provider {
     pub redirect_uri: String,
     /// without a slash at the end
     pub api_url: String,
-}
-
-fn key_id(row: &Row, column: usize) -> Result<u32> {
-    u32::try_from(row.get::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
 }
 
 /// The first set-up of a database names it.
@@ -123,22 +118,7 @@ pub fn retire_signing_key(kid: &str) -> Result<()> {
 
 /// The WorkOS provider, if there is one.
 pub fn provider() -> Result<Option<Provider>> {
-    query::row(
-        "SELECT id, enabled, client_id, client_secret, data_key_id, redirect_uri, api_url FROM auth.providers
-         WHERE name OPERATOR(pg_catalog.=) 'workos'",
-        &[],
-        |row| {
-            Ok(Provider {
-                id: row.uuid(1)?,
-                enabled: row.get(2)?,
-                client_id: row.get(3)?,
-                client_secret: row.get(4)?,
-                data_key_id: key_id(row, 5)?,
-                redirect_uri: row.get(6)?,
-                api_url: row.get(7)?,
-            })
-        },
-    )
+    scan::provider().transpose()
 }
 
 /// The WorkOS provider, ready for a sign-in, or why it is not.

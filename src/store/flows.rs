@@ -6,9 +6,8 @@ use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::query::{self, Row};
-use super::{pg_uuid, uuid_arg};
-use crate::error::unexpected;
+use super::scan::{self, FlowKey, Row, Snapshot};
+use super::{pg_uuid, query, transaction, uuid_arg};
 
 /// What a new row needs.
 pub struct NewFlow<'a> {
@@ -98,6 +97,9 @@ pub struct Flow {
 /// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
 /// same challenge.
 pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
+    if !scan::has_expired_flow(transaction::now(), &Snapshot::of_transaction()) {
+        return Ok(());
+    }
     query::execute(
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
@@ -140,56 +142,39 @@ pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
     .ok_or_else(|| Error::new(ErrorCode::CodeChallengeInUse))
 }
 
-macro_rules! select_flow {
-    ($where:literal) => {
-        concat!(
-            "SELECT id, state_hash, code_challenge, upstream_verifier, data_key_id, client_id, api_url,
-                 organization, connection, provider, redirect_to,
-                 expires_at OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp(), link_user_id, link_session_id, mode, profile
-             FROM auth.flow_states WHERE ",
-            $where
-        )
-    };
-}
-
-/// The flow of a challenge, an expired one too.
-pub fn find_by_challenge(challenge: &CodeChallenge) -> Result<Option<Flow>> {
-    query::row(select_flow!("code_challenge OPERATOR(pg_catalog.=) $1"), &[challenge.value().into()], flow)
-}
-
-/// The flow of a state, by its SHA-256; an expired one too.
-pub fn find_by_state(hash: &[u8; 32]) -> Result<Option<Flow>> {
-    query::row(select_flow!("state_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
-}
-
-/// The flow that issued a code of our own, by its SHA-256; an expired one too.
-pub fn find_by_code(hash: &[u8; 32]) -> Result<Option<Flow>> {
-    query::row(select_flow!("code_hash OPERATOR(pg_catalog.=) $1"), &[hash.as_slice().into()], flow)
+/// A flow, an expired one too.
+pub fn find(key: &FlowKey) -> Result<Option<Flow>> {
+    scan::flow(key, &Snapshot::of_transaction(), flow).transpose()
 }
 
 fn flow(row: &Row) -> Result<Flow> {
-    let text = |column| row.nullable::<String>(column);
+    let text = |column| row.get::<String>(column);
     Ok(Flow {
-        id: row.uuid(1)?,
-        state_hash: row.get(2)?,
-        code_challenge: text(3)?.map(|challenge| CodeChallenge::parse(&challenge, "S256", false)).transpose()?,
-        upstream_verifier: row.get(4)?,
-        data_key_id: u32::try_from(row.get::<i64>(5)?)
-            .map_err(|_| unexpected("The id of a data key is out of range."))?,
-        client_id: row.get(6)?,
-        api_url: row.get(7)?,
-        selector: Selector::new(text(8)?.as_deref(), text(9)?.as_deref(), text(10)?.as_deref())?,
-        redirect_to: text(11)?,
-        is_expired: row.get(12)?,
-        link: match (row.nullable_uuid(13)?, row.nullable_uuid(14)?) {
+        id: row.required_uuid(c"id")?,
+        state_hash: row.required(c"state_hash")?,
+        code_challenge: text(c"code_challenge")
+            .map(|challenge| CodeChallenge::parse(&challenge, "S256", false))
+            .transpose()?,
+        upstream_verifier: row.required(c"upstream_verifier")?,
+        data_key_id: row.required_key_id(c"data_key_id")?,
+        client_id: row.required(c"client_id")?,
+        api_url: row.required(c"api_url")?,
+        selector: Selector::new(
+            text(c"organization").as_deref(),
+            text(c"connection").as_deref(),
+            text(c"provider").as_deref(),
+        )?,
+        redirect_to: text(c"redirect_to"),
+        is_expired: row.micros(c"expires_at").is_none_or(|expires_at| expires_at < transaction::now()),
+        link: match (row.uuid(c"link_user_id"), row.uuid(c"link_session_id")) {
             (Some(user_id), Some(session_id)) => Some(Link { user_id, session_id }),
             _ => None,
         },
-        mode: match row.get::<String>(15)?.as_str() {
+        mode: match row.required::<String>(c"mode")?.as_str() {
             "brokered" => Mode::Brokered,
             _ => Mode::Direct,
         },
-        kept: row.nullable(16)?,
+        kept: row.get(c"profile"),
     })
 }
 

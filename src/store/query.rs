@@ -31,11 +31,6 @@ impl Row<'_> {
         self.nullable(column)?.ok_or_else(|| unexpected("A column that is never NULL was NULL."))
     }
 
-    /// A uuid that may be NULL.
-    pub fn nullable_uuid(&self, column: usize) -> Result<Option<Uuid>> {
-        Ok(self.nullable::<pgrx::Uuid>(column)?.map(|id| Uuid::from_bytes(*id.as_bytes())))
-    }
-
     /// A uuid that is never NULL.
     pub fn uuid(&self, column: usize) -> Result<Uuid> {
         self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
+use std::ops::ControlFlow;
 
 use pgrx::prelude::*;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::{Error, Result};
 
-use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
+use super::configuration::{DataKeyRow, Provider, SigningKeyRow as PrivateKeyRow};
 use crate::error::unexpected;
 use crate::json::Jsonb;
 
@@ -86,25 +87,43 @@ const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
 static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
 static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
 static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
+static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
+static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
+static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c"flow_states_code_challenge_key");
+static FLOW_STATES_BY_CODE: Table = Table::new(c"flow_states", c"flow_states_code_hash_key");
+static FLOW_STATES_BY_EXPIRY: Table = Table::new(c"flow_states", c"flow_states_expires_at_idx");
 static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
 static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
 static REDIRECT_URLS: Table = Table::new(c"redirect_urls", c"redirect_urls_pkey");
 static USERS: Table = Table::new(c"users", c"users_pkey");
 static IDENTITIES: Table = Table::new(c"identities", c"identities_user_id_idx");
+static IDENTITIES_BY_PROFILE: Table = Table::new(c"identities", c"identities_provider_provider_id_key");
+static ORGANIZATIONS: Table = Table::new(c"organizations", c"organizations_pkey");
+static DOMAINS: Table = Table::new(c"organization_domains", c"organization_domains_pkey");
+static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organization_memberships_pkey");
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 10] = [
+static ALL: [&Table; 19] = [
     &SESSIONS,
     &SIGNING_KEYS,
     &INSTALLATION,
+    &PROVIDERS,
     &FLOW_STATES,
+    &FLOW_STATES_BY_STATE,
+    &FLOW_STATES_BY_CHALLENGE,
+    &FLOW_STATES_BY_CODE,
+    &FLOW_STATES_BY_EXPIRY,
     &DATA_KEYS,
     &HOOKS,
     &REDIRECT_URLS,
     &USERS,
     &IDENTITIES,
+    &IDENTITIES_BY_PROFILE,
+    &ORGANIZATIONS,
+    &DOMAINS,
+    &MEMBERSHIP,
     &MEMBERSHIPS,
 ];
 
@@ -126,24 +145,62 @@ pub fn forget(relation: pg_sys::Oid) -> bool {
 
 /// `claims_version` of a session, or `None` where it has ended.
 pub fn session_claims_version(id: Uuid) -> Option<i64> {
-    one(&SESSIONS, c"id", id, None, |row| row.get(c"claims_version"))?
+    one(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| row.get(c"claims_version"))?
 }
 
 /// The mode of a flow, or `None` where it is gone.
 pub fn flow_mode(id: Uuid) -> Option<String> {
-    one(&FLOW_STATES, c"id", id, None, |row| row.get(c"mode"))?
+    one(&FLOW_STATES, &[Key::Uuid(c"id", id)], None, |row| row.get(c"mode"))?
+}
+
+/// What a flow is found by. Each is unique.
+pub enum FlowKey<'a> {
+    /// SHA-256 of the state
+    State(&'a [u8; 32]),
+    /// the client's challenge
+    Challenge(&'a str),
+    /// SHA-256 of a code of our own
+    Code(&'a [u8; 32]),
+}
+
+/// A row of `auth.flow_states`, if there is one.
+pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+    let (table, key) = match key {
+        FlowKey::State(hash) => (&FLOW_STATES_BY_STATE, Key::Bytes(c"state_hash", &hash[..])),
+        FlowKey::Challenge(challenge) => (&FLOW_STATES_BY_CHALLENGE, Key::Text(c"code_challenge", challenge)),
+        FlowKey::Code(hash) => (&FLOW_STATES_BY_CODE, Key::Bytes(c"code_hash", &hash[..])),
+    };
+    one(table, &[key], Some(snapshot), read)
+}
+
+/// Whether some flow expired before this time, in Postgres's own microseconds.
+pub fn has_expired_flow(before: i64, snapshot: &Snapshot) -> bool {
+    one(&FLOW_STATES_BY_EXPIRY, &[Key::Before(c"expires_at", before)], Some(snapshot), |_| ()).is_some()
+}
+
+/// The WorkOS provider, if there is one.
+pub fn provider() -> Option<Result<Provider>> {
+    find(&PROVIDERS, |row| {
+        Some((|| {
+            Ok(Provider {
+                id: row.required_uuid(c"id")?,
+                enabled: row.required(c"enabled")?,
+                client_id: row.required(c"client_id")?,
+                client_secret: row.required(c"client_secret")?,
+                data_key_id: row.required_key_id(c"data_key_id")?,
+                redirect_uri: row.required(c"redirect_uri")?,
+                api_url: row.required(c"api_url")?,
+            })
+        })())
+    })
 }
 
 /// Every signing key.
 pub fn signing_keys() -> Vec<SigningKeyRow> {
-    let mut keys = Vec::new();
-    scan(&SIGNING_KEYS, None, None, |row| {
-        let public_key = row.get::<Jsonb>(c"public_key").and_then(|jwk| jwk.parse());
-        if let (Some(public_key), Some(status)) = (public_key, row.get(c"status")) {
-            keys.push(SigningKeyRow { public_key, status });
-        }
-    });
-    keys
+    all(&SIGNING_KEYS, &[], None, |row| {
+        let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
+        Some(SigningKeyRow { public_key, status: row.get(c"status")? })
+    })
 }
 
 /// The id of the installation, if there is one yet.
@@ -185,26 +242,44 @@ pub fn hook(event: &str) -> Option<String> {
 
 /// The patterns of `auth.redirect_urls`.
 pub fn redirect_patterns() -> Vec<String> {
-    let mut patterns = Vec::new();
-    scan(&REDIRECT_URLS, None, None, |row| patterns.extend(row.get::<String>(c"pattern")));
-    patterns
+    all(&REDIRECT_URLS, &[], None, |row| row.get(c"pattern"))
 }
 
 /// A row of `auth.sessions`, if there is one.
 pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
-    one(&SESSIONS, c"id", id, Some(snapshot), read)
+    one(&SESSIONS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// A row of `auth.users`, if there is one.
 pub fn user<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
-    one(&USERS, c"id", id, Some(snapshot), read)
+    one(&USERS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// The rows of `auth.identities` of a user, in no order.
 pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
-    let mut identities = Vec::new();
-    scan(&IDENTITIES, Some((c"user_id", user_id)), Some(snapshot), |row| identities.push(read(row)));
-    identities
+    all(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
+}
+
+/// The row of `auth.identities` of a WorkOS profile, if there is one.
+pub fn identity_by_profile<T>(profile_id: &str, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+    let keys = [Key::Text(c"provider", "workos"), Key::Text(c"provider_id", profile_id)];
+    one(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
+}
+
+/// Whether an organization is known.
+pub fn knows_organization(id: &str, snapshot: &Snapshot) -> bool {
+    one(&ORGANIZATIONS, &[Key::Text(c"id", id)], Some(snapshot), |_| ()).is_some()
+}
+
+/// Whether the organization vouches for a domain.
+pub fn organization_has_domain(organization_id: &str, domain: &str, snapshot: &Snapshot) -> bool {
+    let keys = [Key::Text(c"organization_id", organization_id), Key::Text(c"domain", domain)];
+    one(&DOMAINS, &keys, Some(snapshot), |_| ()).is_some()
+}
+
+/// The organizations that a user belongs to, in no order.
+pub fn organizations_of(user_id: Uuid, snapshot: &Snapshot) -> Vec<String> {
+    all(&MEMBERSHIPS, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| row.get(c"organization_id"))
 }
 
 /// The row of `auth.organization_memberships` of a user in an organization, if there is one.
@@ -212,33 +287,34 @@ pub fn membership<T>(
     user_id: Uuid,
     organization_id: &str,
     snapshot: &Snapshot,
-    mut read: impl FnMut(&Row) -> T,
+    read: impl FnMut(&Row) -> T,
 ) -> Option<T> {
-    let mut membership = None;
-    scan(&MEMBERSHIPS, Some((c"user_id", user_id)), Some(snapshot), |row| {
-        if row.get::<String>(c"organization_id").as_deref() == Some(organization_id) {
-            membership = Some(read(row));
-        }
-    });
-    membership
+    let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
+    one(&MEMBERSHIP, &keys, Some(snapshot), read)
 }
 
-/// What is committed now, and what this transaction has written: for rows of several tables that must agree. Whatever the
-/// transaction's isolation level is.
+/// What is seen of the tables. For rows of several tables that must agree.
 pub struct Snapshot(pg_sys::Snapshot);
 
+// Registered, so that it lasts until it is dropped; an error's clean-up drops it too, before the resource owner that counts it ends.
 impl Snapshot {
-    /// Not in a parallel query, whose processes share a snapshot.
+    /// What is committed now, and what this transaction has written, whatever its isolation level is. Not in a parallel query, whose
+    /// processes share a snapshot.
     pub fn now() -> Self {
-        // SAFETY: in a transaction, as every SQL function is. Registered, so that it lasts until it is dropped; an error's clean-up
-        // drops it too, before the resource owner that counts it ends.
+        // SAFETY: in a transaction, as every SQL function is.
         Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
+    }
+
+    /// What a statement of [`super::query`] would see: under REPEATABLE READ and SERIALIZABLE, what the transaction sees.
+    pub fn of_transaction() -> Self {
+        // SAFETY: as above.
+        Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot()) })
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        // SAFETY: registered by `now`, once.
+        // SAFETY: registered when it was made, once.
         unsafe { pg_sys::UnregisterSnapshot(self.0) };
     }
 }
@@ -263,6 +339,14 @@ impl Row {
         self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
     }
 
+    /// A `uuid` that is never NULL.
+    ///
+    /// # Errors
+    /// `unexpected_failure`: it was.
+    pub fn required_uuid(&self, column: &CStr) -> Result<Uuid> {
+        self.required::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+    }
+
     /// A `timestamptz` in Postgres's own microseconds, unless it is NULL.
     pub fn micros(&self, column: &CStr) -> Option<i64> {
         self.get::<TimestampWithTimeZone>(column).map(i64::from)
@@ -281,16 +365,26 @@ impl Row {
         u32::try_from(self.get::<i64>(column)?).ok()
     }
 
+    /// The same where it is never NULL.
+    ///
+    /// # Errors
+    /// `unexpected_failure`: it was, or is none.
+    pub fn required_key_id(&self, column: &CStr) -> Result<u32> {
+        u32::try_from(self.required::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
+    }
+
     /// A column, unless it is NULL.
     pub fn get<T: FromDatum>(&self, column: &CStr) -> Option<T> {
         let mut is_null = false;
         // SAFETY: the tuple is the scan's current one, its descriptor the relation's; T is the column's type.
         unsafe {
-            let attribute = pg_sys::get_attnum((*self.relation).rd_id, column.as_ptr());
+            let descriptor = (*self.relation).rd_att;
+            // Only looks the name up, in the descriptor.
+            let attribute = pg_sys::SPI_fnumber(descriptor, column.as_ptr());
             if attribute <= 0 {
                 return None;
             }
-            let datum = pg_sys::heap_getattr(self.tuple, attribute.into(), (*self.relation).rd_att, &mut is_null);
+            let datum = pg_sys::heap_getattr(self.tuple, attribute, descriptor, &mut is_null);
             T::from_datum(datum, is_null)
         }
     }
@@ -302,50 +396,115 @@ pub fn unreadable() -> Error {
 }
 
 /// The first answer, over all rows of a small table.
-fn find<T>(table: &Table, mut read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    let mut found = None;
-    scan(table, None, None, |row| found = found.take().or_else(|| read(row)));
-    found
+fn find<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    first(table, &[], None, read)
 }
 
-/// The row whose column has this value, where that is unique.
-fn one<T>(
+/// A column of the table's index, and what it must be.
+enum Key<'a> {
+    Uuid(&'static CStr, Uuid),
+    Text(&'static CStr, &'a str),
+    Bytes(&'static CStr, &'a [u8]),
+    /// A `timestamptz` that is less than this.
+    Before(&'static CStr, i64),
+}
+
+impl Key<'_> {
+    /// `None` for a column that is not there.
+    fn scan_key(&self, descriptor: pg_sys::TupleDesc) -> Option<pg_sys::ScanKeyData> {
+        let (column, function, value) = match self {
+            Self::Uuid(column, id) => (column, pg_sys::F_UUID_EQ, pg_sys::Datum::from(id.as_bytes().as_ptr())),
+            Self::Text(column, text) => (column, pg_sys::F_TEXTEQ, text.into_datum()?),
+            Self::Bytes(column, bytes) => (column, pg_sys::F_BYTEAEQ, bytes.into_datum()?),
+            Self::Before(column, time) => (column, pg_sys::F_TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
+        };
+        let strategy = match self {
+            Self::Before(..) => pg_sys::BTLessStrategyNumber,
+            _ => pg_sys::BTEqualStrategyNumber,
+        };
+        // The columns of type text have no collation of their own; those of other types have none.
+        let collation = match self {
+            Self::Text(..) => pg_sys::DEFAULT_COLLATION_OID,
+            _ => pg_sys::InvalidOid,
+        };
+        // SAFETY: the descriptor of an open table; the key is all written.
+        unsafe {
+            let attribute = i16::try_from(pg_sys::SPI_fnumber(descriptor, column.as_ptr())).ok().filter(|n| *n > 0)?;
+            let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
+            pg_sys::ScanKeyEntryInitialize(
+                &mut key,
+                0,
+                attribute,
+                strategy as u16,
+                pg_sys::InvalidOid,
+                collation,
+                pg_sys::Oid::from(function),
+                value,
+            );
+            Some(key)
+        }
+    }
+}
+
+/// The first row with these keys.
+fn one<T>(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut read: impl FnMut(&Row) -> T) -> Option<T> {
+    first(table, keys, snapshot, |row| Some(read(row)))
+}
+
+/// The first answer, over the rows with these keys.
+fn first<T>(
     table: &Table,
-    column: &CStr,
-    id: Uuid,
+    keys: &[Key],
     snapshot: Option<&Snapshot>,
-    mut read: impl FnMut(&Row) -> T,
+    mut read: impl FnMut(&Row) -> Option<T>,
 ) -> Option<T> {
     let mut found = None;
-    scan(table, Some((column, id)), snapshot, |row| found = Some(read(row)));
+    scan(table, keys, snapshot, |row| match read(row) {
+        None => ControlFlow::Continue(()),
+        answer => {
+            found = answer;
+            ControlFlow::Break(())
+        }
+    });
     found
 }
 
-/// The rows, or those whose column, the first of the index, has this value; under a fresh snapshot, if none is given.
-fn scan(table: &Table, of: Option<(&CStr, Uuid)>, snapshot: Option<&Snapshot>, mut each: impl FnMut(&Row)) {
+/// Every answer, over the rows with these keys.
+fn all<T>(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut read: impl FnMut(&Row) -> Option<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    scan(table, keys, snapshot, |row| {
+        found.extend(read(row));
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// The rows with these keys, which are the first columns of the index, or without keys all of them, until `each` breaks off; under a
+/// fresh snapshot, if none is given.
+fn scan(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
     let Some((relation, index)) = table.open() else { return };
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
-    // snapshot asks for a fresh one. The key points into `of`, which outlives the scan.
+    // snapshot asks for a fresh one. The scan's keys point into `keys`, which outlive it.
     unsafe {
-        let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
-        if let Some((column, id)) = &of {
-            pg_sys::ScanKeyInit(
-                &mut key,
-                pg_sys::get_attnum((*relation).rd_id, column.as_ptr()),
-                pg_sys::BTEqualStrategyNumber as u16,
-                pg_sys::Oid::from(pg_sys::F_UUID_EQ),
-                pg_sys::Datum::from(id.as_bytes().as_ptr()),
-            );
-        }
-        let keys = i32::from(of.is_some());
+        let descriptor = (*relation).rd_att;
+        // Without a column that is wanted, nothing is.
+        let Some(mut wanted) = keys.iter().map(|key| key.scan_key(descriptor)).collect::<Option<Vec<_>>>() else {
+            return pg_sys::relation_close(relation, LOCK);
+        };
         let snapshot = snapshot.map_or(std::ptr::null_mut(), |snapshot| snapshot.0);
-        let scan = pg_sys::systable_beginscan(relation, index, of.is_some(), snapshot, keys, &mut key);
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            index,
+            !keys.is_empty(),
+            snapshot,
+            wanted.len() as i32,
+            wanted.as_mut_ptr(),
+        );
         loop {
             let tuple = pg_sys::systable_getnext(scan);
-            if tuple.is_null() {
+            if tuple.is_null() || each(&Row { tuple, relation }).is_break() {
                 break;
             }
-            each(&Row { tuple, relation });
         }
         pg_sys::systable_endscan(scan);
         pg_sys::relation_close(relation, LOCK);
