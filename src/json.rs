@@ -10,6 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use workos_auth_core::{Result, jsonb};
 
 use crate::session::Varlena;
@@ -21,6 +22,11 @@ impl Jsonb {
     /// The value, or `None` where it is nested too deeply, or has a member that `serde_json` keeps for its numbers.
     pub fn parse(&self) -> Option<Value> {
         serde_json::from_str(&self.0).ok()
+    }
+
+    /// The text, to be written into other JSON.
+    pub fn raw(self) -> Option<Box<RawValue>> {
+        RawValue::from_string(self.0).ok()
     }
 }
 

@@ -8,15 +8,15 @@ use crate::own_account;
 
 #[pg_extern(sql = false)]
 fn get_user() -> Built {
-    or_raise(own_account::get().and_then(|user| Built::of(&user.to_string())))
+    or_raise(own_account::get())
 }
 
 #[pg_extern(sql = false)]
 fn get_user_of(access_token: Option<&str>) -> Built {
-    or_raise(own_account::get_of(access_token).and_then(|user| Built::of(&user.to_string())))
+    or_raise(own_account::get_of(access_token))
 }
 
 #[pg_extern(sql = false)]
 fn update_user(user_metadata: Option<Jsonb>) -> Built {
-    or_raise(own_account::update(user_metadata.as_ref()).and_then(|user| Built::of(&user.to_string())))
+    or_raise(own_account::update(user_metadata.as_ref()))
 }

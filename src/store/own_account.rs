@@ -26,8 +26,8 @@ fn user_alone(row: &Row, id: Uuid) -> Result<User> {
         role: row.required(c"role")?,
         email: row.get(c"email"),
         phone: row.get(c"phone"),
-        app_metadata: row.json(c"raw_app_meta_data")?,
-        user_metadata: row.json(c"raw_user_meta_data")?,
+        app_metadata: row.raw_json(c"raw_app_meta_data")?,
+        user_metadata: row.raw_json(c"raw_user_meta_data")?,
         is_anonymous: row.required(c"is_anonymous")?,
         created_at: utc(row.required(c"created_at")?),
         updated_at: utc(row.required(c"updated_at")?),
@@ -42,11 +42,11 @@ fn user_alone(row: &Row, id: Uuid) -> Result<User> {
 
 fn identity(row: &Row) -> Result<Identity> {
     Ok(Identity {
-        id: Uuid::from_bytes(*row.required::<pgrx::Uuid>(c"id")?.as_bytes()),
+        id: row.required_uuid(c"id")?,
         provider_id: row.required(c"provider_id")?,
         provider: row.required(c"provider")?,
         email: row.required(c"email")?,
-        identity_data: row.json(c"identity_data")?,
+        identity_data: row.raw_json(c"identity_data")?,
         last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
         created_at: utc(row.required(c"created_at")?),
         updated_at: utc(row.required(c"updated_at")?),

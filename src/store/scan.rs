@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use pgrx::prelude::*;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::{Error, Result};
@@ -358,6 +359,14 @@ impl Row {
     /// `unexpected_failure`: it cannot be parsed.
     pub fn json(&self, column: &CStr) -> Result<Value> {
         self.required::<Jsonb>(column)?.parse().ok_or_else(unreadable)
+    }
+
+    /// The same as it is, to be written into other JSON.
+    ///
+    /// # Errors
+    /// `unexpected_failure`: it was NULL.
+    pub fn raw_json(&self, column: &CStr) -> Result<Box<RawValue>> {
+        self.required::<Jsonb>(column)?.raw().ok_or_else(unreadable)
     }
 
     /// The id of a data key: an unsigned 32-bit number.

@@ -1,6 +1,8 @@
 //! A user as Supabase Auth shows them, and what they may change about themselves.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
@@ -15,7 +17,7 @@ const WITHIN: usize = 8;
 /// What a token has beside its payload: header, signature and dots, in bytes.
 const AROUND_PAYLOAD: usize = 200;
 
-/// A row of `users`. Times are UTC with six decimals and no zone, such as `2026-11-23T21:00:00.120000`.
+/// A row of `users`. JSON is as Postgres writes a `jsonb`; times are UTC with six decimals and no zone, such as `2026-11-23T21:00:00.120000`.
 #[derive(Debug, Clone)]
 #[allow(missing_docs, reason = "the columns of auth.users")]
 pub struct User {
@@ -24,8 +26,8 @@ pub struct User {
     pub role: String,
     pub email: Option<String>,
     pub phone: Option<String>,
-    pub app_metadata: Value,
-    pub user_metadata: Value,
+    pub app_metadata: Box<RawValue>,
+    pub user_metadata: Box<RawValue>,
     pub is_anonymous: bool,
     pub created_at: String,
     pub updated_at: String,
@@ -46,66 +48,101 @@ pub struct Identity {
     pub provider_id: String,
     pub provider: String,
     pub email: String,
-    pub identity_data: Value,
+    pub identity_data: Box<RawValue>,
     pub last_sign_in_at: Option<String>,
     pub created_at: String,
     pub updated_at: String,
 }
 
+/// Supabase Auth's `GET /user`: some members are always there, others only where they say something.
+#[derive(Serialize)]
+struct ShownUser<'a> {
+    id: Uuid,
+    aud: &'a str,
+    role: &'a str,
+    email: &'a str,
+    phone: &'a str,
+    app_metadata: &'a RawValue,
+    user_metadata: &'a RawValue,
+    identities: Vec<ShownIdentity<'a>>,
+    created_at: String,
+    updated_at: String,
+    is_anonymous: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_confirmed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_confirmed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sign_in_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    banned_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ShownIdentity<'a> {
+    identity_id: Uuid,
+    id: &'a str,
+    user_id: Uuid,
+    provider: &'a str,
+    created_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity_data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_sign_in_at: Option<String>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    email: &'a str,
+}
+
 impl User {
-    /// The JSON of Supabase Auth's `GET /user`: some members are always there, others only where they say something.
-    pub fn to_json(&self) -> Value {
-        let mut user = json!({
-            "id": self.id,
-            "aud": self.aud,
-            "role": self.role,
-            "email": self.email.as_deref().unwrap_or_default(),
-            "phone": self.phone.as_deref().unwrap_or_default(),
-            "app_metadata": self.app_metadata,
-            "user_metadata": self.user_metadata,
-            "identities": self.identities.iter().map(|identity| identity.to_json(self.id)).collect::<Vec<_>>(),
-            "created_at": rfc3339(&self.created_at),
-            "updated_at": rfc3339(&self.updated_at),
-            "is_anonymous": self.is_anonymous,
-        });
+    /// As Supabase Auth shows them.
+    ///
+    /// # Errors
+    /// None, while the structure has no maps.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        let shown = |time: &Option<String>| time.as_deref().map(rfc3339);
         // Generated in Supabase's table: the earlier of the two. The texts are in the order of the times.
         let confirmed_at = [&self.email_confirmed_at, &self.phone_confirmed_at].into_iter().flatten().min();
-        for (name, time) in [
-            ("email_confirmed_at", self.email_confirmed_at.as_ref()),
-            ("phone_confirmed_at", self.phone_confirmed_at.as_ref()),
-            ("confirmed_at", confirmed_at),
-            ("last_sign_in_at", self.last_sign_in_at.as_ref()),
-            ("banned_until", self.banned_until.as_ref()),
-            ("deleted_at", self.deleted_at.as_ref()),
-        ] {
-            if let Some(time) = time {
-                user[name] = json!(rfc3339(time));
-            }
-        }
-        user
+        serde_json::to_string(&ShownUser {
+            id: self.id,
+            aud: &self.aud,
+            role: &self.role,
+            email: self.email.as_deref().unwrap_or_default(),
+            phone: self.phone.as_deref().unwrap_or_default(),
+            app_metadata: &self.app_metadata,
+            user_metadata: &self.user_metadata,
+            identities: self.identities.iter().map(|identity| identity.shown(self.id)).collect(),
+            created_at: rfc3339(&self.created_at),
+            updated_at: rfc3339(&self.updated_at),
+            is_anonymous: self.is_anonymous,
+            email_confirmed_at: shown(&self.email_confirmed_at),
+            phone_confirmed_at: shown(&self.phone_confirmed_at),
+            confirmed_at: confirmed_at.map(|time| rfc3339(time)),
+            last_sign_in_at: shown(&self.last_sign_in_at),
+            banned_until: shown(&self.banned_until),
+            deleted_at: shown(&self.deleted_at),
+        })
     }
 }
 
 impl Identity {
-    fn to_json(&self, user_id: Uuid) -> Value {
-        let mut identity = json!({
-            "identity_id": self.id,
-            "id": self.provider_id,
-            "user_id": user_id,
-            "provider": self.provider,
-            "created_at": rfc3339(&self.created_at),
-            "updated_at": rfc3339(&self.updated_at),
-        });
-        if self.identity_data.as_object().is_some_and(|data| !data.is_empty()) {
-            identity["identity_data"] = self.identity_data.clone();
+    fn shown(&self, user_id: Uuid) -> ShownIdentity<'_> {
+        let data = self.identity_data.get();
+        ShownIdentity {
+            identity_id: self.id,
+            id: &self.provider_id,
+            user_id,
+            provider: &self.provider,
+            created_at: rfc3339(&self.created_at),
+            updated_at: rfc3339(&self.updated_at),
+            identity_data: (data.starts_with('{') && data != "{}").then_some(&*self.identity_data),
+            last_sign_in_at: self.last_sign_in_at.as_deref().map(rfc3339),
+            email: &self.email,
         }
-        if let Some(time) = &self.last_sign_in_at {
-            identity["last_sign_in_at"] = json!(rfc3339(time));
-        }
-        if !self.email.is_empty() {
-            identity["email"] = json!(self.email);
-        }
-        identity
     }
 }
 
