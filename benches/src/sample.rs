@@ -104,6 +104,13 @@ pub fn spread(values: impl Iterator<Item = f64>, decimals: usize) -> String {
     format!("{} / {} / {}", of(sorted.first()), of(sorted.get(sorted.len() / 2)), of(sorted.last()))
 }
 
+/// `lower quartile / median / upper quartile`
+pub fn quartiles(values: Vec<f64>) -> String {
+    let sorted = sorted(values.into_iter());
+    let at = |quarters: usize| sorted.get(sorted.len() * quarters / 4).copied().unwrap_or(f64::NAN);
+    format!("{:.1} / {:.1} / {:.1}", at(1), at(2), at(3))
+}
+
 /// The middle one.
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let sorted = sorted(values);

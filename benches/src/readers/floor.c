@@ -5,8 +5,9 @@
  */
 #include "postgres.h"
 
-#include <openssl/ec.h>
+/* AWS-LC's, the library that the extension checks signatures with. */
 #include <openssl/evp.h>
+#include <openssl/nid.h>
 
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -89,11 +90,14 @@ static void
 make_key(void)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *generator = EVP_PKEY_CTX_new_id(EVP_PKEY_EC, NULL);
 
-    key = EVP_EC_gen("P-256");
-    if (context == NULL || key == NULL || EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) != 1 ||
+    if (context == NULL || generator == NULL || EVP_PKEY_keygen_init(generator) != 1 ||
+        EVP_PKEY_CTX_set_ec_paramgen_curve_nid(generator, NID_X9_62_prime256v1) != 1 ||
+        EVP_PKEY_keygen(generator, &key) != 1 || EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) != 1 ||
         EVP_DigestSign(context, signature, &signature_length, (const unsigned char *) "", 0) != 1)
         elog(ERROR, "no key could be made");
+    EVP_PKEY_CTX_free(generator);
     EVP_MD_CTX_free(context);
 }
 

@@ -8,21 +8,24 @@ use tokio_postgres::Client;
 use workos_testbed::{Cluster, Error, Result};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/readers/floor.c");
+/// The library that the extension checks signatures with, as Cargo has built it for this program.
+const AWS_LC: &str = env!("AWS_LC");
+const AWS_LC_INCLUDE: &str = env!("AWS_LC_INCLUDE");
 const FUNCTIONS: &str = include_str!("floor.sql");
 
 /// Compiles `floor.c` into the cluster's data directory, where the server can read it.
 ///
 /// # Errors
-/// There is no C compiler, or no header of the server or of OpenSSL.
+/// There is no C compiler, or no header of the server.
 pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
     let pg_config = env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into());
     let includes = run(Command::new(pg_config).arg("--includedir-server"))?;
     let library = cluster.data_dir().join("bench_floor.so");
-    run(Command::new("cc").args(["-O2", "-shared", "-fPIC", "-I", includes.trim(), "-o"]).args([
-        library.as_path(),
-        Path::new(SOURCE),
-        Path::new("-lcrypto"),
-    ]))?;
+    run(Command::new("cc")
+        .args(["-O2", "-shared", "-fPIC", "-I", AWS_LC_INCLUDE, "-I", includes.trim(), "-o"])
+        .args([library.as_path(), Path::new(SOURCE), Path::new(AWS_LC)])
+        // Nobody else's calls are to end there.
+        .arg("-Wl,--exclude-libs,ALL"))?;
     Ok(library)
 }
 

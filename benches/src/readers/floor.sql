@@ -6,7 +6,7 @@ create function bench_c_set_session(access_token text) returns jsonb language c 
 -- With claims to send: those that the connection was told before.
 create function bench_c_keep_claims(claims jsonb) returns void language c volatile as 'MODULE', 'keep_jsonb';
 create function bench_c_send_claims(access_token text) returns jsonb language c volatile as 'MODULE', 'kept_jsonb';
--- The same behind an ES256 signature check by OpenSSL.
+-- The same behind an ES256 signature check by AWS-LC.
 create function bench_c_check_signature(access_token text) returns jsonb language c volatile as 'MODULE', 'check_signature';
 
 -- As Supabase defines auth.uid(): SQL, and not marked PARALLEL SAFE.
@@ -24,26 +24,32 @@ end $$;
 
 -- Requests without a protocol, each a transaction of its own, and what that itself costs. Procedures, since a query has one identity
 -- and a procedure's queries have one each. Many requests in one transaction would leave their sessions in memory until its end.
-create procedure bench_requests(access_tokens text[], count integer) language plpgsql as $$
+create procedure bench_requests(access_tokens text[]) language plpgsql as $$
+declare
+    access_token text;
 begin
-    for number in 0 .. count - 1 loop
-        perform auth.set_session(access_tokens[1 + number % cardinality(access_tokens)]);
+    foreach access_token in array access_tokens loop
+        perform auth.set_session(access_token);
         perform auth.uid();
         commit;
     end loop;
 end $$;
-create procedure bench_no_requests(access_tokens text[], count integer) language plpgsql as $$
+create procedure bench_no_requests(access_tokens text[]) language plpgsql as $$
+declare
+    access_token text;
 begin
-    for number in 0 .. count - 1 loop
-        perform bench_c_set_session(access_tokens[1 + number % cardinality(access_tokens)]);
+    foreach access_token in array access_tokens loop
+        perform bench_c_set_session(access_token);
         perform bench_c_uuid();
         commit;
     end loop;
 end $$;
-create procedure bench_signature_checks(access_tokens text[], count integer) language plpgsql as $$
+create procedure bench_signature_checks(access_tokens text[]) language plpgsql as $$
+declare
+    access_token text;
 begin
-    for number in 0 .. count - 1 loop
-        perform bench_c_check_signature(access_tokens[1 + number % cardinality(access_tokens)]);
+    foreach access_token in array access_tokens loop
+        perform bench_c_check_signature(access_token);
         perform bench_c_uuid();
         commit;
     end loop;

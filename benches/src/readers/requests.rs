@@ -1,4 +1,7 @@
 //! What every request pays before its first query: `auth.set_session`, and the first read.
+//!
+//! A request and what it stands beside take turns over one connection, a hundred requests each, and the difference is that of two
+//! neighbours: what the machine does meanwhile comes to both alike.
 
 use futures_util::future::try_join_all;
 use tokio_postgres::{Client, Statement};
@@ -6,166 +9,145 @@ use workos_testbed::Result;
 
 use super::tokens::{Issuer, payload};
 use super::{Connection, PIPELINED, Tokens};
-use crate::sample::{Sample, backend_pid, both, measured, over, pair, times};
+use crate::sample::{Sample, backend_pid, measured, quartiles, times};
 
-/// Requests a round, of tokens that the backend has seen.
-const REQUESTS: usize = 5000;
+/// Requests a turn.
+const REQUESTS: usize = 100;
+/// Turns a round.
+const TURNS: usize = 40;
 
 /// What the columns are.
 const HEAD: &str = "\
-| request | `check_sessions` | µs, min / median | µs of the backend's CPU, min / median |
-|---|---|---|---|";
+| request | `check_sessions` | over | µs of the backend's CPU, quartiles | µs, quartiles |
+|---|---|---|---|---|";
 
-/// One statement each, as drivers send them.
-const REQUEST: [&str; 2] = ["select auth.set_session($1)", "select auth.uid()"];
-const QUIET: [&str; 2] = ["select auth.set_session($1) is not null", "select auth.uid()"];
-/// Empty C functions, of which the first sends the same claims, or says as little as `QUIET`.
-const FLOOR: [&str; 2] = ["select bench_c_send_claims($1)", "select bench_c_uuid()"];
+/// How a request is sent.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Two statements between `begin` and `commit`, as drivers send them, without waiting for one answer before the next, so that the
+    /// time is the server's and not that of waking it.
+    Statements([&'static str; 2]),
+    /// From within the server, where the figure has no protocol in it, which leaves the processor's caches to the kernel and to the
+    /// parser between one request and the next.
+    Procedure(&'static str),
+}
+
+/// Empty C functions, of which the first sends the same claims, or none.
+const FLOOR: Way = Way::Statements(["select bench_c_send_claims($1)", "select bench_c_uuid()"]);
+const QUIET_FLOOR: Way = Way::Statements(["select bench_c_set_session($1) is not null", "select bench_c_uuid()"]);
+const BARE: Way = Way::Procedure("bench_no_requests");
 /// The first checks a signature beforehand.
-const CHECK: [&str; 2] = ["select bench_c_check_signature($1)", "select bench_c_uuid()"];
-const QUIET_FLOOR: [&str; 2] = ["select bench_c_set_session($1) is not null", "select bench_c_uuid()"];
+const CHECK: Way = Way::Statements(["select bench_c_check_signature($1)", "select bench_c_uuid()"]);
+const BARE_CHECK: Way = Way::Procedure("bench_signature_checks");
+const REQUEST: Way = Way::Statements(["select auth.set_session($1)", "select auth.uid()"]);
+const QUIET: Way = Way::Statements(["select auth.set_session($1) is not null", "select auth.uid()"]);
+const PROCEDURE: Way = Way::Procedure("bench_requests");
 
 /// Prints a line a request.
 ///
 /// # Errors
 /// A statement fails.
 pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Tokens, rounds: usize) -> Result<()> {
-    let seen = |round| tokens.seen.iter().cycle().skip(round).take(REQUESTS).collect::<Vec<_>>();
-    let unseen: Vec<&String> = tokens.unseen.iter().collect();
-
-    let mut floor = Vec::new();
-    let mut quiet_floor = Vec::new();
-    let (mut loop_floor, mut fresh_loop_floor) = (Vec::new(), Vec::new());
-    let (mut checked, mut looped_checks) = (Vec::new(), Vec::new());
-    let mut signature_checks = Vec::new();
-    let mut known: [Vec<Sample>; 2] = Default::default();
-    let mut quiet: [Vec<Sample>; 2] = Default::default();
-    let mut fresh: [Vec<Sample>; 2] = Default::default();
-    let mut looped: [Vec<Sample>; 2] = Default::default();
-    let mut looped_fresh: [Vec<Sample>; 2] = Default::default();
-    for round in 0..rounds {
-        floor.push(requests(connection, true, FLOOR, tokens, &seen(round)).await?);
-        quiet_floor.push(requests(connection, true, QUIET_FLOOR, tokens, &seen(round)).await?);
-        checked.push(requests(connection, true, CHECK, tokens, &unseen).await?);
-        for (at, check_sessions) in [true, false].into_iter().enumerate() {
-            known[at].push(requests(connection, check_sessions, REQUEST, tokens, &seen(round)).await?);
-            quiet[at].push(requests(connection, check_sessions, QUIET, tokens, &seen(round)).await?);
-            fresh[at].push(requests(connection, check_sessions, REQUEST, tokens, &unseen).await?);
-        }
-        let count = tokens.unseen.len();
-        loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.seen, REQUESTS).await?);
-        fresh_loop_floor.push(in_a_procedure(connection, true, "bench_no_requests", &tokens.unseen, count).await?);
-        looped_checks.push(in_a_procedure(connection, true, "bench_signature_checks", &tokens.unseen, count).await?);
-        for (at, check_sessions) in [true, false].into_iter().enumerate() {
-            let times = |of, count| in_a_procedure(connection, check_sessions, "bench_requests", of, count);
-            looped[at].push(times(&tokens.seen, REQUESTS).await?);
-            looped_fresh[at].push(times(&tokens.unseen, count).await?);
-        }
-        signature_checks.extend(issuer.signature_checks(&tokens.unseen)?);
-    }
-
     println!("{HEAD}");
-    let [clock, cpu] = times(&floor).map(|times| pair(both(&times)));
-    println!("| the same with C functions that only send the same claims and a uuid, itself | | {clock} | {cpu} |");
-    let check = pair(both(&signature_checks));
-    println!(
-        "| an ES256 signature check by AWS-LC, one after the other in a process of its own, itself | | {check} | |"
-    );
-    let checks = [
-        (
-            "`begin`; a C function that checks an ES256 signature by OpenSSL and sends the claims; a uuid; `commit`",
-            &checked,
-            &floor,
-        ),
-        ("the same by a procedure, without a protocol", &looped_checks, &fresh_loop_floor),
-    ];
-    for (name, samples, floor) in checks {
-        let [clock, cpu] = spent(samples, floor);
-        println!("| {name} | | {clock} | {cpu} |");
-    }
-    let lines = [
-        ("`begin; set_session; uid(); commit`, a token that this backend has seen", &known, &floor),
-        ("the same, without sending the claims back", &quiet, &quiet_floor),
-        ("`begin; set_session; uid(); commit`, a token that it has not seen", &fresh, &floor),
-        (
-            "`set_session; uid(); commit` by a procedure, without a protocol, tokens that it has seen",
-            &looped,
-            &loop_floor,
-        ),
-        (
-            "`set_session; uid(); commit` by a procedure, without a protocol, tokens that it has not seen",
-            &looped_fresh,
-            &loop_floor,
-        ),
-    ];
-    for (name, samples, floor) in lines {
-        for (samples, check_sessions) in samples.iter().zip(["on", "off"]) {
-            let [clock, cpu] = spent(samples, floor);
-            println!("| {name} | {check_sessions} | {clock} | {cpu} |");
-        }
+    let checks: Vec<f64> = issuer.signature_checks(&tokens.unseen)?;
+    println!("| an ES256 signature check, one after the other in a process of its own | | | | {} |", quartiles(checks));
+    let turns = rounds * TURNS;
+    for (check_sessions, setting) in [(true, "on"), (false, "off")] {
+        let [floor, quiet_floor, request, quiet] =
+            in_turn(connection, check_sessions, [FLOOR, QUIET_FLOOR, REQUEST, QUIET], tokens, &tokens.seen, turns)
+                .await?;
+        let [fresh_floor, check, fresh] =
+            in_turn(connection, check_sessions, [FLOOR, CHECK, REQUEST], tokens, &tokens.unseen, turns).await?;
+        let [bare, procedure] =
+            in_turn(connection, check_sessions, [BARE, PROCEDURE], tokens, &tokens.seen, turns).await?;
+        let [fresh_bare, bare_check, fresh_procedure] =
+            in_turn(connection, check_sessions, [BARE, BARE_CHECK, PROCEDURE], tokens, &tokens.unseen, turns).await?;
+        let line = |name: &str, over: &str, samples: &[Sample], floor: &[Sample]| {
+            let [clock, cpu] = differences(samples, floor).map(quartiles);
+            println!("| {name} | {setting} | {over} | {cpu} | {clock} |");
+        };
+        const EMPTY: &str = "empty C functions";
+        const ONE_CHECK: &str = "a C function that checks the signature";
+        line("`begin; set_session; uid(); commit`, tokens that this backend has seen", EMPTY, &request, &floor);
+        line("the same, without sending the claims back", EMPTY, &quiet, &quiet_floor);
+        line("the same by a procedure, without a protocol", EMPTY, &procedure, &bare);
+        line("a C function that checks an ES256 signature, and sends the claims", EMPTY, &check, &fresh_floor);
+        line("the same by a procedure", EMPTY, &bare_check, &fresh_bare);
+        line("`begin; set_session; uid(); commit`, tokens that it has not seen", ONE_CHECK, &fresh, &check);
+        line("the same by a procedure", ONE_CHECK, &fresh_procedure, &bare_check);
     }
     Ok(())
 }
 
-/// Wall-clock time and CPU over those of the floor, as a cell shows them.
-fn spent(samples: &[Sample], floor: &[Sample]) -> [String; 2] {
-    let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
-    [pair(over(&clock, &clock_floor)), pair(over(&cpu, &cpu_floor))]
+/// By how much each is more than its neighbour: on the clock, and of the backend's CPU.
+fn differences(samples: &[Sample], floor: &[Sample]) -> [Vec<f64>; 2] {
+    let (samples, floor) = (times(samples), times(floor));
+    [0, 1].map(|of| samples[of].iter().zip(&floor[of]).map(|(more, less)| more - less).collect())
 }
 
-/// A request for each token, over a warm connection of its own.
-async fn requests(
+/// The ways in turn, over a warm connection of their own, with the tokens one after the other.
+async fn in_turn<const WAYS: usize>(
     connection: &Connection<'_>,
     check_sessions: bool,
-    [set_session, uid]: [&str; 2],
-    tokens: &Tokens,
-    requested: &[&String],
-) -> Result<Sample> {
-    let client = connection.open(check_sessions).await?;
-    client.execute("select bench_c_keep_claims($1::text::jsonb)", &[&payload(&tokens.usual)?]).await?;
-    let request = [
-        client.prepare("begin").await?,
-        client.prepare(set_session).await?,
-        client.prepare(uid).await?,
-        client.prepare("commit").await?,
-    ];
-    let warm_up: Vec<&String> = tokens.seen.iter().cycle().take(100).collect();
-    send(&client, &request, &warm_up).await?;
-    let backend = backend_pid(&client).await?;
-    measured(Some(backend), send(&client, &request, requested)).await
-}
-
-/// Sends the statements without waiting for one answer before the next, so that the time is the server's and not that of
-/// waking it.
-async fn send(client: &Client, request: &[Statement; 4], tokens: &[&String]) -> Result<usize> {
-    for tokens in tokens.chunks(PIPELINED / request.len()) {
-        let statements = tokens.iter().flat_map(|token| request.iter().map(move |statement| (statement, token)));
-        try_join_all(statements.map(async |(statement, token)| match statement.params() {
-            [] => client.execute(statement, &[]).await,
-            _ => client.execute(statement, &[token]).await,
-        }))
-        .await?;
-    }
-    Ok(tokens.len())
-}
-
-/// The same from within the server, where the figure has no protocol in it, which leaves the processor's caches to the kernel and to
-/// the parser between one request and the next. More tokens than the backend remembers are new to it each time.
-async fn in_a_procedure(
-    connection: &Connection<'_>,
-    check_sessions: bool,
-    procedure: &str,
+    ways: [Way; WAYS],
+    Tokens { usual, .. }: &Tokens,
     requested: &[String],
-    count: usize,
-) -> Result<Sample> {
+    turns: usize,
+) -> Result<[Vec<Sample>; WAYS]> {
     let client = connection.open(check_sessions).await?;
-    let call = client.prepare(&format!("call {procedure}($1, $2)")).await?;
-    client.execute(&call, &[&requested, &100_i32]).await?;
+    client.execute("select bench_c_keep_claims($1::text::jsonb)", &[&payload(usual)?]).await?;
     let backend = backend_pid(&client).await?;
-    measured(Some(backend), async {
-        let times = i32::try_from(count).unwrap_or(i32::MAX);
-        client.execute(&call, &[&requested, &times]).await?;
-        Ok(count)
-    })
-    .await
+    let mut prepared = Vec::new();
+    for way in ways {
+        prepared.push(Prepared::new(&client, way).await?);
+    }
+    let mut samples = [const { Vec::new() }; WAYS];
+    // The first turn warms up.
+    for turn in 0..=turns {
+        let tokens: Vec<&String> = requested.iter().cycle().skip(turn * REQUESTS % requested.len()).take(REQUESTS).collect();
+        for (way, samples) in prepared.iter().zip(&mut samples) {
+            let sample = measured(Some(backend), way.send(&client, &tokens)).await?;
+            if turn > 0 {
+                samples.push(sample);
+            }
+        }
+    }
+    Ok(samples)
+}
+
+/// A way that the server has prepared.
+enum Prepared {
+    Statements([Statement; 4]),
+    Procedure(Statement),
+}
+
+impl Prepared {
+    async fn new(client: &Client, way: Way) -> Result<Self> {
+        Ok(match way {
+            Way::Statements([set_session, uid]) => Self::Statements([
+                client.prepare("begin").await?,
+                client.prepare(set_session).await?,
+                client.prepare(uid).await?,
+                client.prepare("commit").await?,
+            ]),
+            Way::Procedure(name) => Self::Procedure(client.prepare(&format!("call {name}($1)")).await?),
+        })
+    }
+
+    async fn send(&self, client: &Client, tokens: &[&String]) -> Result<usize> {
+        match self {
+            Self::Procedure(call) => drop(client.execute(call, &[&tokens]).await?),
+            Self::Statements(request) => {
+                for tokens in tokens.chunks(PIPELINED / request.len()) {
+                    let statements = tokens.iter().flat_map(|token| request.iter().map(move |statement| (statement, token)));
+                    try_join_all(statements.map(async |(statement, token)| match statement.params() {
+                        [] => client.execute(statement, &[]).await,
+                        _ => client.execute(statement, &[token]).await,
+                    }))
+                    .await?;
+                }
+            }
+        }
+        Ok(tokens.len())
+    }
 }
