@@ -216,7 +216,7 @@ pub fn define() {
     );
     flag(
         c"workos_auth.check_sessions",
-        c"Looks at the session's row once a statement.",
+        c"Looks at the session's row once a statement, unless nothing was written since the last look.",
         c"On: a sign-out is seen in the next statement everywhere. Off: an access token is good until it expires.",
         &CHECK_SESSIONS,
     );

@@ -1,7 +1,7 @@
 //! The current session: the token in `workos_auth.session_token`, verified once and then read from memory.
 //!
 //! Whoever may set the token still cannot forge it: its signature is checked before any claim is read, and its session's row is
-//! looked at once a statement.
+//! looked at in the first reading of every statement, unless nothing was written anywhere since the last look.
 
 mod keys;
 mod pin;

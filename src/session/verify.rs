@@ -11,7 +11,7 @@ use workos_auth_core::{ErrorCode, Result, pkce};
 
 use super::keys;
 use super::verified::Verified;
-use crate::store::transaction::unix_seconds;
+use crate::store::transaction::{Sight, unix_seconds};
 use crate::{settings, store};
 
 thread_local! {
@@ -81,15 +81,24 @@ fn with_rules<T>(check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
     check(&Rules { issuer: &issuer, audience: &audience, now: now() })
 }
 
-/// A token is good only while its session is there, and says what the session's rights are now.
+/// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
+/// anybody may have changed it.
 fn check_session(verified: &Verified) -> Result<()> {
     if !settings::check_sessions() {
+        return Ok(());
+    }
+    // Before the look, which sees no less.
+    let sight = Sight::now();
+    if sight.is_some() && verified.good_in.get() == sight {
         return Ok(());
     }
     match store::scan::session_claims_version(verified.claims.session_id) {
         None => Err(ErrorCode::SessionNotFound.into()),
         Some(version) if verified.claims.claims_version < version => Err(ErrorCode::SessionStale.into()),
-        Some(_) => Ok(()),
+        Some(_) => {
+            verified.good_in.set(sight);
+            Ok(())
+        }
     }
 }
 

@@ -28,6 +28,36 @@ pub fn uses_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() }
 }
 
+/// What a fresh snapshot shows. Where two of one backend are equal, the tables are as they were, for what they are: no transaction that
+/// writes has ended in between, in the whole cluster, nor has this one written. Postgres itself uses a snapshot again for that reason
+/// (`GetSnapshotDataReuse`, procarray.c; "Interlocking Transaction Begin, Transaction End, and Snapshots" of transam/README).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// transactions with a number that have ended since the server began; Postgres 13 does not count them
+    ended: u64,
+    /// commands of this transaction that have written
+    command: pg_sys::CommandId,
+}
+
+impl Sight {
+    /// That of a fresh snapshot. `None` where it cannot be told: in a parallel query, whose processes share a snapshot, and before the
+    /// transaction has one, which would be its first.
+    pub fn now() -> Option<Self> {
+        #[cfg(feature = "pg13")]
+        return None;
+        #[cfg(not(feature = "pg13"))]
+        // SAFETY: in a transaction, as every SQL function is; the snapshot is Postgres's own, and read before it takes the next one.
+        unsafe {
+            if pg_sys::IsInParallelMode() || !pg_sys::FirstSnapshotSet {
+                return None;
+            }
+            let snapshot = pg_sys::GetLatestSnapshot().as_ref()?;
+            let ended = snapshot.snapXactCompletionCount;
+            (ended != 0).then_some(Self { ended, command: snapshot.curcid })
+        }
+    }
+}
+
 /// The clock, in Postgres's own microseconds: as a `timestamptz` holds them.
 pub fn now() -> i64 {
     // SAFETY: reads the clock.

@@ -102,14 +102,19 @@ async fn in_turn<const WAYS: usize>(
         prepared.push(Prepared::new(&client, way).await?);
     }
     let mut samples = [const { Vec::new() }; WAYS];
-    // The first turn warms up.
-    for turn in 0..=turns {
-        let tokens: Vec<&String> = requested.iter().cycle().skip(turn * REQUESTS % requested.len()).take(REQUESTS).collect();
+    // Every token once: by then the process has the pages of the tables mapped, as that of a connection in use has.
+    let turn = |number: usize| -> Vec<&String> {
+        requested.iter().cycle().skip(number * REQUESTS % requested.len()).take(REQUESTS).collect()
+    };
+    for way in &prepared {
+        for number in 0..requested.len().div_ceil(REQUESTS) {
+            way.send(&client, &turn(number)).await?;
+        }
+    }
+    for number in 0..turns {
+        let tokens = turn(number);
         for (way, samples) in prepared.iter().zip(&mut samples) {
-            let sample = measured(Some(backend), way.send(&client, &tokens)).await?;
-            if turn > 0 {
-                samples.push(sample);
-            }
+            samples.push(measured(Some(backend), way.send(&client, &tokens)).await?);
         }
     }
     Ok(samples)
@@ -139,7 +144,8 @@ impl Prepared {
             Self::Procedure(call) => drop(client.execute(call, &[&tokens]).await?),
             Self::Statements(request) => {
                 for tokens in tokens.chunks(PIPELINED / request.len()) {
-                    let statements = tokens.iter().flat_map(|token| request.iter().map(move |statement| (statement, token)));
+                    let statements =
+                        tokens.iter().flat_map(|token| request.iter().map(move |statement| (statement, token)));
                     try_join_all(statements.map(async |(statement, token)| match statement.params() {
                         [] => client.execute(statement, &[]).await,
                         _ => client.execute(statement, &[token]).await,

@@ -10,6 +10,7 @@ use workos_end_to_end::meanwhile::STAND_STILL;
 use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{refused, text};
 use workos_end_to_end::wire::Wire;
+use workos_testbed::Cluster;
 
 const LEVELS: &[&str] = &[
     "read committed",
@@ -98,6 +99,58 @@ async fn ones_own_revocation_counts_for_oneself_until_it_is_committed() {
     one.batch_execute("select auth.sign_out('local')").await.unwrap();
     for client in [&one, &other] {
         refused(client.batch_execute("select auth.uid()").await, "session_not_found");
+    }
+}
+
+#[tokio::test]
+async fn what_a_transaction_writes_and_takes_back_counts_for_itself() {
+    let bed = Bed::shared("taken_back").await;
+    let session = bed.sign_in(ALICE).await;
+    let token = async || bed.admin.query("select auth.verify_token($1)", &[&session.access_token]).await;
+    let kept = format!("create temp table kept as select * from auth.sessions where id = '{}'", session.session_id);
+    let gone = format!("delete from auth.sessions where id = '{}'", session.session_id);
+    let back = "insert into auth.sessions select * from kept";
+    bed.admin.batch_execute(&kept).await.unwrap();
+    for level in ["read committed", "repeatable read", "serializable"] {
+        bed.admin.batch_execute(&format!("begin isolation level {level}")).await.unwrap();
+        token().await.unwrap();
+        bed.admin.batch_execute(&format!("savepoint s; {gone}")).await.unwrap();
+        let not_found = async || {
+            bed.admin.batch_execute("savepoint looked").await.unwrap();
+            refused(token().await, "session_not_found");
+            bed.admin.batch_execute("rollback to looked").await.unwrap();
+        };
+        not_found().await;
+        bed.admin.batch_execute(&format!("savepoint t; {back}")).await.unwrap();
+        token().await.unwrap();
+        bed.admin.batch_execute("rollback to t").await.unwrap();
+        not_found().await;
+        bed.admin.batch_execute("rollback to s").await.unwrap();
+        token().await.unwrap();
+        bed.admin.batch_execute(&format!("{gone}; {back}")).await.unwrap();
+        token().await.unwrap();
+        bed.admin.batch_execute("commit").await.unwrap();
+        token().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_prepared_counts_when_it_is_committed() {
+    let cluster = Cluster::start_with(&["max_prepared_transactions = 1"]).unwrap();
+    let bed = Bed::new(&cluster, "prepared").await;
+    let app = bed.role("app", "").await;
+    for (change, name) in CHANGES {
+        let session = bed.sign_in(ALICE).await;
+        let reader = reader(&bed, &app, &session).await;
+        for end in ["rollback", "commit"] {
+            is_good(&reader, &session).await;
+            let prepare = format!("begin; {change}'{}'; prepare transaction 'revoked'", session.session_id);
+            bed.admin.batch_execute(&prepare).await.unwrap();
+            is_good(&reader, &session).await;
+            // By another connection than the one that prepared it.
+            bed.superuser().await.batch_execute(&format!("{end} prepared 'revoked'")).await.unwrap();
+        }
+        refused(reader.batch_execute("select auth.uid()").await, name);
     }
 }
 

@@ -10,6 +10,7 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, is_good, reader, set_session};
 use workos_end_to_end::parallel::{CREATE_PROCESS, force_parallel};
 use workos_end_to_end::sql::{lines, refused, text};
+use workos_testbed::Cluster;
 
 #[tokio::test]
 async fn a_table_that_is_written_anew_keeps_its_sessions() {
@@ -129,6 +130,40 @@ async fn looked_up(client: &Client) -> i64 {
     text(client, sql).await.unwrap().unwrap().parse().unwrap()
 }
 
+/// Nothing is looked at twice while nobody has written anything in the whole cluster, and everything is as soon as somebody has.
+#[tokio::test]
+async fn the_row_is_looked_at_again_when_anything_was_written() {
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "looks").await;
+    let app = bed.role("app", "").await;
+    let session = bed.sign_in(ALICE).await;
+    let reader = reader(&bed, &app, &session).await;
+    bed.admin.batch_execute("create table unrelated (number integer)").await.unwrap();
+    let mut fewest = i64::MAX;
+    for level in ["read committed", "repeatable read", "serializable"] {
+        reader.batch_execute(&format!("begin isolation level {level}")).await.unwrap();
+        is_good(&reader, &session).await;
+        for write in [
+            "insert into unrelated values (1)",
+            "update unrelated set number = 2",
+            "begin; delete from unrelated; rollback",
+        ] {
+            let before = looked_up(&reader).await;
+            bed.admin.batch_execute(write).await.unwrap();
+            is_good(&reader, &session).await;
+            let after = looked_up(&reader).await;
+            assert!(after > before, "{level}, {write}: {after}");
+            for _ in 0..20 {
+                is_good(&reader, &session).await;
+            }
+            // Autovacuum may have come by.
+            fewest = fewest.min(looked_up(&reader).await - after);
+        }
+        reader.batch_execute("commit").await.unwrap();
+    }
+    assert_eq!(fewest, 0);
+}
+
 #[tokio::test]
 async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_off() {
     let bed = Bed::shared("costs").await;
@@ -136,12 +171,14 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
     bed.admin
         .batch_execute(&format!(
             "create table rows (owner uuid) with (parallel_workers = 2); insert into rows select gen_random_uuid() from generate_series(1, 2000);
-             {CREATE_PROCESS}
+             create table written (number integer); {CREATE_PROCESS}
              create function asks() returns uuid language plpgsql as $$ begin return auth.uid(); end $$; grant select on rows to {app}"
         ))
         .await
         .unwrap();
     let session = bed.sign_in(ALICE).await;
+    // Or there would be nothing new to see.
+    let write = async || bed.admin.batch_execute("insert into written values (1)").await.unwrap();
     let statements = [
         ("select 1", 0),
         ("select auth.uid()", 1),
@@ -162,6 +199,7 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
         client.batch_execute("begin").await.unwrap();
         for (statement, expected) in statements {
             let before = looked_up(&client).await;
+            write().await;
             client.batch_execute(statement).await.unwrap();
             assert_eq!(looked_up(&client).await - before, factor * expected, "{checks}: {statement}");
         }
@@ -170,6 +208,7 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
             [("select auth.uid() from rows", 1), ("select owner from rows where owner = auth.uid()", 2)]
         {
             let before = looked_up(&client).await;
+            write().await;
             client.query_typed(statement, &[]).await.unwrap();
             let looks = looked_up(&client).await - before;
             assert!((factor..=factor * most).contains(&looks), "{checks}: {statement}: {looks}");
@@ -192,6 +231,7 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
         };
         force_parallel(&client).await;
         let before = settled().await;
+        write().await;
         let processes =
             lines(&client, "select distinct process(), auth.uid(), auth.email() from rows").await.unwrap().len();
         assert!((1..=2).contains(&processes));
