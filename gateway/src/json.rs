@@ -90,9 +90,9 @@ pub struct SessionAnswer {
     /// `bearer`
     pub token_type: &'static str,
     /// Seconds from now.
-    pub expires_in: i64,
+    pub expires_in: u64,
     /// Seconds since 1970.
-    pub expires_at: i64,
+    pub expires_at: u64,
     /// For the next access token.
     pub refresh_token: Option<String>,
     /// As `GET /user` has it.
