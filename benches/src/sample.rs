@@ -122,6 +122,13 @@ pub fn times(samples: &[Sample]) -> [Vec<f64>; 2] {
     [Sample::milliseconds, Sample::cpu_milliseconds].map(|of| samples.iter().map(|sample| of(sample) * 1e3).collect())
 }
 
+/// By how much each is more than its neighbour: on the clock, and of the backend's CPU.
+pub fn differences(samples: &[Sample], floor: &[Sample]) -> [Vec<f64>; 2] {
+    let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
+    [(clock, clock_floor), (cpu, cpu_floor)]
+        .map(|(more, less)| more.iter().zip(&less).map(|(more, less)| more - less).collect())
+}
+
 /// By how much values are more than their floor's: the smallest of each, and the medians.
 pub fn over(values: &[f64], floor: &[f64]) -> [f64; 2] {
     let ([minimum, median], floor) = (both(values), both(floor));

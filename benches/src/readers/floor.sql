@@ -54,3 +54,12 @@ begin
         commit;
     end loop;
 end $$;
+
+-- Somebody who writes, as far as snapshots can tell.
+create procedure bench_commits() language plpgsql as $$
+begin
+    loop
+        perform txid_current();
+        commit;
+    end loop;
+end $$;

@@ -9,7 +9,7 @@ use workos_testbed::Result;
 
 use super::tokens::{Issuer, payload};
 use super::{Connection, PIPELINED, Tokens};
-use crate::sample::{Sample, backend_pid, measured, quartiles, times};
+use crate::sample::{Sample, backend_pid, differences, measured, quartiles};
 
 /// Requests a turn.
 const REQUESTS: usize = 100;
@@ -77,12 +77,6 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
         line("the same by a procedure", ONE_CHECK, &fresh_procedure, &bare_check);
     }
     Ok(())
-}
-
-/// By how much each is more than its neighbour: on the clock, and of the backend's CPU.
-fn differences(samples: &[Sample], floor: &[Sample]) -> [Vec<f64>; 2] {
-    let (samples, floor) = (times(samples), times(floor));
-    [0, 1].map(|of| samples[of].iter().zip(&floor[of]).map(|(more, less)| more - less).collect())
 }
 
 /// The ways in turn, over a warm connection of their own, with the tokens one after the other.
