@@ -28,8 +28,8 @@ pub fn uses_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() }
 }
 
-/// What a fresh snapshot shows. Where two of one backend are equal, the tables are as they were, for what they are: no transaction that
-/// writes has ended in between, in the whole cluster, nor has this one written. Postgres itself uses a snapshot again for that reason
+/// What a fresh snapshot sees. Where two of one backend are equal, so is all that is read by them: no transaction that writes has ended
+/// in between, anywhere in the cluster, and this one has written nothing. Postgres itself uses a snapshot again for that reason
 /// (`GetSnapshotDataReuse`, procarray.c; "Interlocking Transaction Begin, Transaction End, and Snapshots" of transam/README).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
@@ -43,16 +43,16 @@ impl Sight {
     /// That of a fresh snapshot. `None` where it cannot be told: in a parallel query, whose processes share a snapshot, and before the
     /// transaction has one, which would be its first.
     pub fn now() -> Option<Self> {
-        #[cfg(feature = "pg13")]
-        return None;
-        #[cfg(not(feature = "pg13"))]
         // SAFETY: in a transaction, as every SQL function is; the snapshot is Postgres's own, and read before it takes the next one.
         unsafe {
             if pg_sys::IsInParallelMode() || !pg_sys::FirstSnapshotSet {
                 return None;
             }
             let snapshot = pg_sys::GetLatestSnapshot().as_ref()?;
+            #[cfg(not(feature = "pg13"))]
             let ended = snapshot.snapXactCompletionCount;
+            #[cfg(feature = "pg13")]
+            let ended = 0;
             (ended != 0).then_some(Self { ended, command: snapshot.curcid })
         }
     }
