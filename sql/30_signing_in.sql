@@ -1,9 +1,9 @@
 -- Signing in: the backend's role. The code of each function stands in src/api/signing_in.rs.
 --
--- The functions look rows up by their keys, with plans that a backend keeps. A plan that was made while auth.flow_states was all but
--- empty, as it mostly is, would read the whole table, and with it every row that a burst of sign-ins left behind, until the next
--- autovacuum: hence enable_seqscan. Where something has to be read whole, the plan's price is then so high that Postgres would compile it:
--- hence jit.
+-- These functions, and those of one's own account, look rows up by their keys, with plans that a backend keeps. A plan that was made
+-- while auth.flow_states was all but empty, as it mostly is, would read the whole table, and with it every row that a burst of sign-ins
+-- left behind, until the next autovacuum: hence enable_seqscan. Where something has to be read whole, the plan's price is then so high
+-- that Postgres would compile it: hence jit.
 
 CREATE TYPE auth.session AS (
     access_token text,
@@ -102,6 +102,7 @@ COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
 
 CREATE FUNCTION auth.sign_out(scope text DEFAULT 'global') RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'sign_out_wrapper';
 COMMENT ON FUNCTION auth.sign_out(text) IS
     'ends the current person''s sessions from the next statement on: global (all), local (this one) or others; says how many';

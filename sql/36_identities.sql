@@ -16,12 +16,14 @@ CREATE FUNCTION auth.link_identity(
     OUT expires_at timestamptz
 ) RETURNS record
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'link_identity_wrapper';
 COMMENT ON FUNCTION auth.link_identity(text, text, text, text, text, text, jsonb, text, text) IS
     'as auth.start_sign_in, for somebody who is signed in: auth.exchange_code then adds the identity to their account and returns a new session of it. With a code_challenge the caller keeps its own verifier, and code_verifier is NULL';
 
 CREATE FUNCTION auth.unlink_identity(identity_id uuid) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'unlink_identity_wrapper';
 COMMENT ON FUNCTION auth.unlink_identity(uuid) IS
     'removes one of the current person''s identities, never the last, and ends the sessions that it opened; a membership that no other identity leads to goes with it';

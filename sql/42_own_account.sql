@@ -14,6 +14,7 @@ COMMENT ON FUNCTION auth.get_user(text) IS
 
 CREATE FUNCTION auth.update_user(user_metadata jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'update_user_wrapper';
 COMMENT ON FUNCTION auth.update_user(jsonb) IS
     'changes the current person''s user_metadata, as the data of Supabase Auth''s PUT /user does: the members given replace those of the same name, null removes one; at most 4 kB in all. Returns what auth.get_user() does';
