@@ -118,7 +118,18 @@ pub fn retire_signing_key(kid: &str) -> Result<()> {
 
 /// The WorkOS provider, if there is one.
 pub fn provider() -> Result<Option<Provider>> {
-    scan::provider().transpose()
+    let read = |row: &scan::Row| {
+        Ok(Provider {
+            id: row.required_uuid(c"id")?,
+            enabled: row.required(c"enabled")?,
+            client_id: row.required(c"client_id")?,
+            client_secret: row.required(c"client_secret")?,
+            data_key_id: row.required_key_id(c"data_key_id")?,
+            redirect_uri: row.required(c"redirect_uri")?,
+            api_url: row.required(c"api_url")?,
+        })
+    };
+    scan::provider(read).transpose()
 }
 
 /// The WorkOS provider, ready for a sign-in, or why it is not.

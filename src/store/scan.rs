@@ -9,10 +9,9 @@ mod table;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::Result;
 use workos_auth_core::seal::Purpose;
 
-use super::configuration::{DataKeyRow, Provider, SigningKeyRow as PrivateKeyRow};
+use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
 use crate::json::Jsonb;
 use table::{Key, Table, all, find, one};
 
@@ -120,21 +119,9 @@ pub fn has_expired_flow(before: i64, snapshot: &Snapshot) -> bool {
     one(&FLOW_STATES_BY_EXPIRY, &[Key::Before(c"expires_at", before)], Some(snapshot), |_| ()).is_some()
 }
 
-/// The WorkOS provider, if there is one.
-pub fn provider() -> Option<Result<Provider>> {
-    find(&PROVIDERS, |row| {
-        Some((|| {
-            Ok(Provider {
-                id: row.required_uuid(c"id")?,
-                enabled: row.required(c"enabled")?,
-                client_id: row.required(c"client_id")?,
-                client_secret: row.required(c"client_secret")?,
-                data_key_id: row.required_key_id(c"data_key_id")?,
-                redirect_uri: row.required(c"redirect_uri")?,
-                api_url: row.required(c"api_url")?,
-            })
-        })())
-    })
+/// The row of `auth.providers`, if there is one.
+pub fn provider<T>(mut read: impl FnMut(&Row) -> T) -> Option<T> {
+    find(&PROVIDERS, |row| Some(read(row)))
 }
 
 /// Every signing key.

@@ -193,6 +193,9 @@ pub fn unreadable() -> Error {
     unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
 }
 
+/// `timestamptz_lt` (pg_proc.dat). Postgres 13 has another name for the constant.
+const TIMESTAMPTZ_LT: u32 = 1154;
+
 /// A column of the table's index, and what it must be.
 pub enum Key<'a> {
     Uuid(&'static CStr, Uuid),
@@ -209,7 +212,7 @@ impl Key<'_> {
             Self::Uuid(column, id) => (column, pg_sys::F_UUID_EQ, pg_sys::Datum::from(id.as_bytes().as_ptr())),
             Self::Text(column, text) => (column, pg_sys::F_TEXTEQ, text.into_datum()?),
             Self::Bytes(column, bytes) => (column, pg_sys::F_BYTEAEQ, bytes.into_datum()?),
-            Self::Before(column, time) => (column, pg_sys::F_TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
+            Self::Before(column, time) => (column, TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
         };
         let strategy = match self {
             Self::Before(..) => pg_sys::BTLessStrategyNumber,
