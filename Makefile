@@ -28,7 +28,7 @@ build: setup ## Compiles the extension without installing it
 	@$(ENV) cargo build --release -p workos_auth "$${PG_FEATURES[@]}"
 
 .PHONY: install
-install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG
+install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG. PROFILE=dist: as a package does, which takes minutes longer
 	@$(STEP) install "Build and install the extension" tools/install.sh
 
 .PHONY: demo
@@ -81,6 +81,7 @@ test-frameworks: ## The examples with Supabase's client on the server; needs the
 	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
 
 .PHONY: bench
+bench: export PROFILE = dist
 bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions or gateway: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)

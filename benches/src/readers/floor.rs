@@ -22,7 +22,8 @@ pub fn compile(cluster: &Cluster) -> Result<PathBuf> {
     let includes = run(Command::new(pg_config).arg("--includedir-server"))?;
     let library = cluster.data_dir().join("bench_floor.so");
     run(Command::new("cc")
-        .args(["-O2", "-shared", "-fPIC", "-I", AWS_LC_INCLUDE, "-I", includes.trim(), "-o"])
+        .args(["-O2", "-shared", "-fPIC", "-Werror=implicit-function-declaration"])
+        .args(["-I", AWS_LC_INCLUDE, "-I", includes.trim(), "-o"])
         .args([library.as_path(), Path::new(SOURCE), Path::new(AWS_LC)])
         // Nobody else's calls are to end there.
         .arg("-Wl,--exclude-libs,ALL"))?;

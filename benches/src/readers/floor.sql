@@ -6,7 +6,8 @@ create function bench_c_set_session(access_token text) returns jsonb language c 
 -- With claims to send: those that the connection was told before.
 create function bench_c_keep_claims(claims jsonb) returns void language c volatile as 'MODULE', 'keep_jsonb';
 create function bench_c_send_claims(access_token text) returns jsonb language c volatile as 'MODULE', 'kept_jsonb';
--- The same behind an ES256 signature check by AWS-LC.
+-- The same behind a check of the token's signature by AWS-LC, with the key that the connection was told before.
+create function bench_c_keep_key(point bytea) returns void language c volatile as 'MODULE', 'keep_key';
 create function bench_c_check_signature(access_token text) returns jsonb language c volatile as 'MODULE', 'check_signature';
 
 -- As Supabase defines auth.uid(): SQL, and not marked PARALLEL SAFE.

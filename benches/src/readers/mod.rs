@@ -57,7 +57,7 @@ const PIPELINED: usize = 28;
 const SINGLE: &str = "bench_single";
 /// Rows of `auth.sessions` in the database of all else.
 const SESSIONS: u32 = 1_000_000;
-/// Tokens that a backend has not seen, each of its own session.
+/// Tokens that a backend has not seen.
 const UNSEEN: usize = 2000;
 /// Tokens that a backend has seen, which take turns as in a pool.
 const SEEN: usize = 4;
@@ -70,8 +70,12 @@ struct Tokens {
     large: String,
     /// Of several sessions.
     seen: Vec<String>,
-    /// Of many.
+    /// Of many, each of its own.
     unseen: Vec<String>,
+    /// As many of one session, as its refreshes give them.
+    refreshed: Vec<String>,
+    /// The public key that all of them are signed for, as a point of P-256.
+    key: Vec<u8>,
 }
 
 /// Where readers connect to.
@@ -128,6 +132,8 @@ async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
         large: issuer.large_token()?,
         seen: issuer.tokens(&bench.admin, SEEN, None).await?,
         unseen: issuer.tokens(&bench.admin, UNSEEN, None).await?,
+        refreshed: issuer.tokens(&bench.admin, UNSEEN, Some(SESSION)).await?,
+        key: issuer.point()?,
         usual,
     };
     bench.admin.batch_execute(&catalogue::schema(&tokens::payload(&tokens.usual)?)).await?;

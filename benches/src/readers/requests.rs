@@ -58,6 +58,8 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
                 .await?;
         let [fresh_floor, check, fresh] =
             in_turn(connection, check_sessions, [FLOOR, CHECK, REQUEST], tokens, &tokens.unseen, turns).await?;
+        let [again_check, again] =
+            in_turn(connection, check_sessions, [CHECK, REQUEST], tokens, &tokens.refreshed, turns).await?;
         let [bare, procedure] =
             in_turn(connection, check_sessions, [BARE, PROCEDURE], tokens, &tokens.seen, turns).await?;
         let [fresh_bare, bare_check, fresh_procedure] =
@@ -74,7 +76,8 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
         line("a C function that checks an ES256 signature, and sends the claims", EMPTY, &check, &fresh_floor);
         line("the same by a procedure", EMPTY, &bare_check, &fresh_bare);
         line("`begin; set_session; uid(); commit`, tokens that it has not seen", ONE_CHECK, &fresh, &check);
-        line("the same by a procedure", ONE_CHECK, &fresh_procedure, &bare_check);
+        line("the same, all of one session, as its refreshes give them", ONE_CHECK, &again, &again_check);
+        line("not seen, each of its own session, by a procedure", ONE_CHECK, &fresh_procedure, &bare_check);
     }
     Ok(())
 }
@@ -84,12 +87,13 @@ async fn in_turn<const WAYS: usize>(
     connection: &Connection<'_>,
     check_sessions: bool,
     ways: [Way; WAYS],
-    Tokens { usual, .. }: &Tokens,
+    Tokens { usual, key, .. }: &Tokens,
     requested: &[String],
     turns: usize,
 ) -> Result<[Vec<Sample>; WAYS]> {
     let client = connection.open(check_sessions).await?;
     client.execute("select bench_c_keep_claims($1::text::jsonb)", &[&payload(usual)?]).await?;
+    client.execute("select bench_c_keep_key($1)", &[key]).await?;
     let backend = backend_pid(&client).await?;
     let mut prepared = Vec::new();
     for way in ways {

@@ -94,30 +94,43 @@ impl Issuer {
         Ok(self.key.sign(&subject.to_json()).map_err(refused)?.0.expose().to_owned())
     }
 
+    /// The public key as an uncompressed point (SEC 1, section 2.3.3): 4, x and y.
+    ///
+    /// # Errors
+    /// The key is not one of P-256.
+    pub fn point(&self) -> Result<Vec<u8>> {
+        let jwk = self.key.public_jwk();
+        let mut point = vec![4];
+        for member in ["x", "y"] {
+            point.extend(decoded(jwk.get(member).and_then(|value| value.as_str()).unwrap_or_default())?);
+        }
+        Ok(point)
+    }
+
     /// The microseconds that AWS-LC alone takes to check the signature of each of the tokens, one after the other.
     ///
     /// # Errors
     /// A token is not this issuer's.
     pub fn signature_checks(&self, tokens: &[String]) -> Result<Vec<f64>> {
-        let wrong = || Error::Other("a token has no signature of the benchmarks' key".into());
-        let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| wrong());
-        let jwk = self.key.public_jwk();
-        // SEC 1, section 2.3.3: an uncompressed point is 4, x and y.
-        let mut point = vec![4];
-        for member in ["x", "y"] {
-            point.extend(decode(jwk.get(member).and_then(|value| value.as_str()).unwrap_or_default())?);
-        }
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| wrong())?;
+        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.point()?).map_err(refused)?;
         let mut times = Vec::new();
         for token in tokens {
-            let (signed, signature) = token.rsplit_once('.').ok_or_else(wrong)?;
-            let signature = decode(signature)?;
+            let (signed, signature) = token.rsplit_once('.').ok_or_else(no_token)?;
+            let signature = decoded(signature)?;
             let begin = Instant::now();
-            key.verify_sig(signed.as_bytes(), &signature).map_err(|_| wrong())?;
+            key.verify_sig(signed.as_bytes(), &signature).map_err(|_| no_token())?;
             times.push(begin.elapsed().as_secs_f64() * 1e6);
         }
         Ok(times)
     }
+}
+
+fn decoded(text: &str) -> Result<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| no_token())
+}
+
+fn no_token() -> Error {
+    Error::Other("that is no token of the benchmarks' key".into())
 }
 
 /// The payload of a token.
@@ -125,9 +138,8 @@ impl Issuer {
 /// # Errors
 /// It has none.
 pub fn payload(token: &str) -> Result<String> {
-    let wrong = || Error::Other("a token has no payload".into());
-    let encoded = token.split('.').nth(1).ok_or_else(wrong)?;
-    String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| wrong())?).map_err(|_| wrong())
+    let encoded = token.split('.').nth(1).ok_or_else(no_token)?;
+    String::from_utf8(decoded(encoded)?).map_err(|_| no_token())
 }
 
 /// What Supabase's tokens say of somebody who came through a company's identity provider.
