@@ -15,6 +15,7 @@ use std::ptr;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
+use workos_auth_core::token::Hashed;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::or_raise;
@@ -140,7 +141,7 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
 #[pg_guard]
 pub extern "C-unwind" fn pin_shared() {
     let identity = match token::changed() {
-        true => token::current().map(|token| workos_auth_core::pkce::sha256(&token)),
+        true => token::current().map(|token| *Hashed::new(&token).hash()),
         false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
     };
     or_raise(pin::pin(&identity));
@@ -186,7 +187,7 @@ pub fn peek() -> Option<Rc<Verified>> {
         }
     }
     let token = token::current()?;
-    let this = Some((statement, workos_auth_core::pkce::sha256(&token)));
+    let this = Some((statement, *Hashed::new(&token).hash()));
     if BAD.get() == this {
         return None;
     }

@@ -14,7 +14,7 @@ use workos_auth_core::{ErrorCode, Result};
 
 use crate::execution;
 
-/// Whose token: its SHA-256, or nobody's.
+/// Whose token: its hash, or nobody's.
 pub type Identity = Option<[u8; 32]>;
 
 struct Pin {

@@ -15,7 +15,7 @@ use crate::store::transaction::Sight;
 
 /// A token that was verified. It is never changed, and not freed before the end of the transaction that read it.
 pub struct Verified {
-    /// SHA-256 of the token.
+    /// The token's hash, see [`Hashed::hash`](workos_auth_core::token::Hashed::hash).
     pub hash: [u8; 32],
     /// The key that verified it.
     pub key: Rc<PublicKey>,

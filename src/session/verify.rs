@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{self, Own, Rules};
-use workos_auth_core::{ErrorCode, Result, pkce};
+use workos_auth_core::token::{Hashed, Own, Rules};
+use workos_auth_core::{ErrorCode, Result};
 
 use super::keys;
 use super::verified::Verified;
@@ -15,7 +15,7 @@ use crate::store::transaction::{Sight, unix_seconds};
 use crate::{settings, store};
 
 thread_local! {
-    /// By the SHA-256 of the token.
+    /// By the token's hash.
     static KNOWN: RefCell<LruCache<[u8; 32], Rc<Verified>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
     /// Of tokens that this backend has signed and nobody has presented to it yet; by the same.
     static OWN: RefCell<LruCache<[u8; 32], Own>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
@@ -35,14 +35,15 @@ pub fn remember_own(own: Own) {
 /// # Errors
 /// One code a check, class WA5.
 pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
-    let hash = pkce::sha256(access_token);
+    let token = Hashed::new(access_token);
+    let hash = *token.hash();
     if let Some(known) = KNOWN.with_borrow_mut(|known| known.get(&hash).map(Rc::clone))
         && recheck(&known)?
     {
         return Ok(known);
     }
     with_rules(|rules| {
-        let unverified = token::parse(access_token)?;
+        let unverified = token.parse()?;
         let key = keys::find(unverified.kid())?;
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
         let claims = unverified.verify_own(own.as_ref(), &key, rules)?;

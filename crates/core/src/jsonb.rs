@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_does_not_fit() {
-        for text in ["", "{", "[1,]", "1 2", r#""\ud800""#, "\"\n\"", "01", "NaN"] {
+        for text in ["", "{", "[1,]", "1 2", r#""\ud800""#, "\"\n\"", "\"\0\"", "{\"\0\":1}", "01", "NaN"] {
             assert!(!fits_text(text), "{text}");
         }
         assert!(fits_text(&format!("{}{}", "[".repeat(127), "]".repeat(127))));

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
@@ -13,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::pkce;
 use crate::secret::{AccessToken, SecretBytes};
+use crate::token::Hashed;
 
 /// Bytes of a coordinate of P-256.
 const COORDINATE_LEN: usize = 32;
@@ -118,7 +118,7 @@ impl SigningKey {
             .map_err(|_| unexpected("The access token could not be signed."))?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        let own = Own { token: pkce::sha256(&token), key: self.kid.clone() };
+        let own = Own { token: *Hashed::new(&token).hash(), key: self.kid.clone() };
         Ok((AccessToken::new(token), own))
     }
 }
@@ -132,7 +132,7 @@ pub struct Own {
 }
 
 impl Own {
-    /// SHA-256 of the token.
+    /// The token's [`Hashed::hash`].
     pub fn token(&self) -> &[u8; 32] {
         &self.token
     }
@@ -140,12 +140,12 @@ impl Own {
     /// A proof of anything, for tests.
     #[cfg(test)]
     pub(crate) fn dangerous(token: &str, key: &str) -> Self {
-        Self { token: pkce::sha256(token), key: key.to_owned() }
+        Self { token: *Hashed::new(token).hash(), key: key.to_owned() }
     }
 
-    /// Whether it is of this token, and this key.
-    pub(crate) fn proves(&self, token: &str, key: &PublicKey) -> bool {
-        self.key == key.thumbprint && self.token == pkce::sha256(token)
+    /// Whether it is of the token of this hash, and of this key.
+    pub(crate) fn proves(&self, token: &[u8; 32], key: &PublicKey) -> bool {
+        self.key == key.thumbprint && self.token == *token
     }
 }
 
@@ -217,9 +217,9 @@ impl PublicKey {
         self.algorithm
     }
 
-    /// Whether this is the key's own signature: `r ‖ s`, 64 bytes (RFC 7518, section 3.4), not DER.
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.key.verify_sig(message, signature).is_ok()
+    /// Whether this is the key's own signature over what has this SHA-256: `r ‖ s`, 64 bytes (RFC 7518, section 3.4), not DER.
+    pub(crate) fn verifies(&self, signed: &Digest, signature: &[u8]) -> bool {
+        self.key.verify_digest_sig(signed, signature).is_ok()
     }
 }
 

@@ -1,10 +1,11 @@
 //! Access tokens: compact JWS (RFC 7515) whose payload is a set of claims (RFC 7519), read as RFC 8725 advises.
 //!
-//! The types keep the order: [`parse`] looks at the form and names the key, [`Unverified::verify`] checks algorithm and
-//! signature before it so much as reads a claim, and only then is there a [`Claims`].
+//! The types keep the order: [`Hashed`] is any text, [`Hashed::parse`] looks at the form and names the key,
+//! [`Unverified::verify`] checks algorithm and signature before it so much as reads a claim, and only then is there a [`Claims`].
 
 use std::fmt;
 
+use aws_lc_rs::digest::{Digest, SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -35,59 +36,92 @@ pub struct Rules<'a> {
     pub now: i64,
 }
 
+/// What somebody says is a token, and the hash that it is known by.
+pub struct Hashed<'a> {
+    text: &'a str,
+    signed: Digest,
+    hash: [u8; 32],
+}
+
+impl<'a> Hashed<'a> {
+    /// Hashes a text.
+    pub fn new(text: &'a str) -> Self {
+        let (signed, signature) = text.split_at(text.rfind('.').unwrap_or(text.len()));
+        let signed = digest(&SHA256, signed.as_bytes());
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, &[signed.as_ref(), signature.as_bytes()].concat()).as_ref());
+        Self { text, signed, hash }
+    }
+
+    /// SHA-256 of two things: the SHA-256 that the signature is over, and the signature with the dot before it. No two texts are known
+    /// to have the same, and a token need not be hashed twice.
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// `bad_jwt` unless these are at most 64 kB in three parts of strict base64url (RFC 4648, section 5: no padding, no
+    /// whitespace, unused bits zero), the first of them a JSON object without duplicate members that has `alg` and `kid`,
+    /// where `typ`, if there is one, is `JWT`, and that has no parameter which changes what is verified.
+    pub fn parse(self) -> Result<Unverified> {
+        let Self { text, hash, signed } = self;
+        if text.len() > MAX_TOKEN_LEN {
+            return Err(bad("It is longer than 64 kB."));
+        }
+        let (header, rest) = text.split_once('.').ok_or_else(three_parts)?;
+        let (payload, signature) = rest.split_once('.').ok_or_else(three_parts)?;
+        if signature.contains('.') {
+            return Err(three_parts());
+        }
+        let decode = |part: &str, name: &str| {
+            // Of the codec's error nothing is shown: it would tell a character of the token.
+            URL_SAFE_NO_PAD.decode(part).map_err(|_| bad(format!("The {name} is not base64url without padding.")))
+        };
+        let (header, payload) = (decode(header, "header")?, decode(payload, "payload")?);
+        let signature = decode(signature, "signature")?;
+
+        let header = text_of(header, "header")?;
+        let header = object(&header, "header")?;
+        if let Some((name, _)) = header.iter().find(|(name, _)| REFUSED_PARAMETERS.contains(&name.as_ref())) {
+            return Err(bad(format!("The header has {name}.")));
+        }
+        if header.get("typ").is_some_and(|typ| !as_text(typ).is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
+            return Err(bad("The header's typ is not JWT."));
+        }
+        let text = |name: &str| {
+            let text = header.get(name).and_then(as_text);
+            text.ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
+        };
+        let algorithm = Algorithm::parse(&text("alg")?);
+        let kid = text("kid")?;
+        if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
+            return Err(bad("The header's kid is empty or longer than 200 bytes."));
+        }
+        Ok(Unverified { hash, signed, payload, signature, algorithm, kid })
+    }
+}
+
 /// A token of good form, about which nothing is known yet but the key it names.
-pub struct Unverified<'a> {
-    token: &'a str,
-    signed: &'a str,
+pub struct Unverified {
+    hash: [u8; 32],
+    signed: Digest,
     payload: Vec<u8>,
     signature: Vec<u8>,
     algorithm: Option<Algorithm>,
     kid: String,
 }
 
-/// Takes a token apart.
+/// Takes a token apart that nobody has hashed: [`Hashed::parse`].
 ///
 /// # Errors
-/// `bad_jwt` unless these are at most 64 kB in three parts of strict base64url (RFC 4648, section 5: no padding, no
-/// whitespace, unused bits zero), the first of them a JSON object without duplicate members that has `alg` and `kid`,
-/// where `typ`, if there is one, is `JWT`, and that has no parameter which changes what is verified.
-pub fn parse(token: &str) -> Result<Unverified<'_>> {
-    if token.len() > MAX_TOKEN_LEN {
-        return Err(bad("It is longer than 64 kB."));
-    }
-    let (signed, signature) = token.rsplit_once('.').ok_or_else(three_parts)?;
-    let (header, payload) = signed.split_once('.').ok_or_else(three_parts)?;
-    if payload.contains('.') {
-        return Err(three_parts());
-    }
-    let decode = |part: &str, name: &str| {
-        // Of the codec's error nothing is shown: it would tell a character of the token.
-        URL_SAFE_NO_PAD.decode(part).map_err(|_| bad(format!("The {name} is not base64url without padding.")))
-    };
-    let (header, payload) = (decode(header, "header")?, decode(payload, "payload")?);
-    let signature = decode(signature, "signature")?;
-
-    let header = text_of(header, "header")?;
-    let header = object(&header, "header")?;
-    if let Some(name) = REFUSED_PARAMETERS.iter().find(|name| header.has(name)) {
-        return Err(bad(format!("The header has {name}.")));
-    }
-    if header.get("typ").is_some_and(|typ| !as_text(typ).is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
-        return Err(bad("The header's typ is not JWT."));
-    }
-    let text = |name: &str| {
-        let text = header.get(name).and_then(as_text);
-        text.ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
-    };
-    let algorithm = Algorithm::parse(&text("alg")?);
-    let kid = text("kid")?;
-    if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
-        return Err(bad("The header's kid is empty or longer than 200 bytes."));
-    }
-    Ok(Unverified { token, signed, payload, signature, algorithm, kid })
+/// As there.
+pub fn parse(token: &str) -> Result<Unverified> {
+    Hashed::new(token).parse()
 }
 
-impl Unverified<'_> {
+impl Unverified {
     /// The id of the key that the token says it was signed with.
     pub fn kid(&self) -> &str {
         &self.kid
@@ -114,8 +148,8 @@ impl Unverified<'_> {
         if self.algorithm != Some(key.algorithm()) {
             return Err(ErrorCode::BadJwtAlgorithm.into());
         }
-        let is_own = own.is_some_and(|own| own.proves(self.token, key));
-        if !is_own && !key.verifies(self.signed.as_bytes(), &self.signature) {
+        let is_own = own.is_some_and(|own| own.proves(&self.hash, key));
+        if !is_own && !key.verifies(&self.signed, &self.signature) {
             return Err(ErrorCode::BadJwtSignature.into());
         }
         let claims = Claims::read(self.payload)?;
@@ -124,7 +158,7 @@ impl Unverified<'_> {
     }
 }
 
-impl fmt::Debug for Unverified<'_> {
+impl fmt::Debug for Unverified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Unverified([redacted])")
     }

@@ -12,6 +12,10 @@ use super::fits_numeric;
 /// of somebody's that has it is looked at in the same way, and what it is left to Postgres.
 const NUMBER: &str = "$serde_json::private::Number";
 
+/// Members to make room for beforehand: of a token's payload, and of an object within.
+const CLAIMS: usize = 32;
+const MEMBERS: usize = 8;
+
 /// A value that jsonb can hold.
 #[derive(Debug, Clone)]
 pub(crate) enum Node<'a> {
@@ -49,15 +53,15 @@ impl<'a> Node<'a> {
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 
 impl<'a> Members<'a> {
-    fn read<A: MapAccess<'a>>(mut access: A) -> Result<Self, A::Error> {
-        let mut members = Vec::with_capacity(8);
+    fn read<A: MapAccess<'a>>(mut access: A, capacity: usize) -> Result<Self, A::Error> {
+        let mut members = Vec::with_capacity(capacity);
         while let Some(Name(name)) = access.next_key()? {
             let value = if name == NUMBER {
                 let Name(digits) = access.next_value()?;
-                unless(digits.contains('\0') || !fits_numeric(&digits))?;
+                unless(has_nul(&digits) || !fits_numeric(&digits))?;
                 Node::Number
             } else {
-                unless(name.contains('\0'))?;
+                unless(has_nul(&name))?;
                 access.next_value()?
             };
             members.push((name, value));
@@ -119,7 +123,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Strict<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Members<'de>, A::Error> {
-                Members::read(access)
+                Members::read(access, CLAIMS)
             }
         }
         let members = deserializer.deserialize_map(Reader)?;
@@ -143,6 +147,11 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn unless<E: de::Error>(refused: bool) -> Result<(), E> {
     if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(()) }
+}
+
+/// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
+fn has_nul(text: &Cow<'_, str>) -> bool {
+    matches!(text, Cow::Owned(text) if text.contains('\0'))
 }
 
 struct Reader;
@@ -170,8 +179,7 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Node::Integer { is_negative: value < 0, magnitude: value.unsigned_abs() })
     }
 
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Node<'de>, E> {
-        unless(text.contains('\0'))?;
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
         Ok(Node::Text(Cow::Borrowed(text)))
     }
 
@@ -189,7 +197,7 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Node<'de>, A::Error> {
-        let members = Members::read(access)?;
+        let members = Members::read(access, MEMBERS)?;
         match members.0.as_slice() {
             [(_, Node::Number)] if members.has(NUMBER) => Ok(Node::Number),
             _ => Ok(Node::Object(members.without_duplicates())),

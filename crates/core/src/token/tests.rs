@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use aws_lc_rs::digest::digest;
 use jsonwebtoken as witness;
 use serde_json::{Value, json};
 
@@ -140,15 +141,27 @@ fn what_we_mint_we_take() {
 }
 
 #[test]
+fn a_token_is_known_by_what_was_signed_and_by_its_signature() {
+    let texts =
+        ["", ".", "..", "a", "a.", ".a", "a.b", "ab.", ".ab", "a.b.", "a..b", "a.b.c", "a.bc.", "ab.c", "a.b.c.d"];
+    let hashes: std::collections::HashSet<_> = texts.map(|text| *Hashed::new(text).hash()).into();
+    assert_eq!(hashes.len(), texts.len());
+    let mut both = digest(&SHA256, b"a.b").as_ref().to_vec();
+    both.extend(b".c");
+    assert_eq!(Hashed::new("a.b.c").hash(), digest(&SHA256, &both).as_ref());
+}
+
+#[test]
 fn rfc_7515_appendix_a_3() {
     let jwk = json!({ "kty": "EC", "crv": "P-256", "x": A3_X, "y": A3_Y, "kid": "a3" });
     let key = PublicKey::from_jwk(&jwk).unwrap();
     let signature = URL_SAFE_NO_PAD.decode(A3_SIGNATURE).unwrap();
-    assert!(key.verifies(A3_SIGNED.as_bytes(), &signature));
+    let signed = |text: &str| digest(&SHA256, text.as_bytes());
+    assert!(key.verifies(&signed(A3_SIGNED), &signature));
     let mut bent = signature.clone();
     bent[63] ^= 1;
-    assert!(!key.verifies(A3_SIGNED.as_bytes(), &bent));
-    assert!(!key.verifies(&A3_SIGNED.as_bytes()[1..], &signature));
+    assert!(!key.verifies(&signed(A3_SIGNED), &bent));
+    assert!(!key.verifies(&signed(&A3_SIGNED[1..]), &signature));
     // The example names no key, which we ask for.
     assert_eq!(code(parse(&format!("{A3_SIGNED}.{A3_SIGNATURE}"))), ErrorCode::BadJwt);
 }

@@ -19,7 +19,7 @@ fn check(token: &str, own: &Own, key: &PublicKey, rules: &Rules<'_>) -> Result<C
 fn the_proof_stands_for_the_signature() {
     let signer = Signer::new();
     let (token, own) = signer.0.sign(&payload().to_string()).unwrap();
-    assert_eq!(own.token(), &crate::pkce::sha256(token.expose()));
+    assert_eq!(own.token(), Hashed::new(token.expose()).hash());
     assert_eq!(check(token.expose(), &own, &signer.1, &RULES).unwrap().json, payload().to_string());
     let (unsigned, own) = without_signature(&signer, &payload());
     assert!(check(&unsigned, &own, &signer.1, &RULES).is_ok(), "the signature was looked at");
