@@ -55,16 +55,16 @@ pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 impl<'a> Members<'a> {
     fn read<A: MapAccess<'a>>(mut access: A, capacity: usize) -> Result<Self, A::Error> {
         let mut members = Vec::with_capacity(capacity);
-        while let Some(Name(name)) = access.next_key()? {
-            let value = if name == NUMBER {
-                let Name(digits) = access.next_value()?;
-                unless(has_nul(&digits) || !fits_numeric(&digits))?;
+        while let Some(name) = access.next_key::<Name>()? {
+            let value = if name.0 == NUMBER {
+                let digits = access.next_value::<Name>()?;
+                unless(digits.has_nul() || !fits_numeric(&digits.0))?;
                 Node::Number
             } else {
-                unless(has_nul(&name))?;
+                unless(name.has_nul())?;
                 access.next_value()?
             };
-            members.push((name, value));
+            members.push((name.0, value));
         }
         // Stable: of two members of one name, the later one stays behind the other.
         members.sort_by(|(one, _), (other, _)| order(one, other));
@@ -145,13 +145,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-fn unless<E: de::Error>(refused: bool) -> Result<(), E> {
-    if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(()) }
+impl Name<'_> {
+    /// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
+    fn has_nul(&self) -> bool {
+        matches!(&self.0, Cow::Owned(text) if text.contains('\0'))
+    }
 }
 
-/// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
-fn has_nul(text: &Cow<'_, str>) -> bool {
-    matches!(text, Cow::Owned(text) if text.contains('\0'))
+fn unless<E: de::Error>(refused: bool) -> Result<(), E> {
+    if refused { Err(E::custom("jsonb cannot hold it")) } else { Ok(()) }
 }
 
 struct Reader;
@@ -179,6 +181,7 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Node::Integer { is_negative: value < 0, magnitude: value.unsigned_abs() })
     }
 
+    /// See [`Name::has_nul`].
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
         Ok(Node::Text(Cow::Borrowed(text)))
     }
