@@ -122,11 +122,24 @@ pub fn times(samples: &[Sample]) -> [Vec<f64>; 2] {
     [Sample::milliseconds, Sample::cpu_milliseconds].map(|of| samples.iter().map(|sample| of(sample) * 1e3).collect())
 }
 
-/// By how much each is more than its neighbour: on the clock, and of the backend's CPU.
-pub fn differences(samples: &[Sample], floor: &[Sample]) -> [Vec<f64>; 2] {
+/// What the columns of [`differences`] are.
+pub const DIFFERENCES: &str = "µs of the backend's CPU, the quietest twentieth | the same, quartiles | µs, quartiles";
+
+/// By how much samples are more than their neighbours. First the difference of what both take where nobody disturbs them, by the
+/// twentieth part that is quickest: what shares the machine only ever adds. Then the differences of neighbours, of the backend's CPU
+/// and on the clock.
+pub fn differences(samples: &[Sample], floor: &[Sample]) -> String {
     let ([clock, cpu], [clock_floor, cpu_floor]) = (times(samples), times(floor));
-    [(clock, clock_floor), (cpu, cpu_floor)]
-        .map(|(more, less)| more.iter().zip(&less).map(|(more, less)| more - less).collect())
+    let quietest = twentieth(&cpu) - twentieth(&cpu_floor);
+    let [clock, cpu] = [(clock, clock_floor), (cpu, cpu_floor)]
+        .map(|(more, less)| quartiles(more.iter().zip(&less).map(|(more, less)| more - less).collect()));
+    format!("{quietest:.1} | {cpu} | {clock}")
+}
+
+/// A twentieth of the values are less.
+fn twentieth(values: &[f64]) -> f64 {
+    let sorted = sorted(values.iter().copied());
+    sorted.get(sorted.len() / 20).copied().unwrap_or(f64::NAN)
 }
 
 /// By how much values are more than their floor's: the smallest of each, and the medians.

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, NoTls};
 use workos_testbed::Result;
 
 use super::{Connection, PIPELINED, SESSIONS};
-use crate::sample::{Sample, backend_pid, differences, measured, quartiles};
+use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured};
 
 /// Statements a turn.
 const STATEMENTS: usize = 1_000;
@@ -16,17 +16,12 @@ const FLOOR: &str = "select bench_c_uuid()";
 /// Until it is cancelled.
 const WRITE: &str = "call bench_commits()";
 
-/// What the columns are.
-const HEAD: &str = "\
-| rows of `auth.sessions` | `select auth.uid()` | µs of the backend's CPU, quartiles | µs, quartiles |
-|---|---|---|---|";
-
 /// Prints the lines of each database, the first of which has [`SESSIONS`] rows, the second one.
 ///
 /// # Errors
 /// A statement fails.
 pub async fn measure(databases: &[(Connection<'_>, &String); 2], rounds: usize) -> Result<()> {
-    println!("{HEAD}");
+    println!("| rows of `auth.sessions` | `select auth.uid()` | {DIFFERENCES} |\n|---|---|---|---|---|");
     for ((connection, token), rows) in databases.iter().zip([SESSIONS, 1]) {
         let [on, off] = [connection.reader(true, token).await?, connection.reader(false, token).await?];
         let [mut quiet, mut busy] = [[const { Vec::new() }; 3], [const { Vec::new() }; 3]];
@@ -60,8 +55,7 @@ async fn in_turn(on: &Client, off: &Client, turns: usize, [floor, without, with]
 }
 
 fn line(rows: u32, name: &str, samples: &[Sample], floor: &[Sample]) {
-    let [clock, cpu] = differences(samples, floor).map(quartiles);
-    println!("| {rows} | {name} | {cpu} | {clock} |");
+    println!("| {rows} | {name} | {} |", differences(samples, floor));
 }
 
 async fn repeat(client: &Client, statement: &str) -> Result<Sample> {

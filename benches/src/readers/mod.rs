@@ -48,8 +48,9 @@ per row, over the same query with a constant in place of the call; over one with
 alone, or with `organization is not null` where it reads that column. Beside each stands its floor: an empty C function \
 of the same result type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
 milliseconds are the quickest whole query, and \"times the floor's query\" compares the CPU of two of them. Microseconds are \
-the differences between a request and its neighbour, with which it takes turns: the statements are sent without waiting for each answer, or \
-run by a procedure, which leaves the protocol out.";
+the differences between a request and its neighbour, with which it takes turns, and the difference between the quietest twentieth of each, \
+since what shares the machine only adds; the statements are sent without waiting for each answer, or run by a procedure, which leaves the \
+protocol out.";
 
 /// Statements that are sent before an answer is waited for.
 const PIPELINED: usize = 28;

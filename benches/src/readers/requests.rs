@@ -9,17 +9,12 @@ use workos_testbed::Result;
 
 use super::tokens::{Issuer, payload};
 use super::{Connection, PIPELINED, Tokens};
-use crate::sample::{Sample, backend_pid, differences, measured, quartiles};
+use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured, quartiles};
 
 /// Requests a turn.
 const REQUESTS: usize = 100;
 /// Turns a round.
 const TURNS: usize = 40;
-
-/// What the columns are.
-const HEAD: &str = "\
-| request | `check_sessions` | over | µs of the backend's CPU, quartiles | µs, quartiles |
-|---|---|---|---|---|";
 
 /// How a request is sent.
 #[derive(Clone, Copy)]
@@ -48,9 +43,12 @@ const PROCEDURE: Way = Way::Procedure("bench_requests");
 /// # Errors
 /// A statement fails.
 pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Tokens, rounds: usize) -> Result<()> {
-    println!("{HEAD}");
+    println!("| request | `check_sessions` | over | {DIFFERENCES} |\n|---|---|---|---|---|---|");
     let checks: Vec<f64> = issuer.signature_checks(&tokens.unseen)?;
-    println!("| an ES256 signature check, one after the other in a process of its own | | | | {} |", quartiles(checks));
+    println!(
+        "| an ES256 signature check, one after the other in a process of its own | | | | | {} |",
+        quartiles(checks)
+    );
     let turns = rounds * TURNS;
     for (check_sessions, setting) in [(true, "on"), (false, "off")] {
         let [floor, quiet_floor, request, quiet] =
@@ -65,8 +63,7 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
         let [fresh_bare, bare_check, fresh_procedure] =
             in_turn(connection, check_sessions, [BARE, BARE_CHECK, PROCEDURE], tokens, &tokens.unseen, turns).await?;
         let line = |name: &str, over: &str, samples: &[Sample], floor: &[Sample]| {
-            let [clock, cpu] = differences(samples, floor).map(quartiles);
-            println!("| {name} | {setting} | {over} | {cpu} | {clock} |");
+            println!("| {name} | {setting} | {over} | {} |", differences(samples, floor));
         };
         const EMPTY: &str = "empty C functions";
         const ONE_CHECK: &str = "a C function that checks the signature";
