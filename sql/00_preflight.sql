@@ -91,5 +91,3 @@ BEGIN
     END IF;
 END
 $owner$;
-
-GRANT USAGE ON SCHEMA auth TO PUBLIC;

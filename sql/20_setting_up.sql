@@ -76,4 +76,3 @@ COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
 CREATE VIEW auth.error_codes AS
     SELECT e.sqlstate, e.name, e.http_status, e.meaning FROM auth.error_codes() AS e;
 COMMENT ON VIEW auth.error_codes IS 'every failure a program may want to tell apart, with the HTTP status a gateway gives it';
-GRANT SELECT ON auth.error_codes TO PUBLIC;

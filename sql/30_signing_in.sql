@@ -99,10 +99,3 @@ CREATE FUNCTION auth.refresh_session(
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'refresh_session_wrapper';
 COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
     'gives a session new tokens and replaces its refresh token; one that was replaced before, other than in another tab or by a lost answer, ends the session';
-
-CREATE FUNCTION auth.sign_out(scope text DEFAULT 'global') RETURNS bigint
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET enable_seqscan = off SET jit = off
-    AS 'MODULE_PATHNAME', 'sign_out_wrapper';
-COMMENT ON FUNCTION auth.sign_out(text) IS
-    'ends the current person''s sessions from the next statement on: global (all), local (this one) or others; says how many';

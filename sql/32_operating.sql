@@ -30,6 +30,12 @@ CREATE FUNCTION auth.delete_user(user_id uuid) RETURNS bigint
 COMMENT ON FUNCTION auth.delete_user(uuid) IS
     'deletes a user with identities, memberships and sessions; what becomes of other rows that reference auth.users is their foreign key''s own word. Says how many users: 1, or 0 where there is none';
 
+CREATE FUNCTION auth.remove_member(user_id uuid, organization text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'remove_member_wrapper';
+COMMENT ON FUNCTION auth.remove_member(uuid, text) IS
+    'takes a user out of a WorkOS organization and ends their sessions there from the next statement on; they stay in every other. A sign-in through the organization makes them a member again, until WorkOS no longer lets them in. Says how many memberships: 1, or 0 where there is none';
+
 CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cleanup_wrapper';

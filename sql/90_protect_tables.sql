@@ -1,4 +1,4 @@
--- The same protection for every table: owned by nobody's role, shut by row-level security, carried by a dump.
+-- The same protection for every table: shut by row-level security, carried by a dump.
 DO $protect$
 DECLARE
     name text;
@@ -7,9 +7,7 @@ BEGIN
         'installation', 'data_keys', 'signing_keys', 'providers', 'redirect_urls', 'hooks', 'users', 'organizations',
         'organization_domains', 'organization_memberships', 'identities', 'sessions', 'flow_states', 'audit_log_entries'
     ] LOOP
-        EXECUTE pg_catalog.format('ALTER TABLE auth.%I OWNER TO workos_auth_owner', name);
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE ROW LEVEL SECURITY', name);
-        EXECUTE pg_catalog.format('REVOKE ALL ON auth.%I FROM PUBLIC', name);
         -- A sign-in under way does not outlive a restore: its code is spent or expired by then.
         IF name <> 'flow_states' THEN
             PERFORM pg_catalog.pg_extension_config_dump(pg_catalog.format('auth.%I', name), '');

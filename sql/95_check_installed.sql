@@ -9,6 +9,4 @@ BEGIN
     );
 END
 $installed$;
-ALTER FUNCTION auth.check_installed() OWNER TO workos_auth_owner;
-REVOKE ALL ON FUNCTION auth.check_installed() FROM PUBLIC;
 COMMENT ON FUNCTION auth.check_installed() IS 'what was attached to the extension''s tables when it was installed; anything else is somebody else''s';

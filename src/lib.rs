@@ -57,12 +57,13 @@ extension_sql_file!("../sql/42_own_account.sql", name = "own_account", requires 
 extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_parts"]);
 extension_sql_file!(
-    "../sql/80_privileges.sql",
-    name = "privileges",
+    "../sql/80_rights.sql",
+    name = "rights",
     requires = ["check", "operating", "identities", "own_account"]
 );
-extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["privileges"]);
+extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
 extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
+extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires = ["check_installed"]);
 
 /// Called by Postgres when a backend, or the postmaster, loads the library. Nothing here touches the network, reads a key or uses
 /// randomness: all of that waits for the first call that needs it.

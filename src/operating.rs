@@ -11,7 +11,7 @@ use workos_auth_core::{Error, Result};
 use crate::store::operating as store;
 use crate::store::sessions::{self, Scope};
 use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit};
+use crate::store::{Subject, audit, people};
 use crate::{session, settings};
 
 /// The most rows of a table that one clean-up removes.
@@ -81,6 +81,24 @@ pub fn delete(user_id: Option<PgUuid>) -> Result<i64> {
     audit("user_deleted", &about(user_id), json!({ "sessions": ended }))?;
     session::look_again();
     Ok(count(deleted))
+}
+
+/// `auth.remove_member`: how many memberships.
+pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    let organization = organization.ok_or_else(|| Error::null("organization"))?;
+    // A sign-in under way holds the user's row, so its session is there to be ended afterwards.
+    if !people::lock(user_id)? {
+        return Ok(0);
+    }
+    let ended = sessions::end_in_organization(user_id, organization)?;
+    let removed = people::delete_membership(organization, user_id)?;
+    if removed + ended > 0 {
+        let subject = Subject { organization_id: Some(organization), ..about(user_id) };
+        audit("member_removed", &subject, json!({ "sessions": ended }))?;
+        session::look_again();
+    }
+    Ok(count(removed))
 }
 
 /// `auth.cleanup`: how many rows.

@@ -6,9 +6,10 @@ use workos_auth_core::{Error, ErrorCode, Result, user};
 
 use crate::error::unexpected;
 use crate::json::{Built, Jsonb};
-use crate::store::own_account as store;
+use crate::store::own_account::{self as store, OwnSession};
+use crate::store::sessions::{self, Scope};
 use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit};
+use crate::store::{Subject, audit_as};
 use crate::{session, settings};
 
 /// `auth.get_user`
@@ -18,15 +19,38 @@ pub fn get() -> Result<Built> {
 
 /// `auth.get_user` of a token's person, whoever is signed in.
 pub fn get_of(access_token: Option<&str>) -> Result<Built> {
-    let access_token = access_token.ok_or_else(|| Error::null("access_token"))?;
-    shown(session::verify(access_token)?.claims.sub)
+    shown(session::of_token(access_token)?.claims.sub)
+}
+
+/// `auth.my_sessions`
+pub fn sessions(access_token: Option<&str>) -> Result<Vec<OwnSession>> {
+    let session = session::of_token(access_token)?;
+    store::sessions(session.claims.sub, session.claims.session_id)
+}
+
+/// `auth.sign_out`: how many sessions.
+pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> {
+    require_writable()?;
+    let session = session::of_token(access_token)?;
+    let scope = scope.ok_or_else(|| Error::null("scope"))?;
+    let claims = &session.claims;
+    let which = match scope {
+        "global" => Scope::Global,
+        "local" => Scope::Local(claims.session_id),
+        "others" => Scope::Others(claims.session_id),
+        _ => return Err(Error::invalid("scope", "it must be global, local or others.")),
+    };
+    let ended = sessions::end(claims.sub, which)?;
+    audit_as(Some(&session), "logout", &Subject::of(&session), json!({ "scope": scope, "sessions": ended }))?;
+    session::look_again();
+    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
 
 /// `auth.update_user`
-pub fn update(user_metadata: Option<&Jsonb>) -> Result<Built> {
+pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Result<Built> {
     require_writable()?;
+    let session = session::of_token(access_token)?;
     let changes = user_metadata.ok_or_else(|| Error::null("user_metadata"))?;
-    let session = session::required()?;
     let claims = &session.claims;
     let changes = changes.parse().ok_or_else(|| {
         Error::invalid("user_metadata", "it is nested too deeply, or has a member that the parser keeps for itself.")
@@ -34,14 +58,7 @@ pub fn update(user_metadata: Option<&Jsonb>) -> Result<Built> {
     let stored = store::lock_user_metadata(claims.sub)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
     let changed = user::change_metadata(&stored, changes, &claims.json, settings::max_token_size())?;
     store::set_user_metadata(claims.sub, changed)?;
-    let subject = Subject {
-        user_id: Some(claims.sub),
-        session_id: Some(claims.session_id),
-        organization_id: claims.org_id.as_deref(),
-        connection_id: claims.connection_id.as_deref(),
-        ..Subject::default()
-    };
-    audit("user_modified", &subject, json!({}))?;
+    audit_as(Some(&session), "user_modified", &Subject::of(&session), json!({}))?;
     shown(claims.sub)
 }
 

@@ -1,4 +1,4 @@
-//! The identities of the current person's account. Declared in `sql/36_identities.sql`.
+//! The identities of a person's own account. Declared in `sql/36_identities.sql`.
 
 use pgrx::prelude::*;
 use workos_auth_core::Result;
@@ -15,6 +15,7 @@ use crate::store::transaction::require_writable;
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
 fn link_identity(
+    access_token: Option<&str>,
     organization: Option<&str>,
     connection: Option<&str>,
     provider: Option<&str>,
@@ -26,7 +27,7 @@ fn link_identity(
     code_challenge_method: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let session = or_raise(current());
+    let session = or_raise(writing(access_token));
     let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
@@ -37,12 +38,13 @@ fn link_identity(
     started_record(started, verifier.as_ref())
 }
 
-fn current() -> Result<std::rc::Rc<Verified>> {
+fn writing(access_token: Option<&str>) -> Result<std::rc::Rc<Verified>> {
     require_writable()?;
-    session::required()
+    session::of_token(access_token)
 }
 
 #[pg_extern(sql = false)]
-fn unlink_identity(identity_id: Option<pgrx::Uuid>) {
-    or_raise(sign_in::unlink(identity_id.map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))));
+fn unlink_identity(access_token: Option<&str>, identity_id: Option<pgrx::Uuid>) {
+    let session = or_raise(writing(access_token));
+    or_raise(sign_in::unlink(&session, identity_id.map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))));
 }

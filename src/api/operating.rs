@@ -32,6 +32,11 @@ fn delete_user(user_id: Option<pgrx::Uuid>) -> i64 {
 }
 
 #[pg_extern(sql = false)]
+fn remove_member(user_id: Option<pgrx::Uuid>, organization: Option<&str>) -> i64 {
+    or_raise(operating::remove_member(user_id, organization))
+}
+
+#[pg_extern(sql = false)]
 fn cleanup(batch: Option<i32>) -> i64 {
     or_raise(operating::cleanup(batch))
 }

@@ -3,7 +3,6 @@
 use pgrx::Uuid;
 use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
 use pgrx::prelude::*;
-use serde_json::json;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
@@ -12,11 +11,8 @@ use super::record::Record;
 use crate::error::{or_raise, unexpected};
 use crate::json::{Built, Jsonb};
 use crate::lifecycle::{self, Session};
-use crate::session;
 use crate::sign_in::{self, Begin, Callback, Exchange, Started};
-use crate::store::sessions::Scope;
-use crate::store::transaction::require_writable;
-use crate::store::{Client, Subject, audit, memo, sessions};
+use crate::store::{Client, memo};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -148,33 +144,4 @@ fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
         .and_then(|seconds| seconds.checked_mul(1_000_000))
         .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
         .ok_or_else(|| unexpected("A time is out of range."))
-}
-
-#[pg_extern(sql = false)]
-fn sign_out(scope: Option<&str>) -> i64 {
-    or_raise(sign_out_of(scope))
-}
-
-fn sign_out_of(scope: Option<&str>) -> Result<i64> {
-    require_writable()?;
-    let scope = scope.ok_or_else(|| Error::null("scope"))?;
-    let session = session::required()?;
-    let claims = &session.claims;
-    let which = match scope {
-        "global" => Scope::Global,
-        "local" => Scope::Local(claims.session_id),
-        "others" => Scope::Others(claims.session_id),
-        _ => return Err(Error::invalid("scope", "it must be global, local or others.")),
-    };
-    let ended = sessions::end(claims.sub, which)?;
-    let subject = Subject {
-        user_id: Some(claims.sub),
-        session_id: Some(claims.session_id),
-        organization_id: claims.org_id.as_deref(),
-        connection_id: claims.connection_id.as_deref(),
-        ..Subject::default()
-    };
-    audit("logout", &subject, json!({ "scope": scope, "sessions": ended }))?;
-    session::look_again();
-    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }

@@ -198,6 +198,15 @@ pub fn peek() -> Option<Rc<Verified>> {
     verified
 }
 
+/// The session of an access token that a caller hands over to show that it may act for the person, whoever's session is the current one:
+/// code that merely runs in the person's transaction cannot read the token.
+///
+/// # Errors
+/// `null_value`, and one code a check, class WA5.
+pub fn of_token(access_token: Option<&str>) -> Result<Rc<Verified>> {
+    verify(access_token.ok_or_else(|| Error::null("access_token"))?)
+}
+
 /// The current session, or `no_authorization`.
 pub fn required() -> Result<Rc<Verified>> {
     current()?.ok_or_else(|| Error::new(ErrorCode::NoAuthorization))

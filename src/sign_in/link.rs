@@ -16,7 +16,7 @@ use crate::settings;
 use crate::store::flows::Link;
 use crate::store::{Client, accounts as store, people, scan, sessions};
 
-/// Starts a link for the current person. `challenge`, with its method, is of a verifier that the caller keeps.
+/// Starts a link for the person of a session. `challenge`, with its method, is of a verifier that the caller keeps.
 ///
 /// # Errors
 /// `insufficient_privilege` for who acts as somebody else, and those of a sign-in's start.

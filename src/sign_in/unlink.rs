@@ -1,4 +1,4 @@
-//! Unlinks an identity from the current person's account.
+//! Unlinks an identity from the account of somebody who is signed in.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -6,19 +6,17 @@ use workos_auth_core::accounts::{KnownIdentity, fold_email, identities};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{account, link};
-use crate::store::transaction::require_writable;
-use crate::store::{Subject, accounts, audit, people, sessions};
-use crate::{session, settings};
+use crate::session::{self, Verified};
+use crate::settings;
+use crate::store::{Subject, accounts, audit_as, people, sessions};
 
-/// Removes one of the current person's identities, with the sessions that it opened and, if no other leads to its organization, with the
+/// Removes one of the person's identities, with the sessions that it opened and, if no other leads to its organization, with the
 /// membership and every session there.
 ///
 /// # Errors
-/// `no_authorization`, `identity_not_found`, `single_identity_not_deletable`; `insufficient_privilege` for who acts as somebody else.
-pub fn unlink(identity_id: Option<Uuid>) -> Result<()> {
-    require_writable()?;
+/// `identity_not_found`, `single_identity_not_deletable`; `insufficient_privilege` for who acts as somebody else.
+pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     let identity_id = identity_id.ok_or_else(|| Error::null("identity_id"))?;
-    let session = session::required()?;
     let claims = &session.claims;
     let user_id = claims.sub;
     link::refuse_actor(claims.session_id)?;
@@ -53,21 +51,19 @@ pub fn unlink(identity_id: Option<Uuid>) -> Result<()> {
         people::delete_membership(organization, user_id)?;
     }
     account::change_email(user_id, &decided.email)?;
-    write_audit(identity, user_id, claims.session_id, ended)?;
+    write_audit(session, identity, ended)?;
     session::look_again();
     Ok(())
 }
 
-fn write_audit(identity: &KnownIdentity, user_id: Uuid, session_id: Uuid, ended: u64) -> Result<()> {
+fn write_audit(session: &Verified, identity: &KnownIdentity, ended: u64) -> Result<()> {
     let subject = Subject {
-        user_id: Some(user_id),
-        session_id: Some(session_id),
         organization_id: identity.organization_id.as_deref(),
         connection_id: identity.connection_id.as_deref(),
-        ..Subject::default()
+        ..Subject::of(session)
     };
     let payload = json!({
         "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,
     });
-    audit("identity_unlinked", &subject, payload)
+    audit_as(Some(session), "identity_unlinked", &subject, payload)
 }

@@ -24,8 +24,17 @@ use workos_auth_core::Result;
 
 /// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
 pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Result<()> {
-    let current = crate::session::peek();
-    let claims = current.as_ref().map(|session| &session.claims);
+    audit_as(crate::session::peek().as_deref(), action, subject, payload)
+}
+
+/// The same, with the person who acts.
+pub fn audit_as(
+    actor: Option<&crate::session::Verified>,
+    action: &str,
+    subject: &Subject,
+    payload: serde_json::Value,
+) -> Result<()> {
+    let claims = actor.map(|session| &session.claims);
     query::execute(
         "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload,
              actor_id, actor_act)
@@ -70,6 +79,20 @@ pub struct Client<'a> {
     pub ip: Option<&'a str>,
     /// the User-Agent header
     pub user_agent: Option<&'a str>,
+}
+
+impl<'a> Subject<'a> {
+    /// The person of a session.
+    pub fn of(session: &'a crate::session::Verified) -> Self {
+        let claims = &session.claims;
+        Self {
+            user_id: Some(claims.sub),
+            session_id: Some(claims.session_id),
+            organization_id: claims.org_id.as_deref(),
+            connection_id: claims.connection_id.as_deref(),
+            ..Self::default()
+        }
+    }
 }
 
 impl<'a> Client<'a> {

@@ -1,6 +1,7 @@
 //! What a person sees and changes of their own row of `users`.
 
 use pgrx::JsonB;
+use pgrx::datum::Inet;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,6 +10,53 @@ use workos_auth_core::user::{Identity, User};
 
 use super::scan::{self, Row, Snapshot, unreadable};
 use super::{query, uuid_arg};
+
+/// A row of `auth.my_sessions`.
+pub struct OwnSession {
+    /// `sessions.id`
+    pub id: pgrx::Uuid,
+    /// when it was opened
+    pub created_at: TimestampWithTimeZone,
+    /// when it was last refreshed
+    pub refreshed_at: Option<TimestampWithTimeZone>,
+    /// when it ends
+    pub not_after: Option<TimestampWithTimeZone>,
+    /// the client's address
+    pub ip: Option<Inet>,
+    /// the client's User-Agent header
+    pub user_agent: Option<String>,
+    /// of which organization
+    pub organization_id: Option<String>,
+    /// through which connection
+    pub connection_id: Option<String>,
+    /// whether it is the one that asks
+    pub is_current: bool,
+}
+
+/// A person's live sessions, the oldest first.
+pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
+    query::rows(
+        "SELECT id, created_at, refreshed_at, not_after, ip, user_agent, organization_id, connection_id, id OPERATOR(pg_catalog.=) $2
+         FROM auth.sessions
+         WHERE user_id OPERATOR(pg_catalog.=) $1
+             AND (not_after IS NULL OR not_after OPERATOR(pg_catalog.>) pg_catalog.now())
+         ORDER BY created_at, id",
+        &[uuid_arg(user_id), uuid_arg(current)],
+        |row| {
+            Ok(OwnSession {
+                id: row.get(1)?,
+                created_at: row.get(2)?,
+                refreshed_at: row.nullable(3)?,
+                not_after: row.nullable(4)?,
+                ip: row.nullable(5)?,
+                user_agent: row.nullable(6)?,
+                organization_id: row.nullable(7)?,
+                connection_id: row.nullable(8)?,
+                is_current: row.get(9)?,
+            })
+        },
+    )
+}
 
 /// A user with their identities, the oldest first.
 pub fn user(id: Uuid) -> Result<Option<User>> {

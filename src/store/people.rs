@@ -26,14 +26,13 @@ pub fn insert_membership(organization_id: &str, user_id: Uuid) -> Result<()> {
     .map(drop)
 }
 
-/// Takes a user out of an organization.
-pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<()> {
+/// Takes a user out of an organization; says how many memberships.
+pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<u64> {
     query::execute(
         "DELETE FROM auth.organization_memberships
          WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
         &[organization_id.into(), uuid_arg(user_id)],
     )
-    .map(drop)
 }
 
 /// Whether there is such a user.
