@@ -63,31 +63,41 @@ BEGIN
 END
 $preflight$;
 
--- The owner of every table and of every SECURITY DEFINER function. It is nobody: whatever trigger, cast or
--- default somebody attaches to a table runs with its rights at most, never with a superuser's.
-DO $owner$
+-- Two roles that nobody is a member of. workos_auth_owner owns every table and every SECURITY DEFINER function: whatever trigger, cast or
+-- default somebody attaches to a table runs with its rights at most, never with a superuser's. workos_auth_nobody has no rights: the
+-- triggers of tables that reference the extension's run as it.
+DO $roles$
+DECLARE
+    role text;
+    comment text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'workos_auth_owner') THEN
-        BEGIN
-            CREATE ROLE workos_auth_owner NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
-            COMMENT ON ROLE workos_auth_owner IS 'owns the tables and definer functions of the extension workos_auth; nobody is a member';
-        EXCEPTION
-            -- An installation in another database of the cluster made it meanwhile.
-            WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
-    END IF;
-    IF EXISTS (
-        SELECT FROM pg_catalog.pg_roles
-        WHERE rolname = 'workos_auth_owner'
-            AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls OR rolinherit)
-    ) OR EXISTS (
-        SELECT FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS r ON r.oid IN (m.roleid, m.member)
-        WHERE r.rolname = 'workos_auth_owner'
-    ) THEN
-        RAISE EXCEPTION 'the role workos_auth_owner has members, memberships or attributes'
-            USING ERRCODE = 'duplicate_object',
-                  DETAIL = 'It must be NOLOGIN NOINHERIT, without any attribute, in no role, and with nobody in it. Nothing was changed.',
-                  HINT = 'Drop the role; CREATE EXTENSION makes it.';
-    END IF;
+    FOR role, comment IN VALUES
+        ('workos_auth_owner', 'owns the tables and definer functions of the extension workos_auth; nobody is a member'),
+        ('workos_auth_nobody', 'has no rights: triggers of tables that reference those of the extension workos_auth run as it; nobody is a member')
+    LOOP
+        IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
+            BEGIN
+                EXECUTE pg_catalog.format(
+                    'CREATE ROLE %I NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', role);
+                EXECUTE pg_catalog.format('COMMENT ON ROLE %I IS %L', role, comment);
+            EXCEPTION
+                -- An installation in another database of the cluster made it meanwhile.
+                WHEN duplicate_object OR unique_violation THEN NULL;
+            END;
+        END IF;
+        IF EXISTS (
+            SELECT FROM pg_catalog.pg_roles
+            WHERE rolname = role
+                AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolcanlogin OR rolreplication OR rolbypassrls OR rolinherit)
+        ) OR EXISTS (
+            SELECT FROM pg_catalog.pg_auth_members AS m JOIN pg_catalog.pg_roles AS r ON r.oid IN (m.roleid, m.member)
+            WHERE r.rolname = role
+        ) THEN
+            RAISE EXCEPTION 'the role % has members, memberships or attributes', role
+                USING ERRCODE = 'duplicate_object',
+                      DETAIL = 'It must be NOLOGIN NOINHERIT, without any attribute, in no role, and with nobody in it. Nothing was changed.',
+                      HINT = 'Drop the role; CREATE EXTENSION makes it.';
+        END IF;
+    END LOOP;
 END
-$owner$;
+$roles$;

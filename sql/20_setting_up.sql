@@ -67,6 +67,11 @@ CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';
 COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that backends cache';
 
+CREATE FUNCTION auth.load_library() RETURNS event_trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'load_library_wrapper';
+COMMENT ON FUNCTION auth.load_library() IS
+    'the event trigger workos_auth_foreign_keys: has the library loaded before a constraint can be made';
+
 CREATE FUNCTION auth.error_codes(
     OUT sqlstate text, OUT name text, OUT http_status integer, OUT meaning text
 ) RETURNS SETOF record

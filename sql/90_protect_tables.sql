@@ -59,6 +59,14 @@ COMMENT ON TRIGGER forget_cached_rows ON auth.installation IS 'tells every backe
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.installation IS 'tells every backend that its cached issuer is old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every backend that the table was emptied';
 
+-- A foreign key is checked as workos_auth_owner. The library refuses one that would run somebody's cast; a session that has not loaded it
+-- yet does so here. ALWAYS, since session_replication_role must not open the door.
+CREATE EVENT TRIGGER workos_auth_foreign_keys ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+    EXECUTE FUNCTION auth.load_library();
+ALTER EVENT TRIGGER workos_auth_foreign_keys ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER workos_auth_foreign_keys IS
+    'has workos_auth refuse foreign keys to its tables from columns of another type, whose cast would run as workos_auth_owner';
+
 CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
 COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';

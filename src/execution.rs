@@ -4,13 +4,16 @@
 //! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ptr;
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
+use workos_auth_core::Result;
 
+use crate::error::unexpected;
 use crate::session::Identity;
+use crate::store::transaction::restricted_to;
 
 /// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
 pub struct Run {
@@ -42,7 +45,17 @@ impl Run {
 /// The query that the library was loaded in the middle of, which no hook saw begin.
 static LOADED_IN: Run = Run::new(1, ptr::null_mut(), false, ptr::null());
 
+/// A query whose AFTER triggers run as somebody else.
+struct Removal {
+    /// `es_query_cxt`
+    query: pg_sys::MemoryContext,
+    triggers_run_as: pg_sys::Oid,
+}
+
 struct State {
+    /// The statement that is run next with triggers as somebody else, by its text.
+    next_removal: Cell<Option<(&'static str, pg_sys::Oid)>>,
+    removals: RefCell<Vec<Removal>>,
     innermost: Cell<*const Run>,
     /// The number of the innermost run, or 0; beside it for the readers, which look at nothing else.
     number: Cell<u64>,
@@ -61,6 +74,8 @@ struct State {
 unsafe impl Sync for State {}
 
 static STATE: State = State {
+    next_removal: Cell::new(None),
+    removals: RefCell::new(Vec::new()),
     innermost: Cell::new(ptr::null()),
     number: Cell::new(0),
     last_number: Cell::new(LOADED_IN.number),
@@ -113,6 +128,55 @@ pub fn apart<T>(f: impl FnOnce() -> T) -> T {
     let _back = Back(STATE.innermost.get());
     set_innermost(ptr::null());
     f()
+}
+
+/// Runs `f`, which runs the statement `sql`: the AFTER triggers that it fires, and those of the rows that foreign keys remove or change in
+/// turn, run with the rights of a role and no others, and within a security-restricted operation. Postgres then refuses to put a trigger
+/// off to the end of the transaction, where it would run as whoever commits.
+///
+/// # Errors
+/// `unexpected_failure`: `f` did not run the statement.
+pub fn with_triggers_as<T>(role: pg_sys::Oid, sql: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    STATE.next_removal.set(Some((sql, role)));
+    let value = f()?;
+    match STATE.next_removal.take() {
+        None => Ok(value),
+        Some(_) => Err(unexpected("A statement was not seen by the executor's hook.")),
+    }
+}
+
+/// Notes a query that starts, if it is the statement of [`with_triggers_as`].
+///
+/// # Safety
+/// `query` was started.
+unsafe fn begin_removal(query: *const pg_sys::QueryDesc) {
+    struct Forget(pg_sys::MemoryContext);
+
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            if let Ok(mut removals) = STATE.removals.try_borrow_mut() {
+                removals.retain(|removal| removal.query != self.0);
+            }
+        }
+    }
+
+    let Some((sql, triggers_run_as)) = STATE.next_removal.get() else { return };
+    // SAFETY: by the caller's word; the text is a C string or NULL.
+    unsafe {
+        let text = (*query).sourceText;
+        if text.is_null() || CStr::from_ptr(text).to_bytes() != sql.as_bytes() {
+            return;
+        }
+        STATE.next_removal.set(None);
+        let query = (*(*query).estate).es_query_cxt;
+        PgMemoryContexts::For(query).leak_and_drop_on_delete(Forget(query));
+        STATE.removals.borrow_mut().push(Removal { query, triggers_run_as });
+    }
+}
+
+/// As whom the AFTER triggers of a query run, if not as its user.
+fn triggers_of(query: pg_sys::MemoryContext) -> Option<pg_sys::Oid> {
+    STATE.removals.borrow().iter().find(|removal| removal.query == query).map(|removal| removal.triggers_run_as)
 }
 
 /// Hooks into the executor. Called once, from `_PG_init`.
@@ -214,6 +278,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
                 crate::session::pin_started(estate.es_query_cxt, &identity);
             }
         });
+        begin_removal(query);
     }
 }
 
@@ -343,11 +408,16 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
     // SAFETY: as above; the query is there until ExecutorEnd.
     unsafe {
         let mut is_clients_own = false;
-        running(query, (*(*query).estate).es_query_cxt, |run| {
+        let context = (*(*query).estate).es_query_cxt;
+        running(query, context, |run| {
             is_clients_own = run.is_clients_own;
-            match STATE.previous_finish.get() {
+            let finish = || match STATE.previous_finish.get() {
                 Some(hook) => hook(query),
                 None => standard_ExecutorFinish(query),
+            };
+            match triggers_of(context) {
+                None => finish(),
+                Some(role) => restricted_to(role, finish),
             }
         });
         if is_clients_own {

@@ -16,6 +16,7 @@
 //! | [`http`] | waiting for WorkOS inside a backend |
 //! | [`secrets`] | root key and data keys |
 //! | [`execution`] | which query is running |
+//! | [`foreign_keys`] | which foreign keys to the extension's tables are refused |
 //! | [`json`] | `jsonb` from SQL |
 //! | [`settings`] | every setting, with its help text |
 //! | [`error`] | how an error reaches the client |
@@ -28,6 +29,7 @@ mod api;
 mod configure;
 mod error;
 mod execution;
+mod foreign_keys;
 mod hooks;
 mod http;
 mod json;
@@ -76,4 +78,5 @@ pub extern "C-unwind" fn _PG_init() {
     });
     settings::reserve_prefix();
     execution::install();
+    foreign_keys::install();
 }

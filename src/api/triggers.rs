@@ -45,6 +45,11 @@ fn audit_configuration<'a>(
     Ok(new)
 }
 
+/// Event trigger of the commands that can make a constraint. It does nothing: that it is called has loaded the library, which looks at
+/// the constraint.
+#[pg_extern(sql = false)]
+fn load_library() {}
+
 /// Trigger of the tables that backends cache: tells every backend, and every standby, that its copy is old.
 #[pg_trigger(sql = false)]
 fn forget_cached_rows<'a>(

@@ -89,7 +89,7 @@ pub fn set_up() -> Result<()> {
         Some(id) => id,
         None => {
             let id = random::uuid()?;
-            configuration::insert_installation(id)?;
+            configuration::insert_installation(id, &random::bytes()?)?;
             id
         }
     };

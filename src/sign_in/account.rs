@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
-use workos_auth_core::{Result, metadata, pkce, random};
+use workos_auth_core::{Result, metadata, random};
 
 use super::METHOD;
 use crate::hooks::{self, NewUser};
@@ -81,12 +81,12 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
 
 /// One writer at a time for a WorkOS profile. Before the guards of addresses.
 pub fn guard_identity(profile_id: &str) {
-    guards::account(&pkce::sha256(&format!("identity {profile_id}")));
+    guards::account(&format!("identity {profile_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
 pub fn guard_email(email: &str) {
-    guards::account(&pkce::sha256(&format!("email {email}")));
+    guards::account(&format!("email {email}"));
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
@@ -106,8 +106,9 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
         Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
+    let (incoming, policy) = (incoming(profile, email), policy(profile, email)?);
     // Who else it could be is a question only of a profile that is not known.
-    let candidates = if known.is_none() { candidates(email)? } else { Vec::new() };
+    let candidates = if known.is_none() { candidates(&incoming, email, &policy)? } else { Vec::new() };
     // It mostly is who signs in.
     let email_holder = match &known {
         Some((_, user)) if user.email.as_deref().map(accounts::fold_email).as_deref() == Some(email) => {
@@ -115,20 +116,18 @@ fn decide(profile: &Profile, email: &str) -> Result<Decision> {
         }
         _ => store::email_holder(email)?,
     };
-    accounts::decide(
-        &incoming(profile, email),
-        known.as_ref().map(|(identity, user)| (identity, user)),
-        &candidates,
-        email_holder,
-        &policy(profile, email)?,
-    )
+    let known = known.as_ref().map(|(identity, user)| (identity, user));
+    accounts::decide(&incoming, known, &candidates, email_holder, &policy)
 }
 
-/// Whom an address could mean.
-pub fn candidates(email: &str) -> Result<Vec<Candidate>> {
+/// Whom a profile of this address could mean. Only their rows are locked: one identity provider can say the address of another
+/// customer's people, and nobody of the one may keep those of the other waiting.
+pub fn candidates(incoming: &Incoming, email: &str, policy: &Policy) -> Result<Vec<Candidate>> {
     let mut candidates = Vec::new();
     for user_id in store::user_ids_by_email(email)? {
-        candidates.extend(store::lock_candidate(user_id)?);
+        if store::candidate(user_id)?.is_some_and(|user| accounts::concerns(incoming, &user, policy)) {
+            candidates.extend(store::lock_candidate(user_id)?);
+        }
     }
     Ok(candidates)
 }

@@ -76,13 +76,14 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> 
     }
     check(link)?;
     let user = store::lock_candidate(user_id)?.ok_or_else(ended)?;
+    let (incoming, policy) = (account::incoming(profile, &email), account::policy(profile, &email)?);
     let change = identities::link(
-        &account::incoming(profile, &email),
+        &incoming,
         store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
         &user,
-        &account::candidates(&email)?,
+        &account::candidates(&incoming, &email, &policy)?,
         store::email_holder(&email)?,
-        &account::policy(profile, &email)?,
+        &policy,
         settings::link_across_organizations(),
     )?;
     account::change_email(user_id, &change)?;

@@ -2,12 +2,11 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{KnownIdentity, fold_email, identities};
+use workos_auth_core::accounts::{KnownIdentity, identities};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{account, link};
 use crate::session::{self, Verified};
-use crate::settings;
 use crate::store::{Subject, accounts, audit_as, people, sessions};
 
 /// Removes one of the person's identities, with the sessions that it opened and, if no other leads to its organization, with the
@@ -22,28 +21,19 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     link::refuse_actor(claims.session_id)?;
 
     let not_found = || Error::new(ErrorCode::IdentityNotFound);
-    // No row is locked before the guards: a sign-in that holds them may be waiting for the user's.
-    let own = accounts::identities(user_id)?;
+    // No row is locked before the guard: a sign-in that holds it may be waiting for the user's.
+    let own = accounts::candidate(user_id)?.ok_or_else(not_found)?.identities;
     let identity = own.iter().find(|identity| identity.id == identity_id).ok_or_else(not_found)?;
-    // A sign-in by this identity comes before or after; so does whoever takes an address that is given up or taken on here.
+    // A sign-in by this identity comes before or after. The guard of an address is not taken: the caller may keep the transaction open, and
+    // the address may be that of another customer's people too.
     account::guard_identity(&identity.provider_id);
-    let mut addresses: Vec<String> = own.iter().map(|identity| fold_email(&identity.email)).collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses.iter().for_each(|email| account::guard_email(email));
     // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
     if !people::touch(user_id)? {
         return Err(not_found());
     }
 
     let user = accounts::lock_candidate(user_id)?.ok_or_else(not_found)?;
-    let mut held = Vec::new();
-    for email in addresses {
-        if accounts::email_holder(&email)?.is_some_and(|holder| holder != user_id) {
-            held.push(email);
-        }
-    }
-    let decided = identities::unlink(&user, identity_id, &held, settings::trust_email_domains())?;
+    let decided = identities::unlink(&user, identity_id)?;
     let mut ended = sessions::end_of_identity(identity_id)?;
     people::delete_identity(identity_id)?;
     if let Some(organization) = &decided.leaves {

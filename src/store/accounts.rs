@@ -8,7 +8,7 @@ use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
 use super::scan::{self, Snapshot};
-use super::{query, uuid_arg};
+use super::{people, query, transaction, uuid_arg};
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -49,11 +49,6 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
     )
 }
 
-/// A user's identities, the oldest first. Locks nothing.
-pub fn identities(user_id: Uuid) -> Result<Vec<KnownIdentity>> {
-    identities_of(user_id, &Snapshot::of_transaction())
-}
-
 fn identities_of(user_id: Uuid, snapshot: &Snapshot) -> Result<Vec<KnownIdentity>> {
     let dated = |row: &scan::Row| Ok((row.micros(c"created_at"), identity(row)?));
     let mut identities = scan::identities(user_id, snapshot, dated).into_iter().collect::<Result<Vec<_>>>()?;
@@ -61,30 +56,30 @@ fn identities_of(user_id: Uuid, snapshot: &Snapshot) -> Result<Vec<KnownIdentity
     Ok(identities.into_iter().map(|(_, identity)| identity).collect())
 }
 
-/// A user with all their identities, the oldest first, as the decision needs them. The row stays locked, so that the decision holds until it is carried
-/// out: a ban or a deletion is seen here, or waits and finds the session that came of it.
+/// A user with all their identities, the oldest first, as the decision needs them. Locks nothing.
+pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
+    let snapshot = Snapshot::of_transaction();
+    let user = scan::user(user_id, &snapshot, |row| Candidate {
+        user_id,
+        email: row.get(c"email"),
+        banned: row.micros(c"banned_until").is_some_and(|until| until > transaction::now()),
+        deleted: row.micros(c"deleted_at").is_some(),
+        invited: row.micros(c"invited_at").is_some() && row.micros(c"email_confirmed_at").is_none(),
+        memberships: Vec::new(),
+        identities: Vec::new(),
+    });
+    let Some(user) = user else { return Ok(None) };
+    let memberships = scan::organizations_of(user_id, &snapshot);
+    Ok(Some(Candidate { memberships, identities: identities_of(user_id, &snapshot)?, ..user }))
+}
+
+/// The same of a user whose row stays locked, so that the decision holds until it is carried out: a ban or a deletion is seen here, or waits
+/// and finds the session that came of it.
 pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
-    let (identities, memberships) = {
-        let snapshot = Snapshot::of_transaction();
-        (identities_of(user_id, &snapshot)?, scan::organizations_of(user_id, &snapshot))
-    };
-    query::row(
-        "SELECT email, coalesce(banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp(), false), deleted_at IS NOT NULL,
-             invited_at IS NOT NULL AND email_confirmed_at IS NULL
-         FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
-        &[uuid_arg(user_id)],
-        |row| {
-            Ok(Candidate {
-                user_id,
-                email: row.nullable(1)?,
-                banned: row.get(2)?,
-                deleted: row.get(3)?,
-                invited: row.get(4)?,
-                memberships: memberships.clone(),
-                identities: identities.clone(),
-            })
-        },
-    )
+    match people::lock(user_id)? {
+        true => candidate(user_id),
+        false => Ok(None),
+    }
 }
 
 /// Whether the organization vouches for a domain.

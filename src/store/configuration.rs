@@ -48,9 +48,13 @@ pub struct Provider {
     pub api_url: String,
 }
 
-/// The first set-up of a database names it.
-pub fn insert_installation(id: Uuid) -> Result<()> {
-    query::execute("INSERT INTO auth.installation (id) VALUES ($1)", &[uuid_arg(id)]).map(drop)
+/// The first set-up of a database names it. `lock_key` is random.
+pub fn insert_installation(id: Uuid, lock_key: &[u8; 32]) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.installation (id, lock_key) VALUES ($1, $2)",
+        &[uuid_arg(id), lock_key.as_slice().into()],
+    )
+    .map(drop)
 }
 
 /// The key that seals for this purpose today.

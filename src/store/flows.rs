@@ -6,6 +6,7 @@ use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::removal::remove;
 use super::scan::{self, FlowKey, Row, Snapshot};
 use super::{pg_uuid, query, transaction, uuid_arg};
 
@@ -100,7 +101,8 @@ pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
     if !scan::has_expired_flow(transaction::now(), &Snapshot::of_transaction()) {
         return Ok(());
     }
-    query::execute(
+    remove(
+        c"flow_states",
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY expires_at LIMIT 2 FOR UPDATE SKIP LOCKED))
@@ -191,7 +193,8 @@ pub fn take(id: Uuid, code_hash: &[u8; 32], kept: &[u8], ttl: u32) -> Result<()>
 
 /// Consumes a flow: whoever deletes the row owns the sign-in.
 pub fn consume(id: Uuid) -> Result<()> {
-    let deleted = query::execute("DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
+    let deleted =
+        remove(c"flow_states", "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
     match deleted {
         1 => Ok(()),
         // Only the clean-up of expired flows can have come between: the guard keeps everybody else out.

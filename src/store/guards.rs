@@ -1,10 +1,13 @@
 //! Locks of the lock manager under tags that no SQL function can take: `pg_advisory_lock` uses 1 and 2 in the tag's fourth
 //! field, where these have 7 and above. So nobody can hold up a sign-in from SQL, nor take a slot.
+//!
+//! `pg_locks` shows the tags to everybody: they are keyed, so that nobody can tell from one which address or session it is about.
 
 use pgrx::prelude::*;
 use uuid::Uuid;
-use workos_auth_core::{Error, ErrorCode, Result};
+use workos_auth_core::{Error, ErrorCode, Result, lock_name};
 
+use super::scan;
 use crate::settings;
 
 const SLOT: u16 = 7;
@@ -25,11 +28,11 @@ fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     }
 }
 
-/// A tag of this database, named by the first 64 bits of something random or hashed.
+/// A tag of this database. Before the first set-up there is no key, and all locks of a kind are one.
 fn database_tag(kind: u16, name: &[u8]) -> pg_sys::LOCKTAG {
-    let word = |at: usize| name.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
+    let [first, second] = scan::lock_key().map_or([0, 0], |key| lock_name::of(&key, kind, name));
     // SAFETY: reads a global of the backend.
-    tag(kind, unsafe { pg_sys::MyDatabaseId }.to_u32(), word(0), word(4))
+    tag(kind, unsafe { pg_sys::MyDatabaseId }.to_u32(), first, second)
 }
 
 /// A lock of the transaction, given up when dropped.
@@ -75,9 +78,9 @@ pub fn exchange(flow: Uuid) -> Result<Guard> {
 }
 
 /// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits
-/// for the other transaction. `hash` is a cryptographic one, so that nobody can choose names that collide.
-pub fn account(hash: &[u8; 32]) {
-    Guard::take(database_tag(ACCOUNT, hash)).keep();
+/// for the other transaction.
+pub fn account(name: &str) {
+    Guard::take(database_tag(ACCOUNT, name.as_bytes())).keep();
 }
 
 /// Whoever ends a session that was stolen.
@@ -92,7 +95,9 @@ pub fn theft_found(session: Uuid) -> Option<Guard> {
 
 /// One set-up at a time, until the transaction ends; waits for the other transaction.
 pub fn setup() {
-    Guard::take(database_tag(SETUP, &[])).keep();
+    // Not keyed: the first set-up makes the key.
+    // SAFETY: reads a global of the backend.
+    Guard::take(tag(SETUP, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)).keep();
 }
 
 const SLOT_MAGIC: u32 = 0x776f_726b; // "work": keeps clear of other extensions that use the same trick

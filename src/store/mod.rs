@@ -14,6 +14,7 @@ pub mod own_account;
 pub mod people;
 pub mod privileges;
 mod query;
+mod removal;
 pub mod scan;
 pub mod sessions;
 pub mod transaction;

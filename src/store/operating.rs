@@ -6,6 +6,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
+use super::removal::remove;
 use super::{query, uuid_arg};
 
 /// Whether a time lies in the future.
@@ -47,12 +48,13 @@ pub fn lock(user_id: Uuid) -> Result<bool> {
 
 /// Deletes a user, and by the foreign keys what hangs on them.
 pub fn delete(user_id: Uuid) -> Result<u64> {
-    query::execute("DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)])
+    remove(c"users", "DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)])
 }
 
 /// Removes sign-ins whose time is over.
 pub fn remove_expired_flows(batch: i64) -> Result<u64> {
-    query::execute(
+    remove(
+        c"flow_states",
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
@@ -62,7 +64,8 @@ pub fn remove_expired_flows(batch: i64) -> Result<u64> {
 
 /// Removes sessions whose time is over.
 pub fn remove_ended_sessions(batch: i64) -> Result<u64> {
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE not_after OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY not_after LIMIT $1 FOR UPDATE SKIP LOCKED))",
@@ -73,7 +76,8 @@ pub fn remove_ended_sessions(batch: i64) -> Result<u64> {
 /// Removes sessions that can be refreshed and were not for too long. There is no index to find them by: it would make every refresh
 /// write to it.
 pub fn remove_idle_sessions(timeout: Duration, batch: i64) -> Result<u64> {
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE refresh_token_salt IS NOT NULL AND coalesce(refreshed_at, created_at)
@@ -85,8 +89,8 @@ pub fn remove_idle_sessions(timeout: Duration, batch: i64) -> Result<u64> {
 
 /// Removes entries of the audit log that are older than they are kept.
 pub fn remove_audit_entries(retention: Duration, batch: i64) -> Result<u64> {
-    query::execute(
-        "DELETE FROM auth.audit_log_entries WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+    remove(c"audit_log_entries", 
+    "DELETE FROM auth.audit_log_entries WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.audit_log_entries
              WHERE created_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => $1))
              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",

@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
+use super::removal::remove;
 use super::{query, uuid_arg};
 
 /// Writes a user whom an administrator makes. False if the id or the address is taken. The address is confirmed by nobody yet.
@@ -28,7 +29,8 @@ pub fn insert_membership(organization_id: &str, user_id: Uuid) -> Result<()> {
 
 /// Takes a user out of an organization; says how many memberships.
 pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<u64> {
-    query::execute(
+    remove(
+        c"organization_memberships",
         "DELETE FROM auth.organization_memberships
          WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
         &[organization_id.into(), uuid_arg(user_id)],
@@ -76,5 +78,5 @@ pub fn signed_in(user_id: Uuid) -> Result<()> {
 
 /// Removes an identity.
 pub fn delete_identity(id: Uuid) -> Result<()> {
-    query::execute("DELETE FROM auth.identities WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
+    remove(c"identities", "DELETE FROM auth.identities WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
 }

@@ -137,6 +137,11 @@ pub fn installation_id() -> Option<Uuid> {
     find(&INSTALLATION, |row| row.uuid(c"id"))
 }
 
+/// What the names of locks are keyed with, if there is an installation yet.
+pub fn lock_key() -> Option<Vec<u8>> {
+    find(&INSTALLATION, |row| row.get(c"lock_key"))
+}
+
 /// The first data key that is wanted.
 pub fn data_key(is_wanted: impl Fn(&Row) -> bool) -> Option<DataKeyRow> {
     find(&DATA_KEYS, |row| {

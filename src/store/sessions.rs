@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
+use super::removal::remove;
 use super::scan::{self, Snapshot};
 use super::transaction::unix_seconds;
 use super::{Client, Subject, pg_uuid, query, uuid_arg};
@@ -315,7 +316,8 @@ pub struct Stolen<'a> {
 
 /// Ends it and writes the audit log, unless it has ended.
 pub fn end_stolen(stolen: &Stolen) -> Result<()> {
-    query::execute(
+    remove(
+        c"sessions",
         "WITH ended AS (DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1
              RETURNING id, user_id, organization_id, connection_id, refresh_token_counter)
          INSERT INTO auth.audit_log_entries
@@ -388,7 +390,8 @@ pub enum Scope {
 
 /// Ends the sessions that an identity opened; says how many.
 pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE identity_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
         &[uuid_arg(identity_id)],
@@ -397,7 +400,8 @@ pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
 
 /// Ends a user's sessions of an organization; says how many.
 pub fn end_in_organization(user_id: Uuid, organization_id: &str) -> Result<u64> {
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
@@ -414,7 +418,8 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
         Scope::Local(id) => (Some(id), None),
         Scope::Others(id) => (None, Some(id)),
     };
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE user_id OPERATOR(pg_catalog.=) $1
@@ -426,7 +431,8 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
 
 /// Ends the sessions of an organization; says how many.
 pub fn end_of_organization(organization_id: &str) -> Result<u64> {
-    query::execute(
+    remove(
+        c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE organization_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
         &[organization_id.into()],

@@ -168,23 +168,48 @@ pub fn set_local_role(name: &str) -> Result<()> {
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    restricted_to(role, || {
+        // SAFETY: a level of its own, so that what was SET is undone: not a commit.
+        let level = unsafe { pg_sys::NewGUCNestLevel() };
+        set_safe_search_path();
+        let value = f()?;
+        // SAFETY: ends the level above.
+        unsafe { pg_sys::AtEOXact_GUC(false, level) };
+        Ok(value)
+    })
+}
+
+/// The same, but for settings, which stay what they are and what `f` makes of them.
+pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
-    let level = unsafe {
+    unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
         pg_sys::SetUserIdAndSecContext(role, context | restricted.cast_signed());
-        pg_sys::NewGUCNestLevel()
-    };
-    set_safe_search_path();
-    let value = f()?;
-    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
-    unsafe {
-        pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
     }
-    Ok(value)
+    let value = f();
+    // SAFETY: undoes the call above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    value
+}
+
+/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
+pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: valid pointers; the outer user is what Postgres itself goes back to when the transaction ends.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(pg_sys::GetOuterUserId(), 0);
+    }
+    let value = f();
+    // SAFETY: undoes the call above.
+    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    value
 }
 
 /// A search path that nobody can plant anything in, until the end of the nest level of settings.

@@ -189,6 +189,11 @@ pub fn decide(
     }
 }
 
+/// Whether a user of the profile's address could be meant by it: others are passed over by [`decide`], and need not be locked for it.
+pub fn concerns(incoming: &Incoming<'_>, user: &Candidate, policy: &Policy) -> bool {
+    Profile { incoming, policy, email: fold_email(incoming.email), holder: None }.concerns(user)
+}
+
 /// The address as it is compared and stored: ASCII letters in lower case, all else untouched (Unicode folding would
 /// make different mailboxes one).
 pub fn fold_email(email: &str) -> String {

@@ -12,6 +12,7 @@
 //! | [`claims`] | what an access token says |
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
 //! | [`hook`] | which function may be a hook, and what one may change |
+//! | [`lock_name`] | what locks are called where everybody sees them |
 //! | [`metadata`] | what is kept of a profile beside its columns |
 //! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
@@ -30,6 +31,7 @@ pub mod claims;
 pub mod error;
 pub mod hook;
 pub mod jsonb;
+pub mod lock_name;
 pub mod metadata;
 pub mod people;
 pub mod pkce;

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, email_domain, refuse_banned_or_deleted};
+use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, refuse_banned_or_deleted};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Decides whether a profile becomes an identity of `user`, who asked for it, and what becomes of `users.email`, which is set only if
@@ -63,12 +63,12 @@ pub struct Unlinking {
     pub leaves: Option<String>,
 }
 
-/// Decides what follows from unlinking one of the user's identities. An address that came from it gives way to that of another
-/// identity, the oldest first, by the e-mail rule. `held` are addresses, in lower case, that other users hold.
+/// Decides what follows from unlinking one of the user's identities. An address that came from it is given up. That of another identity
+/// is taken on when that identity signs in next: a sign-in elsewhere would have to wait for whoever takes an address.
 ///
 /// # Errors
 /// `identity_not_found`, `single_identity_not_deletable`.
-pub fn unlink(user: &Candidate, identity_id: Uuid, held: &[String], trust_email_domains: bool) -> Result<Unlinking> {
+pub fn unlink(user: &Candidate, identity_id: Uuid) -> Result<Unlinking> {
     let (gone, left): (Vec<&KnownIdentity>, Vec<&KnownIdentity>) =
         user.identities.iter().partition(|identity| identity.id == identity_id);
     let Some(gone) = gone.first() else { return Err(ErrorCode::IdentityNotFound.into()) };
@@ -78,14 +78,9 @@ pub fn unlink(user: &Candidate, identity_id: Uuid, held: &[String], trust_email_
     let is_address_of = |identity: &KnownIdentity| {
         user.email.as_deref().is_some_and(|email| super::fold_email(email) == super::fold_email(&identity.email))
     };
-    let email = if !is_address_of(gone) || left.iter().any(|other| is_address_of(other)) {
-        EmailChange::Keep
-    } else {
-        left.iter()
-            .filter(|other| other.organization_id.is_none() || trust_email_domains)
-            .map(|other| super::fold_email(&other.email))
-            .find(|email| email_domain(email).is_some() && !held.contains(email))
-            .map_or(EmailChange::Release, EmailChange::Set)
+    let email = match is_address_of(gone) && !left.iter().any(|other| is_address_of(other)) {
+        true => EmailChange::Release,
+        false => EmailChange::Keep,
     };
     let leaves = gone.organization_id.clone();
     let leaves = leaves.filter(|_| left.iter().all(|other| other.organization_id != gone.organization_id));
