@@ -71,9 +71,11 @@ COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches with
 CREATE TABLE auth.hooks (
     event text PRIMARY KEY CHECK (event IN ('user_created', 'signed_in', 'token')),
     function text NOT NULL,
+    function_owner text,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_by name NOT NULL DEFAULT SESSION_USER
 );
 COMMENT ON TABLE auth.hooks IS 'functions that run on the way of a sign-in, one an event; plain INSERT, UPDATE and DELETE';
 COMMENT ON COLUMN auth.hooks.event IS 'user_created: an account was made; signed_in: a session was opened; token: an access token is about to be signed';
+COMMENT ON COLUMN auth.hooks.function_owner IS 'whose the function was when the row was written, which the extension fills in: of another owner it is not called';
 COMMENT ON COLUMN auth.hooks.function IS 'schema.name(jsonb): a function that returns jsonb and runs with the rights of its owner, who is not a superuser';

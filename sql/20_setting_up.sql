@@ -67,6 +67,11 @@ CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';
 COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that backends cache';
 
+CREATE FUNCTION auth.member_changed() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'member_changed_wrapper';
+COMMENT ON FUNCTION auth.member_changed() IS
+    'trigger of auth.organization_memberships: tokens that say what a member no longer is are refused from the next statement on';
+
 CREATE FUNCTION auth.load_library() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'load_library_wrapper';
 COMMENT ON FUNCTION auth.load_library() IS

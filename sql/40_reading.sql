@@ -14,7 +14,7 @@ COMMENT ON FUNCTION auth.uid() IS 'the id of the current person, auth.users.id; 
 
 CREATE FUNCTION auth.role() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_role';
-COMMENT ON FUNCTION auth.role() IS 'the database role of the current session; never a WorkOS role (see auth.has_role)';
+COMMENT ON FUNCTION auth.role() IS 'the database role of the current session; never a WorkOS role (see auth.has_role). Without a session it is never NULL: the role that the client acts as, or anon where sessions may have that role';
 
 CREATE FUNCTION auth.email() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_email';

@@ -67,6 +67,18 @@ ALTER EVENT TRIGGER workos_auth_foreign_keys ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER workos_auth_foreign_keys IS
     'has workos_auth refuse foreign keys to its tables from columns of another type, whose cast would run as workos_auth_owner';
 
+CREATE TRIGGER member_changed AFTER UPDATE ON auth.organization_memberships FOR EACH ROW
+    WHEN ((OLD.organization_id, OLD.user_id, OLD.role, OLD.roles, OLD.groups, OLD.permissions)
+        IS DISTINCT FROM (NEW.organization_id, NEW.user_id, NEW.role, NEW.roles, NEW.groups, NEW.permissions))
+    EXECUTE FUNCTION auth.member_changed();
+CREATE TRIGGER member_left AFTER DELETE ON auth.organization_memberships FOR EACH ROW EXECUTE FUNCTION auth.member_changed();
+CREATE TRIGGER members_truncated AFTER TRUNCATE ON auth.organization_memberships
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.member_changed();
+COMMENT ON TRIGGER member_changed ON auth.organization_memberships IS
+    'has tokens refreshed of whoever has other rights in an organization now';
+COMMENT ON TRIGGER member_left ON auth.organization_memberships IS 'ends the sessions of whoever leaves an organization';
+COMMENT ON TRIGGER members_truncated ON auth.organization_memberships IS 'ends every session of an organization';
+
 CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
 COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';

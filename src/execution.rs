@@ -428,6 +428,9 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
 
 unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
     use pg_sys::XactEvent::*;
+    if matches!(event, XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE) {
+        crate::people::end_sessions_before_commit();
+    }
     if matches!(
         event,
         XACT_EVENT_COMMIT
@@ -442,6 +445,7 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
             stack.clear();
         }
         crate::session::transaction_ended();
+        crate::people::transaction_ended();
     }
 }
 

@@ -21,7 +21,7 @@ use crate::store::Client;
 use crate::store::hooks::{self as store, Function};
 use crate::store::scan;
 use crate::store::sessions::Row;
-use crate::store::transaction::restricted_as;
+use crate::store::transaction::{restricted_as, role_name};
 use crate::{execution, session};
 
 /// Whose account was made, and by what.
@@ -86,11 +86,11 @@ pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
 }
 
 /// Refuses what may not be a hook, and what is not the caller's to have run: a hook runs with the rights of its owner, so whoever
-/// names it must have them too.
+/// names it must have them too. Returns the name of the owner.
 ///
 /// # Errors
 /// `hook_invalid`, `insufficient_privilege`.
-pub fn check(function: &str) -> Result<()> {
+pub fn check(function: &str) -> Result<String> {
     let name = FunctionName::parse(function)?;
     let invalid = |why: &str| Error::with_detail(ErrorCode::HookInvalid, why);
     let function = store::function(&name).ok_or_else(|| invalid("There is no such function of one jsonb."))?;
@@ -99,7 +99,7 @@ pub fn check(function: &str) -> Result<()> {
     }
     // SAFETY: catalog look-ups of the current role, which is the one that writes the row.
     match unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), function.owner) } {
-        true => Ok(()),
+        true => Ok(role_name(function.owner)),
         false => {
             let detail = "A hook runs with the rights of its owner, which the current role does not have.";
             Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)
@@ -130,6 +130,8 @@ fn document(event: Event, user_id: Uuid, method: &str, email: Option<&str>, clai
 struct Hook {
     event: Event,
     function: String,
+    /// Whose the function was when the row was written.
+    owner: Option<String>,
 }
 
 thread_local! {
@@ -154,7 +156,7 @@ impl Drop for Turn {
 impl Hook {
     /// The one that the administrator has named, if any.
     fn of(event: Event) -> Option<Self> {
-        scan::hook(event.as_str()).map(|function| Self { event, function })
+        scan::hook(event.as_str()).map(|(function, owner)| Self { event, function, owner })
     }
 
     fn failed(&self, why: &str) -> Error {
@@ -170,6 +172,13 @@ impl Hook {
         let function = store::function(&name).ok_or_else(|| self.failed("There is no such function."))?;
         if let Some(why) = function.facts.refusal() {
             return Err(self.failed(why));
+        }
+        // The row names it. Whoever may create functions in its schema can put another one in its place, which is not what was named.
+        let owner = role_name(function.owner);
+        if self.owner.as_ref() != Some(&owner) {
+            return Err(self.failed(&format!("It belongs to {owner}, whose it was not when the row was written.")).hint(
+                "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function for its event as an administrator.",
+            ));
         }
         restricted_as(function.owner, || {
             session::clear_for_now()?;

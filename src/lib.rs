@@ -8,6 +8,7 @@
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`lifecycle`] | the life of a session: opened, given tokens |
 //! | [`operating`] | bans, deletions, revocations, the clean-up |
+//! | [`members`] | what follows from a change of a membership |
 //! | [`own_account`] | what a person sees and changes of their account |
 //! | [`hooks`] | the administrator's own functions, called on the way |
 //! | [`people`] | people and sessions that do not come through WorkOS |
@@ -34,6 +35,7 @@ mod hooks;
 mod http;
 mod json;
 mod lifecycle;
+mod members;
 mod operating;
 mod own_account;
 mod people;

@@ -7,7 +7,7 @@ use workos_auth_core::{Error, token};
 use super::v1::{self, Arguments};
 use crate::error::or_raise;
 use crate::json::Built;
-use crate::session::{self, Set, Varlena, Verified, read};
+use crate::session::{self, Set, Varlena, Verified, client_role, read};
 
 v1::functions! {
     /// `auth.uid()`
@@ -17,7 +17,12 @@ v1::functions! {
     fn session_id(_) { Some(&read()?.session_id) }
 
     /// `auth.role()`
-    fn role(_) { read()?.role.as_ref() }
+    fn role(_) {
+        match read() {
+            Some(session) => session.role.as_ref(),
+            None => Some(&*client_role()),
+        }
+    }
 
     /// `auth.email()`
     fn email(_) { read()?.email.as_ref() }

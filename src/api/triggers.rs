@@ -4,9 +4,9 @@ use pgrx::prelude::*;
 use workos_auth_core::Error;
 use workos_auth_core::redirect::Pattern;
 
-use crate::error::or_raise;
-use crate::hooks;
+use crate::error::{or_raise, unexpected};
 use crate::store::configuration_log;
+use crate::{hooks, members};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
 #[pg_trigger(sql = false)]
@@ -19,12 +19,16 @@ fn check_redirect_url<'a>(
     Ok(Some(new))
 }
 
-/// Trigger of `auth.hooks`: refuses a function that may not be a hook.
+/// Trigger of `auth.hooks`: refuses a function that may not be a hook, and notes whose it is.
 #[pg_trigger(sql = false)]
 fn check_hook<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let Some(new) = trigger.new() else { return Ok(None) };
     let function = new.get_by_name::<String>("function").ok().flatten();
-    or_raise(function.ok_or_else(|| Error::null("function")).and_then(|function| hooks::check(&function)));
+    let owner = or_raise(function.ok_or_else(|| Error::null("function")).and_then(|function| hooks::check(&function)));
+    let mut new = new.into_owned();
+    or_raise(
+        new.set_by_name("function_owner", owner).map_err(|_| unexpected("auth.hooks has no column function_owner.")),
+    );
     Ok(Some(new))
 }
 
@@ -43,6 +47,20 @@ fn audit_configuration<'a>(
     let (old, new) = (trigger.old(), trigger.new());
     or_raise(configuration_log::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
     Ok(new)
+}
+
+/// Trigger of `auth.organization_memberships`.
+#[pg_trigger(sql = false)]
+fn member_changed<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let read = |row: PgHeapTuple<'_, AllocatedByPostgres>| {
+        let user_id = row.get_by_name::<pgrx::Uuid>("user_id").ok().flatten()?;
+        let organization_id = row.get_by_name("organization_id").ok().flatten()?;
+        Some(members::Member { organization_id, user_id: uuid::Uuid::from_bytes(*user_id.as_bytes()) })
+    };
+    or_raise(members::changed(trigger.old().and_then(read).as_ref(), trigger.new().and_then(read).as_ref()));
+    Ok(trigger.new())
 }
 
 /// Event trigger of the commands that can make a constraint. It does nothing: that it is called has loaded the library, which looks at

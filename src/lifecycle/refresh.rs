@@ -9,7 +9,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::{Session, issue, theft};
 use crate::store::sessions::{self, Row};
 use crate::store::transaction::{now, require_writable, uses_one_snapshot};
-use crate::store::{Client, Subject, audit, configuration};
+use crate::store::{Client, Subject, audit, configuration, people};
 use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
@@ -65,6 +65,7 @@ fn attempt(token: &Authentic, row: Row, client: &Client) -> Result<Option<Sessio
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
     let tokens = issue(&row, counter, settings::access_token_ttl(), METHOD)?;
+    people::require_good_standing(row.user_id)?;
     Ok(Some(Session::of(tokens, row)))
 }
 

@@ -35,13 +35,13 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
     };
     // Of many who come at once, one starts a worker, and all of them see what it does.
     let first = guards::theft_found(row.id);
-    if first.is_some() && scan::session_claims_version(row.id).is_some() && !start(&order.to_text(EXTRA_LEN)) {
+    if first.is_some() && scan::live_session(row.id).is_some() && !start(&order.to_text(EXTRA_LEN)) {
         warn("No background worker was free.", "Raise max_worker_processes.");
         return;
     }
     let ticks = PATIENCE.as_millis() / TICK.as_millis();
     for _ in 0..ticks {
-        if scan::session_claims_version(row.id).is_none() {
+        if scan::live_session(row.id).is_none() {
             return;
         }
         transaction::sleep(TICK);
@@ -111,6 +111,8 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         transaction::set_for_session(name, value);
     }
     BackgroundWorker::transaction(|| {
+        // For good: what runs at the commit has no more rights either.
+        transaction::become_owner();
         // One is enough: while the row is locked, the token may be presented again and again.
         let Some(guard) = guards::theft(order.session) else { return };
         guard.keep();
@@ -122,6 +124,6 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
             ip: Some(order.ip).filter(|ip| !ip.is_empty()),
             user_agent: Some(order.user_agent).filter(|text| !text.is_empty()),
         };
-        crate::error::or_raise(transaction::as_owner(|| sessions::end_stolen(&stolen)));
+        crate::error::or_raise(sessions::end_stolen(&stolen));
     });
 }

@@ -1,20 +1,22 @@
 //! Makes somebody the current person for the rest of the transaction: for tests of policies.
 
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use pgrx::pg_sys;
+use pgrx::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::secret::AccessToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::session::{find, open};
+use crate::error::or_raise;
 use crate::session::{self, Verified};
 use crate::settings;
 use crate::store::transaction::{as_owner, bypasses_rls, may_become, require_writable, set_local_role};
-use crate::store::{Subject, audit};
+use crate::store::{Subject, audit, sessions};
 
 /// What the claim `amr` says of such a session.
 const METHOD: &str = "as_user";
@@ -40,7 +42,8 @@ pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>) -> Result<Rc<Verif
         .hint("Pass as_role, such as as_role => 'authenticated'."));
     }
     let name = as_role.map(CStr::to_string_lossy);
-    let token = as_owner(|| token(user_id, name.as_deref()))?;
+    let (token, session_id) = as_owner(|| token(user_id, name.as_deref()))?;
+    OPENED.with_borrow_mut(|opened| opened.push(session_id));
     if let Some(name) = &name {
         set_local_role(name)?;
     }
@@ -64,7 +67,7 @@ fn role(name: &CStr) -> Result<pg_sys::Oid> {
 }
 
 /// The session is of the organization that the person belongs to; of none if there are several, for which there is `create_session`.
-fn token(user_id: Uuid, role: Option<&str>) -> Result<AccessToken> {
+fn token(user_id: Uuid, role: Option<&str>) -> Result<(AccessToken, Uuid)> {
     let user = find(user_id)?;
     let organization = match user.memberships.as_slice() {
         [only] => Some(only.as_str()),
@@ -78,5 +81,25 @@ fn token(user_id: Uuid, role: Option<&str>) -> Result<AccessToken> {
         ..Subject::default()
     };
     audit("session_impersonated", &subject, json!({ "method": METHOD, "role": role }))?;
-    Ok(session.access_token)
+    Ok((session.access_token, session.session_id))
+}
+
+thread_local! {
+    /// The sessions that were opened here in this transaction.
+    static OPENED: RefCell<Vec<Uuid>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Ends the sessions that were opened here in this transaction, which is about to commit: a test of policies leaves none. Called by
+/// Postgres's own hook of the commit, after everything else that runs in the transaction.
+#[pg_guard]
+pub extern "C-unwind" fn end_sessions_before_commit() {
+    let opened = OPENED.take();
+    if !opened.is_empty() {
+        or_raise(as_owner(|| opened.iter().try_for_each(|id| sessions::end_one(*id))));
+    }
+}
+
+/// The transaction is over. Allocates and raises nothing.
+pub fn transaction_ended() {
+    let _ = OPENED.try_with(|opened| opened.try_borrow_mut().map(|mut opened| opened.clear()));
 }

@@ -12,6 +12,6 @@ mod as_user;
 mod session;
 mod user;
 
-pub use as_user::as_user;
+pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
 pub use session::{Asked, create_session, microseconds};
 pub use user::create_user;

@@ -71,6 +71,7 @@ pub fn create_session(asked: &Asked) -> Result<Session> {
             audit("session_impersonated", &subject, payload)?;
         }
     }
+    store::require_good_standing(user_id)?;
     Ok(session)
 }
 

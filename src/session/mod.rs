@@ -3,6 +3,7 @@
 //! Whoever may set the token still cannot forge it: its signature is checked before any claim is read, and its session's row is
 //! looked at in the first reading of every statement, unless nothing was written anywhere since the last look.
 
+mod client_role;
 mod keys;
 mod pin;
 mod request;
@@ -23,6 +24,7 @@ use crate::execution;
 use crate::settings::{self, RlsGuard};
 use crate::store::transaction::bypasses_rls;
 
+pub use client_role::client_role;
 pub use keys::{issuer, public_keys};
 pub use pin::Identity;
 pub use request::use_request_token;
@@ -167,6 +169,7 @@ fn remember(statement: Statement, session: Option<Rc<Verified>>) {
 /// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
     SEEN.run.set(NO_RUN);
+    client_role::transaction_ended();
     if let Ok(mut kept) = KEPT.try_with(|kept| kept.take()) {
         kept.drain(..).for_each(|session| session.is_kept.set(false));
     }

@@ -149,6 +149,11 @@ impl Varlena {
         payload.map_or_else(|| built_by_postgres(json), |payload| Ok(Self::from_payload(payload)))
     }
 
+    /// A `text`.
+    pub fn text(text: &str) -> Self {
+        Self::from_payload(text.as_bytes())
+    }
+
     fn from_payload(payload: &[u8]) -> Self {
         let size = Self::HEADER + payload.len();
         // Of u64, so that it is aligned for every type.

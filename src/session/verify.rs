@@ -7,7 +7,7 @@ use std::rc::Rc;
 use lru::LruCache;
 use pgrx::prelude::*;
 use workos_auth_core::token::{Hashed, Own, Rules};
-use workos_auth_core::{ErrorCode, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::keys;
 use super::verified::Verified;
@@ -93,9 +93,12 @@ fn check_session(verified: &Verified) -> Result<()> {
     if sight.is_some() && verified.good_in.get() == sight {
         return Ok(());
     }
-    match store::scan::session_claims_version(verified.claims.session_id) {
+    match store::scan::live_session(verified.claims.session_id) {
         None => Err(ErrorCode::SessionNotFound.into()),
-        Some(version) if verified.claims.claims_version < version => Err(ErrorCode::SessionStale.into()),
+        Some(session) if session.user_id.is_some_and(|user_id| user_id != verified.claims.sub) => {
+            Err(Error::with_detail(ErrorCode::SessionNotFound, "The session of this token is another person's."))
+        }
+        Some(session) if verified.claims.claims_version < session.claims_version => Err(ErrorCode::SessionStale.into()),
         Some(_) => {
             verified.good_in.set(sight);
             Ok(())

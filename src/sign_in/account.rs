@@ -92,10 +92,8 @@ pub fn guard_email(email: &str) {
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
 pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &str) -> Result<Uuid> {
     let identity_id = store::upsert_identity(user_id, profile, email, metadata::identity_data(profile, issuer))?;
-    if let Some(organization) = &profile.organization_id
-        && store::upsert_membership(organization, user_id, profile)?
-    {
-        sessions::raise_claims_version(user_id, organization)?;
+    if let Some(organization) = &profile.organization_id {
+        store::upsert_membership(organization, user_id, profile)?;
     }
     Ok(identity_id)
 }

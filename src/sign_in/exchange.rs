@@ -16,7 +16,7 @@ use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::scan::FlowKey;
 use crate::store::transaction::require_writable;
-use crate::store::{Client, Subject, audit, guards, scan};
+use crate::store::{Client, Subject, audit, guards, people, scan};
 use crate::{http, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -119,6 +119,7 @@ pub(super) fn sign_in(
         },
         json!({ "provider": "workos" }),
     )?;
+    people::require_good_standing(account.user_id)?;
     Ok((account, session))
 }
 

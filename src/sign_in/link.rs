@@ -45,7 +45,7 @@ pub fn refuse_actor(session_id: Uuid) -> Result<()> {
 /// # Errors
 /// `link_session_not_found`: the session that started it has ended, or another person's session is the current one.
 pub fn check(link: &Link) -> Result<()> {
-    if scan::session_claims_version(link.session_id).is_none() {
+    if scan::live_session(link.session_id).is_none() {
         return Err(ended());
     }
     match session::current()? {

@@ -184,17 +184,16 @@ pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Valu
     .ok_or_else(|| crate::error::unexpected("An identity was not written."))
 }
 
-/// Writes what WorkOS says of a member. True if anything that a token carries changed.
-pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<bool> {
-    let changed = query::row(
+/// Writes what WorkOS says of a member, where anything changed.
+pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+    query::execute(
         "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes)
          VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (organization_id, user_id) DO UPDATE
          SET role = excluded.role, roles = excluded.roles, groups = excluded.groups,
              custom_attributes = excluded.custom_attributes, updated_at = pg_catalog.now()
          WHERE (m.role, m.roles, m.groups, m.custom_attributes)
-             IS DISTINCT FROM (excluded.role, excluded.roles, excluded.groups, excluded.custom_attributes)
-         RETURNING true",
+             IS DISTINCT FROM (excluded.role, excluded.roles, excluded.groups, excluded.custom_attributes)",
         &[
             organization_id.into(),
             uuid_arg(user_id),
@@ -203,7 +202,6 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
             profile.groups.clone().into(),
             JsonB(Value::Object(profile.custom_attributes.clone())).into(),
         ],
-        |row| row.get(1),
-    )?;
-    Ok(changed.unwrap_or(false))
+    )
+    .map(drop)
 }

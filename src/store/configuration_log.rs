@@ -6,7 +6,7 @@ use workos_auth_core::Result;
 use super::{Subject, audit};
 
 /// The columns that are written down, of whichever table has them.
-pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "event", "function"];
+pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "event", "function", "function_owner"];
 
 /// A row, as far as it is written down.
 pub type Row<'a> = Vec<(&'a str, String)>;

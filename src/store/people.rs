@@ -3,9 +3,11 @@
 use pgrx::JsonB;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::Result;
+use workos_auth_core::{ErrorCode, Result};
 
 use super::removal::remove;
+use super::scan::{self, Snapshot};
+use super::transaction::now;
 use super::{query, uuid_arg};
 
 /// Writes a user whom an administrator makes. False if the id or the address is taken. The address is confirmed by nobody yet.
@@ -64,6 +66,22 @@ pub fn touch(user_id: Uuid) -> Result<bool> {
         &[uuid_arg(user_id)],
     )?;
     Ok(written == 1)
+}
+
+/// Refuses a person who is banned or deleted by now, whatever snapshot the transaction keeps: a trigger of a sign-in's own rows may have
+/// said so.
+///
+/// # Errors
+/// `user_banned`, `user_deleted`.
+pub fn require_good_standing(user_id: Uuid) -> Result<()> {
+    let standing = scan::user(user_id, &Snapshot::now(), |row| {
+        (row.micros(c"banned_until").is_some_and(|until| until > now()), row.micros(c"deleted_at").is_some())
+    });
+    match standing {
+        Some((false, false)) => Ok(()),
+        Some((true, _)) => Err(ErrorCode::UserBanned.into()),
+        Some((false, true)) | None => Err(ErrorCode::UserDeleted.into()),
+    }
 }
 
 /// Somebody has signed in, by whatever way.

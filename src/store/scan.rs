@@ -84,9 +84,19 @@ pub fn forget(relation: pg_sys::Oid) -> bool {
     cached_rows_changed
 }
 
-/// `claims_version` of a session, or `None` where it has ended.
-pub fn session_claims_version(id: Uuid) -> Option<i64> {
-    one(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| row.get(c"claims_version"))?
+/// What a token must agree with.
+pub struct LiveSession {
+    /// rises with the person's rights
+    pub claims_version: i64,
+    /// whose it is; a database that only verifies may not know
+    pub user_id: Option<Uuid>,
+}
+
+/// A session, or `None` where it has ended.
+pub fn live_session(id: Uuid) -> Option<LiveSession> {
+    one(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| {
+        Some(LiveSession { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
+    })?
 }
 
 /// The mode of a flow, or `None` where it is gone.
@@ -169,9 +179,12 @@ pub fn active_signing_key() -> Option<PrivateKeyRow> {
     })
 }
 
-/// The function that is named for an event.
-pub fn hook(event: &str) -> Option<String> {
-    find(&HOOKS, |row| if row.get::<String>(c"event")? == event { row.get(c"function") } else { None })
+/// The function that is named for an event, and whose it was then.
+pub fn hook(event: &str) -> Option<(String, Option<String>)> {
+    find(&HOOKS, |row| match row.get::<String>(c"event")? == event {
+        true => Some((row.get(c"function")?, row.get(c"function_owner"))),
+        false => None,
+    })
 }
 
 /// The patterns of `auth.redirect_urls`.

@@ -388,6 +388,11 @@ pub enum Scope {
     Others(Uuid),
 }
 
+/// Ends a session, if it is there.
+pub fn end_one(id: Uuid) -> Result<()> {
+    remove(c"sessions", "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
+}
+
 /// Ends the sessions that an identity opened; says how many.
 pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
     remove(
@@ -426,6 +431,16 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
                  AND ($2 IS NULL OR id OPERATOR(pg_catalog.=) $2) AND ($3 IS NULL OR id OPERATOR(pg_catalog.<>) $3)
              ORDER BY id FOR UPDATE))",
         &[uuid_arg(user_id), pg_uuid(only).into(), pg_uuid(but).into()],
+    )
+}
+
+/// Ends every session of an organization, whichever; says how many.
+pub fn end_of_organizations() -> Result<u64> {
+    remove(
+        c"sessions",
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE organization_id IS NOT NULL ORDER BY id FOR UPDATE))",
+        &[],
     )
 }
 

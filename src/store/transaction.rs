@@ -125,6 +125,18 @@ pub fn require_right(right: Right, detail: &str) -> Result<()> {
     if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
 }
 
+/// The name of a role; of one that is gone, its number.
+pub fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: looks a name up, which is copied; missing_ok.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        match name.is_null() {
+            true => role.to_u32().to_string(),
+            false => CStr::from_ptr(name).to_string_lossy().into_owned(),
+        }
+    }
+}
+
 /// Whether row-level security does not bind a role: a superuser, or one with BYPASSRLS.
 pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups.
@@ -229,6 +241,16 @@ fn set_safe_search_path() {
     }
 }
 
+/// Takes the rights of `workos_auth_owner` in place of those that the process began with, and a search path that nobody can plant anything
+/// in, for the rest of the process: for one that is ours alone.
+pub fn become_owner() {
+    // SAFETY: in a transaction, outside of every security context; a constant string.
+    unsafe { pg_sys::SetCurrentRoleId(pg_sys::get_role_oid(OWNER.as_ptr(), false), false) };
+    set_for_session(c"search_path", c"pg_catalog, pg_temp");
+}
+
+const OWNER: &CStr = c"workos_auth_owner";
+
 /// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
 /// does, for a function that must look at the rights of its caller first.
 ///
@@ -238,7 +260,7 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     let mut context = 0;
     // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and a constant string.
     let level = unsafe {
-        let owner = pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), false);
+        let owner = pg_sys::get_role_oid(OWNER.as_ptr(), false);
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
         pg_sys::NewGUCNestLevel()

@@ -1,0 +1,31 @@
+//! What follows from a change of a membership, by whoever's hand: a token says what its person was allowed when it was made.
+
+use uuid::Uuid;
+use workos_auth_core::Result;
+
+use crate::session;
+use crate::store::sessions;
+
+/// Who is a member of what.
+#[derive(PartialEq, Eq)]
+pub struct Member {
+    /// WorkOS's organization
+    pub organization_id: String,
+    /// `users.id`
+    pub user_id: Uuid,
+}
+
+/// Ends the sessions of whoever left an organization, and has the tokens of whoever stays refreshed, whose rights there have changed; without
+/// either row, the table was emptied.
+pub fn changed(old: Option<&Member>, new: Option<&Member>) -> Result<()> {
+    match (old, new) {
+        (None, None) => drop(sessions::end_of_organizations()?),
+        (Some(old), Some(new)) if old == new => {
+            sessions::raise_claims_version(new.user_id, &new.organization_id)?;
+        }
+        (Some(old), _) => drop(sessions::end_in_organization(old.user_id, &old.organization_id)?),
+        (None, Some(_)) => {}
+    }
+    session::look_again();
+    Ok(())
+}
