@@ -40,7 +40,9 @@ BEGIN
     SELECT pg_catalog.string_agg(CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::pg_catalog.regrole::text END, ', ')
     INTO found
     FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS acl
-    WHERE n.oid = schema_oid AND acl.privilege_type = 'CREATE' AND acl.grantee <> n.nspowner;
+    WHERE n.oid = schema_oid AND acl.privilege_type = 'CREATE' AND acl.grantee <> n.nspowner
+        -- What default privileges gave to a schema that CREATE EXTENSION has just made is taken away at the end.
+        AND n.xmin::text <> pg_catalog.pg_current_xact_id()::pg_catalog.xid::text;
     IF found IS NOT NULL THEN
         RAISE EXCEPTION 'others may create objects in the schema auth'
             USING ERRCODE = 'insufficient_privilege',

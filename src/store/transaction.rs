@@ -181,29 +181,28 @@ pub fn set_local_role(name: &str) -> Result<()> {
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
     restricted_to(role, || {
-        // SAFETY: a level of its own, so that what was SET is undone: not a commit.
-        let level = unsafe { pg_sys::NewGUCNestLevel() };
         set_safe_search_path();
-        let value = f()?;
-        // SAFETY: ends the level above.
-        unsafe { pg_sys::AtEOXact_GUC(false, level) };
-        Ok(value)
+        f()
     })
 }
 
-/// The same, but for settings, which stay what they are and what `f` makes of them.
+/// The same, with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
-    unsafe {
+    let level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
         pg_sys::SetUserIdAndSecContext(role, context | restricted.cast_signed());
-    }
+        pg_sys::NewGUCNestLevel()
+    };
     let value = f();
-    // SAFETY: undoes the call above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
     value
 }
 
