@@ -30,8 +30,11 @@ BEGIN
             UNION ALL
             SELECT DISTINCT 0, pg_catalog.format('REVOKE ALL ON %s %s FROM %s CASCADE',
                 CASE own.kind WHEN 'VIEW' THEN 'TABLE' WHEN 'ROW TYPE' THEN 'TYPE' ELSE own.kind END, own.name,
-                CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::pg_catalog.regrole::text END)
-            FROM own, pg_catalog.aclexplode(own.acl) AS acl WHERE acl.grantee <> own.owner
+                CASE grantee.role WHEN 0 THEN 'PUBLIC' ELSE grantee.role::pg_catalog.regrole::text END)
+            FROM own CROSS JOIN LATERAL (
+                -- PUBLIC always, so that the rights are written down and the same everywhere.
+                SELECT 0::pg_catalog.oid UNION SELECT acl.grantee FROM pg_catalog.aclexplode(own.acl) AS acl WHERE acl.grantee <> own.owner
+            ) AS grantee (role)
             UNION ALL
             SELECT 2, pg_catalog.format('GRANT %s ON %s TO %s', r.privilege, r.object,
                 CASE r.bundle WHEN 'everyone' THEN 'PUBLIC' ELSE 'pg_write_server_files' END)

@@ -94,9 +94,14 @@ thread_local! {
 #[pg_guard]
 pub extern "C-unwind" fn end_sessions_before_commit() {
     let opened = OPENED.take();
-    if !opened.is_empty() {
-        or_raise(as_owner(|| opened.iter().try_for_each(|id| sessions::end_one(*id))));
+    if opened.is_empty() {
+        return;
     }
+    // SAFETY: in a transaction. No query runs any more whose snapshot could serve; an error unwinds to the abort, which drops this one.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+    or_raise(as_owner(|| opened.iter().try_for_each(|id| sessions::end_one(*id))));
+    // SAFETY: pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
 }
 
 /// The transaction is over. Allocates and raises nothing.
