@@ -370,8 +370,8 @@ async fn grants_survive_dump_and_restore() {
         .unwrap();
     assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
     let restored = bed.cluster.connect("restored_grants", workos_testbed::cluster::SUPERUSER).await.unwrap();
-    assert_eq!(beyond_everybody(&restored, &backend).await, SIGN_IN);
-    assert_eq!(beyond_everybody(&restored, &operator).await, ADMIN);
+    assert_eq!(beyond_everybody(&restored, &backend).await, bundle(&restored, "sign_in").await);
+    assert_eq!(beyond_everybody(&restored, &operator).await, bundle(&restored, "admin").await);
     let difference =
         catalog::difference(&catalog::of_the_extension(&bed.admin).await, &catalog::of_the_extension(&restored).await);
     assert!(difference.is_empty(), "{difference:#?}");

@@ -76,9 +76,7 @@ async fn ones_own_revocation_counts_for_oneself_until_it_is_committed() {
     let (one, other) = (reader(&bed, &app, &session).await, reader(&bed, &app, &session).await);
     let sign_out = format!("auth.sign_out('{}', 'local')", session.access_token);
     for level in ["read committed", "repeatable read", "serializable"] {
-        one.batch_execute(&format!("begin isolation level {level}; savepoint s; select {sign_out}"))
-            .await
-            .unwrap();
+        one.batch_execute(&format!("begin isolation level {level}; savepoint s; select {sign_out}")).await.unwrap();
         refused(one.batch_execute("select auth.uid()").await, "session_not_found");
         is_good(&other, &session).await;
         one.batch_execute("rollback to s").await.unwrap();

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
-use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, reader, refresh, set_session};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, refresh};
 use workos_end_to_end::operations::{ban, delete_user, revoke_organization, revoke_sessions, unban};
 use workos_end_to_end::racing::{
     LEVELS, at, clients, no_theft_and_no_deadlock, sessions, sign_out, somewhen, successes, wait_for_waiting,
