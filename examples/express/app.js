@@ -95,7 +95,9 @@ app.get('/callback', async (req, res) => {
 });
 
 app.post('/logout', async (req, res) => {
-  await asUser(req.cookies.session, (db) => db.query('select auth.sign_out()')); // everywhere; 'local' for here only
+  const { session: token } = req.cookies;
+  if (!token) throw new Refusal(401, 'Nobody is signed in.');
+  await pool.query('select auth.sign_out($1)', [token]); // everywhere; 'local' as a second argument for here only
   res.clearCookie('session', sessionCookie);
   res.redirect(303, '/');
 });

@@ -94,8 +94,11 @@ def callback():
 
 @app.post("/logout")
 def logout():
-    with as_user(request.cookies.get("session")) as db:
-        db.execute("select auth.sign_out()")  # everywhere; 'local' for here only
+    token = request.cookies.get("session")
+    if not token:
+        abort(401, "Nobody is signed in.")
+    with pool.connection() as db:
+        db.execute("select auth.sign_out(%s)", [token])  # everywhere; 'local' as a second argument for here only
     response = redirect("/", 303)
     response.delete_cookie("session", **SESSION_COOKIE)
     return response

@@ -3,7 +3,7 @@
 use super::SignedIn;
 use super::reading::{self, SELECT};
 use crate::Stage;
-use crate::console::{Console, Show};
+use crate::console::{Bind, Console, Show};
 use crate::failure::Result;
 use crate::paper::Paper;
 
@@ -20,10 +20,9 @@ pub async fn tell(stage: &Stage, paper: Paper, alice: &SignedIn) -> Result<()> {
     reading::enter(&first, alice).await?;
     reading::expect(&first, "org_acme", 2).await?;
 
-    paper.say("On the second she signs out, everywhere:");
-    reading::enter(&second, alice).await?;
-    second.query("select auth.sign_out() as sessions_ended", &[], Show::Table).await?;
-    second.run("commit;").await?;
+    paper.say("On the second she signs out, everywhere. That takes her token, and neither a role nor a transaction:");
+    let token = Bind(&alice.access_token, "Alice's access token");
+    second.query("select auth.sign_out($1) as sessions_ended", &[token], Show::Table).await?;
 
     paper.say("The first connection, the same transaction, the very next statement:");
     first.refused(SELECT, &[], SESSION_NOT_FOUND).await?;

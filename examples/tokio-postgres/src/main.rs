@@ -20,7 +20,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, Redirect};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
-use axum_extra::extract::cookie::CookieJar;
+use axum_extra::extract::cookie::{Cookie, CookieJar};
 use deadpool_postgres::{Client, Manager, Pool, Transaction};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -52,13 +52,16 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
 /// One transaction as the person whose token it is: rolled back when dropped, so commit it. The next user of the pooled
 /// connection finds neither role nor session: both end with the transaction.
 async fn as_user<'a>(db: &'a mut Client, jar: &CookieJar) -> Result<Transaction<'a>> {
-    let Some(token) = jar.get("session") else {
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "Nobody is signed in."));
-    };
+    let token = access_token(jar)?;
     let transaction = db.transaction().await?;
     transaction.batch_execute("set local role authenticated").await?;
-    transaction.execute("select auth.set_session($1)", &[&token.value()]).await?;
+    transaction.execute("select auth.set_session($1)", &[&token]).await?;
     Ok(transaction)
+}
+
+fn access_token(jar: &CookieJar) -> Result<&str> {
+    let nobody = || Refusal::new(StatusCode::UNAUTHORIZED, "Nobody is signed in.");
+    jar.get("session").map(Cookie::value).ok_or_else(nobody)
 }
 
 async fn home(State(pool): State<Pool>, jar: CookieJar) -> Result<Html<String>> {
@@ -132,10 +135,8 @@ async fn callback(
 }
 
 async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, Redirect)> {
-    let mut db = pool.get().await?;
-    let db = as_user(&mut db, &jar).await?;
-    db.execute("select auth.sign_out()", &[]).await?; // everywhere; 'local' for here only
-    db.commit().await?;
+    // Everywhere; 'local' as a second argument for here only.
+    pool.get().await?.execute("select auth.sign_out($1)", &[&access_token(&jar)?]).await?;
     Ok((jar.add(removal(session_cookie(""))), Redirect::to("/")))
 }
 

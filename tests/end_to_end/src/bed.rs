@@ -10,7 +10,7 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, REDIRECT_URI};
 use workos_testbed::{Callback, Cluster, Workos, browser_sign_in};
 
-/// Roles are the cluster's: two databases that are set up at once would make `workos_auth_owner` twice.
+/// Roles are the cluster's: two databases that are set up at once would make `workos_auth_owner` and `workos_auth_nobody` twice.
 static SETTING_UP: Mutex<()> = Mutex::const_new(());
 
 /// Somebody of the simulator's built-in seed: how the sign-in is started, and who signs in then.

@@ -36,7 +36,9 @@ pub async fn of_the_extension(client: &Client) -> Vec<String> {
         from pg_extension, unnest(extconfig, extcondition) as c (config, cond) where extname = 'workos_auth';
         select 'schema', nspname, nspowner::regrole, nspacl from pg_namespace where nspname = 'auth';
         select 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
-            rolconfig, shobj_description(oid, 'pg_authid') from pg_roles where rolname = 'workos_auth_owner'";
+            rolconfig, shobj_description(oid, 'pg_authid') from pg_roles where rolname in ('workos_auth_owner', 'workos_auth_nobody');
+        select 'event trigger', evtname, evtevent, evtenabled, evttags, evtfoid::regprocedure, obj_description(t.oid, 'pg_event_trigger')
+        from pg_event_trigger t join pg_proc p on p.oid = evtfoid where p.pronamespace = 'auth'::regnamespace";
     sorted(lines(client, sql).await.unwrap())
 }
 

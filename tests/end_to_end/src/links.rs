@@ -8,13 +8,13 @@ use crate::accounts::{Accounts, OKTA};
 use crate::bed::{Pending, Session, exchange, reader};
 use crate::sql::{Refusal, lines, refused};
 
-/// Somebody who is signed in, on a connection of an ordinary role's, and may link and unlink.
+/// Somebody who is signed in, and whose access token may link and unlink.
 pub struct Person<'a> {
     /// Where the account is.
     pub at: &'a Accounts,
     /// Their session.
     pub session: Session,
-    /// A connection that has it for good.
+    /// A connection of an ordinary role's that has it for good; linking and unlinking do not need it there.
     pub client: Client,
 }
 
@@ -37,8 +37,8 @@ impl<'a> Person<'a> {
     /// Starts a link through a connection and plays the browser: whose profile it is there.
     pub async fn starts(&self, id: &str, connection: &str, email: &str) -> Pending {
         self.at.put(id, connection, email, id);
-        let sql = format!("select url, state, code_verifier from auth.link_identity(connection => '{connection}')");
-        let row = self.client.query_one(&sql, &[]).await.unwrap();
+        let sql = "select url, state, code_verifier from auth.link_identity($1, connection => $2)";
+        let row = self.client.query_one(sql, &[&self.session.access_token, &connection]).await.unwrap();
         let (url, state, verifier): (String, String, String) = (row.get(0), row.get(1), row.get(2));
         let callback = browser_sign_in(&url, Some(email)).await.unwrap();
         assert_eq!(callback.state, state);
@@ -65,7 +65,14 @@ impl<'a> Person<'a> {
     /// # Errors
     /// What the server said.
     pub async fn unlinks(&self, id: Uuid) -> Result<(), tokio_postgres::Error> {
-        self.client.query_one("select auth.unlink_identity($1)", &[&id]).await.map(drop)
+        let sql = "select auth.unlink_identity($1, $2)";
+        self.client.query_one(sql, &[&self.session.access_token, &id]).await.map(drop)
+    }
+
+    /// A call of a function with their access token before these arguments.
+    pub fn call(&self, function: &str, further: &str) -> String {
+        let comma = if further.is_empty() { "" } else { ", " };
+        format!("select auth.{function}('{}'{comma}{further})", self.session.access_token)
     }
 }
 

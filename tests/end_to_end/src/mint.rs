@@ -14,8 +14,8 @@ use workos_auth_core::token::{MAX_TOKEN_LEN, SigningKey};
 use crate::bed::{ALICE, Bed, Session, set_session, sign_in};
 use crate::sql::refused_as;
 
-/// Every reader, and what acts for the current session alone.
-const CALLS: &[&str] = &[
+/// Every reader, which goes by the current session.
+const READERS: &[&str] = &[
     "auth.uid()",
     "auth.jwt()",
     "auth.session_claims()",
@@ -31,11 +31,18 @@ const CALLS: &[&str] = &[
     "auth.has_permission('p')",
     "auth.has_permission('p', 'org_acme')",
     "auth.get_user()",
-    "auth.update_user('{}')",
-    "(select count(*) from auth.my_sessions)",
-    "auth.sign_out()",
-    "auth.link_identity('org_acme')",
-    "auth.unlink_identity(gen_random_uuid())",
+];
+
+/// What takes the token itself, whoever is signed in.
+const TAKERS: &[&str] = &[
+    "auth.verify_token($1)",
+    "auth.set_session($1, false)",
+    "auth.get_user($1)",
+    "auth.update_user($1, '{}')",
+    "auth.my_sessions($1)",
+    "auth.sign_out($1)",
+    "auth.link_identity($1, 'org_acme')",
+    "auth.unlink_identity($1, gen_random_uuid())",
 ];
 
 /// A database, a session of it, and a signing key of our own that the database believes.
@@ -117,8 +124,9 @@ impl Mint {
     /// where it can, and the next good request on the connection is served.
     pub async fn refuses(&self, what: &str, token: &str, name: &str) {
         self.good(what).await;
-        for sql in ["select auth.verify_token($1)", "select auth.get_user($1)", "select auth.set_session($1, false)"] {
-            self.is_refusal(&format!("{what}: {sql}"), self.app.query(sql, &[&token]).await, token, name);
+        for call in TAKERS {
+            let result = self.app.query(&format!("select {call}"), &[&token]).await;
+            self.is_refusal(&format!("{what}: {call}"), result, token, name);
             self.is_alice(what).await;
         }
         // An empty setting is no session, and a longer one is not taken.
@@ -131,7 +139,7 @@ impl Mint {
             // Whoever may set the setting directly still cannot forge it, and a bad token is never an anonymous visitor.
             let set = format!("set workos_auth.session_token = '{}'", token.replace('\'', "''"));
             self.app.batch_execute(&set).await.unwrap_or_else(|error| panic!("{what}: SET: {error:?}"));
-            for call in CALLS {
+            for call in READERS {
                 let result = self.app.query(&format!("select {call}"), &[]).await;
                 self.is_refusal(&format!("{what}: {call}"), result, token, name);
             }

@@ -53,12 +53,12 @@ pub fn successes<T>(level: &str, results: Vec<Result<T, Error>>, names: &[&str])
     good
 }
 
-/// Signs out whoever the connection's session is of.
+/// Signs out whoever the session is of.
 ///
 /// # Errors
 /// What the server said.
-pub async fn sign_out(client: &Client, scope: &str) -> Result<i64, Error> {
-    client.query_one("select auth.sign_out($1)", &[&scope]).await.map(|row| row.get(0))
+pub async fn sign_out(client: &Client, session: &Session, scope: &str) -> Result<i64, Error> {
+    client.query_one("select auth.sign_out($1, $2)", &[&session.access_token, &scope]).await.map(|row| row.get(0))
 }
 
 /// Signs somebody in so often, and refreshes some, so that their rows are not in the order in which they came.

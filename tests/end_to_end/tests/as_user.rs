@@ -98,7 +98,7 @@ async fn a_policy_is_not_tested_by_who_passes_it_by() {
         .batch_execute(&format!("begin; select auth.as_user('{alice}'); select auth.uid(); rollback"))
         .await
         .unwrap();
-    for role in [&*stranger, "postgres", "workos_auth_owner"] {
+    for role in [&*stranger, "postgres", "workos_auth_owner", "workos_auth_nobody"] {
         let result = as_operator.batch_execute(&format!("begin; select auth.as_user('{alice}', '{role}')")).await;
         let refusal = refused_as(result, "42501");
         assert!(refusal.detail.contains("not a member"), "{role}: {refusal}");

@@ -78,7 +78,7 @@ async fn a_trigger_on_a_table_runs_as_the_owner_at_most() {
     superuser.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
     let transaction = superuser.transaction().await.unwrap();
     transaction.execute("select auth.set_session($1)", &[&session.access_token]).await.unwrap();
-    transaction.execute("select auth.sign_out()", &[]).await.unwrap();
+    transaction.execute("select auth.sign_out($1)", &[&session.access_token]).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "sign_out");
     // And the caller is itself again afterwards.
@@ -162,10 +162,14 @@ async fn what_is_planted_on_the_search_path_is_not_called() {
                 "auth.has_permission('p')",
                 "auth.error_codes()",
                 "auth.workos_authorize_url('org_acme')",
-                "auth.sign_out('others')",
-                "auth.sign_out()",
+                "auth.my_sessions('TOKEN')",
+                "auth.update_user('TOKEN', '{\"a\": 1}')",
+                "auth.link_identity('TOKEN', 'org_acme')",
+                "auth.sign_out('TOKEN', 'others')",
+                "auth.sign_out('TOKEN')",
                 "auth.clear_session()",
             ] {
+                let call = call.replace("TOKEN", &session.access_token);
                 let result = client.batch_execute(&format!("select {call}")).await;
                 result.unwrap_or_else(|error| panic!("{path}: {call}: {error:?}"));
             }
@@ -199,8 +203,8 @@ const CREATIONS: &[(&str, &str)] = &[
     ("alter function auth.uid() owner to creators_mallory", "42501"),
     ("alter function auth.uid() volatile", "42501"),
     ("alter function auth.uid() set search_path = public", "42501"),
-    ("alter function auth.sign_out(text) security invoker", "42501"),
-    ("alter function auth.sign_out(text) reset search_path", "42501"),
+    ("alter function auth.sign_out(text, text) security invoker", "42501"),
+    ("alter function auth.sign_out(text, text) reset search_path", "42501"),
     ("alter function auth.uid() rename to mine", "42501"),
     ("alter function auth.uid() set schema public", "42501"),
     ("drop function auth.uid()", "42501"),
@@ -245,6 +249,7 @@ const CREATIONS: &[(&str, &str)] = &[
     ("alter schema auth owner to creators_mallory", "42501"),
     ("alter default privileges for role workos_auth_owner grant all on tables to creators_mallory", "42501"),
     ("set role workos_auth_owner", "42501"),
+    ("set role workos_auth_nobody", "42501"),
     ("reassign owned by workos_auth_owner to creators_mallory", "42501"),
     ("select lo_import('/etc/hostname')", "42501"),
     ("select auth.grant_sign_in('creators_mallory')", "42501"),

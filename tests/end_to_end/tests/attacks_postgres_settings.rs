@@ -22,7 +22,7 @@ async fn claims_of_postgrest_are_nobodys() {
     client.batch_execute(&forge).await.unwrap();
     let read = "select auth.uid(), auth.jwt(), auth.role(), auth.email(), auth.session_id(), auth.organization_id(), auth.has_role('admin')";
     assert_eq!(lines(&client, read).await.unwrap(), ["NULL|NULL|NULL|NULL|NULL|NULL|NULL"]);
-    refused(client.batch_execute("select auth.sign_out()").await, "no_authorization");
+    refused(client.batch_execute("select auth.get_user()").await, "no_authorization");
     set_session(&client, &alice.access_token, false).await.unwrap();
     client.batch_execute(&forge).await.unwrap();
     let who = "select auth.uid(), auth.email(), auth.jwt()->>'sub'";

@@ -202,7 +202,7 @@ async fn nothing_is_planted_before_the_library_is_loaded() {
     let loaders = [
         "select auth.uid()",
         "select public.loads()",
-        "select auth.sign_out()",
+        "select auth.sign_out('a.b.c')",
         "begin; savepoint t; select auth.uid(); release t; commit",
     ];
     for setting in settings(&bed.admin).await {
@@ -226,7 +226,7 @@ async fn nothing_is_planted_before_the_library_is_loaded() {
                 client.batch_execute(&sql).await.unwrap();
                 match client.batch_execute(loader).await {
                     Ok(()) => {}
-                    Err(error) => assert_eq!(refusal(Err::<(), _>(error)).sqlstate, "WA511", "{what}"),
+                    Err(error) => assert_eq!(refusal(Err::<(), _>(error)).sqlstate, "WA501", "{what}"),
                 }
                 client.batch_execute("rollback").await.unwrap();
                 let shown = text(&client, &format!("select public.shown('{name}')")).await.unwrap();

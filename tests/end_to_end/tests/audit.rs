@@ -192,8 +192,9 @@ async fn looking_who_it_is_pins_no_query() {
 async fn who_acts_as_somebody_is_named_beside_them() {
     let mint = Mint::new("acting").await;
     let token = mint.token(json!({ "act": { "sub": "support@example.com" } }));
-    set_session(&mint.app, &token, false).await.unwrap();
-    mint.app.batch_execute("select auth.sign_out()").await.unwrap();
+    // The token says so, whether its session is the current one or the person's own is.
+    set_session(&mint.app, &mint.session.access_token, false).await.unwrap();
+    mint.app.execute("select auth.sign_out($1)", &[&token]).await.unwrap();
     let sql = "select concat_ws(' ', actor, actor_id, actor_act, user_id) from auth.audit_log_entries where action = 'logout'";
     let entry = text(&mint.bed.admin, sql).await.unwrap().unwrap();
     assert_eq!(entry, format!("acting_backend {0} support@example.com {0}", mint.session.user_id));

@@ -382,9 +382,18 @@ async fn nothing_for_a_session_or_a_question() {
             ("select auth.set_session('')", "bad_jwt", ""),
             ("select auth.verify_token(null)", "null_value", "access_token"),
             ("select auth.verify_token('')", "bad_jwt", ""),
-            ("select auth.sign_out(null)", "null_value", "scope"),
-            ("select auth.sign_out()", "no_authorization", ""),
-            ("select auth.sign_out('local')", "no_authorization", ""),
+            ("select auth.sign_out(null)", "null_value", "access_token"),
+            ("select auth.sign_out('')", "bad_jwt", ""),
+            ("select auth.sign_out('local')", "bad_jwt", ""),
+            ("select auth.sign_out('x', null)", "bad_jwt", ""),
+            ("select auth.my_sessions(null)", "null_value", "access_token"),
+            ("select auth.my_sessions('')", "bad_jwt", ""),
+            ("select auth.update_user(null, '{}')", "null_value", "access_token"),
+            ("select auth.update_user('x', null)", "bad_jwt", ""),
+            ("select auth.link_identity(null)", "null_value", "access_token"),
+            ("select auth.link_identity('x')", "bad_jwt", ""),
+            ("select auth.unlink_identity(null, null)", "null_value", "access_token"),
+            ("select auth.unlink_identity('x', null)", "bad_jwt", ""),
             ("select auth.has_role(null)", "null_value", "role"),
             ("select auth.has_role(null, 'org_acme')", "null_value", "role"),
             ("select auth.in_group(null)", "null_value", "group"),
@@ -396,13 +405,20 @@ async fn nothing_for_a_session_or_a_question() {
     .await;
 
     let session = sign_in(&app, workos_end_to_end::ALICE).await;
-    workos_end_to_end::set_session(&app, &session.access_token, false).await.unwrap();
     let before = bed.contents().await;
-    for scope in ["''", "'all'", "'GLOBAL'"] {
-        let refusal = refused(app.query(&format!("select auth.sign_out({scope})"), &[]).await, "validation_failed");
+    let sign_out = async |scope: &str| {
+        let sql = format!("select auth.sign_out($1, {scope})");
+        app.query(&sql, &[&session.access_token]).await
+    };
+    for (scope, name) in [
+        ("''", "validation_failed"),
+        ("'all'", "validation_failed"),
+        ("'GLOBAL'", "validation_failed"),
+        ("null", "null_value"),
+    ] {
+        let refusal = refused(sign_out(scope).await, name);
         assert!(refusal.detail.contains("scope"), "{refusal}");
     }
-    refused(app.query("select auth.sign_out(null)", &[]).await, "null_value");
     assert_eq!(bed.contents().await, before);
 }
 

@@ -343,36 +343,37 @@ async fn signing_out_ends_what_it_says() {
     let bed = bed("signed_out").await;
     let client = ordinary(&bed).await;
     let bob = bed.sign_in(BOB).await;
-    refused(client.batch_execute("select auth.sign_out()").await, "no_authorization");
     let mut sessions = Vec::new();
     for _ in 0..5 {
         sessions.push(bed.sign_in(ALICE).await);
     }
+    // Whoever is signed in on the connection: nobody, the person, somebody else.
+    let call = |at: usize, scope: &str| format!("select auth.sign_out('{}', {scope})", sessions[at].access_token);
+    for (scope, name) in [("'everywhere'", "validation_failed"), ("''", "validation_failed"), ("null", "null_value")] {
+        refused(client.batch_execute(&call(0, scope)).await, name);
+    }
     set_session(&client, &sessions[0].access_token, false).await.unwrap();
-    refused(client.batch_execute("select auth.sign_out('everywhere')").await, "validation_failed");
-    refused(client.batch_execute("select auth.sign_out('')").await, "validation_failed");
-    refused(client.batch_execute("select auth.sign_out(null)").await, "null_value");
-
     let sign_out =
-        async |scope: &str| text(&client, &format!("select auth.sign_out('{scope}')")).await.unwrap().unwrap();
+        async |at: usize, scope: &str| text(&client, &call(at, &format!("'{scope}'"))).await.unwrap().unwrap();
     let ended = async |at: usize| {
         let call = client.query("select auth.verify_token($1)", &[&sessions[at].access_token]).await;
         call.is_err() && refusal(call).sqlstate == "WA509"
     };
     client.batch_execute("begin").await.unwrap();
-    assert_eq!(sign_out("local").await, "1");
+    assert_eq!(sign_out(0, "local").await, "1");
     refused(client.batch_execute("select auth.uid()").await, "session_not_found");
     client.batch_execute("rollback").await.unwrap();
     assert!(!ended(0).await, "rolled back, it did not happen");
-    assert_eq!(sign_out("local").await, "1");
+    assert_eq!(sign_out(0, "local").await, "1");
     assert!(ended(0).await && !ended(1).await);
-    refused(client.batch_execute("select auth.sign_out('local')").await, "session_not_found");
-    set_session(&client, &sessions[1].access_token, false).await.unwrap();
-    assert_eq!(sign_out("others").await, "3");
+    refused(client.batch_execute(&call(0, "'local'")).await, "session_not_found");
+    set_session(&client, &bob.access_token, false).await.unwrap();
+    assert_eq!(sign_out(1, "others").await, "3");
     assert!(!ended(1).await && ended(2).await && ended(4).await);
-    assert_eq!(sign_out("others").await, "0");
-    assert_eq!(sign_out("global").await, "1");
-    refused(client.batch_execute("select auth.sign_out()").await, "session_not_found");
+    assert_eq!(sign_out(1, "others").await, "0");
+    client.batch_execute("select auth.clear_session()").await.unwrap();
+    assert_eq!(sign_out(1, "global").await, "1");
+    refused(client.batch_execute(&call(1, "'global'")).await, "session_not_found");
     refused(set_session(&client, &sessions[1].access_token, false).await, "session_not_found");
     client.query("select auth.verify_token($1)", &[&bob.access_token]).await.unwrap();
     assert_eq!(bed.count("select count(*) from auth.audit_log_entries where action = 'logout'").await, 4);

@@ -214,7 +214,8 @@ async fn whatever_goes_wrong_refuses_the_sign_in_and_leaves_nothing() {
             "It raised QQ456: y",
         ),
         ("signed_in", "begin set local lock_timeout = '10ms'; lock table app.seen; return null; end".to_owned(), "It raised 55P03: "),
-        ("signed_in", "begin perform auth.session_id(); perform auth.sign_out(); return null; end".to_owned(), "It raised WA511: there is no session"),
+        ("signed_in", "begin perform auth.session_id(); perform auth.sign_out(null); return null; end".to_owned(), "It raised 22004: a value is required"),
+        ("signed_in", "begin perform auth.get_user(); return null; end".to_owned(), "It raised WA511: there is no session"),
         ("signed_in", "begin insert into app.seen (said) values (1, 2); end".to_owned(), "It raised 42601: "),
     ] {
         no_hooks(&bed).await;

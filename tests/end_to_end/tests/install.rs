@@ -80,7 +80,10 @@ const REFUSALS: &[(&str, &str, &str, &str, &str, &str)] = &[
     ),
 ];
 
-/// Attributes that a role of the owner's name must not have.
+/// The roles that an installation makes, or finds as it would make them.
+const ROLES: [&str; 2] = ["workos_auth_owner", "workos_auth_nobody"];
+
+/// Attributes that a role of these names must not have.
 const ATTRIBUTES: &[&str] = &["login", "superuser", "createdb", "createrole", "replication", "bypassrls", "inherit"];
 
 async fn refuses(cluster: &Cluster, database: &str, preparation: &str) -> workos_end_to_end::Refusal {
@@ -103,30 +106,34 @@ async fn an_unsafe_place_is_refused_and_nothing_changes() {
         assert!(refusal.detail.contains(detail) && refusal.detail.contains("Nothing was changed."), "{refusal}");
         assert!(refusal.hint.contains(hint), "{refusal}");
         let client = cluster.connect(&database, SUPERUSER).await.unwrap();
-        assert_eq!(text(&client, "select to_regrole('workos_auth_owner')").await.unwrap(), None, "{preparation}");
+        for role in ROLES {
+            let exists = text(&client, &format!("select to_regrole('{role}')")).await.unwrap();
+            assert_eq!(exists, None, "{preparation}: {role}");
+        }
         client.batch_execute(undo).await.unwrap();
     }
 
-    let undo = "drop role workos_auth_owner; drop role if exists friend";
-    let mut roles: Vec<String> =
-        ATTRIBUTES.iter().map(|attribute| format!("create role workos_auth_owner noinherit {attribute}")).collect();
-    // INHERIT twice is a conflict, and the default.
-    roles
-        .iter_mut()
-        .filter(|role| role.ends_with(" inherit"))
-        .for_each(|role| *role = "create role workos_auth_owner".into());
-    roles.push("create role friend; create role workos_auth_owner noinherit; grant workos_auth_owner to friend".into());
-    roles.push("create role friend; create role workos_auth_owner noinherit; grant friend to workos_auth_owner".into());
-    for (at, preparation) in roles.iter().enumerate() {
-        let refusal = refuses(&cluster, &format!("role_{at}"), preparation).await;
-        assert_eq!(refusal.sqlstate, "42710", "{preparation}: {refusal}");
-        assert_eq!(refusal.message, "the role workos_auth_owner has members, memberships or attributes");
-        assert!(
-            refusal.detail.ends_with("Nothing was changed.") && refusal.hint.starts_with("Drop the role"),
-            "{refusal}"
-        );
-        let client = cluster.connect("postgres", SUPERUSER).await.unwrap();
-        client.batch_execute(undo).await.unwrap();
+    for role in ROLES {
+        let mut preparations: Vec<String> =
+            ATTRIBUTES.iter().map(|attribute| format!("create role {role} noinherit {attribute}")).collect();
+        // INHERIT twice is a conflict, and the default.
+        for preparation in preparations.iter_mut().filter(|preparation| preparation.ends_with(" inherit")) {
+            *preparation = format!("create role {role}");
+        }
+        for membership in [format!("grant {role} to friend"), format!("grant friend to {role}")] {
+            preparations.push(format!("create role friend; create role {role} noinherit; {membership}"));
+        }
+        for (at, preparation) in preparations.iter().enumerate() {
+            let refusal = refuses(&cluster, &format!("{role}_{at}"), preparation).await;
+            assert_eq!(refusal.sqlstate, "42710", "{preparation}: {refusal}");
+            assert_eq!(refusal.message, format!("the role {role} has members, memberships or attributes"));
+            assert!(
+                refusal.detail.ends_with("Nothing was changed.") && refusal.hint.starts_with("Drop the role"),
+                "{refusal}"
+            );
+            let client = cluster.connect("postgres", SUPERUSER).await.unwrap();
+            client.batch_execute(&format!("drop role {role}; drop role if exists friend")).await.unwrap();
+        }
     }
 
     // Who is no superuser cannot install, whoever owns the database.
@@ -139,8 +146,11 @@ async fn an_unsafe_place_is_refused_and_nothing_changes() {
     // Another schema is not its place.
     assert_eq!(refusal(client.batch_execute("create extension workos_auth schema public").await).sqlstate, "0A000");
 
-    // An empty schema of a superuser's and a role as it should be are welcome.
-    client.batch_execute("create schema auth; create role workos_auth_owner noinherit").await.unwrap();
+    // An empty schema of a superuser's and roles as they should be are welcome.
+    client.batch_execute("create schema auth").await.unwrap();
+    for role in ROLES {
+        client.batch_execute(&format!("create role {role} noinherit")).await.unwrap();
+    }
     client.batch_execute(CREATE).await.unwrap();
 }
 
@@ -161,14 +171,18 @@ async fn drop_leaves_the_empty_schema_and_create_makes_the_same_again() {
     let first = catalog::of_the_extension(&client).await;
     assert!(first.len() > 100, "{first:?}");
     client.batch_execute("drop extension workos_auth").await.unwrap();
-    // What CREATE EXTENSION makes for itself stays with Postgres: the schema, and the role, which other databases may use.
+    // What CREATE EXTENSION makes for itself stays with Postgres: the schema, and the roles, which other databases may use.
     let left = catalog::difference(&before, &catalog::traces(&client).await);
-    assert_eq!(left, ["+ role|workos_auth_owner|f", "+ schema|auth|postgres|{postgres=UC/postgres,=U/postgres}"]);
+    let roles = ["+ role|workos_auth_nobody|f", "+ role|workos_auth_owner|f"];
+    assert_eq!(left, [roles[0], roles[1], "+ schema|auth|postgres|{postgres=UC/postgres,=U/postgres}"]);
     assert_eq!(text(&client, "select count(*) from pg_depend where refclassid = 'pg_namespace'::regclass and refobjid = 'auth'::regnamespace").await.unwrap().as_deref(), Some("0"));
 
     client.batch_execute(CREATE).await.unwrap();
     same(&first, &catalog::of_the_extension(&client).await);
-    client.batch_execute("drop extension workos_auth; drop schema auth; drop role workos_auth_owner").await.unwrap();
+    client
+        .batch_execute("drop extension workos_auth; drop schema auth; drop role workos_auth_owner, workos_auth_nobody")
+        .await
+        .unwrap();
     same(&before, &catalog::traces(&client).await);
 
     // Within one transaction too, and a rolled-back install leaves nothing.
@@ -211,7 +225,8 @@ async fn open_sessions_go_on_after_drop_and_create() {
     assert_ne!(new.user_id, old.user_id);
     set_session(&reader, &new.access_token, false).await.unwrap();
     assert_eq!(text(&reader, "select auth.uid()").await.unwrap(), Some(new.user_id.to_string()));
-    assert_eq!(text(&reader, "select auth.sign_out()").await.unwrap().as_deref(), Some("1"));
+    let sign_out = format!("select auth.sign_out('{}')", new.access_token);
+    assert_eq!(text(&reader, &sign_out).await.unwrap().as_deref(), Some("1"));
     refused(reader.batch_execute("select auth.uid()").await, "session_not_found");
 
     // A sign-in that was begun before does not survive.
@@ -278,7 +293,8 @@ async fn every_object_is_explained_and_protected() {
             format!("select oid::regclass::text from pg_class c where relnamespace = {auth} and relkind in ('r', 'v')
                 and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = c.oid and deptype = 'e')"),
         ),
-        ("the owner's say about itself", "select 1 where shobj_description('workos_auth_owner'::regrole, 'pg_authid') is null".to_owned()),
+        ("event triggers without a comment", format!("select evtname from pg_event_trigger t join pg_proc p on p.oid = evtfoid where pronamespace = {auth} and obj_description(t.oid, 'pg_event_trigger') is null")),
+        ("the roles' say about themselves", "select r from unnest('{workos_auth_owner,workos_auth_nobody}'::regrole[]) r where shobj_description(r, 'pg_authid') is null".to_owned()),
         ("the extension's say about itself", "select 1 from pg_extension e where extname = 'workos_auth' and obj_description(oid, 'pg_extension') is null".to_owned()),
     ] {
         assert_eq!(lines(&bed.admin, &sql).await.unwrap(), none, "{what}");
@@ -298,23 +314,23 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proparallel = 'u'", "get_user"),
+        ("provolatile = 's' and proparallel = 'u'", "get_user,my_sessions"),
         ("provolatile = 's' and proname ~ '^check'", "check,check_attached,check_facts"),
-        ("provolatile = 'i'", "check_installed,error_codes"),
+        ("provolatile = 'i'", "check_installed,error_codes,rights"),
         ("proparallel = 'r'", "check,check_facts"),
         (
             "prosecdef",
             "audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,\
-             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,retire_signing_key,\
-             revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
+             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,my_sessions,refresh_session,\
+             remove_member,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
              start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
-            "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'internal'::regtype)",
+            "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "as_user,ban_user,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
              delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,\
-             retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
-             set_session,sign_out,start_sign_in,unban_user,unlink_identity,update_user,use_request_token,\
+             remove_member,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,\
+             rotate_signing_key,set_session,sign_out,start_sign_in,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {

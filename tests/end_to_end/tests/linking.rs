@@ -5,7 +5,7 @@ use serde_json::json;
 use workos_end_to_end::accounts::{Accounts, GOOGLE, OKTA};
 use workos_end_to_end::links::{Person, identity, profiles};
 use workos_end_to_end::sql::{refusal, refused, text};
-use workos_end_to_end::{exchange, set_session};
+use workos_end_to_end::{Session, exchange};
 use workos_simulator::{Fault, FaultKind};
 
 #[tokio::test]
@@ -39,28 +39,33 @@ async fn linking_does_not_rewrite_what_the_person_says_of_themselves() {
 }
 
 #[tokio::test]
-async fn only_who_is_signed_in_links_and_unlinks() {
+async fn only_who_has_the_token_links_and_unlinks() {
     let at = Accounts::new("signed_in", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
-    for call in ["link_identity('org_initech')", "unlink_identity(gen_random_uuid())"] {
-        refused(at.app.batch_execute(&format!("select auth.{call}")).await, "no_authorization");
-        let sql = format!("begin read only; select auth.{call}");
+    // Ann's connection, on which her session is the current one, is not enough.
+    for (function, further) in [("link_identity", "'org_initech'"), ("unlink_identity", "gen_random_uuid()")] {
+        for (token, name) in [("null", "null_value"), ("'a.b.c'", "bad_jwt"), ("''", "bad_jwt")] {
+            for client in [&at.app, &ann.client] {
+                let refusal =
+                    refused(client.batch_execute(&format!("select auth.{function}({token}, {further})")).await, name);
+                assert!(name != "null_value" || refusal.detail.contains("access_token"), "{function}: {refusal}");
+            }
+        }
+        let sql = format!("begin read only; {}", ann.call(function, further));
         refused(ann.client.batch_execute(&sql).await, "read_only");
         ann.client.batch_execute("rollback").await.unwrap();
     }
-    refused(ann.client.batch_execute("select auth.link_identity()").await, "selector_missing");
-    refused(
-        ann.client.batch_execute("select auth.link_identity('org_a', provider => 'GoogleOAuth')").await,
-        "selector_conflict",
-    );
-    refused(
-        ann.client.batch_execute("select auth.link_identity('org_a', redirect_to => 'https://evil.example/')").await,
-        "redirect_to_not_allowed",
-    );
-    refused(ann.client.batch_execute("select auth.unlink_identity(null)").await, "null_value");
-    refused(ann.client.batch_execute("select auth.unlink_identity(gen_random_uuid())").await, "identity_not_found");
-    ann.client.batch_execute("select auth.sign_out()").await.unwrap();
-    refused(ann.client.batch_execute("select auth.link_identity('org_initech')").await, "session_not_found");
+    for (function, further, name) in [
+        ("link_identity", "", "selector_missing"),
+        ("link_identity", "'org_a', provider => 'GoogleOAuth'", "selector_conflict"),
+        ("link_identity", "'org_a', redirect_to => 'https://evil.example/'", "redirect_to_not_allowed"),
+        ("unlink_identity", "null", "null_value"),
+        ("unlink_identity", "gen_random_uuid()", "identity_not_found"),
+    ] {
+        refused(at.app.batch_execute(&ann.call(function, further)).await, name);
+    }
+    at.app.batch_execute(&ann.call("sign_out", "")).await.unwrap();
+    refused(at.app.batch_execute(&ann.call("link_identity", "'org_initech'")).await, "session_not_found");
     assert_eq!(at.bed.count("select count(*) from auth.flow_states").await, 0);
 }
 
@@ -68,7 +73,8 @@ async fn only_who_is_signed_in_links_and_unlinks() {
 async fn an_expanded_link_is_one_link() {
     let at = Accounts::new("expanded_link", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
-    let row = ann.client.query_one("select (auth.link_identity('org_initech')).*", &[]).await.unwrap();
+    let sql = "select (auth.link_identity($1, 'org_initech')).*";
+    let row = ann.client.query_one(sql, &[&ann.session.access_token]).await.unwrap();
     let (url, state): (&str, &str) = (row.get("url"), row.get("state"));
     assert!(url.contains(state));
     let sql = format!(
@@ -258,9 +264,13 @@ async fn who_acts_as_somebody_leaves_the_ways_into_their_account_alone() {
         ann.session.user_id
     );
     let token: String = at.bed.admin.query_one(&sql, &[]).await.unwrap().get(0);
-    set_session(&ann.client, &token, false).await.unwrap();
+    let eve = Person::new(&at, Session { access_token: token, ..ann.session.clone() }).await;
     let before = at.bed.contents().await;
-    refused(ann.client.batch_execute("select auth.link_identity('org_initech')").await, "insufficient_privilege");
-    refused(ann.unlinks(identity(&at, "prof_2").await).await, "insufficient_privilege");
+    // Also where Ann's own session is the current one.
+    for client in [&eve.client, &ann.client, &at.app] {
+        refused(client.batch_execute(&eve.call("link_identity", "'org_initech'")).await, "insufficient_privilege");
+        let id = identity(&at, "prof_2").await;
+        refused(client.batch_execute(&eve.call("unlink_identity", &format!("'{id}'"))).await, "insufficient_privilege");
+    }
     assert_eq!(at.bed.contents().await, before);
 }

@@ -13,8 +13,9 @@ use workos_testbed::browser_sign_in;
 async fn starts(ann: &Person<'_>, id: &str) -> Pending {
     ann.at.put(id, GOOGLE, "a.lee@initech.com", id);
     let verifier = CodeVerifier::generate().unwrap();
-    let sql = "select url, state, code_verifier from auth.link_identity(connection => $1, code_challenge => $2)";
-    let row = ann.client.query_one(sql, &[&GOOGLE, &verifier.challenge().value()]).await.unwrap();
+    let sql = "select url, state, code_verifier from auth.link_identity($1, connection => $2, code_challenge => $3)";
+    let challenge = verifier.challenge();
+    let row = ann.client.query_one(sql, &[&ann.session.access_token, &GOOGLE, &challenge.value()]).await.unwrap();
     let url: String = row.get(0);
     assert_eq!(row.get::<_, Option<String>>(2), None, "the verifier is the caller's");
     let callback = browser_sign_in(&url, Some("a.lee@initech.com")).await.unwrap();
@@ -32,13 +33,13 @@ async fn a_link_is_finished_by_the_callers_own_verifier() {
     assert_eq!(exchange(&at.app, &pending).await.unwrap().user_id, ann.session.user_id);
     assert_eq!(profiles(&at, ann.session.user_id).await, ["prof_1", "prof_2"]);
 
-    let bad = "select auth.link_identity(connection => 'conn_1', code_challenge => 'short')";
-    refused_as(ann.client.batch_execute(bad).await, "WA005");
-    let plain =
-        "select auth.link_identity('org_1', code_challenge => repeat('a', 43), code_challenge_method => 'plain')";
-    refused_as(ann.client.batch_execute(plain).await, "WA006");
-    let null = "select auth.link_identity('org_1', code_challenge => repeat('a', 43), code_challenge_method => null)";
-    refused_as(ann.client.batch_execute(null).await, "22004");
+    for (further, sqlstate) in [
+        ("connection => 'conn_1', code_challenge => 'short'", "WA005"),
+        ("'org_1', code_challenge => repeat('a', 43), code_challenge_method => 'plain'", "WA006"),
+        ("'org_1', code_challenge => repeat('a', 43), code_challenge_method => null", "22004"),
+    ] {
+        refused_as(ann.client.batch_execute(&ann.call("link_identity", further)).await, sqlstate);
+    }
 }
 
 #[tokio::test]

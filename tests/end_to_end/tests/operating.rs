@@ -450,7 +450,7 @@ async fn several_sessions_are_locked_in_the_order_of_their_ids() {
         select lpad(to_hex(1000 - i), 32, '0')::uuid, $1, 'org_acme' from generate_series(1, 999) as i";
     bed.admin.execute(more, &[&alice.user_id]).await.unwrap();
     let calls = [
-        (&client, "auth.sign_out()".to_owned()),
+        (&client, format!("auth.sign_out('{}')", alice.access_token)),
         (&operator, format!("auth.revoke_sessions('{}')", alice.user_id)),
         (&operator, "auth.revoke_organization('org_acme')".to_owned()),
         (&operator, format!("auth.ban_user('{}')", alice.user_id)),

@@ -8,35 +8,57 @@ use workos_end_to_end::{Bed, catalog};
 use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
 
+/// What auth.rights() must say of everyone: whoever opens a function writes it here too.
 const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,get_user,has_permission,has_role,in_group,\
-    jwks,jwt,link_identity,organization_id,role,session_claims,session_id,set_session,sign_out,uid,unlink_identity,\
-    update_user,use_request_token,verify_token";
-const SIGN_IN: &str = "exchange_code,handle_callback,refresh_session,start_sign_in,workos_authorize_url";
-const ADMIN: &str = "as_user,ban_user,check,check_attached,check_facts,check_installed,cleanup,configure_workos,\
-    create_session,create_user,delete_user,grant_sign_in,retire_signing_key,revoke_organization,revoke_sessions,\
-    revoke_sign_in,rotate_signing_key,unban_user";
+    jwks,jwt,link_identity,my_sessions,organization_id,role,session_claims,session_id,set_session,sign_out,uid,\
+    unlink_identity,update_user,use_request_token,verify_token";
 
 async fn bed(name: &str) -> Bed<'static> {
     Bed::new(Cluster::shared().unwrap(), name).await
 }
 
-/// The functions that a role may call beyond what everybody may.
-async fn beyond_everybody(admin: &Client, role: &str) -> String {
-    let sql = "select string_agg(distinct proname, ',' order by proname) from pg_proc
-        where pronamespace = 'auth'::regnamespace and has_function_privilege($1::text, oid, 'execute')";
-    let all: String = admin.query_one(sql, &[&role]).await.unwrap().get(0);
-    let everybody: Vec<&str> = EVERYBODY.split(',').collect();
-    for name in &everybody {
-        assert!(all.split(',').any(|held| held == *name), "{role} may not call {name}: {all}");
+/// What a bundle of rights gives, an object and a privilege a line; its objects are there.
+async fn bundle(admin: &Client, name: &str) -> Vec<String> {
+    let sql = format!(
+        "select case split_part(object, ' ', 1)
+             when 'FUNCTION' then split_part(object, ' ', 1) || ' ' || substr(object, 10)::regprocedure
+             when 'TABLE' then split_part(object, ' ', 1) || ' ' || substr(object, 7)::regclass
+             else object end || ' ' || privilege collate \"C\"
+         from auth.rights() where bundle = '{name}' order by 1"
+    );
+    let rights = lines(admin, &sql).await.unwrap();
+    assert!(rights.len() > 4, "{name}: {rights:?}");
+    rights
+}
+
+/// What a role may do in the schema `auth` beyond what everybody may.
+async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
+    let sql = "select 'FUNCTION ' || oid::regprocedure || ' EXECUTE' collate \"C\" from pg_proc
+        where pronamespace = 'auth'::regnamespace and has_function_privilege($1::text, oid, 'execute')
+        union all
+        select 'TABLE ' || oid::regclass || ' ' || privilege from pg_class,
+            unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) as privilege
+        where relnamespace = 'auth'::regnamespace and relkind in ('r', 'v') and has_table_privilege($1::text, oid, privilege)
+        union all
+        select 'SCHEMA auth ' || privilege from unnest('{USAGE,CREATE}'::text[]) as privilege
+        where has_schema_privilege($1::text, 'auth', privilege)
+        union all
+        select 'TYPE ' || oid::regtype || ' USAGE' from pg_type
+        where typnamespace = 'auth'::regnamespace and typelem = 0 and has_type_privilege($1::text, oid, 'usage')
+        order by 1";
+    let all: Vec<String> = admin.query(sql, &[&role]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let everybody = bundle(admin, "everyone").await;
+    for right in &everybody {
+        assert!(all.contains(right), "{role} lacks {right}: {all:?}");
     }
-    all.split(',').filter(|name| !everybody.contains(name)).collect::<Vec<_>>().join(",")
+    all.into_iter().filter(|right| !everybody.contains(right)).collect()
 }
 
 /// A call of every function of the extension with nothing but NULLs, by name.
 async fn calls_with_nulls(admin: &Client) -> Vec<(String, String)> {
     let sql = "select proname::text, format('select auth.%I(%s)', proname,
             (select string_agg('null::' || format_type(t, null), ', ' order by at) from unnest(proargtypes) with ordinality as a (t, at)))
-        from pg_proc where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'internal'::regtype) order by 1";
+        from pg_proc where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'internal'::regtype, 'event_trigger'::regtype) order by 1";
     admin.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
 }
 
@@ -56,16 +78,33 @@ async fn forbidden(admin: &Client, caller: &Client) -> String {
 }
 
 #[tokio::test]
+async fn what_everybody_may_do_is_what_it_was_thought_to_be() {
+    let bed = bed("everybody").await;
+    let anybody = bed.role("anybody", "").await;
+    let none: [String; 0] = [];
+    assert_eq!(beyond_everybody(&bed.admin, &anybody).await, none);
+    let rights = bundle(&bed.admin, "everyone").await;
+    let (functions, others): (Vec<&str>, Vec<&str>) =
+        rights.iter().map(String::as_str).partition(|right| right.starts_with("FUNCTION "));
+    let mut names: Vec<&str> = functions.iter().filter_map(|right| right.split(['.', '(']).nth(1)).collect();
+    names.dedup();
+    assert_eq!(names.join(","), EVERYBODY);
+    assert_eq!(others, ["SCHEMA auth USAGE", "TABLE auth.error_codes SELECT", "TYPE auth.session USAGE"]);
+}
+
+#[tokio::test]
 async fn two_bundles_of_rights_are_given_and_taken_back() {
     let bed = bed("bundles").await;
+    let (sign_in_rights, admin_rights) = (bundle(&bed.admin, "sign_in").await, bundle(&bed.admin, "admin").await);
+    let none: [String; 0] = [];
     let (app, backend, operator) =
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
     let denied = "as_user,ban_user,check,check_attached,check_facts,check_installed,cleanup,configure_workos,\
         create_root_key,create_session,create_user,delete_user,exchange_code,grant_admin,grant_sign_in,\
-        handle_callback,refresh_session,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,\
-        revoke_sign_in,rotate_signing_key,start_sign_in,unban_user,workos_authorize_url";
-    assert_eq!(beyond_everybody(&bed.admin, &app).await, "");
+        handle_callback,refresh_session,remove_member,retire_signing_key,revoke_admin,revoke_organization,\
+        revoke_sessions,revoke_sign_in,rights,rotate_signing_key,start_sign_in,unban_user,workos_authorize_url";
+    assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);
 
@@ -73,7 +112,7 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
     refused_as(as_backend.batch_execute("select auth.start_sign_in('org_acme')").await, "42501");
     bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
     bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
-    assert_eq!(beyond_everybody(&bed.admin, &backend).await, SIGN_IN);
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, sign_in_rights);
     let session = sign_in(&as_backend, ALICE).await;
     // What everybody may: on a connection of a role with no right at all.
     let mut app_client = bed.connect(&app).await;
@@ -82,7 +121,8 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
     transaction.execute("select auth.verify_token($1)", &[&session.access_token]).await.unwrap();
     let row = transaction.query_one("select auth.uid(), auth.jwks()->'keys'->0->>'kty'", &[]).await.unwrap();
     assert_eq!((row.get::<_, uuid::Uuid>(0), row.get::<_, &str>(1)), (session.user_id, "EC"));
-    let ended: i64 = transaction.query_one("select auth.sign_out()", &[]).await.unwrap().get(0);
+    let call = "select auth.sign_out($1)";
+    let ended: i64 = transaction.query_one(call, &[&session.access_token]).await.unwrap().get(0);
     assert_eq!(ended, 1);
     transaction.commit().await.unwrap();
     let errors: i64 = app_client.query_one("select count(*) from auth.error_codes", &[]).await.unwrap().get(0);
@@ -90,10 +130,10 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
 
     // An administrator gives sign-in to others, but not administration.
     bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&operator]).await.unwrap();
-    assert_eq!(beyond_everybody(&bed.admin, &operator).await, ADMIN);
+    assert_eq!(beyond_everybody(&bed.admin, &operator).await, admin_rights);
     let as_operator = bed.connect(&operator).await;
     as_operator.execute("select auth.revoke_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
-    assert_eq!(beyond_everybody(&bed.admin, &backend).await, "");
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, none);
     refused_as(as_backend.batch_execute("select auth.start_sign_in('org_acme')").await, "42501");
     as_operator.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
     as_backend.batch_execute("select auth.start_sign_in('org_acme')").await.unwrap();
@@ -102,12 +142,12 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
         refused_as(result, "42501");
     }
     bed.admin.execute("select auth.revoke_admin($1::text::regrole)", &[&operator]).await.unwrap();
-    assert_eq!(beyond_everybody(&bed.admin, &operator).await, "");
+    assert_eq!(beyond_everybody(&bed.admin, &operator).await, none);
     refused_as(
         as_operator.batch_execute("insert into auth.redirect_urls values ('https://x.example.com/')").await,
         "42501",
     );
-    assert_eq!(beyond_everybody(&bed.admin, &backend).await, SIGN_IN, "what an administrator gave stays");
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, sign_in_rights, "what an administrator gave stays");
 }
 
 #[tokio::test]
@@ -120,14 +160,16 @@ async fn odd_roles_are_named_as_they_are() {
     for bundle in ["sign_in", "admin"] {
         bed.admin.batch_execute(&format!("select auth.grant_{bundle}({oid})")).await.unwrap();
     }
-    let granted = beyond_everybody(&bed.admin, odd).await;
-    assert_eq!(granted.split(',').count(), SIGN_IN.split(',').count() + ADMIN.split(',').count(), "{granted}");
+    let mut bundles = [bundle(&bed.admin, "sign_in").await, bundle(&bed.admin, "admin").await].concat();
+    bundles.sort();
+    assert_eq!(beyond_everybody(&bed.admin, odd).await, bundles);
     for bundle in ["sign_in", "admin"] {
         bed.admin.batch_execute(&format!("select auth.revoke_{bundle}({oid})")).await.unwrap();
         refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(0)")).await, "validation_failed");
         refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(4294967295)")).await, "validation_failed");
     }
-    assert_eq!(beyond_everybody(&bed.admin, odd).await, "");
+    let none: [String; 0] = [];
+    assert_eq!(beyond_everybody(&bed.admin, odd).await, none);
 }
 
 #[tokio::test]
@@ -328,8 +370,8 @@ async fn grants_survive_dump_and_restore() {
         .unwrap();
     assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
     let restored = bed.cluster.connect("restored_grants", workos_testbed::cluster::SUPERUSER).await.unwrap();
-    assert_eq!(beyond_everybody(&restored, &backend).await, SIGN_IN);
-    assert_eq!(beyond_everybody(&restored, &operator).await, ADMIN);
+    assert_eq!(beyond_everybody(&restored, &backend).await, bundle(&restored, "sign_in").await);
+    assert_eq!(beyond_everybody(&restored, &operator).await, bundle(&restored, "admin").await);
     let difference =
         catalog::difference(&catalog::of_the_extension(&bed.admin).await, &catalog::of_the_extension(&restored).await);
     assert!(difference.is_empty(), "{difference:#?}");

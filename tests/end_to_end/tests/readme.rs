@@ -123,7 +123,7 @@ async fn the_readme_names_every_function_and_setting() {
     let client = cluster.connect(database, "postgres").await.unwrap();
     client.batch_execute("create extension workos_auth; select auth.uid()").await.unwrap();
     let functions = "select distinct 'auth.' || proname from pg_proc
-        where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'internal'::regtype)
+        where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)
         union all select name from pg_settings where name like 'workos\\_auth.%'
         union all select 'workos_auth.session_token'";
     let names: Vec<String> = client.query(functions, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();

@@ -74,29 +74,30 @@ async fn ones_own_revocation_counts_for_oneself_until_it_is_committed() {
     let app = bed.role("app", "").await;
     let session = bed.sign_in(ALICE).await;
     let (one, other) = (reader(&bed, &app, &session).await, reader(&bed, &app, &session).await);
+    let sign_out = format!("auth.sign_out('{}', 'local')", session.access_token);
     for level in ["read committed", "repeatable read", "serializable"] {
-        one.batch_execute(&format!("begin isolation level {level}; savepoint s; select auth.sign_out('local')"))
-            .await
-            .unwrap();
+        one.batch_execute(&format!("begin isolation level {level}; savepoint s; select {sign_out}")).await.unwrap();
         refused(one.batch_execute("select auth.uid()").await, "session_not_found");
         is_good(&other, &session).await;
         one.batch_execute("rollback to s").await.unwrap();
         is_good(&one, &session).await;
-        one.batch_execute("select auth.sign_out('local')").await.unwrap();
+        one.batch_execute(&format!("select {sign_out}")).await.unwrap();
         refused(one.batch_execute("select auth.uid()").await, "session_not_found");
         one.batch_execute("rollback").await.unwrap();
         is_good(&one, &session).await;
     }
     // In one statement, and with the exception caught.
-    let caught = "do $$ begin
-        begin perform auth.sign_out('local'); raise 'undone'; exception when raise_exception then null; end;
-        perform auth.uid(); end $$";
-    one.batch_execute(caught).await.unwrap();
+    let caught = format!(
+        "do $$ begin
+        begin perform {sign_out}; raise 'undone'; exception when raise_exception then null; end;
+        perform auth.uid(); end $$"
+    );
+    one.batch_execute(&caught).await.unwrap();
     is_good(&one, &session).await;
-    let within = "do $$ begin perform auth.sign_out('local'); perform auth.uid(); end $$";
-    refused(one.batch_execute(within).await, "session_not_found");
+    let within = format!("do $$ begin perform {sign_out}; perform auth.uid(); end $$");
+    refused(one.batch_execute(&within).await, "session_not_found");
     is_good(&one, &session).await;
-    one.batch_execute("select auth.sign_out('local')").await.unwrap();
+    one.batch_execute(&format!("select {sign_out}")).await.unwrap();
     for client in [&one, &other] {
         refused(client.batch_execute("select auth.uid()").await, "session_not_found");
     }

@@ -89,7 +89,7 @@ async fn a_root_key_that_is_no_key_or_no_secret_is_refused() {
     sign_in(&client, BOB).await;
     let reader = bed.connect(&app).await;
     set_session(&reader, &session.access_token, false).await.unwrap();
-    reader.batch_execute("select auth.uid(), auth.jwks(), auth.sign_out()").await.unwrap();
+    reader.query("select auth.uid(), auth.jwks(), auth.sign_out($1)", &[&session.access_token]).await.unwrap();
 
     // Inside the data directory only where the setting says so; a link in there to a file outside is outside.
     refused_with_root_key(&bed, &format!("{data}/linked.key"), "root_key_in_data_directory").await;
@@ -209,7 +209,8 @@ async fn a_dump_works_beside_its_root_key_and_beside_no_other() {
     let client = elsewhere.connect("moved", SUPERUSER).await.unwrap();
     let again = sign_in(&client, ALICE).await;
     assert_eq!(again.user_id, session.user_id);
-    assert_eq!(text(&reader, "select auth.sign_out()").await.unwrap().as_deref(), Some("2"));
+    let sign_out = format!("select auth.sign_out('{}')", session.access_token);
+    assert_eq!(text(&reader, &sign_out).await.unwrap().as_deref(), Some("2"));
     refused(reader.batch_execute("select auth.uid()").await, "session_not_found");
     // And the original knows nothing of it.
     let original = bed.role("original", "").await;

@@ -22,7 +22,7 @@ const WRITERS: &[&str] = &[
     "auth.refresh_session(null)",
     "auth.refresh_session('x', null, 'x')",
     "auth.sign_out(null)",
-    "auth.sign_out('nowhere')",
+    "auth.sign_out('x', 'nowhere')",
     "auth.configure_workos(null, null)",
     "auth.configure_workos('', '', '', '/no/such/file', 'ftp://x', null)",
     "auth.grant_sign_in(null)",
@@ -38,10 +38,15 @@ const WRITERS: &[&str] = &[
     "auth.unban_user(null)",
     "auth.revoke_sessions(null)",
     "auth.revoke_organization(null)",
+    "auth.remove_member(null, null)",
     "auth.delete_user(null)",
     "auth.cleanup(0)",
-    "auth.update_user(null)",
-    "auth.update_user('[]')",
+    "auth.update_user(null, null)",
+    "auth.update_user('x', '[]')",
+    "auth.link_identity(null)",
+    "auth.link_identity('x', '', params => '[]')",
+    "auth.unlink_identity(null, null)",
+    "auth.unlink_identity('x', gen_random_uuid())",
 ];
 
 #[tokio::test]
@@ -71,8 +76,8 @@ async fn a_standby_reads_and_does_not_write() {
     set_session(&at_home, &alice.access_token, false).await.unwrap();
     assert_eq!(there, lines(&at_home, readers).await.unwrap());
     client.query("select auth.verify_token($1)", &[&alice.access_token]).await.unwrap();
-    // With a session of its own, sign_out is refused there as well, and nothing has ended.
-    refused(client.batch_execute("select auth.sign_out()").await, "read_only");
+    // With a good token, sign_out is refused there as well, and nothing has ended.
+    refused(client.query("select auth.sign_out($1)", &[&alice.access_token]).await, "read_only");
     assert_eq!(lines(&client, readers).await.unwrap(), there);
     client.batch_execute("begin isolation level repeatable read").await.unwrap();
     assert_eq!(lines(&client, readers).await.unwrap(), there);
@@ -92,7 +97,7 @@ async fn a_standby_reads_and_does_not_write() {
     primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
     client.query("select auth.verify_token($1)", &[&again.access_token]).await.unwrap();
     client.batch_execute("begin isolation level repeatable read; select auth.uid()").await.unwrap();
-    at_home.batch_execute("select auth.sign_out('local')").await.unwrap();
+    at_home.execute("select auth.sign_out($1, 'local')", &[&alice.access_token]).await.unwrap();
     primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
     refused(client.batch_execute("select auth.uid()").await, "session_not_found");
     client.batch_execute("rollback").await.unwrap();
@@ -233,7 +238,7 @@ async fn a_standby_follows_sessions_and_keys_and_takes_over() {
     set_session(&client, &session.access_token, false).await.unwrap();
     is_good(&client, &session).await;
     assert_eq!(lines(&client, "select title from todos").await.unwrap(), ["alice"]);
-    client.batch_execute("select auth.sign_out()").await.unwrap();
+    client.execute("select auth.sign_out($1)", &[&session.access_token]).await.unwrap();
     refused(client.batch_execute("select auth.uid()").await, "session_not_found");
     // The token of the one is a stranger's to the other, from here on.
     refused(set_session(&bed.connect(&app).await, &session.access_token, false).await, "session_not_found");
@@ -263,6 +268,6 @@ async fn a_read_only_transaction_is_told_apart_from_a_standby() {
     client.batch_execute("begin read only").await.unwrap();
     set_session(&client, &session.access_token, true).await.unwrap();
     assert_eq!(text(&client, "select auth.uid()").await.unwrap(), Some(session.user_id.to_string()));
-    refused(client.batch_execute("select auth.sign_out()").await, "read_only");
+    refused(client.query("select auth.sign_out($1)", &[&session.access_token]).await, "read_only");
     client.batch_execute("rollback").await.unwrap();
 }

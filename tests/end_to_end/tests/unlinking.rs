@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
+use serde_json::json;
 use tokio_postgres::Client;
 use uuid::Uuid;
-use workos_end_to_end::accounts::{Accounts, GOOGLE};
+use workos_end_to_end::accounts::{Accounts, GOOGLE, OKTA};
 use workos_end_to_end::links::{Person, identity, profiles};
 use workos_end_to_end::sql::{lines, refusal, refused, refused_as, text};
 use workos_end_to_end::{exchange, set_session, start_with};
@@ -25,7 +26,8 @@ async fn an_identity_is_unlinked_and_its_sessions_end() {
     let id = identity(&at, "prof_2").await;
     // Rolled back, nothing happened.
     let before = at.bed.contents().await;
-    ann.client.batch_execute(&format!("begin; select auth.unlink_identity('{id}'); rollback")).await.unwrap();
+    let unlink = ann.call("unlink_identity", &format!("'{id}'"));
+    ann.client.batch_execute(&format!("begin; {unlink}; rollback")).await.unwrap();
     assert_eq!(at.bed.contents().await, before);
     ann.unlinks(id).await.unwrap();
     assert!(!at.lives(&google).await && at.lives(&ann.session).await);
@@ -44,7 +46,7 @@ async fn an_identity_is_unlinked_and_its_sessions_end() {
 }
 
 #[tokio::test]
-async fn unlinking_the_identity_of_the_current_session_ends_it() {
+async fn unlinking_the_identity_of_ones_session_ends_it() {
     let at = Accounts::new("own_session", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
     ann.links("prof_2", GOOGLE, "a.lee@initech.com").await;
@@ -52,7 +54,7 @@ async fn unlinking_the_identity_of_the_current_session_ends_it() {
     let mut client = at.bed.connect(&format!("{}_people", at.bed.database)).await;
     let transaction = client.transaction().await.unwrap();
     set_session(&transaction, &ann.session.access_token, true).await.unwrap();
-    transaction.execute("select auth.unlink_identity($1)", &[&id]).await.unwrap();
+    transaction.execute("select auth.unlink_identity($1, $2)", &[&ann.session.access_token, &id]).await.unwrap();
     refused(transaction.query_one("select auth.uid()", &[]).await, "session_not_found");
     drop(transaction);
     assert!(at.lives(&ann.session).await, "the transaction was rolled back");
@@ -86,21 +88,41 @@ async fn an_address_goes_with_the_identity_that_said_it() {
     let user = ann.session.user_id;
     let globex = Person::new(&at, ann.links("prof_2", "conn_globex", "ann@globex.com").await).await;
     globex.unlinks(identity(&at, "prof_1").await).await.unwrap();
-    assert_eq!(at.email(user).await.as_deref(), Some("ann@globex.com"));
+    // That of the other identity comes when it signs in, and not before.
+    assert_eq!(at.email(user).await, None);
     // A token that says the old address might soon say another person's.
     refused(globex.client.batch_execute("select auth.email()").await, "session_stale");
+    let again = at.signs_in("prof_2", "conn_globex", "ann@globex.com", "prof_2").await;
+    assert_eq!((again.user_id, &again.claims["email"]), (user, &json!("ann@globex.com")));
+    assert_eq!(at.email(user).await.as_deref(), Some("ann@globex.com"));
+    // The address that was given up is free for who comes next.
+    let next = at.signs_in("prof_4", OKTA, "ann@initech.com", "prof_4").await;
+    assert!(next.is_new_user);
+    assert_eq!(next.claims["email"], "ann@initech.com");
 
-    // What somebody else holds is not taken; what is left is none.
+    // What somebody else holds is not taken at a sign-in either.
     at.signs_in("prof_h", "conn_acme", "ann@shared.example", "h").await;
     plant(&at, user, "prof_3", "Ann@Shared.example").await;
-    let session = at.signs_in("prof_2", "conn_globex", "ann@globex.com", "prof_2").await;
-    let globex = Person::new(&at, session).await;
+    let globex = Person::new(&at, again).await;
     globex.unlinks(identity(&at, "prof_2").await).await.unwrap();
     assert_eq!(at.email(user).await, None);
-    // The address is free for who comes next.
-    let next = at.signs_in("prof_4", "conn_globex", "ann@globex.com", "prof_4").await;
-    assert!(next.is_new_user);
-    assert_eq!(next.claims["email"], "ann@globex.com");
+}
+
+#[tokio::test]
+async fn an_unlinking_that_stays_open_holds_up_no_sign_in_of_the_address_elsewhere() {
+    let at = Accounts::new("open", &[("link_across_organizations", "on")]).await;
+    // Ann's own identity provider says what her addresses are.
+    let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
+    ann.links("prof_2", "conn_globex", "ceo@acme.com").await;
+    ann.client.batch_execute("begin").await.unwrap();
+    ann.unlinks(identity(&at, "prof_2").await).await.unwrap();
+    at.app.batch_execute("set lock_timeout = '2s'").await.unwrap();
+    for (profile, email) in [("prof_c", "ceo@acme.com"), ("prof_d", "ann@initech.com")] {
+        let session = at.signs_in(profile, "conn_acme", email, profile).await;
+        assert!(session.is_new_user && session.user_id != ann.session.user_id, "{email}");
+    }
+    ann.client.batch_execute("commit").await.unwrap();
+    assert_eq!(profiles(&at, ann.session.user_id).await, ["prof_1"]);
 }
 
 #[tokio::test]
@@ -120,10 +142,10 @@ async fn two_unlinkings_at_once_leave_one_identity() {
                 let client = at.bed.connect(&format!("{}_people", at.bed.database)).await;
                 set_session(&client, &token, false).await.unwrap();
                 client.batch_execute(&format!("begin isolation level {isolation}; select auth.uid()")).await.unwrap();
-                ready.push((client, identity(&at, profile).await));
+                ready.push((client, token, identity(&at, profile).await));
             }
-            let unlink = async |(client, id): (Client, Uuid)| {
-                client.batch_execute(&format!("select auth.unlink_identity('{id}'); commit")).await
+            let unlink = async |(client, token, id): (Client, String, Uuid)| {
+                client.batch_execute(&format!("select auth.unlink_identity('{token}', '{id}'); commit")).await
             };
             let (second, first) = (ready.pop().unwrap(), ready.pop().unwrap());
             for result in <[_; 2]>::from(tokio::join!(unlink(first), unlink(second))) {

@@ -3,7 +3,7 @@ CREATE EXTENSION workos_auth;
 \dx+ workos_auth
 SELECT string_agg(acl.privilege_type, ', ') AS public_may
 FROM pg_namespace AS n, aclexplode(n.nspacl) AS acl WHERE n.nspname = 'auth' AND acl.grantee = 0;
-SELECT rolname, rolcanlogin, rolinherit, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'workos_auth_owner';
+SELECT rolname, rolcanlogin, rolinherit, rolsuper, rolbypassrls FROM pg_roles WHERE rolname ~ '^workos_auth_' ORDER BY 1;
 -- tables: owner, row-level security enabled, not forced
 SELECT c.relname, c.relowner::regrole AS owner, c.relrowsecurity, c.relforcerowsecurity,
     (SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = c.oid) AS policies,

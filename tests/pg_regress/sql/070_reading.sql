@@ -38,7 +38,7 @@ SET workos_auth.session_token = 'a.b.c';
 SELECT auth.uid();
 SELECT auth.session_claims();
 SELECT auth.has_role('admin', 'org_acme');
-SELECT auth.sign_out();
+SELECT auth.get_user();
 SELECT auth.clear_session();
 SELECT auth.uid();
 -- setting a session
@@ -47,8 +47,13 @@ SELECT auth.set_session('a.b.c', NULL);
 SELECT auth.set_session('a.b.c');
 SET workos_auth.rls_guard = 'off';
 SELECT auth.set_session('a.b.c');
-SELECT auth.sign_out();
+-- what changes an account or a session takes the token, whoever is signed in
 SELECT auth.sign_out(NULL);
+SELECT auth.sign_out('a.b.c', NULL);
+SELECT auth.my_sessions(NULL);
+SELECT auth.my_sessions('a.b.c');
+SELECT auth.update_user(NULL, NULL);
+SELECT auth.update_user('a.b.c', NULL);
 BEGIN READ ONLY;
 SELECT auth.sign_out(NULL);
 ROLLBACK;

@@ -20,8 +20,13 @@ SELECT auth.create_session('00000000-0000-4000-8000-000000000001', ttl => '-1 da
 SELECT auth.create_session('00000000-0000-4000-8000-000000000001', method => 'a method');
 SELECT auth.as_user('00000000-0000-4000-8000-000000000001');
 SELECT auth.as_user('00000000-0000-4000-8000-000000000001', 'no_such_role');
-SELECT auth.link_identity('org_acme');
-SELECT auth.unlink_identity('00000000-0000-4000-8000-000000000001');
+SELECT auth.link_identity(NULL, 'org_acme');
+SELECT auth.link_identity('a.b.c', 'org_acme');
+SELECT auth.unlink_identity(NULL, '00000000-0000-4000-8000-000000000001');
+SELECT auth.unlink_identity('a.b.c', '00000000-0000-4000-8000-000000000001');
+SELECT auth.remove_member(NULL, 'org_acme');
+SELECT auth.remove_member('00000000-0000-4000-8000-000000000001', NULL);
+SELECT auth.remove_member('00000000-0000-4000-8000-000000000002', 'org_acme');
 -- before anything is configured there is nothing to sign a token with
 SELECT auth.create_session('00000000-0000-4000-8000-000000000001');
 DO $$ BEGIN

@@ -159,14 +159,8 @@ impl Walk<'_> {
         let (name, scope) = scopes[self.rng.usize(..scopes.len())];
         let expected = self.world(at).sign_out(given.session, given.claims_version, scope);
         let client = &self.connections[at].client;
-        let result = match set_session(client, &given.access_token, false).await {
-            Ok(()) => client.query_one("select auth.sign_out($1)", &[&name]).await.map(|row| row.get::<_, i64>(0)),
-            Err(error) => Err(error),
-        };
-        let came = came(result);
-        if matches!(came, Came::To(_)) {
-            client.batch_execute("select auth.clear_session()").await.map_err(|error| error.to_string())?;
-        }
+        let result = client.query_one("select auth.sign_out($1, $2)", &[&given.access_token, &name]).await;
+        let came = came(result.map(|row| row.get::<_, i64>(0)));
         self.judge(at, person, &format!("sign out {name} by {}", given.session), &came, &expected)
     }
 

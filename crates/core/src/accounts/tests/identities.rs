@@ -81,28 +81,13 @@ fn an_address_is_taken_on_only_where_there_is_none() {
 }
 
 #[test]
-fn an_identity_is_unlinked_and_its_address_gives_way() {
+fn an_identity_is_unlinked_and_its_address_is_given_up() {
     let (user, [okta, google]) = (both(), [both().identities[0].id, both().identities[1].id]);
-    assert_eq!(unlink(&user, google, &[], true), unlinking(EmailChange::Keep, None));
-    assert_eq!(unlink(&user, okta, &[], true), unlinking(set("ann@gmail.com"), ACME));
-    // A public provider's word needs no trust in an organization.
-    assert_eq!(unlink(&user, okta, &[], false), unlinking(set("ann@gmail.com"), ACME));
-    let held = ["ann@gmail.com".to_owned()];
-    assert_eq!(unlink(&user, okta, &held, true), unlinking(EmailChange::Release, ACME));
-}
-
-#[test]
-fn of_several_addresses_the_oldest_that_may_be_set_is() {
-    let mut user = both();
-    let gone = user.identities[1].id;
-    user.email = Some("ann@gmail.com".into());
-    user.identities[0].email = "no address".into();
-    user.identities.push(identity(1, OTHER, "conn_other_one", "other-1", "Ann@Other.example"));
-    user.identities.push(identity(1, None, "conn_gh", "github-1", "ann@home.example"));
-    assert_eq!(unlink(&user, gone, &[], true), unlinking(set("ann@other.example"), None));
-    assert_eq!(unlink(&user, gone, &[], false), unlinking(set("ann@home.example"), None));
-    let held = ["ann@other.example".to_owned()];
-    assert_eq!(unlink(&user, gone, &held, true), unlinking(set("ann@home.example"), None));
+    assert_eq!(unlink(&user, google), unlinking(EmailChange::Keep, None));
+    // That of the other identity is not taken on, however good it is.
+    assert_eq!(unlink(&user, okta), unlinking(EmailChange::Release, ACME));
+    let user = Candidate { email: Some("ann@gmail.com".into()), ..user };
+    assert_eq!(unlink(&user, google), unlinking(EmailChange::Release, None));
 }
 
 #[test]
@@ -110,12 +95,12 @@ fn an_address_that_stands_elsewhere_too_is_kept() {
     let mut user = both();
     let gone = user.identities[0].id;
     user.email = Some("ann@home.example".into());
-    assert_eq!(unlink(&user, gone, &[], true), unlinking(EmailChange::Keep, ACME));
+    assert_eq!(unlink(&user, gone), unlinking(EmailChange::Keep, ACME));
     user.email = None;
-    assert_eq!(unlink(&user, gone, &[], true), unlinking(EmailChange::Keep, ACME));
+    assert_eq!(unlink(&user, gone), unlinking(EmailChange::Keep, ACME));
     user.email = Some("ANN@acme.com".into());
     user.identities[1].email = "Ann@acme.com".into();
-    assert_eq!(unlink(&user, gone, &[], true), unlinking(EmailChange::Keep, ACME));
+    assert_eq!(unlink(&user, gone), unlinking(EmailChange::Keep, ACME));
 }
 
 #[test]
@@ -123,14 +108,14 @@ fn an_organization_is_left_with_the_last_identity_of_it() {
     let mut user = both();
     let gone = user.identities[0].id;
     user.identities.push(identity(1, ACME, "conn_entra_again", "entra-1", "a.lee@acme.com"));
-    assert_eq!(unlink(&user, gone, &[], true).unwrap().leaves, None);
+    assert_eq!(unlink(&user, gone).unwrap().leaves, None);
 }
 
 #[test]
 fn the_last_identity_and_somebody_elses_stay() {
     let only = okta(1);
-    assert_eq!(refused(unlink(&only, only.identities[0].id, &[], true)), ErrorCode::SingleIdentityNotDeletable);
-    assert_eq!(refused(unlink(&only, id(7), &[], true)), ErrorCode::IdentityNotFound);
-    assert_eq!(refused(unlink(&both(), id(7), &[], true)), ErrorCode::IdentityNotFound);
-    assert_eq!(refused(unlink(&user(1, None, vec![]), id(7), &[], true)), ErrorCode::IdentityNotFound);
+    assert_eq!(refused(unlink(&only, only.identities[0].id)), ErrorCode::SingleIdentityNotDeletable);
+    assert_eq!(refused(unlink(&only, id(7))), ErrorCode::IdentityNotFound);
+    assert_eq!(refused(unlink(&both(), id(7))), ErrorCode::IdentityNotFound);
+    assert_eq!(refused(unlink(&user(1, None, vec![]), id(7))), ErrorCode::IdentityNotFound);
 }
