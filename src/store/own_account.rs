@@ -9,7 +9,7 @@ use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
 use super::scan::{self, Row, Snapshot, unreadable};
-use super::{query, uuid_arg};
+use super::{query, transaction, uuid_arg};
 
 /// A row of `auth.my_sessions`.
 pub struct OwnSession {
@@ -35,27 +35,28 @@ pub struct OwnSession {
 
 /// A person's live sessions, the oldest first.
 pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
-    query::rows(
-        "SELECT id, created_at, refreshed_at, not_after, ip, user_agent, organization_id, connection_id, id OPERATOR(pg_catalog.=) $2
-         FROM auth.sessions
-         WHERE user_id OPERATOR(pg_catalog.=) $1
-             AND (not_after IS NULL OR not_after OPERATOR(pg_catalog.>) pg_catalog.now())
-         ORDER BY created_at, id",
-        &[uuid_arg(user_id), uuid_arg(current)],
-        |row| {
-            Ok(OwnSession {
-                id: row.get(1)?,
-                created_at: row.get(2)?,
-                refreshed_at: row.nullable(3)?,
-                not_after: row.nullable(4)?,
-                ip: row.nullable(5)?,
-                user_agent: row.nullable(6)?,
-                organization_id: row.nullable(7)?,
-                connection_id: row.nullable(8)?,
-                is_current: row.get(9)?,
-            })
-        },
-    )
+    let now = transaction::now();
+    let read = |row: &Row| {
+        if row.micros(c"not_after").is_some_and(|end| end <= now) {
+            return Ok(None);
+        }
+        let id = row.required_uuid(c"id")?;
+        Ok(Some(OwnSession {
+            id: pgrx::Uuid::from_bytes(id.into_bytes()),
+            created_at: row.required(c"created_at")?,
+            refreshed_at: row.get(c"refreshed_at"),
+            not_after: row.get(c"not_after"),
+            ip: row.get(c"ip"),
+            user_agent: row.get(c"user_agent"),
+            organization_id: row.get(c"organization_id"),
+            connection_id: row.get(c"connection_id"),
+            is_current: id == current,
+        }))
+    };
+    let sessions = scan::sessions_of(user_id, &Snapshot::now(), read).into_iter().collect::<Result<Vec<_>>>()?;
+    let mut sessions: Vec<OwnSession> = sessions.into_iter().flatten().collect();
+    sessions.sort_unstable_by_key(|session| (i64::from(session.created_at), *session.id.as_bytes()));
+    Ok(sessions)
 }
 
 /// A user with their identities, the oldest first.

@@ -26,6 +26,7 @@ pub struct SigningKeyRow {
 }
 
 static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
+static SESSIONS_BY_USER: Table = Table::new(c"sessions", c"sessions_user_id_idx");
 static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
 static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
 static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
@@ -46,8 +47,9 @@ static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organizatio
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 19] = [
+static ALL: [&Table; 20] = [
     &SESSIONS,
+    &SESSIONS_BY_USER,
     &SIGNING_KEYS,
     &INSTALLATION,
     &PROVIDERS,
@@ -195,6 +197,11 @@ pub fn redirect_patterns() -> Vec<String> {
 /// A row of `auth.sessions`, if there is one.
 pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
     one(&SESSIONS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
+}
+
+/// The rows of `auth.sessions` of a user, in no order.
+pub fn sessions_of<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
+    all(&SESSIONS_BY_USER, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
 }
 
 /// A row of `auth.users`, if there is one.

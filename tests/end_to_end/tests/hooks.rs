@@ -675,3 +675,65 @@ async fn hooks_survive_dump_and_restore() {
         assert_eq!(text(&restored, "select count(*) from app.seen").await.unwrap().unwrap(), "2", "{format}");
     }
 }
+
+/// The row names a function. Whoever may put another one in its place is nobody whom an administrator chose.
+#[tokio::test]
+async fn a_function_that_was_put_in_its_place_is_not_called() {
+    let bed = bed("in_its_place").await;
+    let (mallory, hooker) = (bed.role("mallory", "").await, format!("{}_hooker", bed.database));
+    // A schema of Mallory's, in which the hooker has a function.
+    bed.admin
+        .batch_execute(&format!(
+            "create schema shared authorization {mallory}; grant usage, create on schema shared to {hooker}"
+        ))
+        .await
+        .unwrap();
+    function(&bed, "shared.on_token", "begin return document; end").await;
+    bed.admin
+        .batch_execute("insert into auth.hooks (event, function) values ('token', 'shared.on_token(jsonb)')")
+        .await
+        .unwrap();
+    let owner = "select function_owner from auth.hooks";
+    assert_eq!(text(&bed.admin, owner).await.unwrap().as_deref(), Some(&*hooker));
+    let backend = bed.backend().await;
+    exchange(&backend, &start(&backend, ALICE).await).await.unwrap();
+
+    let forged = "create function shared.on_token(document jsonb) returns jsonb language sql as $$
+        select jsonb_set(document, '{claims,plan}', '\"stolen\"') $$";
+    let as_mallory = bed.connect(&mallory).await;
+    as_mallory.batch_execute(&format!("drop function shared.on_token(jsonb); {forged}")).await.unwrap();
+    let pending = start(&backend, ALICE).await;
+    let before = bed.contents().await;
+    let refusal = refused(exchange(&backend, &pending).await, "hook_failed");
+    assert!(refusal.detail.contains(&format!("It belongs to {mallory}")), "{refusal}");
+    assert!(refusal.hint.contains("UPDATE auth.hooks"), "{refusal}");
+    assert_eq!(bed.contents().await, before);
+    // Nor may Mallory make it the hook, nor say whose it is.
+    refused_as(as_mallory.batch_execute("update auth.hooks set function = function").await, "42501");
+    let said = format!("update auth.hooks set function_owner = '{hooker}'");
+    bed.admin.batch_execute(&said).await.unwrap();
+    assert_eq!(text(&bed.admin, owner).await.unwrap().as_deref(), Some(&*mallory), "the extension fills it in");
+    // An administrator who looked at it has said yes.
+    exchange(&backend, &start(&backend, ALICE).await).await.unwrap();
+
+    // The same function, given to somebody else; another in its place by a change of names; a role that is called otherwise.
+    for (what, change) in [
+        ("given away", format!("alter function shared.on_token(jsonb) owner to {hooker}")),
+        (
+            "renamed",
+            format!(
+                "alter function shared.on_token(jsonb) rename to old; set role {mallory};
+                 create function shared.on_token(document jsonb) returns jsonb language sql as 'select document'; reset role"
+            ),
+        ),
+        ("another name", format!("alter role {mallory} rename to {mallory}_2")),
+    ] {
+        exchange(&backend, &start(&backend, ALICE).await).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        bed.admin.batch_execute(&change).await.unwrap();
+        refused(exchange(&backend, &start(&backend, ALICE).await).await, "hook_failed");
+        bed.admin.batch_execute("update auth.hooks set function = function").await.unwrap();
+    }
+    // Whose it was is in the audit log.
+    let audited = "select count(*) from auth.audit_log_entries where action like 'hook_%' and payload::text like '%function_owner%'";
+    assert!(bed.count(audited).await >= 5);
+}

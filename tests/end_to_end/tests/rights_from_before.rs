@@ -34,8 +34,6 @@ async fn default_privileges_change_nothing() {
         "alter default privileges revoke usage on types from public",
         "alter default privileges revoke execute on functions from public; alter default privileges revoke usage on types from public;
          alter default privileges grant all on tables to public; alter default privileges grant all on functions to web, other",
-        "create schema auth; alter default privileges in schema auth grant all on functions to web;
-         alter default privileges in schema auth grant all on tables to web, public",
         "create schema auth; grant usage on schema auth to web with grant option",
     ]
     .into_iter()
