@@ -59,6 +59,12 @@ COMMENT ON TRIGGER forget_cached_rows ON auth.installation IS 'tells every backe
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.installation IS 'tells every backend that its cached issuer is old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every backend that the table was emptied';
 
+-- A copy is told by where its row says that it lives. ALWAYS, so that a row also settles where it arrives by replication.
+CREATE TRIGGER settle_installation BEFORE INSERT ON auth.installation
+    FOR EACH ROW EXECUTE FUNCTION auth.settle_installation();
+ALTER TABLE auth.installation ENABLE ALWAYS TRIGGER settle_installation;
+COMMENT ON TRIGGER settle_installation ON auth.installation IS 'a row that comes from another cluster lives here from now on';
+
 CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
 COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';

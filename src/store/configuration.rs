@@ -48,11 +48,6 @@ pub struct Provider {
     pub api_url: String,
 }
 
-/// The first set-up of a database names it.
-pub fn insert_installation(id: Uuid) -> Result<()> {
-    query::execute("INSERT INTO auth.installation (id) VALUES ($1)", &[uuid_arg(id)]).map(drop)
-}
-
 /// The key that seals for this purpose today.
 pub fn active_data_key(purpose: Purpose) -> Option<DataKeyRow> {
     scan::data_key(|row| {
@@ -139,6 +134,21 @@ pub fn enabled_provider() -> Result<Provider> {
         Some(provider) if !provider.enabled => Err(ErrorCode::ProviderDisabled.into()),
         Some(provider) => Ok(provider),
     }
+}
+
+/// Every data key seals no more. Those that have replaced them do.
+pub fn retire_data_keys() -> Result<()> {
+    query::execute("UPDATE auth.data_keys SET retired_at = pg_catalog.now() WHERE retired_at IS NULL", &[]).map(drop)
+}
+
+/// Removes the data keys that seal no more, which nothing may need.
+pub fn delete_retired_data_keys() -> Result<()> {
+    query::execute("DELETE FROM auth.data_keys WHERE retired_at IS NOT NULL", &[]).map(drop)
+}
+
+/// Removes every signing key: no token that was signed before is good any more.
+pub fn delete_signing_keys() -> Result<()> {
+    query::execute("DELETE FROM auth.signing_keys", &[]).map(drop)
 }
 
 /// Writes the WorkOS provider.
