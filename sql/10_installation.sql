@@ -4,10 +4,14 @@ CREATE TABLE auth.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id uuid NOT NULL UNIQUE,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    system_identifier bigint,
+    database_oid bigint,
     lock_key bytea
 );
 COMMENT ON TABLE auth.installation IS 'one row, made by the first auth.configure_workos: which installation this is';
 COMMENT ON COLUMN auth.installation.id IS 'part of every key derivation, and of the default issuer of access tokens';
+COMMENT ON COLUMN auth.installation.system_identifier IS 'the cluster that it lives in';
+COMMENT ON COLUMN auth.installation.database_oid IS 'the database that it lives in; in another one of this cluster the row is a copy, and nothing is signed there';
 COMMENT ON COLUMN auth.installation.lock_key IS 'random; the names of locks, which pg_locks shows to everybody, are keyed with it';
 
 CREATE TABLE auth.data_keys (

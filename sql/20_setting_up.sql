@@ -30,6 +30,17 @@ CREATE FUNCTION auth.retire_signing_key(kid text) RETURNS void
 COMMENT ON FUNCTION auth.retire_signing_key(text) IS
     'refuses every token of a key from the next statement on and erases its private half; not the key that signs. To be called when the last token of a rotated key has expired, or at once when the key is known to others';
 
+-- Not SECURITY DEFINER, as auth.configure_workos.
+CREATE FUNCTION auth.become_new_installation() RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'become_new_installation_wrapper';
+COMMENT ON FUNCTION auth.become_new_installation() IS
+    'makes a copied database an installation of its own: a new id, which it returns, new keys, no sessions; people, identities, memberships and the provider stay. Superusers only';
+
+CREATE FUNCTION auth.take_over_installation() RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'take_over_installation_wrapper';
+COMMENT ON FUNCTION auth.take_over_installation() IS
+    'the installation goes on in this database, and the one that it lived in is the copy from now on; returns its id. Superusers only';
+
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_sign_in_wrapper';
@@ -62,6 +73,10 @@ COMMENT ON FUNCTION auth.check_hook() IS 'trigger of auth.hooks';
 CREATE FUNCTION auth.audit_configuration() RETURNS trigger
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_configuration_wrapper';
 COMMENT ON FUNCTION auth.audit_configuration() IS 'trigger of the tables that administrators write into';
+
+CREATE FUNCTION auth.settle_installation() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'settle_installation_wrapper';
+COMMENT ON FUNCTION auth.settle_installation() IS 'trigger of auth.installation';
 
 CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';

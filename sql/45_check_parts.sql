@@ -34,6 +34,10 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
 $$;
 COMMENT ON FUNCTION auth.check_facts() IS 'what auth.check() asks of the rows in the extension''s tables: counts and ages';
 
+CREATE FUNCTION auth.check_copy() RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_copy_wrapper';
+COMMENT ON FUNCTION auth.check_copy() IS 'what auth.check() says of a database that is a copy of an installation; NULL where it is none';
+
 -- What is attached to the extension's tables: things that belong to a table, not to the extension, so that a dump does not carry them.
 CREATE FUNCTION auth.check_attached(OUT kind text, OUT identity text, OUT relation text, OUT name text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL SAFE ROWS 300 SET search_path = pg_catalog, pg_temp AS $$

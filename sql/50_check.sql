@@ -449,6 +449,11 @@ found (severity, object, finding, remedy) AS (
     WHERE f.number > 10000
     UNION ALL
 
+    SELECT 'error', 'auth.installation', c.finding || ' Nobody can sign in here. If this one is to go on in place of the other, run SELECT auth.take_over_installation();, and not the remedy.',
+        'SELECT auth.become_new_installation();'
+    FROM auth.check_copy() AS c (finding) WHERE c.finding IS NOT NULL
+    UNION ALL
+
     -- Only those who may see data_directory learn this. To all others: a key there is refused, unless the setting allows it, which is a finding.
     -- Links are not followed here. Without the setting nobody signs in until the key stands elsewhere; readers go on.
     SELECT 'error', 'workos_auth.root_key_file', format('The root key lies in %s, which every base backup copies: move it, or make a new one.', d.directory),

@@ -62,6 +62,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.rights()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_facts()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_copy()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_attached()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_installed()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),

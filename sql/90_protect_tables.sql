@@ -78,6 +78,11 @@ COMMENT ON TRIGGER member_changed ON auth.organization_memberships IS
     'has tokens refreshed of whoever has other rights in an organization now';
 COMMENT ON TRIGGER member_left ON auth.organization_memberships IS 'ends the sessions of whoever leaves an organization';
 COMMENT ON TRIGGER members_truncated ON auth.organization_memberships IS 'ends every session of an organization';
+-- A copy is told by where its row says that it lives. ALWAYS, so that a row also settles where it arrives by replication.
+CREATE TRIGGER settle_installation BEFORE INSERT ON auth.installation
+    FOR EACH ROW EXECUTE FUNCTION auth.settle_installation();
+ALTER TABLE auth.installation ENABLE ALWAYS TRIGGER settle_installation;
+COMMENT ON TRIGGER settle_installation ON auth.installation IS 'a row that comes from another cluster lives here from now on';
 
 CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.redirect_urls
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();

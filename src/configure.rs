@@ -10,10 +10,10 @@ use workos_auth_core::secret::ClientSecret;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 use zeroize::Zeroizing;
 
-use crate::secrets;
 use crate::store::configuration::{Provider, provider, upsert_provider};
 use crate::store::transaction::{Right, as_owner, require_right, require_writable};
 use crate::store::{Subject, audit, guards};
+use crate::{installation, secrets};
 
 /// The arguments, as they came from SQL.
 pub struct Configuration<'a> {
@@ -34,7 +34,7 @@ pub struct Configuration<'a> {
 /// The largest key file; the longest key.
 const SECRET: usize = 4096;
 
-/// Creates or updates the WorkOS provider.
+/// Creates or updates the WorkOS provider. Not in a copy: what it says of keys and of WorkOS would be taken for the installation's.
 pub fn configure(given: &Configuration) -> Result<()> {
     require_writable()?;
     let client_id = given.client_id.ok_or_else(|| Error::null("client_id"))?;
@@ -59,6 +59,7 @@ pub fn configure(given: &Configuration) -> Result<()> {
 
     as_owner(|| {
         guards::setup();
+        installation::refuse_copy()?;
         secrets::set_up()?;
         let known = provider()?;
         let id = match &known {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped as the README's reference is |
 //! | [`configure`] | `auth.configure_workos` |
+//! | [`installation`] | which installation this database is, and whether it is a copy |
 //! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`lifecycle`] | the life of a session: opened, given tokens |
@@ -33,6 +34,7 @@ mod execution;
 mod foreign_keys;
 mod hooks;
 mod http;
+mod installation;
 mod json;
 mod lifecycle;
 mod members;

@@ -22,6 +22,7 @@ static AUDIENCE: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"
 static ALLOWED_ROLES: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
 static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static INSTALLATION_HOMES: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
 static SESSION_IDLE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(0);
@@ -109,6 +110,16 @@ pub fn define() {
         &CA_FILE,
     );
     GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, GucFlags::SUPERUSER_ONLY);
+    // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
+    // prefix may be reserved, and hidden since it is nothing to set.
+    GucRegistry::define_string_guc(
+        c"workos_auth.installation_homes",
+        c"Where installations of this cluster live that were taken over.",
+        c"auth.take_over_installation() writes it to the role workos_auth_owner.",
+        &INSTALLATION_HOMES,
+        GucContext::Suset,
+        GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE,
+    );
     int(
         c"workos_auth.access_token_ttl",
         c"How long an access token is good for.",

@@ -4,9 +4,9 @@ use serde_json::json;
 use workos_auth_core::token::Algorithm;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::secrets;
 use crate::store::transaction::require_writable;
 use crate::store::{Subject, audit, configuration, guards};
+use crate::{installation, secrets};
 
 /// Signs with a fresh key from now on; returns its `kid`.
 pub fn rotate(algorithm: Option<&str>) -> Result<String> {
@@ -17,6 +17,7 @@ pub fn rotate(algorithm: Option<&str>) -> Result<String> {
     if configuration::provider()?.is_none() {
         return Err(ErrorCode::ProviderNotConfigured.into());
     }
+    installation::minting()?;
     let kid = secrets::rotate_signing_key()?;
     audit("signing_key_rotated", &Subject::default(), json!({ "kid": kid, "algorithm": algorithm.as_str() }))?;
     Ok(kid)

@@ -10,7 +10,7 @@ use crate::configure::{self, Configuration};
 use crate::error::or_raise;
 use crate::store::privileges::{self, Bundle};
 use crate::store::transaction::{Right, require_right, require_writable};
-use crate::{secrets, signing_keys};
+use crate::{installation, secrets, signing_keys};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -57,6 +57,22 @@ fn rotate_signing_key(algorithm: Option<&str>) -> String {
 #[pg_extern(sql = false)]
 fn retire_signing_key(kid: Option<&str>) {
     or_raise(signing_keys::retire(kid));
+}
+
+#[pg_extern(sql = false)]
+fn become_new_installation() -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(or_raise(installation::become_new()).into_bytes())
+}
+
+#[pg_extern(sql = false)]
+fn take_over_installation() -> pgrx::Uuid {
+    pgrx::Uuid::from_bytes(or_raise(installation::take_over()).into_bytes())
+}
+
+/// What `auth.check()` reports of a copy.
+#[pg_extern(sql = false)]
+fn check_copy() -> Option<String> {
+    installation::copy_finding()
 }
 
 /// Gives a bundle of rights or takes it back. NULL is no role.

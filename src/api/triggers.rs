@@ -2,10 +2,11 @@
 
 use pgrx::prelude::*;
 use workos_auth_core::Error;
+use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
 
 use crate::error::{or_raise, unexpected};
-use crate::store::configuration_log;
+use crate::store::{configuration_log, installation as store};
 use crate::{hooks, members};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
@@ -29,6 +30,23 @@ fn check_hook<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, i
     or_raise(
         new.set_by_name("function_owner", owner).map_err(|_| unexpected("auth.hooks has no column function_owner.")),
     );
+    Ok(Some(new))
+}
+
+/// Trigger of `auth.installation`: a row that comes from another cluster, with a dump or by replication, lives where it is written.
+#[pg_trigger(sql = false)]
+fn settle_installation<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    const SYSTEM: &str = "system_identifier";
+    const DATABASE: &str = "database_oid";
+    let Some(new) = trigger.new() else { return Ok(None) };
+    let mut new = new.into_owned();
+    let number = |name| new.get_by_name::<i64>(name).ok().flatten();
+    let home = home_of_new_row(store::here(), store::place(number(SYSTEM), number(DATABASE)));
+    let written =
+        new.set_by_name(SYSTEM, store::system(home)).and_then(|()| new.set_by_name(DATABASE, store::database(home)));
+    or_raise(written.map_err(|error| unexpected(&format!("The row cannot be changed: {error}."))));
     Ok(Some(new))
 }
 

@@ -11,7 +11,7 @@ use super::{Session, issue};
 use crate::error::unexpected;
 use crate::store::Client;
 use crate::store::sessions::{self, NewSession, RefreshKey};
-use crate::{hooks, secrets, settings};
+use crate::{hooks, installation, secrets, settings};
 
 /// What a session is opened with.
 pub struct Opening<'a> {
@@ -38,8 +38,9 @@ pub struct Opening<'a> {
 /// Opens a session of a user who is there.
 ///
 /// # Errors
-/// `hook_failed`, and what `issue` returns.
+/// `installation_is_a_copy`, `hook_failed`, and what `issue` returns.
 pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
+    let installation = installation::minting()?;
     let id = random::uuid()?;
     // The statement's clock, which the token is verified by: a slow answer of WorkOS must not date it into the future.
     let now = crate::session::now();
@@ -67,6 +68,6 @@ pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
     if hooks::signed_in(&row, client, opening.method, || Ok(subject(&row, ttl)?.claims()))? {
         row = found()?;
     }
-    let tokens = issue(&row, 0, ttl, opening.method)?;
+    let tokens = issue(installation, &row, 0, ttl, opening.method)?;
     Ok(Session::of(tokens, row))
 }

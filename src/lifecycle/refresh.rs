@@ -7,10 +7,11 @@ use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{Session, issue, theft};
+use crate::installation::Installation;
 use crate::store::sessions::{self, Row};
 use crate::store::transaction::{now, require_writable, uses_one_snapshot};
-use crate::store::{Client, Subject, audit, configuration, people};
-use crate::{secrets, settings};
+use crate::store::{Client, Subject, audit, people};
+use crate::{installation, secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
 const METHOD: &str = "token_refresh";
@@ -20,21 +21,23 @@ const TRIES: usize = 100;
 /// Gives a session new tokens.
 ///
 /// # Errors
-/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `refresh_token_already_used`, `conflict`,
+/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `installation_is_a_copy`; `refresh_token_not_found`, `refresh_token_already_used`, `conflict`,
 /// `user_banned`, `user_deleted`, and those of `session_…`.
 pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session> {
     require_writable()?;
     let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
+    // Before anything is said of the session: it is the other's, too.
+    let installation = installation::minting()?;
     let id = presented.session_id();
     let not_found = || Error::new(ErrorCode::RefreshTokenNotFound);
 
     let mut row = sessions::find(id)?.ok_or_else(not_found)?;
     let salt = row.refresh_key.as_ref().ok_or_else(not_found)?.salt;
     let key = secrets::refresh_token_key(presented.key_id())?.ok_or_else(not_found)?;
-    let token = presented.authenticate(&key, configuration::installation_id()?, &salt).map_err(refused)?;
+    let token = presented.authenticate(&key, installation.id, &salt).map_err(refused)?;
 
     for _ in 0..TRIES {
-        row = match attempt(&token, row, client)? {
+        row = match attempt(installation, &token, row, client)? {
             Some(session) => return Ok(session),
             // Past its snapshot, a transaction that keeps one cannot write.
             None if uses_one_snapshot() => break,
@@ -45,7 +48,7 @@ pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session>
 }
 
 /// `None` if the row is no longer what it was when it was read, or the transaction's snapshot is older than that.
-fn attempt(token: &Authentic, row: Row, client: &Client) -> Result<Option<Session>> {
+fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Client) -> Result<Option<Session>> {
     let limits =
         Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
     let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
@@ -64,7 +67,7 @@ fn attempt(token: &Authentic, row: Row, client: &Client) -> Result<Option<Sessio
     };
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
-    let tokens = issue(&row, counter, settings::access_token_ttl(), METHOD)?;
+    let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
     people::require_good_standing(row.user_id)?;
     Ok(Some(Session::of(tokens, row)))
 }

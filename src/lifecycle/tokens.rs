@@ -8,7 +8,7 @@ use workos_auth_core::secret::{AccessToken, RefreshToken};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
-use crate::store::configuration;
+use crate::installation::Installation;
 use crate::store::sessions::Row;
 use crate::{hooks, secrets, session, settings};
 
@@ -25,12 +25,12 @@ pub struct Tokens {
     pub claims: String,
 }
 
-/// Makes an access token from what the database says now, and the refresh token of `counter`. `method` tells the hook why:
-/// `token_refresh`, or how the person signed in.
+/// Makes an access token of this installation from what the database says now, and the refresh token of `counter`. `method` tells the
+/// hook why: `token_refresh`, or how the person signed in.
 ///
 /// # Errors
 /// `role_not_allowed`, `hook_failed`, `token_too_large`, and those of keys that cannot be opened.
-pub fn issue(row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
+pub fn issue(installation: Installation, row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
     let subject = subject(row, ttl)?;
     let claims = hooks::token(row, method, subject.claims())?;
     let json = serde_json::to_string(&claims).map_err(|_| unexpected("The claims cannot be written as JSON."))?;
@@ -41,7 +41,7 @@ pub fn issue(row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tok
         Some(key) => {
             let parts = Parts { key_id: key.id, session_id: row.id, counter };
             let data_key = secrets::data_key_by_id(key.id)?;
-            Some(refresh_token::mint(&data_key, configuration::installation_id()?, &key.salt, &parts)?)
+            Some(refresh_token::mint(&data_key, installation.id, &key.salt, &parts)?)
         }
         None => None,
     };

@@ -19,7 +19,7 @@ use workos_auth_core::{Error, ErrorCode, Result, random};
 use crate::error::unexpected;
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 use crate::store::flows::Flow;
-use crate::store::scan;
+use crate::store::{installation as store, scan};
 
 pub use root_key::create as create_root_key;
 
@@ -89,7 +89,7 @@ pub fn set_up() -> Result<()> {
         Some(id) => id,
         None => {
             let id = random::uuid()?;
-            configuration::insert_installation(id, &random::bytes()?)?;
+            store::insert(id, store::here(), &random::bytes()?)?;
             id
         }
     };

@@ -15,7 +15,7 @@ use crate::store::flows::{self, Flow, Mode};
 use crate::store::scan::FlowKey;
 use crate::store::transaction::{in_subtransaction, require_writable};
 use crate::store::{Client, guards, scan};
-use crate::{error, secrets, settings};
+use crate::{error, installation, secrets, settings};
 
 /// The query of WorkOS's redirect. What is empty counts as absent.
 pub struct Callback<'a> {
@@ -157,6 +157,7 @@ fn restart(given: &Callback, site_url: &str) -> Result<String> {
 
 /// Everything up to WorkOS's answer. Writes nothing.
 fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
+    installation::minting()?;
     if let Some(refused) = &target.refused {
         return Err(refused.clone().into());
     }

@@ -17,7 +17,7 @@ use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::scan::FlowKey;
 use crate::store::transaction::require_writable;
 use crate::store::{Client, Subject, audit, guards, people, scan};
-use crate::{http, secrets, settings};
+use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 pub struct Exchange<'a> {
@@ -38,6 +38,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     require_writable()?;
     let code = workos::check_code(given.code.ok_or_else(|| Error::null("code"))?)?;
     let verifier = given.verifier.map(CodeVerifier::parse).transpose()?;
+    installation::minting()?;
     let flow = match callback::own_code_hash(&code)? {
         Some(hash) => find_by_own_code(&hash, verifier.as_ref(), given.state)?,
         None => find(verifier.as_ref(), given.state)?,

@@ -12,7 +12,7 @@ use super::redirects::redirect_urls;
 use crate::store::flows::{Link, NewFlow};
 use crate::store::transaction::require_writable;
 use crate::store::{configuration, flows};
-use crate::{secrets, settings};
+use crate::{installation, secrets, settings};
 
 /// What a caller asks for. Everything as it came from SQL.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ fn parse(challenge: &str, method: Option<&str>) -> Result<CodeChallenge> {
 
 fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Link>) -> Result<Started> {
     let selector = Selector::new(begin.organization, begin.connection, begin.provider)?;
+    installation::minting()?;
     let provider = configuration::enabled_provider()?;
     if let Some(redirect_to) = begin.redirect_to {
         redirect_urls()?.check(redirect_to)?;

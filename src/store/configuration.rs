@@ -8,6 +8,7 @@ use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 
 use super::query;
+use super::removal::remove;
 use super::{scan, uuid_arg};
 
 /// A row of `auth.data_keys`.
@@ -46,15 +47,6 @@ pub struct Provider {
     pub redirect_uri: String,
     /// without a slash at the end
     pub api_url: String,
-}
-
-/// The first set-up of a database names it. `lock_key` is random.
-pub fn insert_installation(id: Uuid, lock_key: &[u8; 32]) -> Result<()> {
-    query::execute(
-        "INSERT INTO auth.installation (id, lock_key) VALUES ($1, $2)",
-        &[uuid_arg(id), lock_key.as_slice().into()],
-    )
-    .map(drop)
 }
 
 /// The key that seals for this purpose today.
@@ -143,6 +135,21 @@ pub fn enabled_provider() -> Result<Provider> {
         Some(provider) if !provider.enabled => Err(ErrorCode::ProviderDisabled.into()),
         Some(provider) => Ok(provider),
     }
+}
+
+/// Every data key seals no more. Those that have replaced them do.
+pub fn retire_data_keys() -> Result<()> {
+    query::execute("UPDATE auth.data_keys SET retired_at = pg_catalog.now() WHERE retired_at IS NULL", &[]).map(drop)
+}
+
+/// Removes the data keys that seal no more, which nothing may need.
+pub fn delete_retired_data_keys() -> Result<()> {
+    remove(c"data_keys", "DELETE FROM auth.data_keys WHERE retired_at IS NOT NULL", &[]).map(drop)
+}
+
+/// Removes every signing key: no token that was signed before is good any more.
+pub fn delete_signing_keys() -> Result<()> {
+    remove(c"signing_keys", "DELETE FROM auth.signing_keys", &[]).map(drop)
 }
 
 /// Writes the WorkOS provider.

@@ -191,6 +191,11 @@ pub fn take(id: Uuid, code_hash: &[u8; 32], kept: &[u8], ttl: u32) -> Result<()>
     if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
 }
 
+/// Removes every flow.
+pub fn remove_all() -> Result<()> {
+    remove(c"flow_states", "DELETE FROM auth.flow_states", &[]).map(drop)
+}
+
 /// Consumes a flow: whoever deletes the row owns the sign-in.
 pub fn consume(id: Uuid) -> Result<()> {
     let deleted =

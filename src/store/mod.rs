@@ -8,6 +8,7 @@ pub mod configuration_log;
 pub mod flows;
 pub mod guards;
 pub mod hooks;
+pub mod installation;
 pub mod memo;
 pub mod operating;
 pub mod own_account;

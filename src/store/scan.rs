@@ -9,9 +9,11 @@ mod table;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
+use workos_auth_core::installation::{Homes, Place};
 use workos_auth_core::seal::Purpose;
 
 use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
+use super::installation::place;
 use crate::json::Jsonb;
 use table::{Key, Table, all, find, one};
 
@@ -29,6 +31,7 @@ static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
 static SESSIONS_BY_USER: Table = Table::new(c"sessions", c"sessions_user_id_idx");
 static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
 static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
+static ROLE_SETTINGS: Table = Table::catalog(c"pg_db_role_setting", c"pg_db_role_setting_databaseid_rol_index");
 static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
@@ -47,11 +50,12 @@ static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organizatio
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 20] = [
+static ALL: [&Table; 21] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
     &INSTALLATION,
+    &ROLE_SETTINGS,
     &PROVIDERS,
     &FLOW_STATES,
     &FLOW_STATES_BY_STATE,
@@ -152,6 +156,33 @@ pub fn installation_id() -> Option<Uuid> {
 /// What the names of locks are keyed with, if there is an installation yet.
 pub fn lock_key() -> Option<Vec<u8>> {
     find(&INSTALLATION, |row| row.get(c"lock_key"))
+}
+
+/// The row of `auth.installation`.
+pub struct InstallationRow {
+    /// which installation it is
+    pub id: Uuid,
+    /// where it lives; absent where the row came without it
+    pub home: Option<Place>,
+}
+
+/// The row of `auth.installation`, if there is one yet.
+pub fn installation() -> Option<InstallationRow> {
+    find(&INSTALLATION, |row| {
+        let home = place(row.get(c"system_identifier"), row.get(c"database_oid"));
+        Some(InstallationRow { id: row.uuid(c"id")?, home })
+    })
+}
+
+/// Which installations of the cluster were taken over: a setting of the role `workos_auth_owner`, which every database of the cluster
+/// sees, and which nobody logs in as. The catalog is read, not the setting: what another database writes counts in the next look.
+pub fn homes(snapshot: Option<&Snapshot>) -> Homes {
+    // SAFETY: a catalog look-up by a constant name; missing_ok.
+    let owner = unsafe { pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), true) };
+    let keys = [Key::Oid(c"setdatabase", pg_sys::InvalidOid), Key::Oid(c"setrole", owner)];
+    let settings = one(&ROLE_SETTINGS, &keys, snapshot, |row| row.get::<Vec<String>>(c"setconfig")).flatten();
+    let text = settings.iter().flatten().find_map(|setting| setting.strip_prefix("workos_auth.installation_homes="));
+    text.map(Homes::parse).unwrap_or_default()
 }
 
 /// The first data key that is wanted.

@@ -453,3 +453,8 @@ pub fn end_of_organization(organization_id: &str) -> Result<u64> {
         &[organization_id.into()],
     )
 }
+
+/// Ends every session; says how many.
+pub fn end_all() -> Result<u64> {
+    remove(c"sessions", "DELETE FROM auth.sessions", &[])
+}

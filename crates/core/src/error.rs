@@ -269,6 +269,9 @@ error_codes! {
     SigningKeyMissing = "WA119", "signing_key_missing", 503, "no active signing key",
         "No row of auth.signing_keys is active and has a private key.",
         "Run auth.configure_workos, which makes one.";
+    InstallationIsACopy = "WA120", "installation_is_a_copy", 503, "this database is a copy of an installation, and signs nobody in",
+        "",
+        "A superuser says which of the two it is: select auth.become_new_installation() makes it an installation of its own; after select auth.take_over_installation() this one goes on, and the other is the copy.";
 
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",

@@ -8,6 +8,7 @@
 //! | [`authorize`] | the authorize URL and its parameters |
 //! | [`callback`] | WorkOS's redirect in brokered mode: our own code, and where the browser goes |
 //! | [`workos`] | WorkOS's requests and answers |
+//! | [`installation`] | where an installation lives, and what is a copy of it |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
@@ -30,6 +31,7 @@ pub mod callback;
 pub mod claims;
 pub mod error;
 pub mod hook;
+pub mod installation;
 pub mod jsonb;
 pub mod lock_name;
 pub mod metadata;

@@ -16,6 +16,7 @@ use crate::json::Jsonb;
 /// OIDs of a table and of the index that it is read by, looked up once; forgotten when anything about a relation changes that
 /// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.
 pub struct Table {
+    schema: &'static CStr,
     name: &'static CStr,
     index: &'static CStr,
     oids: Cell<Option<(pg_sys::Oid, pg_sys::Oid)>>,
@@ -27,7 +28,12 @@ unsafe impl Sync for Table {}
 impl Table {
     /// By its name and that of an index, in the schema `auth`.
     pub const fn new(name: &'static CStr, index: &'static CStr) -> Self {
-        Self { name, index, oids: Cell::new(None) }
+        Self { schema: c"auth", name, index, oids: Cell::new(None) }
+    }
+
+    /// By its name and that of an index, in the schema `pg_catalog`.
+    pub const fn catalog(name: &'static CStr, index: &'static CStr) -> Self {
+        Self { schema: c"pg_catalog", name, index, oids: Cell::new(None) }
     }
 
     /// `None` where the extension is not installed in this database.
@@ -35,7 +41,7 @@ impl Table {
         if self.oids.get().is_none() {
             // SAFETY: syscache look-ups by constant names.
             let (table, index) = unsafe {
-                let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
+                let schema = pg_sys::get_namespace_oid(self.schema.as_ptr(), true);
                 (
                     pg_sys::get_relname_relid(self.name.as_ptr(), schema),
                     pg_sys::get_relname_relid(self.index.as_ptr(), schema),
@@ -201,6 +207,7 @@ pub enum Key<'a> {
     Uuid(&'static CStr, Uuid),
     Text(&'static CStr, &'a str),
     Bytes(&'static CStr, &'a [u8]),
+    Oid(&'static CStr, pg_sys::Oid),
     /// A `timestamptz` that is less than this.
     Before(&'static CStr, i64),
 }
@@ -212,6 +219,7 @@ impl Key<'_> {
             Self::Uuid(column, id) => (column, pg_sys::F_UUID_EQ, pg_sys::Datum::from(id.as_bytes().as_ptr())),
             Self::Text(column, text) => (column, pg_sys::F_TEXTEQ, text.into_datum()?),
             Self::Bytes(column, bytes) => (column, pg_sys::F_BYTEAEQ, bytes.into_datum()?),
+            Self::Oid(column, oid) => (column, pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
             Self::Before(column, time) => (column, TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
         };
         let strategy = match self {
