@@ -160,7 +160,7 @@ async fn nothing_made_in_a_copy_is_good_in_production() {
     let lives_in = format!("\"production\" (OID {})", oid(&bed.admin).await);
 
     // Whoever may write there makes Alice the owner of everything, and mints her a token.
-    staging.batch_execute("update auth.organization_memberships set role = 'owner'").await.unwrap();
+    staging.batch_execute("update auth.users set raw_app_meta_data = '{\"owner\": true}'").await.unwrap();
     mints_nothing("staging", &staging, &alice).await;
     is_said_to_be_a_copy("staging", &refused(staging.batch_execute(START).await, COPY), &staging, &lives_in).await;
     refused(exchange(&staging, &pending).await, COPY);
