@@ -141,7 +141,10 @@ struct Turn;
 
 impl Turn {
     fn take() -> Option<Self> {
-        (!RUNNING.replace(true)).then_some(Self)
+        match RUNNING.replace(true) {
+            true => None,
+            false => Some(Self),
+        }
     }
 }
 
