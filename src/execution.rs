@@ -19,7 +19,7 @@ pub struct Run {
     /// Counts up from 1, so that no two are alike.
     number: u64,
     /// `es_query_cxt`, which is the query's as long as it lives, through all its runs. NULL while it starts, when it is not there.
-    query: Cell<pg_sys::MemoryContext>,
+    query: pg_sys::MemoryContext,
     /// Whom the start read: Postgres prunes partitions there.
     pub read_at_start: Cell<Option<Identity>>,
     /// Whether the client sent this query.
@@ -28,13 +28,13 @@ pub struct Run {
 }
 
 impl Run {
-    const fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
-        Self { number, query: Cell::new(query), read_at_start: Cell::new(None), is_clients_own, outer }
+    fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
+        Self { number, query, read_at_start: Cell::new(None), is_clients_own, outer }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
     pub fn query(&self) -> pg_sys::MemoryContext {
-        self.query.get()
+        self.query
     }
 }
 
@@ -43,18 +43,6 @@ struct Joined {
     run: Run,
     /// The cursor or statement that it belongs to, which may rest between two FETCHes; NULL for what runs to its end at once.
     portal: pg_sys::Portal,
-}
-
-impl Joined {
-    fn is_running(&self) -> bool {
-        // SAFETY: a portal deletes its memory contexts, and so this, before itself. While a portal is started, only the global
-        // tells.
-        unsafe {
-            self.portal.is_null()
-                || (*self.portal).status == pg_sys::PortalStatus::PORTAL_ACTIVE
-                || pg_sys::ActivePortal == self.portal
-        }
-    }
 }
 
 impl Drop for Joined {
@@ -120,9 +108,9 @@ pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
     // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
     let hooked = unsafe { iter::successors(STATE.innermost.get().as_ref(), |run| run.outer.as_ref()) };
     let joined = (0..).map_while(|at| STATE.joined.try_borrow().ok()?.get(at).copied());
-    // SAFETY: it takes itself off the list when it goes.
-    let joined = joined.map(|joined| unsafe { &*joined }).filter(|joined| joined.is_running()).map(|joined| &joined.run);
-    hooked.chain(joined.take_while(|_| !STATE.is_apart.get()))
+    // SAFETY: it takes itself off the list when it goes, which it does before its portal.
+    let joined = joined.map(|joined| unsafe { &*joined }).filter(|joined| unsafe { is_active(joined.portal) });
+    hooked.chain(joined.map(|joined| &joined.run).take_while(|_| !STATE.is_apart.get()))
 }
 
 /// Whether what is running is a query that the client sent, and nothing that such a query or statement runs in turn.
@@ -169,6 +157,10 @@ pub fn install() {
 /// Where a function of a query is the first to need the library, that query and those around it count as running from here on. They
 /// are found by their memory, whatever runs them: a portal, COPY, EXPLAIN, the making of a table, PL/pgSQL, an SQL function.
 ///
+/// One too many is among them now and then, to the end of the transaction: the query of an SQL function that PL/pgSQL called without a
+/// query of its own, where an error in it was caught. One is missed: what parallel workers have read before the library came to this
+/// process is known to them alone.
+///
 /// # Safety
 /// In `_PG_init`.
 unsafe fn join_running_queries() {
@@ -186,13 +178,14 @@ unsafe fn join_running_queries() {
             let Some(estate) = layout.estate_of(context) else { continue };
             // An expression of PL/pgSQL has one too, for as long as its block or transaction lasts, and no plan.
             let Some(plan) = (*estate).es_plannedstmt.as_ref() else { continue };
-            let run = Run::new(0, context, is_clients_text((*estate).es_sourceText), ptr::null());
-            let joined = Joined { run, portal: portal_around(context) };
-            if joined.is_running() {
-                is_any_shared |= is_shared_plan(plan);
-                let joined = PgMemoryContexts::For(context).leak_and_drop_on_delete(joined);
-                STATE.joined.borrow_mut().push(joined);
+            let portal = portal_around(context);
+            if !is_active(portal) {
+                continue;
             }
+            is_any_shared |= is_shared_plan(plan);
+            let run = Run::new(0, context, is_clients_text((*estate).es_sourceText), ptr::null());
+            let joined = PgMemoryContexts::For(context).leak_and_drop_on_delete(Joined { run, portal });
+            STATE.joined.borrow_mut().push(joined);
         }
         if is_any_shared {
             crate::session::pin_shared();
@@ -258,6 +251,17 @@ unsafe fn portal_around(context: pg_sys::MemoryContext) -> pg_sys::Portal {
             .map(|(context, name)| (context, pg_sys::GetPortalByName(name)))
             .find(|(context, portal)| portal.as_ref().is_some_and(|portal| portal.portalContext == *context))
             .map_or(ptr::null_mut(), |(_, portal)| portal)
+    }
+}
+
+/// Whether a portal is being executed or started; NULL stands for what does not rest.
+///
+/// # Safety
+/// `portal` is one, or NULL.
+unsafe fn is_active(portal: pg_sys::Portal) -> bool {
+    // SAFETY: the caller's word. While a portal is started, only the global tells.
+    unsafe {
+        portal.is_null() || (*portal).status == pg_sys::PortalStatus::PORTAL_ACTIVE || pg_sys::ActivePortal == portal
     }
 }
 
@@ -351,8 +355,7 @@ unsafe fn is_clients_text(text: *const c_char) -> bool {
 unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
     // SAFETY: the caller's word; reads a global of the backend.
     unsafe {
-        is_shared_plan(&*(*query).plannedstmt)
-            || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
+        is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
     }
 }
 

@@ -18,7 +18,7 @@ create function become(who text) returns boolean language plpgsql as $$
     begin execute format('set local workos_auth.session_token = %L', (select t.token from tokens t where t.who = become.who)); return true; end $$;
 alter table docs enable row level security;
 create policy own on docs using (owner = me());
-create function mixes_sql() returns text language sql as $$ select concat_ws(' ', me(), become('bob'), me()) $$;
+create function mixes_sql() returns text language sql as $$ select concat_ws(' ', me(), become('bob'), me()) from (values (1)) v $$;
 create function mixes_sql_rows() returns setof uuid language sql as $$ select me() from generate_series(1, 2) n where n = 1 or become('bob') $$;
 create function mixes_plpgsql() returns text language plpgsql as $$
     begin return (select concat_ws(' ', me(), become('bob'), me())); end $$;
@@ -105,7 +105,10 @@ async fn whatever_statement_loads_the_library_reads_as_one_person() {
         ("CREATE TABLE AS EXECUTE", &*taken_prepared),
         ("EXPLAIN ANALYZE EXECUTE", &*explained_prepared),
         ("a cursor that is held", &*held),
-        ("INSERT … SELECT", "insert into notes select n, me() from generate_series(1, 2) n where n = 1 or become('bob')"),
+        (
+            "INSERT … SELECT",
+            "insert into notes select n, me() from generate_series(1, 2) n where n = 1 or become('bob')",
+        ),
         ("RETURNING", "insert into notes select n from generate_series(1, 2) n returning me(), become('bob'), me()"),
         ("UPDATE", "update tokens set who = who where me() is not null and become('bob') and me() is not null"),
         ("a policy", "select id, become('bob') from docs"),
@@ -119,20 +122,32 @@ async fn whatever_statement_loads_the_library_reads_as_one_person() {
         ("an SQL function in an expression of DO", "do $$ declare t text; begin t := mixes_sql(); end $$"),
         ("a PL/pgSQL function", "select mixes_plpgsql()"),
         ("a PL/pgSQL function in an expression of DO", "do $$ declare t text; begin t := mixes_plpgsql(); end $$"),
-        ("a query around a function", "select mine, become('bob'), me() from (select mixes as mine from (select (select me()) as mixes) a) b"),
+        (
+            "a query around a function",
+            "select mine, become('bob'), me() from (select mixes as mine from (select (select me()) as mixes) a) b",
+        ),
         ("EXECUTE in DO", "do $$ declare r record; begin execute 'select me(), become(''bob''), me()' into r; end $$"),
         ("a block with EXCEPTION before it", "select me_and_on(), become('bob'), me()"),
         ("a query in a block with EXCEPTION", "select me_by_query_and_on(), become('bob'), me()"),
         ("two blocks with EXCEPTION", "select me_twice_and_on(), become('bob'), me()"),
         ("a block with EXCEPTION below a policy", "select me_and_on(), become('bob'), (select count(*) from docs)"),
-        ("a cursor", "declare c cursor for select me() from generate_series(1, 2); fetch 1 from c; select become('bob'); fetch 1 from c"),
-        ("a cursor that goes on at once", "declare c cursor for select me(), become('bob') from generate_series(1, 2); fetch 2 from c"),
+        (
+            "a cursor",
+            "declare c cursor for select me() from generate_series(1, 2); fetch 1 from c; select become('bob'); fetch 1 from c",
+        ),
+        (
+            "a cursor that goes on at once",
+            "declare c cursor for select me(), become('bob') from generate_series(1, 2); fetch 2 from c",
+        ),
         (
             "a cursor in PL/pgSQL",
             "do $$ declare c cursor for select me() from generate_series(1, 2); u uuid; begin open c; fetch c into u; perform become('bob'); fetch c into u; end $$",
         ),
         // It reads 10 rows, then 50.
-        ("a FOR loop", "do $$ declare r record; begin for r in select me() from generate_series(1, 40) loop perform become('bob'); end loop; end $$"),
+        (
+            "a FOR loop",
+            "do $$ declare r record; begin for r in select me() from generate_series(1, 40) loop perform become('bob'); end loop; end $$",
+        ),
     ] {
         let client = two.fresh().await;
         let result = lines(&client, script).await;
@@ -232,8 +247,14 @@ async fn a_cursor_that_loaded_the_library_binds_itself_alone() {
     let begin = "declare c scroll cursor for select me() from generate_series(1, 4); fetch 2 from c";
     for (what, then) in [
         ("other queries", "select become('bob') is null; select me(); select count(*) from docs where id > 10"),
-        ("an expression", "select become('bob') is null; do $$ begin assert me() is not null; end $$; select me(); select 2"),
-        ("a second cursor", "select become('bob') is null; declare d cursor for select me() from docs; fetch 1 from d; close c; fetch 1 from d; select 2"),
+        (
+            "an expression",
+            "select become('bob') is null; do $$ begin assert me() is not null; end $$; select me(); select 2",
+        ),
+        (
+            "a second cursor",
+            "select become('bob') is null; declare d cursor for select me() from docs; fetch 1 from d; close c; fetch 1 from d; select 2",
+        ),
     ] {
         let client = two.fresh().await;
         assert_eq!(lines(&client, begin).await.unwrap(), [a.clone(), a.clone()], "{what}");
@@ -265,7 +286,12 @@ async fn a_cursor_that_loaded_the_library_binds_itself_alone() {
     client.batch_execute("rollback").await.unwrap();
     let client = two.fresh().await;
     lines(&client, begin).await.unwrap();
-    lines(&client, "do $$ begin perform become('alice'); assert (select me()) is not null; end $$; fetch 2 from c; close c").await.unwrap();
+    lines(
+        &client,
+        "do $$ begin perform become('alice'); assert (select me()) is not null; end $$; fetch 2 from c; close c",
+    )
+    .await
+    .unwrap();
     assert_eq!(lines(&client, "select become('bob'); select me()").await.unwrap(), ["t".to_owned(), b]);
 }
 
