@@ -6,6 +6,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB};
+use workos_end_to_end::meanwhile::STAND_STILL;
 use workos_end_to_end::sql::{lines, refused};
 use workos_testbed::Cluster;
 
@@ -204,7 +205,8 @@ async fn whoever_loads_the_library_may_work_through_several_people() {
                  begin {body} raise 'x'; exception when raise_exception then null; end; end loop; end $$;
              create procedure works_first_in_an_expression() language plpgsql as $$ declare u uuid; begin
                  perform become('alice'); u := me(); assert u = '{a}'; perform become('bob'); u := me(); assert u = '{b}'; {body} end $$;
-             create function me_sql() returns uuid language sql as 'select me()';
+             create function me_sql() returns uuid language sql as 'select me() from (values (1)) v';
+             create function fails() returns uuid language plpgsql as 'begin perform me(); raise ''x''; end';
              create procedure works_by_sql() language plpgsql as $$ declare u uuid; begin
                  perform become('alice'); u := me_sql(); assert u = '{a}'; perform become('bob'); u := me_sql(); assert u = '{b}'; {body} end $$;
              create procedure works_by_calls() language plpgsql as $$ begin call works_by_sql(); call works_in_one(); call works_in_blocks(); end $$"
@@ -225,6 +227,13 @@ async fn whoever_loads_the_library_may_work_through_several_people() {
              assert me() = r.id; end loop; end $$",
         "do $$ declare c cursor for select who, id from tokens order by who; r record; begin open c; fetch c into r; perform become(r.who); assert me() = r.id;
              fetch c into r; perform become(r.who); assert (select me()) = r.id and me() = r.id; end $$",
+        // What was caught no longer runs.
+        "do $$ begin perform become('alice'); begin perform count(*) from docs where owner = fails(); exception when raise_exception then null; end;
+             perform become('bob'); assert (select me()) is not null; end $$",
+        "do $$ declare u uuid; begin perform become('alice'); begin u := fails(); exception when raise_exception then null; end;
+             perform become('bob'); assert (select me()) is not null; end $$",
+        "begin; select become('alice'); savepoint s; do $$ begin begin perform fails(); exception when division_by_zero then null; end;
+             exception when raise_exception then null; end $$; rollback to s; select become('bob'); select me()",
         "begin; select become('alice'); select me(); select become('bob'); select me()",
         "begin; select become('alice'); do $$ begin assert me() is not null; end $$; select become('bob'); do $$ begin assert me() is not null; end $$; select me()",
     ] {
@@ -293,6 +302,24 @@ async fn a_cursor_that_loaded_the_library_binds_itself_alone() {
     .await
     .unwrap();
     assert_eq!(lines(&client, "select become('bob'); select me()").await.unwrap(), ["t".to_owned(), b]);
+}
+
+/// One message may hold several statements, for which Postgres's clock stands still.
+#[tokio::test]
+async fn the_statement_after_the_one_that_loaded_the_library_looks_at_the_session_again() {
+    for (name, first) in [
+        ("loading_block", format!("do $$ begin perform me(); perform {STAND_STILL}; end $$")),
+        ("loading_query", format!("select me(), {STAND_STILL}")),
+        ("loading_explain", format!("explain analyze select me(), {STAND_STILL}")),
+    ] {
+        let two = two(name).await;
+        let client = two.fresh().await;
+        let statements = format!("{first}; select me()");
+        let end = async { two.bed.admin.batch_execute("delete from auth.sessions").await.unwrap() };
+        let result = two.bed.meanwhile(client.batch_execute(&statements), end).await;
+        assert!(result.is_err(), "{first}");
+        refused(result, "session_not_found");
+    }
 }
 
 #[tokio::test]
