@@ -2,7 +2,9 @@
 //!
 //! What an error says stands in `crates/core/src/error.rs`, one row a failure.
 
+use std::backtrace::Backtrace;
 use std::cell::Cell;
+use std::env;
 use std::ffi::{c_int, c_void};
 
 use pgrx::pg_sys::panic::ErrorReport;
@@ -12,6 +14,23 @@ use workos_auth_core::{Error, ErrorCode, Result};
 unsafe extern "C-unwind" {
     /// Sets the SQLSTATE of the error being raised (`elog.h`); pgrx keeps it out of its bindings.
     fn errcode(sqlerrcode: c_int) -> c_int;
+}
+
+/// Keeps Rust backtraces out of errors, whatever the environment of the server asks for: pgrx puts them into DETAIL of each error that
+/// Postgres raises below it, where clients read them, and making one takes longer than a sign-in. Called first of all, from `_PG_init`.
+pub fn switch_backtraces_off() {
+    const VARIABLE: &str = "RUST_LIB_BACKTRACE";
+    let before = env::var_os(VARIABLE);
+    // SAFETY: a backend, and the postmaster, has one thread. What else runs in the process finds its variable again afterwards.
+    unsafe {
+        env::set_var(VARIABLE, "0");
+        // The first one looks at the environment, and none does later.
+        drop(Backtrace::capture());
+        match before {
+            Some(value) => env::set_var(VARIABLE, value),
+            None => env::remove_var(VARIABLE),
+        }
+    }
 }
 
 /// Returns the value, or raises the error.

@@ -2,10 +2,12 @@
 //!
 //! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
 //! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
+//!
+//! The queries that run when the library is loaded began before the hooks were there: [`join_running_queries`] finds them.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::ptr;
+use std::{iter, ptr};
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
@@ -20,7 +22,7 @@ pub struct Run {
     /// Counts up from 1, so that no two are alike.
     number: u64,
     /// `es_query_cxt`, which is the query's as long as it lives, through all its runs. NULL while it starts, when it is not there.
-    query: Cell<pg_sys::MemoryContext>,
+    query: pg_sys::MemoryContext,
     /// Whom the start read: Postgres prunes partitions there.
     pub read_at_start: Cell<Option<Identity>>,
     /// Whether the client sent this query.
@@ -28,22 +30,30 @@ pub struct Run {
     outer: *const Run,
 }
 
-// SAFETY: a backend has one thread.
-unsafe impl Sync for Run {}
-
 impl Run {
-    const fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
-        Self { number, query: Cell::new(query), read_at_start: Cell::new(None), is_clients_own, outer }
+    fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
+        Self { number, query, read_at_start: Cell::new(None), is_clients_own, outer }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
     pub fn query(&self) -> pg_sys::MemoryContext {
-        self.query.get()
+        self.query
     }
 }
 
-/// The query that the library was loaded in the middle of, which no hook saw begin.
-static LOADED_IN: Run = Run::new(1, ptr::null_mut(), false, ptr::null());
+/// A query that ran when the library was loaded, and counts as running for as long as it does: from then on the hooks see it.
+struct Joined {
+    run: Run,
+    /// The cursor or statement that it belongs to, which may rest between two FETCHes; NULL for what runs to its end at once.
+    portal: pg_sys::Portal,
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        let query = self.run.query();
+        leave(|joined| joined.query() == query);
+    }
+}
 
 /// A query whose AFTER triggers run as somebody else.
 struct Removal {
@@ -59,11 +69,17 @@ struct State {
     innermost: Cell<*const Run>,
     /// The number of the innermost run, or 0; beside it for the readers, which look at nothing else.
     number: Cell<u64>,
+    /// The queries that the library was loaded in the middle of: below those that `innermost` leads to, in no order.
+    joined: RefCell<Vec<*const Joined>>,
+    /// Whether `apart` is running.
+    is_apart: Cell<bool>,
     last_number: Cell<u64>,
     /// What `innermost` was at the begin of each open subtransaction.
     at_subtransaction: RefCell<Vec<*const Run>>,
     /// How many statements the client has sent, as far as they came by here.
     statements: Cell<u64>,
+    /// Whether the statement that the library was loaded in has not been counted.
+    is_loading: Cell<bool>,
     previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
     previous_start: Cell<pg_sys::ExecutorStart_hook_type>,
     previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
@@ -78,16 +94,19 @@ static STATE: State = State {
     removals: RefCell::new(Vec::new()),
     innermost: Cell::new(ptr::null()),
     number: Cell::new(0),
-    last_number: Cell::new(LOADED_IN.number),
+    joined: RefCell::new(Vec::new()),
+    is_apart: Cell::new(false),
+    last_number: Cell::new(0),
     at_subtransaction: RefCell::new(Vec::new()),
     statements: Cell::new(0),
+    is_loading: Cell::new(false),
     previous_utility: Cell::new(None),
     previous_start: Cell::new(None),
     previous_run: Cell::new(None),
     previous_finish: Cell::new(None),
 };
 
-/// The number of the innermost run; 0 outside of any, as for an expression in a DO block.
+/// The number of the innermost run that a hook saw begin; 0 outside of any, as for an expression in a DO block.
 #[inline(always)]
 pub fn run() -> u64 {
     STATE.number.get()
@@ -99,33 +118,34 @@ pub fn statement() -> u64 {
     STATE.statements.get()
 }
 
-/// The running queries, the innermost first.
+/// The running queries: those that a hook saw begin, the innermost first, and those that ran when the library was loaded.
 pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
-    let mut next = STATE.innermost.get();
-    std::iter::from_fn(move || {
-        // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
-        let run = unsafe { next.as_ref()? };
-        next = run.outer;
-        Some(run)
-    })
+    // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
+    let hooked = unsafe { iter::successors(STATE.innermost.get().as_ref(), |run| run.outer.as_ref()) };
+    let joined = (0..).map_while(|at| STATE.joined.try_borrow().ok()?.get(at).copied());
+    // SAFETY: it takes itself off the list when it goes, which it does before its portal.
+    let joined = joined.map(|joined| unsafe { &*joined }).filter(|joined| unsafe { is_active(joined.portal) });
+    hooked.chain(joined.map(|joined| &joined.run).take_while(|_| !STATE.is_apart.get()))
 }
 
 /// Whether what is running is a query that the client sent, and nothing that such a query or statement runs in turn.
 pub fn is_clients_own() -> bool {
-    runs().next().is_some_and(|run| run.is_clients_own)
+    let mut runs = runs().peekable();
+    runs.peek().is_some() && runs.all(|run| run.is_clients_own)
 }
 
 /// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
 pub fn apart<T>(f: impl FnOnce() -> T) -> T {
-    struct Back(*const Run);
+    struct Back(*const Run, bool);
 
     impl Drop for Back {
         fn drop(&mut self) {
             set_innermost(self.0);
+            STATE.is_apart.set(self.1);
         }
     }
 
-    let _back = Back(STATE.innermost.get());
+    let _back = Back(STATE.innermost.get(), STATE.is_apart.replace(true));
     set_innermost(ptr::null());
     f()
 }
@@ -194,33 +214,126 @@ pub fn install() {
         pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_event), ptr::null_mut());
-        join_running_query();
+        join_running_queries();
     }
 }
 
-/// Where a function of a query is the first to need the library, the query counts as running from here on.
+/// Where a function of a query is the first to need the library, that query and those around it count as running from here on. They
+/// are found by their memory, whatever runs them: a portal, COPY, EXPLAIN, the making of a table, PL/pgSQL, an SQL function.
+///
+/// One too many is among them now and then, to the end of the transaction: the query of an SQL function that PL/pgSQL called without a
+/// query of its own, where an error in it was caught. One is missed: what parallel workers have read before the library came to this
+/// process is known to them alone.
 ///
 /// # Safety
 /// In `_PG_init`.
-unsafe fn join_running_query() {
-    struct Leave;
-
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            LOADED_IN.query.set(ptr::null_mut());
-            if ptr::eq(STATE.innermost.get(), &LOADED_IN) {
-                set_innermost(ptr::null());
+unsafe fn join_running_queries() {
+    // SAFETY: reads globals of the backend, and its tree of memory contexts, which changes only where something is added to a context.
+    unsafe {
+        if pg_sys::TopTransactionContext.is_null() {
+            return;
+        }
+        STATE.is_loading.set(!pg_sys::ActivePortal.is_null());
+        let layout = EStateLayout::measured();
+        let mut is_any_shared = false;
+        let mut contexts = vec![pg_sys::TopMemoryContext];
+        while let Some(context) = contexts.pop() {
+            contexts.extend(iter::successors(known((*context).firstchild), |child| known((**child).nextchild)));
+            let Some(estate) = layout.estate_of(context) else { continue };
+            // An expression of PL/pgSQL has one too, for as long as its block or transaction lasts, and no plan.
+            let Some(plan) = (*estate).es_plannedstmt.as_ref() else { continue };
+            let portal = portal_around(context);
+            if !is_active(portal) {
+                continue;
             }
+            is_any_shared |= is_shared_plan(plan);
+            let run = Run::new(0, context, is_clients_text((*estate).es_sourceText), ptr::null());
+            let joined = PgMemoryContexts::For(context).leak_and_drop_on_delete(Joined { run, portal });
+            STATE.joined.borrow_mut().push(joined);
+        }
+        if is_any_shared {
+            crate::session::pin_shared();
+        }
+    }
+}
+
+fn known(context: pg_sys::MemoryContext) -> Option<pg_sys::MemoryContext> {
+    (!context.is_null()).then(|| context)
+}
+
+/// How Postgres's `CreateExecutorState` lays an `EState` into a memory context of its own, of which it is the first piece.
+struct EStateLayout {
+    /// Where the string constant lies that it names the context by.
+    name: *const c_char,
+    /// From the context to the `EState`, in bytes.
+    distance: isize,
+}
+
+impl EStateLayout {
+    /// Makes one, and looks at it.
+    ///
+    /// # Safety
+    /// In a backend.
+    unsafe fn measured() -> Self {
+        // SAFETY: the context is of one allocation with the first piece in it.
+        unsafe {
+            let estate = pg_sys::CreateExecutorState();
+            let context = (*estate).es_query_cxt;
+            let distance = estate.cast::<u8>().offset_from(context.cast::<u8>());
+            let layout = Self { name: (*context).name, distance };
+            pg_sys::FreeExecutorState(estate);
+            layout
         }
     }
 
-    // SAFETY: the portal that is being executed, if any; its query, where it is one SELECT that was started.
+    /// The `EState` that the context was made for, if it was made for one.
+    ///
+    /// # Safety
+    /// `context` is one.
+    unsafe fn estate_of(&self, context: pg_sys::MemoryContext) -> Option<*mut pg_sys::EState> {
+        // SAFETY: nobody else names a context by this constant; the `EState` knows its context.
+        unsafe {
+            if !ptr::eq((*context).name, self.name) {
+                return None;
+            }
+            let estate = context.cast::<u8>().offset(self.distance).cast::<pg_sys::EState>();
+            ((*estate).type_ == pg_sys::NodeTag::T_EState && (*estate).es_query_cxt == context).then(|| estate)
+        }
+    }
+}
+
+/// The portal whose memory `context` lies in; NULL without one.
+///
+/// # Safety
+/// `context` is one.
+unsafe fn portal_around(context: pg_sys::MemoryContext) -> pg_sys::Portal {
+    // SAFETY: a context has a name, and an identifier or NULL: a portal's own name, or another where that is empty (`CreatePortal`).
     unsafe {
-        let Some(portal) = pg_sys::ActivePortal.as_ref() else { return };
-        let Some(estate) = portal.queryDesc.as_ref().and_then(|query| query.estate.as_ref()) else { return };
-        LOADED_IN.query.set(estate.es_query_cxt);
-        set_innermost(&LOADED_IN);
-        PgMemoryContexts::For(estate.es_query_cxt).leak_and_drop_on_delete(Leave);
+        iter::successors(known(context), |context| known((**context).parent))
+            .filter(|context| CStr::from_ptr((**context).name) == c"PortalContext" && !(**context).ident.is_null())
+            .flat_map(|context| [(context, (*context).ident), (context, c"".as_ptr())])
+            .map(|(context, name)| (context, pg_sys::GetPortalByName(name)))
+            .find(|(context, portal)| portal.as_ref().is_some_and(|portal| portal.portalContext == *context))
+            .map_or(ptr::null_mut(), |(_, portal)| portal)
+    }
+}
+
+/// Whether a portal is being executed or started; NULL stands for what does not rest.
+///
+/// # Safety
+/// `portal` is one, or NULL.
+unsafe fn is_active(portal: pg_sys::Portal) -> bool {
+    // SAFETY: the caller's word. While a portal is started, only the global tells.
+    unsafe {
+        portal.is_null() || (*portal).status == pg_sys::PortalStatus::PORTAL_ACTIVE || pg_sys::ActivePortal == portal
+    }
+}
+
+/// Takes queries off the list of those that ran when the library was loaded.
+fn leave(is_gone: impl Fn(&Run) -> bool) {
+    if let Ok(mut joined) = STATE.joined.try_borrow_mut() {
+        // SAFETY: as in `runs`.
+        joined.retain(|joined| !is_gone(unsafe { &(**joined).run }));
     }
 }
 
@@ -254,9 +367,10 @@ fn set_innermost(run: *const Run) {
 unsafe fn running(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
+    leave(|joined| joined.query() == context);
     let outer = STATE.innermost.get();
     // SAFETY: the caller's word.
-    let is_clients_own = outer.is_null() && unsafe { is_clients_text((*query).sourceText) };
+    let is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
     let run = Run::new(number, context, is_clients_own, outer);
     set_innermost(&run);
     executor(&run);
@@ -270,6 +384,9 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
     // SAFETY: the call goes to whom it would have gone without us; afterwards the query has an estate.
     unsafe {
         running(query, ptr::null_mut(), |run| {
+            if run.is_clients_own {
+                begin_statement();
+            }
             match STATE.previous_start.get() {
                 Some(hook) => hook(query, flags),
                 None => standard_ExecutorStart(query, flags),
@@ -303,9 +420,18 @@ unsafe fn is_clients_text(text: *const c_char) -> bool {
 unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
     // SAFETY: the caller's word; reads a global of the backend.
     unsafe {
-        let plan = (*query).plannedstmt;
-        (*plan).parallelModeNeeded && !(*plan).invalItems.is_null()
-            || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
+        is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
+    }
+}
+
+fn is_shared_plan(plan: &pg_sys::PlannedStmt) -> bool {
+    plan.parallelModeNeeded && !plan.invalItems.is_null()
+}
+
+/// Counts the statement before this one where the library was loaded in it, since no hook may have seen it end.
+fn begin_statement() {
+    if STATE.is_loading.replace(false) {
+        end_statement();
     }
 }
 
@@ -339,6 +465,10 @@ macro_rules! process_utility {
                     completion: *mut pg_sys::QueryCompletion,
                 );
             }
+            let is_clients_own = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
+            if is_clients_own {
+                begin_statement();
+            }
             // SAFETY: the call goes to whom it would have gone without us.
             unsafe {
                 match STATE.previous_utility.get() {
@@ -348,7 +478,7 @@ macro_rules! process_utility {
                     ),
                 }
             }
-            if context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL {
+            if is_clients_own {
                 end_statement();
             }
         }
@@ -441,6 +571,7 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
     ) {
         // No query outlives its transaction.
         set_innermost(ptr::null());
+        leave(|_| true);
         if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
             stack.clear();
         }

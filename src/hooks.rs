@@ -143,7 +143,10 @@ struct Turn;
 
 impl Turn {
     fn take() -> Option<Self> {
-        (!RUNNING.replace(true)).then_some(Self)
+        match RUNNING.replace(true) {
+            true => None,
+            false => Some(Self),
+        }
     }
 }
 

@@ -75,6 +75,7 @@ extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires 
 /// randomness: all of that waits for the first call that needs it.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    error::switch_backtraces_off();
     settings::refuse_options();
     execution::outside_parallel_mode(|| {
         settings::define();

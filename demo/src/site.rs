@@ -172,7 +172,7 @@ fn what_the_page_lacks() -> Option<&'static str> {
         return Some("this machine has no Node (make setup-tests installs it)");
     }
     let packages = Path::new(PAGE_DIR).join("node_modules/.package-lock.json");
-    (!packages.exists()).then_some("its packages are not there (cd examples/browser && npm ci)")
+    (!packages.exists()).then(|| "its packages are not there (cd examples/browser && npm ci)")
 }
 
 fn unexpected(what: &str, error: &io::Error) -> Failure {

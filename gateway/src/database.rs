@@ -88,7 +88,7 @@ pub struct Authorize<'a> {
 
 impl Authorize<'_> {
     fn params(&self) -> Option<Json<&Map<String, Value>>> {
-        (!self.params.is_empty()).then_some(Json(&self.params))
+        (!self.params.is_empty()).then(|| Json(&self.params))
     }
 
     fn arguments<'a>(&'a self, params: &'a Option<Json<&'a Map<String, Value>>>) -> [&'a (dyn ToSql + Sync); 9] {

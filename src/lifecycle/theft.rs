@@ -105,6 +105,8 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),
         (c"statement_timeout", c"0"),
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        (c"transaction_timeout", c"0"),
         // Long, but not for ever: whoever waits keeps a worker's place.
         (c"lock_timeout", c"60s"),
     ] {

@@ -46,7 +46,10 @@ impl Guard {
     fn try_take(tag: pg_sys::LOCKTAG) -> Option<Self> {
         // SAFETY: a valid tag; the lock belongs to the transaction and ends with it.
         let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, true) };
-        (got != pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL).then_some(Self(tag))
+        match got {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => None,
+            _ => Some(Self(tag)),
+        }
     }
 
     fn take(tag: pg_sys::LOCKTAG) -> Self {

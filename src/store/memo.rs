@@ -54,7 +54,7 @@ fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &str) -> Option<Call> {
         let flinfo = (*fcinfo).flinfo.as_ref()?;
         (flinfo.fn_mcxt, flinfo.fn_oid)
     };
-    (execution::runs().next()?.query() == execution).then(|| Call {
+    execution::runs().any(|run| run.query() == execution).then(|| Call {
         execution,
         // SAFETY: reads the transaction state.
         subtransaction: unsafe { pg_sys::GetCurrentSubTransactionId() },

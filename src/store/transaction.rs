@@ -53,7 +53,7 @@ impl Sight {
             let ended = snapshot.snapXactCompletionCount;
             #[cfg(feature = "pg13")]
             let ended = 0;
-            (ended != 0).then_some(Self { ended, command: snapshot.curcid })
+            (ended != 0).then(|| Self { ended, command: snapshot.curcid })
         }
     }
 }

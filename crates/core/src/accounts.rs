@@ -352,7 +352,7 @@ impl Profile<'_> {
         let user = holder.or(predecessors.last())?;
         let all_here = user.identities.iter().all(|identity| self.is_here(identity));
         let yields = self.policy.trust_email_domains && self.is_email(user.email.as_deref());
-        (all_here || yields).then_some(user.user_id)
+        (all_here || yields).then(|| user.user_id)
     }
 
     fn create(&self, succeeded: Option<Uuid>) -> Result<Decision> {

@@ -99,7 +99,7 @@ impl FunctionName {
                 true => return Some(Self { schema, name }),
                 false => rest.strip_prefix('(')?.strip_suffix(')')?.trim().to_ascii_lowercase(),
             };
-            matches!(argument.as_str(), "jsonb" | "pg_catalog.jsonb").then_some(Self { schema, name })
+            matches!(argument.as_str(), "jsonb" | "pg_catalog.jsonb").then(|| Self { schema, name })
         };
         read().ok_or_else(|| Error::with_detail(ErrorCode::HookInvalid, "It is not written as schema.name(jsonb)."))
     }
@@ -135,7 +135,7 @@ fn identifier(text: &str) -> Option<(String, &str)> {
             starts_well.then(|| (name.to_ascii_lowercase(), rest))?
         }
     };
-    ((1..=NAME).contains(&name.len()) && !name.contains('\0')).then_some((name, rest))
+    ((1..=NAME).contains(&name.len()) && !name.contains('\0')).then(|| (name, rest))
 }
 
 /// What Postgres knows of a function that takes one `jsonb`.

@@ -40,7 +40,7 @@ impl Algorithm {
 
     /// The algorithm of that name; names are compared exactly.
     pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::Es256.as_str()).then_some(Self::Es256)
+        (name == Self::Es256.as_str()).then(|| Self::Es256)
     }
 }
 

@@ -139,7 +139,7 @@ impl Identity {
             provider: &self.provider,
             created_at: rfc3339(&self.created_at),
             updated_at: rfc3339(&self.updated_at),
-            identity_data: (data.starts_with('{') && data != "{}").then_some(&*self.identity_data),
+            identity_data: (data.starts_with('{') && data != "{}").then(|| &*self.identity_data),
             last_sign_in_at: self.last_sign_in_at.as_deref().map(rfc3339),
             email: &self.email,
         }

@@ -166,7 +166,7 @@ pub(crate) async fn profile(Shared(state): Shared<Arc<State>>, headers: HeaderMa
 /// The token of `Authorization: Bearer …` (RFC 6750, section 2.1).
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    scheme.eq_ignore_ascii_case("bearer").then(|| token)
 }
 
 /// RFC 7636, section 4.2.

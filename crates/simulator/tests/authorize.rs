@@ -98,8 +98,8 @@ fn every_documented_error_on_demand() {
         assert_eq!((target.as_str(), callback["error"].as_str()), (REDIRECT, error.code()));
         assert_eq!(callback["error_description"], error.description());
         let with_ids = *error == CallbackError::IdpInitiatedSsoDisabled;
-        assert_eq!(callback.get("connection_id").map(String::as_str), with_ids.then_some("conn_acme"));
-        assert_eq!(callback.get("organization_id").map(String::as_str), with_ids.then_some("org_acme"));
+        assert_eq!(callback.get("connection_id").map(String::as_str), with_ids.then(|| "conn_acme"));
+        assert_eq!(callback.get("organization_id").map(String::as_str), with_ids.then(|| "org_acme"));
     }
     code(&simulator, &[("organization", "org_acme")]);
 

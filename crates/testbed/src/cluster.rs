@@ -67,6 +67,7 @@ pub struct Cluster {
     guard: Option<Guard>,
     server: Option<Child>,
     installation: Installation,
+    environment: Vec<(String, String)>,
     port: u16,
     root_key: OnceCell<()>,
     base: TempDir,
@@ -88,9 +89,16 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_with(settings: &[&str]) -> Result<Self> {
-        let installation = Installation::find()?;
-        let base = make_base(&installation)?;
-        let mut cluster = Self { guard: None, server: None, installation, port: 0, root_key: OnceCell::new(), base };
+        Self::start_in(&[], settings)
+    }
+
+    /// As [`Cluster::start_with`], with further variables in the server's environment, such as `RUST_BACKTRACE`.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_in(environment: &[(&str, &str)], settings: &[&str]) -> Result<Self> {
+        let mut cluster = Self::new()?;
+        cluster.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         cluster.initdb()?;
         cluster.append_conf(SETTINGS)?;
         cluster.append_conf(&format!("unix_socket_directories = '{}'", cluster.socket_dir().display()))?;
@@ -231,6 +239,13 @@ impl Cluster {
         Ok(())
     }
 
+    fn new() -> Result<Self> {
+        let installation = Installation::find()?;
+        let base = make_base(&installation)?;
+        let (environment, root_key) = (Vec::new(), OnceCell::new());
+        Ok(Self { guard: None, server: None, installation, environment, port: 0, root_key, base })
+    }
+
     fn initdb(&self) -> Result<()> {
         let mut command = self.installation.command("initdb", self.base.path());
         command
@@ -267,6 +282,7 @@ impl Cluster {
         }
         let mut command = self.installation.command("postgres", self.base.path());
         command.arg("-D").arg(self.data_dir()).args(["-p", &self.port.to_string()]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // A terminal's Ctrl-C goes to the whole process group; ending the server is the guard's business.
         command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors);
         let server = self.server.insert(command.spawn().map_err(Error::io("start postgres"))?);

@@ -47,8 +47,8 @@ impl Installation {
     }
 
     /// A command that runs one of the server's programs in `dir`, as the server's user and with an environment
-    /// that nothing of the caller's leaks into: `PG…` and `LC_…` variables change what the programs do, proxies
-    /// where the extension connects to, and `RUST_BACKTRACE` what stands in an error's DETAIL.
+    /// that nothing of the caller's leaks into: `PG…` and `LC_…` variables change what the programs do, and proxies
+    /// where the extension connects to.
     pub(crate) fn command(&self, program: &str, dir: &Path) -> Command {
         let mut command = Command::new(self.bin_dir.join(program));
         command

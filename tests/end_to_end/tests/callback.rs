@@ -52,7 +52,7 @@ async fn without_redirect_to_the_browser_goes_to_the_site() {
     let homeless = bed.backend().await;
     let before = bed.contents().await;
     for (code, state) in [(Some(&*pending.code), Some(&*pending.state)), (None, None), (Some("x"), Some("unknown"))] {
-        let error = refused_as(redirect(&homeless, code, state, None, None).await, "55000");
+        let error = refused_as(redirect(&homeless, code, state, None, None).await, "WA208");
         assert!(error.detail.contains("site_url") && error.hint.contains("site_url"), "{error}");
     }
     bed.set("workos_auth.site_url", "javascript:alert(1)").await;

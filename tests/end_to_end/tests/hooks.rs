@@ -572,6 +572,55 @@ async fn hooks_do_not_run_within_hooks() {
     assert_eq!(seen(&bed).await.len(), 1);
 }
 
+/// What a hook refuses once it refuses again: to have been refused does not open the way.
+#[tokio::test]
+async fn hooks_do_not_run_within_hooks_at_the_second_attempt_either() {
+    let bed = bed("nesting_again").await;
+    // What signs people in for the hook, with an administrator's rights.
+    bed.admin
+        .batch_execute(
+            "create role nesting_again_admin; grant usage, create on schema app to nesting_again_admin; select auth.grant_admin('nesting_again_admin');
+             select auth.create_user('old@acme.test', user_id => '00000000-0000-4000-8000-000000000001');
+             set role nesting_again_admin;
+             create function app.make_user() returns void language sql security definer as
+                 $$ select auth.create_user(gen_random_uuid() || '@acme.test') $$;
+             create function app.make_session() returns void language sql security definer as
+                 $$ select auth.create_session('00000000-0000-4000-8000-000000000001') $$;
+             reset role",
+        )
+        .await
+        .unwrap();
+    let body = |inner: &str| {
+        format!(
+            "begin
+                 insert into app.seen (said) values ('ran');
+                 if (select count(*) > 50 from app.seen) then return document; end if;
+                 for attempt in 1 .. 4 loop
+                     begin
+                         perform app.{inner}();
+                         insert into app.seen (said) values ('let in');
+                     exception when sqlstate 'WA408' then insert into app.seen (said) values ('refused');
+                     end;
+                 end loop;
+                 return document;
+             end"
+        )
+    };
+    for (event, outer, inner) in [
+        ("user_created", "select auth.create_user('outer@acme.test')", "make_user"),
+        ("signed_in", "select auth.create_session('00000000-0000-4000-8000-000000000001')", "make_session"),
+        ("token", "select auth.create_session('00000000-0000-4000-8000-000000000001')", "make_session"),
+    ] {
+        no_hooks(&bed).await;
+        hook(&bed, event, &body(inner)).await;
+        bed.admin.batch_execute(outer).await.unwrap();
+        assert_eq!(said(&bed).await, ["ran", "refused", "refused", "refused", "refused"], "{event}");
+        // The flag is down again after it.
+        bed.admin.batch_execute(&outer.replace("outer@", "another@")).await.unwrap();
+        assert_eq!(said(&bed).await.len(), 5, "{event}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_that_a_hook_makes_too_large_names_the_claim_and_one_that_it_thins_fits() {
     let bed = bed("sizes").await;

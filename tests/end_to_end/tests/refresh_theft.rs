@@ -230,6 +230,52 @@ async fn where_no_worker_is_free_the_next_presentation_ends_it() {
     ends(&bed, session.session_id, "after the restart").await;
 }
 
+/// What stops or misleads other sessions of the database, or of the role that the worker has, does not keep a stolen session alive.
+#[tokio::test]
+async fn no_setting_of_a_database_or_a_role_keeps_it_alive() {
+    // Of its own: the role is the cluster's superuser.
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "theft_settings").await;
+    let app = bed.backend().await;
+    bed.admin
+        .batch_execute(
+            "create function slow_down() returns trigger language plpgsql as $$ begin perform pg_sleep(0.2); return null; end $$;
+             create trigger slow_down after delete on auth.sessions for each row execute function slow_down();
+             create schema planted; create function planted.now() returns timestamptz language sql as $$ select 'infinity'::timestamptz $$",
+        )
+        .await
+        .unwrap();
+    let version: i32 = text(&bed.admin, "show server_version_num").await.unwrap().unwrap().parse().unwrap();
+    let of_17: &[(&str, &str)] = if version >= 170_000 { &[("transaction_timeout", "'50ms'")] } else { &[] };
+    let settings = [
+        ("statement_timeout", "'50ms'"),
+        ("lock_timeout", "'1ms'"),
+        ("idle_in_transaction_session_timeout", "'1ms'"),
+        ("idle_session_timeout", "'1ms'"),
+        ("default_transaction_read_only", "on"),
+        ("default_transaction_isolation", "serializable"),
+        ("default_transaction_deferrable", "on"),
+        ("session_replication_role", "replica"),
+        ("row_security", "off"),
+        ("search_path", "planted, pg_catalog"),
+        ("role", "theft_settings_backend"),
+        ("standard_conforming_strings", "off"),
+        ("exit_on_error", "on"),
+    ];
+    for (setting, value) in settings.iter().chain(of_17) {
+        for whose in ["database theft_settings", "role postgres", "role postgres in database theft_settings"] {
+            let what = format!("{whose}: {setting} = {value}");
+            let session = stolen(&bed, &app).await;
+            // Both connections have begun with other settings.
+            let set = format!("alter {whose} set {setting} = {value}");
+            bed.admin.batch_execute(&set).await.unwrap_or_else(|error| panic!("{set}: {error:?}"));
+            refused(refresh(&app, &session.refresh_token).await, "refresh_token_already_used");
+            ends(&bed, session.session_id, &what).await;
+            bed.admin.batch_execute(&format!("alter {whose} reset {setting}")).await.unwrap();
+        }
+    }
+}
+
 /// The number of workers that the server has started for us, which it logs at DEBUG1.
 fn workers(cluster: &Cluster) -> usize {
     let started = "starting background worker process \"workos_auth: end a stolen session\"";

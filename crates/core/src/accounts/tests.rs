@@ -282,7 +282,7 @@ fn row_6_no_organization_never_joins() {
     let successor = user(2, None, vec![identity(2, None, "conn_google", "google-0", "ann@acme.com")]);
     for policy in [POLICY, EMAIL_MODE, NEVER] {
         for other in [&public, &successor, &okta(3), &user(4, Some("ann@acme.com"), vec![])] {
-            let wanted = other.email.is_none().then_some("ann@acme.com");
+            let wanted = other.email.is_none().then(|| "ann@acme.com");
             assert_eq!(unknown(&GOOGLE, slice::from_ref(other), &policy), creates(wanted, None));
         }
         assert_eq!(unknown(&GOOGLE, &[public.clone(), successor.clone()], &policy), creates(None, None));

@@ -232,7 +232,7 @@ fn limit_reached(row: &SessionRow, limits: &Limits, now: Moment) -> Option<Refus
     } else if limits.idle_timeout.is_some_and(|timeout| alive.is_over(timeout, now)) {
         Some(Refusal::Idle)
     } else {
-        row.superseded.then_some(Refusal::Superseded)
+        row.superseded.then(|| Refusal::Superseded)
     }
 }
 

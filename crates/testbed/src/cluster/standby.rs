@@ -3,12 +3,10 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
-use super::{Cluster, PATIENCE, POLL, SUPERUSER, make_base, run};
+use super::{Cluster, PATIENCE, POLL, SUPERUSER, run};
 use crate::error::{Error, Result};
-use crate::postgres::Installation;
 
 impl Cluster {
     /// A hot standby of this cluster: a base backup that follows by streaming. It has the primary's configuration, as it is
@@ -17,9 +15,7 @@ impl Cluster {
     /// # Errors
     /// The base backup fails, or the standby does not start.
     pub fn start_standby(&self, settings: &[&str]) -> Result<Self> {
-        let installation = Installation::find()?;
-        let base = make_base(&installation)?;
-        let mut standby = Self { guard: None, server: None, installation, port: 0, root_key: OnceCell::new(), base };
+        let mut standby = Self::new()?;
         let mut backup = self.command("pg_basebackup");
         backup.arg("--pgdata").arg(standby.data_dir());
         backup.args(["--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream", "--no-sync"]);

@@ -20,7 +20,7 @@ pub fn base64url(text: &str) -> Option<Vec<u8>> {
         }
     }
     // Six bits left over are a character that carries no byte.
-    (held < 6 && bits == 0).then_some(bytes)
+    (held < 6 && bits == 0).then(|| bytes)
 }
 
 /// The members of a JSON object, each as it is written and as it is read.
@@ -38,7 +38,7 @@ impl<'a> Object<'a> {
             let value = values.remove(&name)?;
             members.insert(name, (raw.trim_matches([' ', '\t', '\r', '\n']), value));
         }
-        values.is_empty().then_some(Self(members))
+        values.is_empty().then(|| Self(members))
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
@@ -74,7 +74,7 @@ impl<'a> Object<'a> {
     /// A whole number below 2^53, written with digits alone.
     pub fn date(&self, name: &str) -> Option<i64> {
         let (raw, _) = self.0.get(name)?;
-        let digits = raw.bytes().all(|byte| byte.is_ascii_digit()).then_some(*raw)?;
+        let digits = raw.bytes().all(|byte| byte.is_ascii_digit()).then(|| *raw)?;
         digits.parse().ok().filter(|seconds| *seconds < 1_i64 << 53)
     }
 }
