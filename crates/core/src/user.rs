@@ -1,12 +1,12 @@
 //! A user as Supabase Auth shows them, and what they may change about themselves.
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::jsonb;
+use crate::{json, jsonb};
 
 /// The most bytes of JSON that a person may make their `user_metadata`: it stands in every access token.
 pub const MAX_METADATA: usize = 4096;
@@ -191,7 +191,7 @@ fn check_size(stored: usize, changed: usize, claims: &str, max_token_size: usize
         return Err(Error::with_detail(ErrorCode::UserMetadataTooLarge, detail));
     }
     // What the token says may be older than what is stored.
-    let carried = serde_json::from_str::<Map<String, Value>>(claims)
+    let carried = json::parse(claims)
         .ok()
         .and_then(|claims| claims.get("user_metadata").map(|metadata| metadata.to_string().len()))
         .unwrap_or_default();

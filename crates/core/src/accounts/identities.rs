@@ -5,7 +5,8 @@
 
 use uuid::Uuid;
 
-use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, email_domain, refuse_banned_or_deleted};
+use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, refuse_banned_or_deleted};
+use crate::email::domain;
 use crate::error::{Error, ErrorCode, Result};
 
 /// Decides whether a profile becomes an identity of `user`, who asked for it, and what becomes of `users.email`, which is set only if
@@ -84,7 +85,7 @@ pub fn unlink(user: &Candidate, identity_id: Uuid, held: &[String], trust_email_
         left.iter()
             .filter(|other| other.organization_id.is_none() || trust_email_domains)
             .map(|other| super::fold_email(&other.email))
-            .find(|email| email_domain(email).is_some() && !held.contains(email))
+            .find(|email| domain(email).is_some() && !held.contains(email))
             .map_or(EmailChange::Release, EmailChange::Set)
     };
     let leaves = gone.organization_id.clone();
