@@ -42,6 +42,7 @@ CREATE TABLE auth.organization_domains (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (organization_id, domain)
 );
+COMMENT ON COLUMN auth.organization_domains.domain IS 'what stands behind the @ of an address, in lower case (ASCII letters)';
 COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by workos_auth.account_linking = email';
 
 CREATE TABLE auth.organization_memberships (

@@ -66,6 +66,10 @@ CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';
 COMMENT ON FUNCTION auth.check_redirect_url() IS 'trigger of auth.redirect_urls';
 
+CREATE FUNCTION auth.check_organization_domain() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'check_organization_domain_wrapper';
+COMMENT ON FUNCTION auth.check_organization_domain() IS 'trigger of auth.organization_domains';
+
 CREATE FUNCTION auth.check_hook() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_hook_wrapper';
 COMMENT ON FUNCTION auth.check_hook() IS 'trigger of auth.hooks';

@@ -88,6 +88,10 @@ CREATE TRIGGER check_redirect_url BEFORE INSERT OR UPDATE OF pattern ON auth.red
     FOR EACH ROW EXECUTE FUNCTION auth.check_redirect_url();
 COMMENT ON TRIGGER check_redirect_url ON auth.redirect_urls IS 'refuses a pattern that could match a foreign host or scheme';
 
+CREATE TRIGGER check_organization_domain BEFORE INSERT OR UPDATE OF domain ON auth.organization_domains
+    FOR EACH ROW EXECUTE FUNCTION auth.check_organization_domain();
+COMMENT ON TRIGGER check_organization_domain ON auth.organization_domains IS 'refuses what no e-mail address has behind its @';
+
 CREATE TRIGGER check_hook BEFORE INSERT OR UPDATE ON auth.hooks
     FOR EACH ROW EXECUTE FUNCTION auth.check_hook();
 COMMENT ON TRIGGER check_hook ON auth.hooks IS 'refuses a function that may not be a hook';

@@ -76,7 +76,7 @@ pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
     let Some(hook) = Hook::of(Event::Token) else { return Ok(claims) };
     let returned = hook.run(document(hook.event, row.user_id, method, row.email.as_deref(), &claims))?;
     // What cannot be parsed is not NULL, and not what was asked for either.
-    let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(UNREADABLE))).transpose()?;
+    let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(&unreadable()))).transpose()?;
     let claims = hook::apply(&claims, returned.as_ref()).map_err(|why| hook.failed(&why))?;
     match store::claims_version(row.id)? {
         None => Err(hook.failed(GONE)),
@@ -113,8 +113,11 @@ type Claims = Map<String, Value>;
 const GONE: &str = "It ended the session, or banned or deleted the person.";
 const STALE: &str =
     "It changed the person's rights, which the token no longer tells: that is for the hook signed_in to do.";
-const UNREADABLE: &str = "What it returned is nested too deeply, or has a member that the parser keeps for itself.";
 const NESTED: &str = "It was called by what a hook did: hooks do not run within hooks.";
+
+fn unreadable() -> String {
+    format!("What it returned is {}.", Jsonb::UNREADABLE)
+}
 
 fn document(event: Event, user_id: Uuid, method: &str, email: Option<&str>, claims: &Claims) -> Value {
     json!({

@@ -1,4 +1,5 @@
-//! `jsonb` from SQL and for it. pgrx's own type panics over what Postgres can hold and `serde_json` cannot parse: more than 128 levels.
+//! `jsonb` from SQL and for it. pgrx's own type panics over what Postgres can hold and `serde_json` cannot parse: more than 128 levels;
+//! and it takes members apart that `serde_json` keeps for itself.
 
 use std::ffi::CStr;
 
@@ -11,22 +12,28 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use workos_auth_core::{Result, jsonb};
+use workos_auth_core::{Result, json, jsonb};
 
 use crate::session::Varlena;
 
-/// A `jsonb` as its text. Numbers keep their digits.
-pub struct Jsonb(String);
+/// The most digits that the numbers of a `jsonb` may have together: nine bytes, `1e131071`, are 131,072 when they are written out.
+const MAX_DIGITS: usize = 1 << 20;
+
+/// A `jsonb` as its text; `None` where its numbers are too long to be written out. Numbers keep their digits.
+pub struct Jsonb(Option<String>);
 
 impl Jsonb {
-    /// The value, or `None` where it is nested too deeply, or has a member that `serde_json` keeps for its numbers.
+    /// What is said of one that cannot be parsed: half a sentence.
+    pub const UNREADABLE: &str = "nested deeper than 120 levels, or has numbers of more than a million digits";
+
+    /// The value, or `None` where it is nested too deeply, or its numbers are too long.
     pub fn parse(&self) -> Option<Value> {
-        serde_json::from_str(&self.0).ok()
+        json::parse(self.0.as_deref()?).ok()
     }
 
-    /// The text, to be written into other JSON.
+    /// The text, to be written into other JSON; `None` where its numbers are too long.
     pub fn raw(self) -> Option<Box<RawValue>> {
-        RawValue::from_string(self.0).ok()
+        RawValue::from_string(self.0?).ok()
     }
 }
 
@@ -37,18 +44,52 @@ impl FromDatum for Jsonb {
         }
         // SAFETY: the caller says that the datum is a jsonb; its output function returns a C string in this memory context.
         let text = unsafe {
-            let text = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_JSONB_OUT), datum);
-            CStr::from_ptr(text).to_string_lossy().into_owned()
+            let plain = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<pg_sys::Jsonb>();
+            (digits(plain) <= MAX_DIGITS).then(|| {
+                let text = pg_sys::OidOutputFunctionCall(pg_sys::Oid::from(pg_sys::F_JSONB_OUT), plain.into());
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            })
         };
         Some(Self(text))
     }
 }
 
+/// How many digits the numbers have together, as far as [`MAX_DIGITS`] and one number more.
+///
+/// # Safety
+/// A `jsonb` that is neither compressed nor stored elsewhere.
+unsafe fn digits(jsonb: *mut pg_sys::Jsonb) -> usize {
+    let mut sum: usize = 0;
+    // SAFETY: Postgres's own walk over the value (`jsonb_util.c`), which says of each token whether `value` is one, and of which kind.
+    // A number lies where the value has it, with a header of four bytes of length and, behind it, at least two words or no digits.
+    unsafe {
+        let mut walk = pg_sys::JsonbIteratorInit(&raw mut (*jsonb).root);
+        let mut value: pg_sys::JsonbValue = std::mem::zeroed();
+        while sum <= MAX_DIGITS {
+            let token = pg_sys::JsonbIteratorNext(&mut walk, &mut value, false);
+            let is_value = matches!(token, TOKEN_VALUE | TOKEN_ITEM);
+            if token == pg_sys::JsonbIteratorToken::WJB_DONE {
+                break;
+            }
+            if is_value && value.type_ == pg_sys::jbvType::jbvNumeric {
+                let number = value.val.numeric.cast::<pg_sys::varlena>();
+                let length = pgrx::varlena::varsize_any_exhdr(number) / size_of::<u16>();
+                let words = std::slice::from_raw_parts(pgrx::varlena::vardata_any(number).cast::<u16>(), length);
+                sum = sum.saturating_add(jsonb::numeric_digits(words));
+            }
+        }
+    }
+    sum
+}
+
+const TOKEN_VALUE: pg_sys::JsonbIteratorToken::Type = pg_sys::JsonbIteratorToken::WJB_VALUE;
+const TOKEN_ITEM: pg_sys::JsonbIteratorToken::Type = pg_sys::JsonbIteratorToken::WJB_ELEM;
+
 // SAFETY: as pgrx implements it for types that it reads by FromDatum.
 unsafe impl<'fcx> ArgAbi<'fcx> for Jsonb {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'fcx>) -> Self {
         // SAFETY: called for an argument that is not NULL.
-        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| Self("null".into()))
+        unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_else(|| Self(Some("null".into())))
     }
 
     unsafe fn unbox_nullable_arg(arg: Arg<'_, 'fcx>) -> Nullable<Self> {

@@ -52,9 +52,8 @@ pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Resu
     let session = session::of_token(access_token)?;
     let changes = user_metadata.ok_or_else(|| Error::null("user_metadata"))?;
     let claims = &session.claims;
-    let changes = changes.parse().ok_or_else(|| {
-        Error::invalid("user_metadata", "it is nested too deeply, or has a member that the parser keeps for itself.")
-    })?;
+    let unreadable = || Error::invalid("user_metadata", &format!("it is {}.", Jsonb::UNREADABLE));
+    let changes = changes.parse().ok_or_else(unreadable)?;
     let stored = store::lock_user_metadata(claims.sub)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
     let changed = user::change_metadata(&stored, changes, &claims.json, settings::max_token_size())?;
     store::set_user_metadata(claims.sub, changed)?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
+use workos_auth_core::json::{self, Free};
 
 use crate::error::{ApiError, Result};
 
@@ -20,11 +21,21 @@ use crate::error::{ApiError, Result};
 /// 413 `request_entity_too_large`, 400 `bad_json`.
 pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T> {
     let bytes = read_body(request, limit).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        // serde's own words could show what was sent.
+    parse(&bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // serde's own words could show what was sent.
+    let bad = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
         ApiError::bad_json(format!("Could not parse request body as JSON: line {line}, column {column}"))
-    })
+    };
+    let Free(value) = json::read(bytes).map_err(bad)?;
+    // Where T has JSON of any form, it would be taken apart by such a name.
+    if json::has_private_names(&value) {
+        return Err(ApiError::bad_json("A member's name begins with $serde_json::private::, which cannot be used"));
+    }
+    json::read(bytes).map_err(bad)
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -113,4 +124,34 @@ pub fn json_response<T: Serialize + ?Sized>(status: StatusCode, body: &T) -> Res
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde::Deserialize;
+    use serde_json::{Map, Value};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    struct Update {
+        data: Map<String, Value>,
+    }
+
+    #[test]
+    fn no_member_of_a_body_is_taken_apart() {
+        let read = parse::<Update>(br#"{"data":{"a":[1.50,{"$serde_json":"x"}]}}"#).unwrap();
+        assert_eq!(Value::Object(read.data).to_string(), r#"{"a":[1.50,{"$serde_json":"x"}]}"#);
+        for name in ["$serde_json::private::Number", "\\u0024serde_json::private::RawValue"] {
+            for body in [
+                format!(r#"{{"data":{{"a":{{"{name}":"[1"}}}}}}"#),
+                format!(r#"{{"data":{{"{name}":"1"}}}}"#),
+                format!(r#"{{"data":{{}},"more":[{{"{name}":"1"}}]}}"#),
+            ] {
+                assert!(parse::<Update>(body.as_bytes()).is_err(), "{body}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A database that is down, silent, slow, full, read-only, or restarted under a request: each answer comes in time, says what it is and
 //! nothing more, and when the database is back, the gateway is too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! What those who run a gateway rely on: rate limits, an orderly end, figures, request ids, a log without secrets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

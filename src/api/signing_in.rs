@@ -114,12 +114,8 @@ fn plan_support(_request: Internal) -> i64 {
 }
 
 pub(super) fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
-    params.parse().ok_or_else(|| {
-        Error::with_detail(
-            ErrorCode::ParameterInvalid,
-            "It is nested too deeply, or has a member that the parser keeps for itself.",
-        )
-    })
+    let unreadable = || Error::with_detail(ErrorCode::ParameterInvalid, format!("It is {}.", Jsonb::UNREADABLE));
+    params.parse().ok_or_else(unreadable)
 }
 
 /// A row of `auth.session`.

@@ -1,9 +1,9 @@
 //! Triggers of the extension's own tables. Declared in `sql/20_setting_up.sql`, attached in `sql/90_protect_tables.sql`.
 
 use pgrx::prelude::*;
-use workos_auth_core::Error;
 use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
+use workos_auth_core::{Error, email};
 
 use crate::error::{or_raise, unexpected};
 use crate::store::{configuration_log, installation as store};
@@ -17,6 +17,24 @@ fn check_redirect_url<'a>(
     let Some(new) = trigger.new() else { return Ok(None) };
     let pattern = new.get_by_name::<String>("pattern").ok().flatten();
     or_raise(pattern.ok_or_else(|| Error::null("pattern")).and_then(|pattern| Pattern::parse_new(&pattern).map(drop)));
+    Ok(Some(new))
+}
+
+/// Trigger of `auth.organization_domains`: refuses what no address has behind its `@`.
+#[pg_trigger(sql = false)]
+fn check_organization_domain<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let Some(new) = trigger.new() else { return Ok(None) };
+    // NULL is left to the column.
+    if let Some(domain) = new.get_by_name::<String>("domain").ok().flatten().filter(|domain| !email::is_domain(domain))
+    {
+        let why = match domain.is_empty() {
+            true => "it is empty.",
+            false => "it is no domain: labels of letters, digits and hyphens, with single dots between them.",
+        };
+        or_raise(Err(Error::invalid("domain", why)))
+    }
     Ok(Some(new))
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 use serde_json::Value;
-use workos_auth_core::{Error, ErrorCode, Result};
+use workos_auth_core::{Error, ErrorCode, Result, json};
 use zeroize::Zeroizing;
 
 use super::token;
@@ -52,10 +52,8 @@ fn bearer_token() -> Result<Option<Zeroizing<String>>> {
     if headers.is_empty() {
         return Ok(None);
     }
-    let headers: Value = serde_json::from_slice(headers.to_bytes())
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| malformed("request.headers is not a JSON object."))?;
+    let headers = headers.to_str().ok().and_then(|headers| json::parse(headers).ok());
+    let headers = headers.filter(Value::is_object).ok_or_else(|| malformed("request.headers is not a JSON object."))?;
     let authorization = match headers.get("authorization") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.trim(),

@@ -4,7 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
-use workos_auth_core::{Result, metadata, random};
+use workos_auth_core::{Result, email, metadata, random};
 
 use super::METHOD;
 use crate::hooks::{self, NewUser};
@@ -143,7 +143,7 @@ pub fn incoming<'a>(profile: &'a Profile, email: &'a str) -> Incoming<'a> {
 
 /// The settings, and what is known of the address's domain.
 pub fn policy(profile: &Profile, email: &str) -> Result<Policy> {
-    let email_domain_is_organizations = match (&profile.organization_id, accounts::email_domain(email)) {
+    let email_domain_is_organizations = match (&profile.organization_id, email::domain(email)) {
         (Some(organization), Some(domain)) => store::organization_has_domain(organization, &domain),
         _ => false,
     };

@@ -146,12 +146,14 @@ pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
     .map(drop)
 }
 
-/// A sign-in changes what the person's profile says; members that others wrote stay.
+/// A sign-in changes what the person's profile says; members that others wrote stay, and so does what somebody made of it that has none:
+/// a list would grow at every sign-in.
 pub fn touch_user(user_id: Uuid, user_metadata: Value) -> Result<()> {
     query::execute(
         "UPDATE auth.users
          SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),
-             raw_user_meta_data = raw_user_meta_data OPERATOR(pg_catalog.||) $2
+             raw_user_meta_data = CASE WHEN pg_catalog.jsonb_typeof(raw_user_meta_data) OPERATOR(pg_catalog.=) 'object'
+                 THEN raw_user_meta_data OPERATOR(pg_catalog.||) $2 ELSE raw_user_meta_data END
          WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id), JsonB(user_metadata).into()],
     )

@@ -12,7 +12,6 @@ use workos_auth_core::hook::{Facts, FunctionName};
 
 use super::query;
 use super::uuid_arg;
-use crate::error::unexpected;
 
 /// A function that takes one `jsonb`.
 pub struct Function {
@@ -76,17 +75,13 @@ pub fn user_claims(user_id: Uuid) -> Result<Option<Map<String, Value>>> {
              AND coalesce(banned_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), true)",
         &[uuid_arg(user_id)],
         |row| {
-            let object = |column| {
-                serde_json::from_str::<Value>(&row.get::<String>(column)?)
-                    .map_err(|_| unexpected("A user's metadata is nested too deeply."))
-            };
             let claims = [
                 ("sub", json!(user_id)),
                 ("email", json!(row.nullable::<String>(1)?.unwrap_or_default())),
                 ("phone", json!(row.nullable::<String>(2)?.unwrap_or_default())),
                 ("role", json!(row.get::<String>(3)?)),
-                ("app_metadata", object(4)?),
-                ("user_metadata", object(5)?),
+                ("app_metadata", row.json(4, "raw_app_meta_data")?),
+                ("user_metadata", row.json(5, "raw_user_meta_data")?),
                 ("is_anonymous", json!(row.get::<bool>(6)?)),
             ];
             Ok(claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
-use super::scan::{self, Row, Snapshot, unreadable};
+use super::scan::{self, Row, Snapshot};
 use super::{query, transaction, uuid_arg};
 
 /// A row of `auth.my_sessions`.
@@ -124,7 +124,7 @@ pub fn lock_user_metadata(id: Uuid) -> Result<Option<Value>> {
     query::row(
         "SELECT raw_user_meta_data::pg_catalog.text FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[uuid_arg(id)],
-        |row| serde_json::from_str(&row.get::<String>(1)?).map_err(|_| unreadable()),
+        |row| row.json(1, "raw_user_meta_data"),
     )
 }
 

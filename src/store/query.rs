@@ -7,9 +7,11 @@ use std::rc::Rc;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiError, SpiHeapTupleData};
+use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::Result;
+use workos_auth_core::{Result, json};
 
+use super::scan::unreadable;
 use crate::error::{sqlstate, unexpected};
 
 thread_local! {
@@ -29,6 +31,14 @@ impl Row<'_> {
     /// A column that is never NULL.
     pub fn get<T: IntoDatum + FromDatum>(&self, column: usize) -> Result<T> {
         self.nullable(column)?.ok_or_else(|| unexpected("A column that is never NULL was NULL."))
+    }
+
+    /// A `jsonb` of a person's that is never NULL, selected as text; `name` is the column's.
+    ///
+    /// # Errors
+    /// `user_metadata_unreadable`.
+    pub fn json(&self, column: usize, name: &str) -> Result<Value> {
+        json::parse(&self.get::<String>(column)?).map_err(|_| unreadable(name))
     }
 
     /// A uuid that is never NULL.

@@ -195,6 +195,7 @@ async fn token(http: &reqwest::Client, url: String, body: Value) -> Result<Strin
     let request = http.post(url).header("content-type", "application/json").body(body.to_string());
     let answer = request.send().await?;
     let (status, body) = (answer.status(), answer.bytes().await?);
+    #[allow(clippy::disallowed_methods, reason = "no code of the extension: nothing of anybody's is kept")]
     let session: Option<Value> = serde_json::from_slice(&body).ok();
     let token = session.as_ref().and_then(|session| session.get("refresh_token")?.as_str());
     token.map(ToOwned::to_owned).ok_or_else(|| Error::Lost(format!("{status} instead of a session")))

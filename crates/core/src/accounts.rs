@@ -22,6 +22,7 @@
 
 use uuid::Uuid;
 
+use crate::email::domain;
 use crate::error::{Error, ErrorCode, Result};
 
 /// `workos_auth.account_linking`: when a profile that is not known yet may join an account that is.
@@ -200,13 +201,6 @@ pub fn fold_email(email: &str) -> String {
     email.to_ascii_lowercase()
 }
 
-/// The domain of an address, in lower case: what follows the last `@`, for a local part may hold one in quotes
-/// (RFC 5321, section 4.1.2). `None` if a side is empty.
-pub fn email_domain(email: &str) -> Option<String> {
-    let (local, domain) = email.rsplit_once('@')?;
-    (!local.is_empty() && !domain.is_empty()).then(|| domain.to_ascii_lowercase())
-}
-
 /// The profile with what every question about it needs.
 struct Profile<'a> {
     incoming: &'a Incoming<'a>,
@@ -284,7 +278,7 @@ impl Profile<'_> {
 
     /// Whether the profile's own organization (row 5: no other) knows the user by this address.
     fn concerns(&self, user: &Candidate) -> bool {
-        if email_domain(&self.email).is_none() {
+        if domain(&self.email).is_none() {
             return false;
         }
         let holds = self.is_email(user.email.as_deref());
@@ -368,7 +362,7 @@ impl Profile<'_> {
     fn may_be_set_for(&self, user: Option<Uuid>) -> bool {
         let free = self.holder.is_none() || self.holder == user;
         let trusted = self.incoming.organization_id.is_none() || self.policy.trust_email_domains;
-        free && trusted && email_domain(&self.email).is_some()
+        free && trusted && domain(&self.email).is_some()
     }
 
     /// `users.email` follows the identity that it came from, unless another organization vouches for it too:

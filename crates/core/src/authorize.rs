@@ -13,12 +13,11 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::pkce::CodeChallenge;
 use crate::redirect::is_loopback;
 use crate::secret::State;
+use crate::workos_id;
 
 /// WorkOS itself.
 pub const DEFAULT_API_URL: &str = "https://api.workos.com";
 
-/// The longest organization, connection or provider, in bytes.
-const MAX_SELECTOR_BYTES: usize = 255;
 /// The longest hint, in bytes: an e-mail address (RFC 5321, section 4.5.3.1).
 const MAX_HINT_BYTES: usize = 320;
 /// The most query parameters that `params` may become.
@@ -69,8 +68,8 @@ impl Selector {
     /// Makes the selector of what was asked for.
     ///
     /// # Errors
-    /// [`ErrorCode::InvalidArgument`] for a value that is empty, longer than 255 bytes, or holds white space or
-    /// control characters; [`ErrorCode::SelectorMissing`]; [`ErrorCode::SelectorConflict`] for a provider beside others.
+    /// [`ErrorCode::InvalidArgument`] for a value that is no id of WorkOS ([`workos_id`]); [`ErrorCode::SelectorMissing`];
+    /// [`ErrorCode::SelectorConflict`] for a provider beside others.
     pub fn new(organization: Option<&str>, connection: Option<&str>, provider: Option<&str>) -> Result<Self> {
         let organization = organization.map(|value| selector_value("organization", value)).transpose()?;
         let connection = connection.map(|value| selector_value("connection", value)).transpose()?;
@@ -129,13 +128,8 @@ fn selector_value(argument: &str, value: &str) -> Result<String> {
     if value.is_empty() {
         return Err(Error::invalid(argument, "it is empty; leave it out or pass NULL."));
     }
-    if value.len() > MAX_SELECTOR_BYTES {
-        return Err(Error::invalid(argument, "it is longer than 255 bytes."));
-    }
-    if value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(Error::invalid(argument, "it contains white space or a control character."));
-    }
-    Ok(value.to_owned())
+    let checked = workos_id::check(value);
+    checked.map(|()| value.to_owned()).map_err(|why| Error::invalid(argument, &format!("it {why}.")))
 }
 
 /// Everything that one authorize URL says.

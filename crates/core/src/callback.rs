@@ -7,6 +7,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::json;
 use crate::pkce;
 use crate::secret::{AuthorizationCode, OneTimeCode, ProviderToken};
 use crate::workos::{Profile, TokenAnswer};
@@ -85,7 +86,7 @@ pub fn keep(answer: &TokenAnswer) -> Result<Zeroizing<Vec<u8>>> {
 /// [`ErrorCode::SealBroken`]: it was opened, and is something else.
 pub fn kept(bytes: &[u8]) -> Result<TokenAnswer> {
     let (token, profile): (Option<String>, Profile) =
-        serde_json::from_slice(bytes).map_err(|_| Error::new(ErrorCode::SealBroken))?;
+        json::read(bytes).map_err(|_| Error::new(ErrorCode::SealBroken))?;
     Ok(TokenAnswer { profile, access_token: token.map(ProviderToken::new), expires_in: None })
 }
 

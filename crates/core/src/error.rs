@@ -391,6 +391,9 @@ error_codes! {
     HookInvalid = "WA409", "hook_invalid", 400, "this function cannot be a hook",
         "",
         "Name a function of one jsonb that returns jsonb, as schema.name(jsonb), whose owner is not a superuser.";
+    UserMetadataUnreadable = "WA410", "user_metadata_unreadable", 422, "what is stored of the user cannot be put into an access token",
+        "",
+        "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
 
     // People without WorkOS, and the identities of an account.
     EmailExists = "WA420", "email_exists", 422, "another user has this e-mail address",

@@ -5,10 +5,11 @@ mod node;
 
 use serde_json::Value;
 
+use crate::json;
 pub(crate) use binary::encode;
 pub(crate) use node::{Members, Node, Strict};
 
-/// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be, which is 128 levels.
+/// Whether Postgres's jsonb can hold a value. As deep as the parser lets JSON be.
 pub fn fits(value: &Value) -> bool {
     match value {
         Value::String(text) => !text.contains('\0'),
@@ -21,14 +22,29 @@ pub fn fits(value: &Value) -> bool {
 
 /// Whether a text is JSON, and jsonb can hold it.
 pub fn fits_text(json: &str) -> bool {
-    serde_json::from_str::<Node<'_>>(json).is_ok()
+    json::borrow::<Node<'_>>(json).is_ok()
 }
 
 /// What is behind the header of the `jsonb` that Postgres would make of a text, where that is an object without duplicate members
 /// whose numbers are 64-bit integers; `None` leaves it to Postgres.
 pub fn of_object(json: &str) -> Option<Vec<u8>> {
-    let Strict(members) = serde_json::from_str(json).ok()?;
+    let Strict(members) = json::borrow(json).ok()?;
     encode(&members, json.len())
+}
+
+/// About how many characters a number has when it is written out, by the words behind its header of four bytes (`numeric.c`): those before
+/// its point, in fours, and those behind it.
+pub fn numeric_digits(words: &[u16]) -> usize {
+    const SHORT: u16 = 0x8000;
+    let (scale, weight) = match words {
+        [header, ..] if header & SHORT != 0 => {
+            let sign = if header & 0x40 == 0 { 0 } else { !0x3F };
+            ((header >> 7) & 0x3F, i16::from_ne_bytes(((header & 0x3F) | sign).to_ne_bytes()))
+        }
+        [header, weight, ..] => (header & 0x3FFF, i16::from_ne_bytes(weight.to_ne_bytes())),
+        _ => return 0,
+    };
+    usize::try_from(weight).map_or(1, |weight| 4 * (weight + 1)) + usize::from(scale)
 }
 
 /// At most 131072 digits before the decimal point and 16383 after it; before Postgres 15, an exponent of at most 1000.
@@ -44,7 +60,7 @@ fn fits_numeric(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
     use super::*;
 
@@ -65,6 +81,23 @@ mod tests {
         assert!(!fits(&"9".repeat(131_073)) && !fits(&format!("{}e1", "9".repeat(131_072))));
         assert!(fits(&format!("0.{}", "1".repeat(16_383))) && fits(&format!("0.{}e1", "1".repeat(16_384))));
         assert!(!fits(&format!("0.{}", "1".repeat(16_384))));
+    }
+
+    /// As Postgres 15 has them: of `select numeric_send(n)`, without the digits, in the form that is stored.
+    #[test]
+    fn digits_are_counted_by_the_header() {
+        for (words, wanted) in [
+            (&[0x8000][..], 4),                  // 0
+            (&[0x8000, 7][..], 4),               // 7
+            (&[0xA000, 7][..], 4),               // -7: the sign is a bit of its own
+            (&[0x8001, 1, 2345][..], 8),         // 12345
+            (&[0x8100 | 0x7F, 1234][..], 1 + 2), // 0.12, weight -1
+            (&[0x0000, 32767, 1000][..], 131_072),
+            (&[16_383, 0xFFFF, 1][..], 1 + 16_383),
+            (&[][..], 0),
+        ] {
+            assert_eq!(numeric_digits(words), wanted, "{words:x?}");
+        }
     }
 
     #[test]
@@ -96,12 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_is_called_as_a_number_is_inside() {
-        for text in [r#"{"$serde_json::private::Number":"1"}"#, r#"{"a":1,"$serde_json::private::Number":"x","b":2}"#] {
-            assert!(fits_text(text), "{text}");
+    fn a_member_that_is_called_as_a_number_is_a_member() {
+        let name = "$serde_json::private::Number";
+        for value in ["\"1\"", "\"x\"", "\"1e9999\"", "null", "{\"a\":[1]}"] {
+            let text = format!("{{\"a\":{{\"{name}\":{value}}}}}");
+            assert!(fits_text(&text), "{text}");
+            // What Postgres makes of it, but for the name.
+            let other = of_object(&text.replace(name, &"n".repeat(name.len()))).unwrap();
+            let ours = of_object(&text).unwrap();
+            assert_eq!(ours.len(), other.len(), "{text}");
+            assert!(ours.windows(name.len()).any(|bytes| bytes == name.as_bytes()), "{text}");
         }
-        for text in [r#"{"$serde_json::private::Number":"\u0000"}"#, r#"{"$serde_json::private::Number":"1e9999"}"#] {
-            assert!(!fits_text(text), "{text}");
-        }
+        assert!(!fits_text(r#"{"$serde_json::private::Number":"\u0000"}"#));
     }
 }

@@ -12,6 +12,8 @@
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
+//! | [`email`] | what an e-mail address is |
+//! | [`workos_id`] | what an id of WorkOS is |
 //! | [`hook`] | which function may be a hook, and what one may change |
 //! | [`lock_name`] | what locks are called where everybody sees them |
 //! | [`metadata`] | what is kept of a profile beside its columns |
@@ -19,6 +21,7 @@
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
+//! | [`json`] | JSON from outside: the one way in |
 //! | `jsonb` | what Postgres can hold of what JSON can say, and how |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
@@ -29,9 +32,11 @@ pub mod accounts;
 pub mod authorize;
 pub mod callback;
 pub mod claims;
+pub mod email;
 pub mod error;
 pub mod hook;
 pub mod installation;
+pub mod json;
 pub mod jsonb;
 pub mod lock_name;
 pub mod metadata;
@@ -48,5 +53,6 @@ pub mod signing_key;
 pub mod token;
 pub mod user;
 pub mod workos;
+pub mod workos_id;
 
 pub use error::{Error, ErrorCode, Result};

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::accounts::{email_domain, fold_email};
+use crate::accounts::fold_email;
+use crate::email;
 use crate::error::{Error, ErrorCode, Result};
-
-/// The longest e-mail address, in bytes (RFC 5321, section 4.5.3.1: 64 for the local part, 255 for the domain, and the `@`).
-const MAX_EMAIL: usize = 320;
 
 /// How long somebody may act as somebody else at most.
 const LONGEST_ACT: Duration = Duration::from_secs(60 * 60);
@@ -18,13 +16,8 @@ const LONGEST_ACT: Duration = Duration::from_secs(60 * 60);
 /// # Errors
 /// `validation_failed` if it is none.
 pub fn check_email(email: &str) -> Result<String> {
-    let is_address = email.len() <= MAX_EMAIL
-        && email_domain(email).is_some()
-        && !email.contains(|c: char| c.is_control() || c.is_whitespace());
-    match is_address {
-        true => Ok(fold_email(email)),
-        false => Err(Error::invalid("email", "it must be an address of at most 320 bytes, without white space.")),
-    }
+    let address = email::parse(email);
+    address.map(fold_email).map_err(|why| Error::invalid("email", &format!("it {why}.")))
 }
 
 /// `users.raw_app_meta_data` of somebody whom no provider vouches for.
@@ -113,15 +106,22 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_two_sides_and_no_white_space() {
-        assert_eq!(check_email("Ann@Acme.COM").unwrap(), "ann@acme.com");
+    fn an_address_is_stored_in_lower_case_and_without_blanks_around_it() {
+        assert_eq!(check_email(" Ann@Acme.COM ").unwrap(), "ann@acme.com");
         assert_eq!(check_email("JÜRGEN@initech.com").unwrap(), "jÜrgen@initech.com");
-        let longest = format!("{}@acme.com", "a".repeat(MAX_EMAIL - "@acme.com".len()));
-        assert_eq!(check_email(&longest).unwrap(), longest);
-        for bad in ["", "ann", "@", "ann@", "@acme.com", "ann @acme.com", "ann@acme.com\n", "a\u{0}@acme.com"] {
+        for bad in [
+            "",
+            "ann",
+            "@",
+            "ann@",
+            "@acme.com",
+            "ann @acme.com",
+            "ann@acme.com\n",
+            "a\u{0}@acme.com",
+            "a@acme.com@evil.com",
+        ] {
             assert_eq!(code(check_email(bad)), ErrorCode::InvalidArgument, "{bad}");
         }
-        assert_eq!(code(check_email(&format!("a{longest}"))), ErrorCode::InvalidArgument);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
+use crate::json;
 use crate::jsonb::{self, Members, Node, Strict};
 pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
 
@@ -228,8 +229,10 @@ impl Claims {
 
     /// `act.sub` (RFC 8693, section 4.1): who acts as the person, if somebody does. Read when it is asked for, which is seldom.
     pub fn act_sub(&self) -> Option<String> {
-        let claims: serde_json::Value = serde_json::from_str(&self.json).ok()?;
-        claims.pointer("/act/sub")?.as_str().map(str::to_owned)
+        match object(&self.json, "payload").ok()?.get("act")? {
+            Node::Object(act) => act.get("sub").and_then(as_text),
+            _ => None,
+        }
     }
 
     fn read(payload: Vec<u8>) -> Result<Self> {
@@ -308,7 +311,7 @@ fn list_or_empty(claim: Option<&Node<'_>>, name: &str) -> Result<Vec<String>> {
 /// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
 /// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different tokens.
 fn object<'a>(json: &'a str, name: &str) -> Result<Members<'a>> {
-    serde_json::from_str(json).map(|Strict(members)| members).map_err(|_| {
+    json::borrow(json).map(|Strict(members)| members).map_err(|_| {
         bad(format!(
             "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
              cannot hold."

@@ -1,12 +1,12 @@
 //! A user as Supabase Auth shows them, and what they may change about themselves.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::jsonb;
+use crate::{json, jsonb};
 
 /// The most bytes of JSON that a person may make their `user_metadata`: it stands in every access token.
 pub const MAX_METADATA: usize = 4096;
@@ -185,16 +185,21 @@ pub fn change_metadata(stored: &Value, changes: Value, claims: &str, max_token_s
     Ok(changed)
 }
 
+/// Of the claims of a token.
+#[derive(Deserialize)]
+struct Carried<'a> {
+    #[serde(borrow)]
+    user_metadata: Option<&'a RawValue>,
+}
+
 fn check_size(stored: usize, changed: usize, claims: &str, max_token_size: usize) -> Result<()> {
     if changed > MAX_METADATA && changed > stored {
         let detail = format!("It would have {changed} bytes of JSON, {MAX_METADATA} are allowed.");
         return Err(Error::with_detail(ErrorCode::UserMetadataTooLarge, detail));
     }
     // What the token says may be older than what is stored.
-    let carried = serde_json::from_str::<Map<String, Value>>(claims)
-        .ok()
-        .and_then(|claims| claims.get("user_metadata").map(|metadata| metadata.to_string().len()))
-        .unwrap_or_default();
+    let carried = json::borrow::<Carried<'_>>(claims).ok().and_then(|claims| claims.user_metadata);
+    let carried = carried.map_or(0, |metadata| metadata.get().len());
     let payload = (claims.len() + changed).saturating_sub(carried);
     let token = payload.saturating_mul(4).div_ceil(3).saturating_add(AROUND_PAYLOAD);
     if token > max_token_size && changed > stored {

@@ -6,12 +6,13 @@ mod refusal;
 mod tests;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, error::Category};
+use serde_json::error::Category;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
 use crate::authorize::Selector;
 use crate::error::{Error, ErrorCode, Result};
+use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
 pub use profile::Profile;
@@ -142,18 +143,18 @@ pub fn parse_token_answer(answer: &Answer, redact: &[&str]) -> Result<TokenAnswe
         let detail = format!("The access_token contains a NUL character{}.", request_id(answer, redact));
         return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
     }
-    let profile = Profile::from_json(raw.profile)
+    let profile = Profile::from_json(raw.profile.0)
         .map_err(|(code, why)| Error::with_detail(code, format!("{why}{}.", request_id(answer, redact))))?;
-    Ok(TokenAnswer { profile, access_token, expires_in: raw.expires_in.and_then(|seconds| seconds.as_u64()) })
+    Ok(TokenAnswer { profile, access_token, expires_in: raw.expires_in.and_then(|Free(seconds)| seconds.as_u64()) })
 }
 
 /// The members that are read; what else there is (tokens of the identity provider among it) is never kept.
 #[derive(Deserialize)]
 struct RawAnswer {
     #[serde(default)]
-    profile: Value,
+    profile: Free,
     access_token: Option<String>,
-    expires_in: Option<Value>,
+    expires_in: Option<Free>,
 }
 
 /// The error says what the body is, never what it holds: it may be a token.
@@ -167,7 +168,7 @@ fn parse_body(body: &[u8]) -> std::result::Result<RawAnswer, String> {
     if !text.trim_start().starts_with('{') {
         return Err(format!("{length} bytes that are not a JSON object"));
     }
-    serde_json::from_str(text).map_err(|error| {
+    json::borrow(text).map_err(|error| {
         let category = match error.classify() {
             Category::Eof => "cut off",
             Category::Data => "unexpected data",

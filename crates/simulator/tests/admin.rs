@@ -1,5 +1,5 @@
 //! `/_simulator/…`, the record of requests, and what is added at run time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod common;
 

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use uuid::Uuid;
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
 use crate::json::Jsonb;
@@ -151,17 +151,17 @@ impl Row {
     /// A `jsonb` of a person's, which is never NULL.
     ///
     /// # Errors
-    /// `unexpected_failure`: it cannot be parsed.
+    /// `user_metadata_unreadable`.
     pub fn json(&self, column: &CStr) -> Result<Value> {
-        self.required::<Jsonb>(column)?.parse().ok_or_else(unreadable)
+        self.required::<Jsonb>(column)?.parse().ok_or_else(|| unreadable(&column.to_string_lossy()))
     }
 
     /// The same as it is, to be written into other JSON.
     ///
     /// # Errors
-    /// `unexpected_failure`: it was NULL.
+    /// `user_metadata_unreadable`: its numbers are too long.
     pub fn raw_json(&self, column: &CStr) -> Result<Box<RawValue>> {
-        self.required::<Jsonb>(column)?.raw().ok_or_else(unreadable)
+        self.required::<Jsonb>(column)?.raw().ok_or_else(|| unreadable(&column.to_string_lossy()))
     }
 
     /// The id of a data key: an unsigned 32-bit number.
@@ -194,9 +194,9 @@ impl Row {
     }
 }
 
-/// What is said of metadata that Postgres can hold and the parser cannot.
-pub fn unreadable() -> Error {
-    unexpected("A user's metadata is nested too deeply, or has a member that the parser keeps for itself.")
+/// What is said of JSON in a column that Postgres can hold and no token.
+pub fn unreadable(column: &str) -> Error {
+    Error::with_detail(ErrorCode::UserMetadataUnreadable, format!("The column {column} is {}.", Jsonb::UNREADABLE))
 }
 
 /// `timestamptz_lt` (pg_proc.dat). Postgres 13 has another name for the constant.

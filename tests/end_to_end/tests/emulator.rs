@@ -1,5 +1,5 @@
 //! WorkOS's own emulator, driven through the whole flow: the witness that is not ours.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;

@@ -1,5 +1,5 @@
 //! The whole flow, and what it leaves in the tables.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 use std::time::{Duration, SystemTime};
 

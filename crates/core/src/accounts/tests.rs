@@ -370,18 +370,8 @@ fn nobody_known_is_a_new_user() {
 }
 
 #[test]
-fn folding_and_domains() {
+fn folding() {
     assert_eq!(fold_email("ÄNN@Acme.COM"), "Änn@acme.com");
-    for (email, wanted) in [
-        ("Ann@Acme.COM", Some("acme.com")),
-        ("\"a@b\"@acme.com", Some("acme.com")),
-        ("ann", None),
-        ("ann@", None),
-        ("@acme.com", None),
-        ("", None),
-    ] {
-        assert_eq!(email_domain(email).as_deref(), wanted, "{email}");
-    }
 }
 
 #[test]

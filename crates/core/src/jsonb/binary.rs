@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     fn encoded(json: &str) -> Option<Vec<u8>> {
-        let Strict(members) = serde_json::from_str(json).unwrap();
+        let Strict(members) = crate::json::borrow(json).unwrap();
         encode(&members, json.len())
     }
 

@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::fits_numeric;
-
-/// What serde_json calls a number that is no 64-bit integer, while it keeps the digits: a map with one member of this name. An object
-/// of somebody's that has it is looked at in the same way, and what it is left to Postgres.
-const NUMBER: &str = "$serde_json::private::Number";
+use crate::json::{Key, Name};
 
 /// Members to make room for beforehand: of a token's payload, and of an object within.
 const CLAIMS: usize = 32;
@@ -53,31 +50,29 @@ impl<'a> Node<'a> {
 pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
 
 impl<'a> Members<'a> {
-    fn read<A: MapAccess<'a>>(mut access: A, capacity: usize) -> Result<Self, A::Error> {
+    /// The members of an object, or `None` for what is a number whose digits are kept.
+    fn read<A: MapAccess<'a>>(mut access: A, capacity: usize) -> Result<Option<Self>, A::Error> {
         let mut members = Vec::with_capacity(capacity);
-        while let Some(name) = access.next_key::<Name>()? {
-            let value = if name.0 == NUMBER {
-                let digits = access.next_value::<Name>()?;
-                unless(digits.has_nul() || !fits_numeric(&digits.0))?;
-                Node::Number
-            } else {
-                unless(name.has_nul())?;
-                access.next_value()?
-            };
-            members.push((name.0, value));
+        while let Some(key) = access.next_key::<Key<'a>>()? {
+            match key {
+                Key::Member(name) => {
+                    unless(has_nul(&name))?;
+                    members.push((name, access.next_value()?));
+                }
+                Key::Number => {
+                    unless(!fits_numeric(&access.next_value::<Name<'a>>()?.0))?;
+                    return Ok(None);
+                }
+            }
         }
         // Stable: of two members of one name, the later one stays behind the other.
         members.sort_by(|(one, _), (other, _)| order(one, other));
-        Ok(Self(members))
+        Ok(Some(Self(members)))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Node<'a>> {
         let at = self.0.binary_search_by(|(found, _)| order(found, name)).ok()?;
         self.0.get(at).map(|(_, value)| value)
-    }
-
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
     }
 
     pub(crate) fn has_duplicates(&self) -> bool {
@@ -123,7 +118,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Strict<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Members<'de>, A::Error> {
-                Members::read(access, CLAIMS)
+                Members::read(access, CLAIMS)?.ok_or_else(|| de::Error::custom("a number"))
             }
         }
         let members = deserializer.deserialize_map(Reader)?;
@@ -140,16 +135,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
     }
 }
 
-/// Borrowed where it has no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Name<'_> {
-    /// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
-    fn has_nul(&self) -> bool {
-        matches!(&self.0, Cow::Owned(text) if text.contains('\0'))
-    }
+/// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
+fn has_nul(text: &Cow<'_, str>) -> bool {
+    matches!(text, Cow::Owned(text) if text.contains('\0'))
 }
 
 fn unless<E: de::Error>(refused: bool) -> Result<(), E> {
@@ -181,7 +169,7 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Node::Integer { is_negative: value < 0, magnitude: value.unsigned_abs() })
     }
 
-    /// See [`Name::has_nul`].
+    /// See [`has_nul`].
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
         Ok(Node::Text(Cow::Borrowed(text)))
     }
@@ -201,9 +189,6 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, access: A) -> Result<Node<'de>, A::Error> {
         let members = Members::read(access, MEMBERS)?;
-        match members.0.as_slice() {
-            [(_, Node::Number)] if members.has(NUMBER) => Ok(Node::Number),
-            _ => Ok(Node::Object(members.without_duplicates())),
-        }
+        Ok(members.map_or(Node::Number, |members| Node::Object(members.without_duplicates())))
     }
 }

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 use aws_lc_rs::digest::digest;
 use jsonwebtoken as witness;
@@ -435,5 +435,33 @@ fn errors_and_debug_show_nothing_of_the_token() {
     for bad in [format!("c2VjcmV0!.{}", token.expose().split_once('.').unwrap().1), marked] {
         let error = format!("{:?}", parse(&bad).unwrap_err());
         assert!(!error.contains("c2VjcmV0") && !error.contains('!'), "{error}");
+    }
+}
+
+/// Names that `serde_json` keeps for itself are names like any other: to every reader of the token, and to ourselves.
+#[test]
+fn no_member_of_a_token_is_taken_apart() {
+    let signer = Signer::new();
+    for name in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
+        for value in [json!("1"), json!("[1,"), json!(7), json!({"a": [1]})] {
+            let data: Value = [(name.to_owned(), value)].into_iter().collect();
+            let mut payload = with("user_metadata", data.clone());
+            payload["app_metadata"] = json!({ "deep": [data.clone()], "z": 1 });
+            payload["act"] = json!({ "sub": "support@example.com" });
+            let claims = signer.claims(&payload.to_string()).unwrap();
+            assert_eq!(claims.act_sub().as_deref(), Some("support@example.com"), "{payload}");
+            assert!(
+                claims.jsonb.is_some_and(|jsonb| jsonb
+                    .windows(name.len())
+                    .filter(|bytes| *bytes == name.as_bytes())
+                    .count()
+                    == 2)
+            );
+            // A claim that must be a number is none for being called so within.
+            let date = with("nbf", data);
+            assert_eq!(code(signer.claims(&date.to_string())), ErrorCode::BadJwt, "{date}");
+        }
+        let twice = payload().to_string().replacen('{', &format!(r#"{{"{name}":1,"\u0024{}":1,"#, &name[1..]), 1);
+        assert_eq!(code(signer.claims(&twice)), ErrorCode::BadJwt, "{twice}");
     }
 }

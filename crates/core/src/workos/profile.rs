@@ -4,12 +4,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::ErrorCode;
-use crate::jsonb;
+use crate::{email, json, jsonb, workos_id};
 
 /// The longest id, role or connection type, in bytes.
-const MAX_ID_BYTES: usize = 255;
-/// The longest e-mail address, in bytes (RFC 5321, section 4.5.3.1).
-const MAX_EMAIL_BYTES: usize = 320;
+const MAX_ID_BYTES: usize = workos_id::MAX_BYTES;
 /// The longest name or group, in bytes; groups can be distinguished names.
 const MAX_TEXT_BYTES: usize = 1024;
 /// The most groups, and the most roles.
@@ -29,7 +27,7 @@ pub struct Profile {
     pub connection_type: String,
     /// The identity provider's own id of the person.
     pub idp_id: Option<String>,
-    /// As the identity provider tells it; holds an `@`, at most 320 bytes.
+    /// As the identity provider tells it, but for blanks around it: an address ([`email::parse`]).
     pub email: String,
     /// Given name.
     pub first_name: Option<String>,
@@ -44,8 +42,10 @@ pub struct Profile {
     /// The groups that the identity provider tells, at most 1000.
     pub groups: Vec<String>,
     /// Attributes that the WorkOS dashboard maps.
+    #[serde(deserialize_with = "json::members")]
     pub custom_attributes: Map<String, Value>,
     /// What the identity provider sent; empty at WorkOS since April 2026.
+    #[serde(deserialize_with = "json::members")]
     pub raw_attributes: Map<String, Value>,
 }
 
@@ -73,11 +73,10 @@ impl Profile {
             let member = if KNOWN.contains(&member.as_str()) { member } else { "unknown member" };
             return malformed(member, "contains what Postgres cannot hold: a NUL character, or a number too long");
         }
-        let email = required(&profile, "email", MAX_EMAIL_BYTES)?;
-        let is_address = email.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
-        if !is_address || email.contains(char::is_whitespace) {
-            return incomplete("email", "is not an e-mail address");
-        }
+        let email = match email::parse(required(&profile, "email")?) {
+            Ok(email) => email.to_owned(),
+            Err(why) => return incomplete("email", &format!("is not an e-mail address: it {why}")),
+        };
         let role = slug("role", profile.get("role").unwrap_or(&Value::Null))?;
         let mut roles = Vec::new();
         for item in items(&profile, "roles")? {
@@ -91,11 +90,17 @@ impl Profile {
             groups.extend(text("groups", Some(item), MAX_TEXT_BYTES)?);
         }
         Ok(Self {
-            id: required(&profile, "id", MAX_ID_BYTES)?,
-            organization_id: identifier(&profile, "organization_id", MAX_ID_BYTES)?,
-            connection_id: required(&profile, "connection_id", MAX_ID_BYTES)?,
-            connection_type: required(&profile, "connection_type", MAX_ID_BYTES)?,
-            idp_id: identifier(&profile, "idp_id", MAX_ID_BYTES)?,
+            id: id("id", required(&profile, "id")?)?,
+            organization_id: match text("organization_id", profile.get("organization_id"), MAX_ID_BYTES)? {
+                Some(organization) => Some(id("organization_id", &organization)?),
+                None => None,
+            },
+            connection_id: id("connection_id", required(&profile, "connection_id")?)?,
+            connection_type: {
+                required(&profile, "connection_type")?;
+                identifier("connection_type", profile.get("connection_type"))?.unwrap_or_default()
+            },
+            idp_id: identifier("idp_id", profile.get("idp_id"))?,
             email,
             first_name: text("first_name", profile.get("first_name"), MAX_TEXT_BYTES)?,
             last_name: text("last_name", profile.get("last_name"), MAX_TEXT_BYTES)?,
@@ -127,20 +132,27 @@ const KNOWN: [&str; 14] = [
 ];
 
 /// A member that no sign-in can do without.
-fn required(profile: &Map<String, Value>, member: &str, most: usize) -> Refused<String> {
+fn required<'a>(profile: &'a Map<String, Value>, member: &str) -> Refused<&'a str> {
     match profile.get(member) {
-        Some(Value::String(_)) => match identifier(profile, member, most)? {
-            Some(value) => Ok(value),
-            None => incomplete(member, "is empty"),
-        },
+        Some(Value::String(value)) if value.trim().is_empty() => incomplete(member, "is empty"),
+        Some(Value::String(value)) => Ok(value),
         None | Some(Value::Null) => incomplete(member, "is missing"),
         Some(_) => incomplete(member, "is not a string"),
     }
 }
 
-/// Text that is compared and shown to operators, so without control characters.
-fn identifier(profile: &Map<String, Value>, member: &str, most: usize) -> Refused<Option<String>> {
-    match text(member, profile.get(member), most)? {
+/// An id of WorkOS's own.
+fn id(member: &str, value: &str) -> Refused<String> {
+    match workos_id::check(value) {
+        Ok(()) => Ok(value.to_owned()),
+        Err(why) => malformed(member, why),
+    }
+}
+
+/// A name or an id that is not WorkOS's own: text that is compared and shown to operators, so without control characters. A blank names nobody.
+fn identifier(member: &str, value: Option<&Value>) -> Refused<Option<String>> {
+    match text(member, value, MAX_ID_BYTES)? {
+        Some(value) if value.trim().is_empty() => Ok(None),
         Some(value) if value.contains(char::is_control) => malformed(member, "contains a control character"),
         value => Ok(value),
     }

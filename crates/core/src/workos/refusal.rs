@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Answer;
 use crate::error::{Error, ErrorCode};
+use crate::json::{self, Free};
 
 /// How much of a description is shown, in characters.
 const MAX_DESCRIPTION: usize = 200;
@@ -27,8 +28,8 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn parse(body: &[u8]) -> Self {
-        let mut body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-        let mut member = |name: &str| match body.remove(name) {
+        let Free(mut body) = json::read(body).unwrap_or_default();
+        let mut member = |name: &str| match body.get_mut(name).map(Value::take) {
             Some(Value::String(text)) if !text.is_empty() => Some(text),
             _ => None,
         };

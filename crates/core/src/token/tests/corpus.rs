@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use properties::Seen;
 
-use crate::{error, token};
+use crate::{error, json, token};
 
 #[path = "../../../fuzz/src/properties/mod.rs"]
 mod properties;
