@@ -1,7 +1,8 @@
 //! Which statement is being executed, and which queries are running for it: hooks on the executor keep them, the innermost first.
 //!
 //! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
-//! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in.
+//! error jumps over them. What it left behind is put right by the abort of the (sub)transaction that every caught error ends in. C code
+//! that swallows an error without one leaves dead frames behind: the next hook that begins, or reader that is no deeper, leaves them out.
 //!
 //! The queries that run when the library is loaded began before the hooks were there: [`join_running_queries`] finds them.
 
@@ -27,12 +28,11 @@ pub struct Run {
     pub read_at_start: Cell<Option<Identity>>,
     /// Whether the client sent this query.
     is_clients_own: bool,
-    outer: *const Run,
 }
 
 impl Run {
-    fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool, outer: *const Run) -> Self {
-        Self { number, query, read_at_start: Cell::new(None), is_clients_own, outer }
+    fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool) -> Self {
+        Self { number, query, read_at_start: Cell::new(None), is_clients_own }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
@@ -66,16 +66,17 @@ struct State {
     /// The statement that is run next with triggers as somebody else, by its text.
     next_removal: Cell<Option<(&'static str, pg_sys::Oid)>>,
     removals: RefCell<Vec<Removal>>,
-    innermost: Cell<*const Run>,
-    /// The number of the innermost run, or 0; beside it for the readers, which look at nothing else.
+    /// The runs that a hook saw begin, each in its hook's own frame, the innermost last.
+    hooked: RefCell<Vec<*const Run>>,
+    /// The number of the last of them, or 0; beside it for the readers, which look at nothing else.
     number: Cell<u64>,
-    /// The queries that the library was loaded in the middle of: below those that `innermost` leads to, in no order.
+    /// The queries that the library was loaded in the middle of, around all others, in no order.
     joined: RefCell<Vec<*const Joined>>,
     /// Whether `apart` is running.
     is_apart: Cell<bool>,
     last_number: Cell<u64>,
-    /// What `innermost` was at the begin of each open subtransaction.
-    at_subtransaction: RefCell<Vec<*const Run>>,
+    /// How many runs there were at the begin of each open subtransaction.
+    at_subtransaction: RefCell<Vec<usize>>,
     /// How many statements the client has sent, as far as they came by here.
     statements: Cell<u64>,
     /// Whether the statement that the library was loaded in has not been counted.
@@ -92,7 +93,7 @@ unsafe impl Sync for State {}
 static STATE: State = State {
     next_removal: Cell::new(None),
     removals: RefCell::new(Vec::new()),
-    innermost: Cell::new(ptr::null()),
+    hooked: RefCell::new(Vec::new()),
     number: Cell::new(0),
     joined: RefCell::new(Vec::new()),
     is_apart: Cell::new(false),
@@ -120,8 +121,11 @@ pub fn statement() -> u64 {
 
 /// The running queries: those that a hook saw begin, the innermost first, and those that ran when the library was loaded.
 pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
-    // SAFETY: NULL, or a run on the stack below us: `innermost` is set back before its hook returns or is jumped over.
-    let hooked = unsafe { iter::successors(STATE.innermost.get().as_ref(), |run| run.outer.as_ref()) };
+    let mark = 0_u8;
+    let here = (&raw const mark).addr();
+    let hooked = (0..depth()).rev().map_while(|at| STATE.hooked.try_borrow().ok()?.get(at).copied());
+    // SAFETY: on the stack around us: it is taken off the list before its hook returns, or when that was jumped over.
+    let hooked = hooked.filter(move |run| run.addr() > here).map(|run| unsafe { &*run });
     let joined = (0..).map_while(|at| STATE.joined.try_borrow().ok()?.get(at).copied());
     // SAFETY: it takes itself off the list when it goes, which it does before its portal.
     let joined = joined.map(|joined| unsafe { &*joined }).filter(|joined| unsafe { is_active(joined.portal) });
@@ -136,17 +140,18 @@ pub fn is_clients_own() -> bool {
 
 /// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
 pub fn apart<T>(f: impl FnOnce() -> T) -> T {
-    struct Back(*const Run, bool);
+    struct Back(Vec<*const Run>, bool);
 
     impl Drop for Back {
         fn drop(&mut self) {
-            set_innermost(self.0);
+            set_hooked(|hooked| *hooked = std::mem::take(&mut self.0));
             STATE.is_apart.set(self.1);
         }
     }
 
-    let _back = Back(STATE.innermost.get(), STATE.is_apart.replace(true));
-    set_innermost(ptr::null());
+    let mut around = Vec::new();
+    set_hooked(|hooked| around = std::mem::take(hooked));
+    let _back = Back(around, STATE.is_apart.replace(true));
     f()
 }
 
@@ -247,7 +252,7 @@ unsafe fn join_running_queries() {
                 continue;
             }
             is_any_shared |= is_shared_plan(plan);
-            let run = Run::new(0, context, is_clients_text((*estate).es_sourceText), ptr::null());
+            let run = Run::new(0, context, is_clients_text((*estate).es_sourceText));
             let joined = PgMemoryContexts::For(context).leak_and_drop_on_delete(Joined { run, portal });
             STATE.joined.borrow_mut().push(joined);
         }
@@ -354,10 +359,18 @@ pub fn outside_parallel_mode(f: impl FnOnce()) {
     }
 }
 
-fn set_innermost(run: *const Run) {
-    STATE.innermost.set(run);
-    // SAFETY: as in `runs`.
-    STATE.number.set(unsafe { run.as_ref() }.map_or(0, |run| run.number));
+/// How many runs there are that a hook saw begin.
+fn depth() -> usize {
+    STATE.hooked.try_borrow().map_or(0, |hooked| hooked.len())
+}
+
+/// Changes the list of the runs.
+fn set_hooked(change: impl FnOnce(&mut Vec<*const Run>)) {
+    if let Ok(mut hooked) = STATE.hooked.try_borrow_mut() {
+        change(&mut hooked);
+        // SAFETY: as in `runs`.
+        STATE.number.set(hooked.last().map_or(0, |run| unsafe { (**run).number }));
+    }
 }
 
 /// Calls `executor` as a run of the query.
@@ -368,13 +381,15 @@ unsafe fn running(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext,
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     leave(|joined| joined.query() == context);
-    let outer = STATE.innermost.get();
+    let mut run = Run::new(number, context, false);
+    // The stack grows downwards: what lies no higher than this does not run any more.
+    set_hooked(|hooked| hooked.retain(|other| other.addr() > (&raw const run).addr()));
     // SAFETY: the caller's word.
-    let is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
-    let run = Run::new(number, context, is_clients_own, outer);
-    set_innermost(&run);
+    run.is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
+    let around = depth();
+    set_hooked(|hooked| hooked.push(&run));
     executor(&run);
-    set_innermost(outer);
+    set_hooked(|hooked| hooked.truncate(around));
 }
 
 unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: c_int) {
@@ -419,9 +434,7 @@ unsafe fn is_clients_text(text: *const c_char) -> bool {
 /// `query` is one that Postgres passes to a hook.
 unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
     // SAFETY: the caller's word; reads a global of the backend.
-    unsafe {
-        is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && STATE.innermost.get().is_null()
-    }
+    unsafe { is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && depth() == 0 }
 }
 
 fn is_shared_plan(plan: &pg_sys::PlannedStmt) -> bool {
@@ -570,7 +583,7 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
             | XACT_EVENT_PREPARE
     ) {
         // No query outlives its transaction.
-        set_innermost(ptr::null());
+        set_hooked(Vec::clear);
         leave(|_| true);
         if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
             stack.clear();
@@ -588,9 +601,12 @@ unsafe extern "C-unwind" fn subtransaction_event(
 ) {
     let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() else { return };
     match event {
-        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => stack.push(STATE.innermost.get()),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_START_SUB => stack.push(depth()),
         pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => drop(stack.pop()),
-        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => set_innermost(stack.pop().unwrap_or(ptr::null())),
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            let depth = stack.pop().unwrap_or(0);
+            set_hooked(|hooked| hooked.truncate(depth));
+        }
         _ => {}
     }
 }
