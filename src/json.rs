@@ -24,7 +24,7 @@ pub struct Jsonb(Option<String>);
 
 impl Jsonb {
     /// What is said of one that cannot be parsed: half a sentence.
-    pub const UNREADABLE: &str = "nested deeper than 120 levels, or has numbers of more than a million digits";
+    pub const UNREADABLE: &str = "nested too deeply, beyond 120 levels, or has numbers of more than a million digits";
 
     /// The value, or `None` where it is nested too deeply, or its numbers are too long.
     pub fn parse(&self) -> Option<Value> {

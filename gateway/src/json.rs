@@ -1,5 +1,6 @@
 //! JSON in and out: bodies of requests, users and sessions as Supabase Auth writes them.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,11 +8,10 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
-use workos_auth_core::json::{self, Free};
 
 use crate::error::{ApiError, Result};
 
@@ -24,18 +24,97 @@ pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result
     parse(&bytes)
 }
 
+#[allow(clippy::disallowed_methods, reason = "behind a look at the names, which is what they lack")]
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // serde's own words could show what was sent.
-    let bad = |error: serde_json::Error| {
+    serde_json::from_slice::<Plain>(bytes).and_then(|Plain| serde_json::from_slice(bytes)).map_err(|error| {
+        // serde's own words could show what was sent.
         let (line, column) = (error.line(), error.column());
         ApiError::bad_json(format!("Could not parse request body as JSON: line {line}, column {column}"))
-    };
-    let Free(value) = json::read(bytes).map_err(bad)?;
-    // Where T has JSON of any form, it would be taken apart by such a name.
-    if json::has_private_names(&value) {
-        return Err(ApiError::bad_json("A member's name begins with $serde_json::private::, which cannot be used"));
+    })
+}
+
+/// JSON in which no member has a name that `serde_json` keeps for itself: it would take the member apart where it is read as a `Value`.
+struct Plain;
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(Walk)
     }
-    json::read(bytes).map_err(bad)
+}
+
+struct Walk;
+
+impl<'de> Visitor<'de> for Walk {
+    type Value = Plain;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_str<E>(self, _: &str) -> std::result::Result<Plain, E> {
+        Ok(Plain)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> std::result::Result<Plain, A::Error> {
+        while access.next_element::<Plain>()?.is_some() {}
+        Ok(Plain)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> std::result::Result<Plain, A::Error> {
+        while access.next_key::<PlainName>()?.is_some() {
+            access.next_value::<Plain>()?;
+        }
+        Ok(Plain)
+    }
+}
+
+/// The name of a member, or `serde_json`'s sign that the "object" is a number. As in `workos_auth_core::json`, a name is something, and
+/// the sign a string, whatever it is asked for.
+struct PlainName;
+
+impl<'de> Deserialize<'de> for PlainName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Name;
+        impl<'de> Visitor<'de> for Name {
+            type Value = PlainName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a member")
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, name: D) -> std::result::Result<PlainName, D::Error> {
+                match String::deserialize(name)?.starts_with("$serde_json::private::") {
+                    true => Err(D::Error::custom("a name that is kept")),
+                    false => Ok(PlainName),
+                }
+            }
+
+            fn visit_str<E>(self, _: &str) -> std::result::Result<PlainName, E> {
+                Ok(PlainName)
+            }
+        }
+        deserializer.deserialize_option(Name)
+    }
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -130,7 +209,6 @@ pub fn json_response<T: Serialize + ?Sized>(status: StatusCode, body: &T) -> Res
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use serde::Deserialize;
     use serde_json::{Map, Value};
 
     use super::*;

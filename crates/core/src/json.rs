@@ -20,9 +20,6 @@ pub(crate) use key::{Key, Name};
 /// deeper there, in the claims and in what holds the claims.
 pub const MAX_DEPTH: usize = 120;
 
-/// What all names begin with that `serde_json` keeps for itself.
-const PRIVATE: &str = "$serde_json::private::";
-
 /// Reads a text. Of two members of one name the later one counts, as in `jsonb`; numbers keep their digits.
 ///
 /// # Errors
@@ -44,18 +41,6 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
 #[allow(clippy::disallowed_methods, reason = "as above")]
 pub(crate) fn borrow<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
     serde_json::from_str(text)
-}
-
-/// Whether a member somewhere has a name that `serde_json` keeps for itself: for callers who hand the text on to what would take it
-/// apart.
-pub fn has_private_names(value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.iter().any(has_private_names),
-        Value::Object(members) => {
-            members.iter().any(|(name, value)| name.starts_with(PRIVATE) || has_private_names(value))
-        }
-        _ => false,
-    }
 }
 
 /// JSON of any form, within what has one.

@@ -199,7 +199,7 @@ async fn hooks_are_given_and_give_any_names() {
         "delete from app.answers; insert into app.answers values ((repeat('[', 130) || repeat(']', 130))::jsonb)";
     bed.admin.batch_execute(deep).await.unwrap();
     let refusal = refused(sign_in(&app).await.map(drop), "hook_failed");
-    assert!(refusal.detail.contains("nested deeper"), "{refusal}");
+    assert!(refusal.detail.contains("nested too deeply"), "{refusal}");
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
 }
 
 /// JSON has a NUL character only as an escape (RFC 8259, section 7), and what has one is not borrowed.
+#[allow(clippy::ptr_arg, reason = "that it is borrowed is half of the answer")]
 fn has_nul(text: &Cow<'_, str>) -> bool {
     matches!(text, Cow::Owned(text) if text.contains('\0'))
 }

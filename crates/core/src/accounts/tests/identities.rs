@@ -90,6 +90,18 @@ fn an_identity_is_unlinked_and_its_address_is_given_up() {
     assert_eq!(unlink(&user, google), unlinking(EmailChange::Release, None));
 }
 
+/// One that was stored before there were rules never becomes the account's.
+#[test]
+fn what_is_no_address_takes_the_place_of_none() {
+    for stored in ["mallory@acme.com@evil.example", "<ann@acme.com>", "ann@acme.com ", "ann@acme.com\u{200b}", "ann"] {
+        let okta = identity(1, ACME, "conn_okta", "okta-1", "ann@acme.com");
+        let old = identity(1, None, "conn_google", "google-1", stored);
+        let gone = okta.id;
+        let user = user(1, Some("ann@acme.com"), vec![okta, old]);
+        assert_eq!(unlink(&user, gone, &[], true), unlinking(EmailChange::Release, ACME), "{stored:?}");
+    }
+}
+
 #[test]
 fn an_address_that_stands_elsewhere_too_is_kept() {
     let mut user = both();
