@@ -21,7 +21,8 @@ const BECOME_NEW: &str = "select auth.become_new_installation()";
 const TAKE_OVER: &str = "select auth.take_over_installation()";
 const START: &str = "select auth.start_sign_in('org_acme')";
 const HOME: &str = "select system_identifier, database_oid from auth.installation";
-const HERE: &str = "select c.system_identifier, d.oid from pg_control_system() c, pg_database d where datname = current_database()";
+const HERE: &str =
+    "select c.system_identifier, d.oid from pg_control_system() c, pg_database d where datname = current_database()";
 
 /// `CREATE DATABASE … TEMPLATE`, which needs to be alone with the template. The superuser's connection of the bed is another one then.
 async fn copy(bed: &mut Bed<'_>, name: &str) -> Client {
@@ -90,8 +91,19 @@ async fn mints_nothing(what: &str, client: &Client, session: &Session) {
 
 async fn rows(client: &Client) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["installation", "providers", "data_keys", "signing_keys", "sessions", "flow_states", "users", "audit_log_entries"] {
-        let sql = format!("select '{table}', md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from auth.{table} t");
+    for table in [
+        "installation",
+        "providers",
+        "data_keys",
+        "signing_keys",
+        "sessions",
+        "flow_states",
+        "users",
+        "audit_log_entries",
+    ] {
+        let sql = format!(
+            "select '{table}', md5(coalesce(string_agg(t::text, ',' order by t::text), '')) from auth.{table} t"
+        );
         all.extend(lines(client, &sql).await.unwrap());
     }
     all
@@ -315,7 +327,10 @@ async fn a_new_installation_keeps_people_and_forgets_keys_and_sessions() {
         ("select count(*) from auth.data_keys", "4"),
         ("select count(*) from auth.signing_keys", "1"),
         ("select octet_length(lock_key) from auth.installation", "32"),
-        ("select count(*) from auth.audit_log_entries where action = 'installation_made_new' and payload->>'sessions' = '2'", "1"),
+        (
+            "select count(*) from auth.audit_log_entries where action = 'installation_made_new' and payload->>'sessions' = '2'",
+            "1",
+        ),
     ] {
         assert_eq!(text(&made, sql).await.unwrap().as_deref(), Some(expected), "{sql}");
     }
@@ -364,7 +379,8 @@ async fn which_installation_a_database_is_only_a_superuser_says() {
     copied.batch_execute("select auth.grant_admin('said_admin')").await.unwrap();
     for granted in [false, true] {
         if granted {
-            let grant = "grant execute on function auth.become_new_installation(), auth.take_over_installation() to public";
+            let grant =
+                "grant execute on function auth.become_new_installation(), auth.take_over_installation() to public";
             copied.batch_execute(grant).await.unwrap();
         }
         for role in ["said_admin", "said_creator"] {
@@ -376,7 +392,8 @@ async fn which_installation_a_database_is_only_a_superuser_says() {
     }
     // Nor is what was said anybody else's to change, with the library in the session and without.
     copied.batch_execute(TAKE_OVER).await.unwrap();
-    let said = "select setconfig from pg_db_role_setting where setrole = 'workos_auth_owner'::regrole and setdatabase = 0";
+    let said =
+        "select setconfig from pg_db_role_setting where setrole = 'workos_auth_owner'::regrole and setdatabase = 0";
     let before = text(&copied, said).await.unwrap();
     assert!(before.as_deref().is_some_and(|text| text.contains("installation_homes")), "{before:?}");
     for loads in ["select 1", "select auth.uid()"] {
@@ -487,7 +504,9 @@ async fn the_first_tokens_after_a_move_wait_for_nobody() {
         let mut clients = Vec::new();
         for _ in &sessions {
             let client = bed.superuser().await;
-            let begin = format!("set statement_timeout = '10s'; begin isolation level {level}; select count(*) from auth.users");
+            let begin = format!(
+                "set statement_timeout = '10s'; begin isolation level {level}; select count(*) from auth.users"
+            );
             client.batch_execute(&begin).await.unwrap();
             clients.push(client);
         }
@@ -573,8 +592,15 @@ async fn who_took_over_is_told_of_the_installation_alone() {
     let mut other = Bed::new(Cluster::shared().unwrap(), "another").await;
     let (mut alice, mut bob) = (bed.sign_in(ALICE).await, other.sign_in(BOB).await);
     let (one, another) = (copy(&mut bed, "one_copy").await, copy(&mut other, "another_copy").await);
-    // Both at once, in one catalog's row.
-    let (first, second) = tokio::join!(one.batch_execute(TAKE_OVER), another.batch_execute(TAKE_OVER));
+    // Both at once, in one row of a catalog: the later one waits.
+    one.batch_execute("begin; select auth.take_over_installation()").await.unwrap();
+    let (first, second) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            one.batch_execute("commit").await
+        },
+        another.batch_execute(TAKE_OVER)
+    );
     first.unwrap();
     second.unwrap();
     goes_on("one", &one, &mut alice).await;
