@@ -23,6 +23,7 @@ use crate::postgres::Installation;
 
 mod crash;
 mod standby;
+mod upgrade;
 
 /// The superuser that `initdb` makes.
 pub const SUPERUSER: &str = "postgres";
@@ -91,7 +92,7 @@ impl Cluster {
         let installation = Installation::find()?;
         let base = make_base(&installation)?;
         let mut cluster = Self { guard: None, server: None, installation, port: 0, root_key: OnceCell::new(), base };
-        cluster.initdb()?;
+        cluster.initdb(&cluster.data_dir())?;
         cluster.append_conf(SETTINGS)?;
         cluster.append_conf(&format!("unix_socket_directories = '{}'", cluster.socket_dir().display()))?;
         cluster.append_conf(&settings.join("\n"))?;
@@ -231,11 +232,11 @@ impl Cluster {
         Ok(())
     }
 
-    fn initdb(&self) -> Result<()> {
+    fn initdb(&self, data_dir: &Path) -> Result<()> {
         let mut command = self.installation.command("initdb", self.base.path());
         command
             .arg("--pgdata")
-            .arg(self.data_dir())
+            .arg(data_dir)
             .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
             .arg(format!("--username={SUPERUSER}"));
         run(command, "initdb")
