@@ -92,7 +92,7 @@ impl Cluster {
         let installation = Installation::find()?;
         let base = make_base(&installation)?;
         let mut cluster = Self { guard: None, server: None, installation, port: 0, root_key: OnceCell::new(), base };
-        cluster.initdb(&cluster.data_dir())?;
+        cluster.initdb()?;
         cluster.append_conf(SETTINGS)?;
         cluster.append_conf(&format!("unix_socket_directories = '{}'", cluster.socket_dir().display()))?;
         cluster.append_conf(&settings.join("\n"))?;
@@ -232,11 +232,11 @@ impl Cluster {
         Ok(())
     }
 
-    fn initdb(&self, data_dir: &Path) -> Result<()> {
+    fn initdb(&self) -> Result<()> {
         let mut command = self.installation.command("initdb", self.base.path());
         command
             .arg("--pgdata")
-            .arg(data_dir)
+            .arg(self.data_dir())
             .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
             .arg(format!("--username={SUPERUSER}"));
         run(command, "initdb")

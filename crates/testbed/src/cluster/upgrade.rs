@@ -15,19 +15,18 @@ impl Cluster {
     /// pg_upgrade refuses, or the server does not stop or start in time.
     pub fn upgrade(&mut self) -> Result<()> {
         self.stop(Signal::SIGINT)?;
-        let (data, old, new) = (self.data_dir(), self.base.path().join("old_data"), self.base.path().join("new_data"));
-        let configuration = data.join("postgresql.conf");
-        self.initdb(&new)?;
-        fs::copy(&configuration, new.join("postgresql.conf")).map_err(Error::io("copy postgresql.conf"))?;
+        let (old, new) = (self.base.path().join("old_data"), self.data_dir());
+        fs::rename(&new, &old).map_err(Error::io("put the old data directory aside"))?;
+        self.initdb()?;
+        let configuration = "postgresql.conf";
+        fs::copy(old.join(configuration), new.join(configuration)).map_err(Error::io("copy postgresql.conf"))?;
 
         let mut upgrade = self.command("pg_upgrade");
         let programs = self.installation.bin_dir();
         upgrade.arg("--old-bindir").arg(programs).arg("--new-bindir").arg(programs);
-        upgrade.arg("--old-datadir").arg(&data).arg("--new-datadir").arg(&new);
+        upgrade.arg("--old-datadir").arg(&old).arg("--new-datadir").arg(&new);
         upgrade.arg("--socketdir").arg(self.socket_dir()).args(["--username", super::SUPERUSER]);
         run(upgrade, "pg_upgrade")?;
-        fs::rename(&data, old).map_err(Error::io("put the old data directory aside"))?;
-        fs::rename(&new, &data).map_err(Error::io("put the new data directory in its place"))?;
         self.launch()
     }
 }
