@@ -226,7 +226,7 @@ pub fn install() {
 /// Where a function of a query is the first to need the library, that query and those around it count as running from here on. They
 /// are found by their memory, whatever runs them: a portal, COPY, EXPLAIN, the making of a table, PL/pgSQL, an SQL function.
 ///
-/// One too many is among them now and then, to the end of the transaction: the query of an SQL function that PL/pgSQL called without a
+/// One too many is among them now and then, to the end of the DO block or transaction: the query of an SQL function that PL/pgSQL called without a
 /// query of its own, where an error in it was caught. One is missed: what parallel workers have read before the library came to this
 /// process is known to them alone.
 ///

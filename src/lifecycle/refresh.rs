@@ -21,17 +21,17 @@ const TRIES: usize = 100;
 /// Gives a session new tokens.
 ///
 /// # Errors
-/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `installation_is_a_copy`; `refresh_token_not_found`, `refresh_token_already_used`, `conflict`,
+/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `installation_is_a_copy`, `refresh_token_already_used`, `conflict`,
 /// `user_banned`, `user_deleted`, and those of `session_…`.
 pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session> {
     require_writable()?;
     let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
-    // Before anything is said of the session: it is the other's, too.
-    let installation = installation::minting()?;
     let id = presented.session_id();
     let not_found = || Error::new(ErrorCode::RefreshTokenNotFound);
 
     let mut row = sessions::find(id)?.ok_or_else(not_found)?;
+    // Before it is taken for stolen: in a copy, its tokens are those of the other.
+    let installation = installation::minting()?;
     let salt = row.refresh_key.as_ref().ok_or_else(not_found)?.salt;
     let key = secrets::refresh_token_key(presented.key_id())?.ok_or_else(not_found)?;
     let token = presented.authenticate(&key, installation.id, &salt).map_err(refused)?;

@@ -104,7 +104,8 @@ mod tests {
     fn where_a_row_came_from_says_whether_a_database_is_a_copy() {
         // Cluster 1 has the databases 10 (the original), 11 and 12; cluster 2 was made of cluster 1 by pg_upgrade, or is another one.
         let databases = |oid| (10..=12).contains(&oid);
-        let cases: &[(&str, Place, Option<Place>, Option<Place>, Standing)] = &[
+        type Case = (&'static str, Place, Option<Place>, Option<Place>, Standing);
+        let cases: &[Case] = &[
             ("where it was set up, a standby, a base backup", at(1, 10), Some(at(1, 10)), None, Home),
             ("CREATE DATABASE … TEMPLATE, a dump loaded beside it", at(1, 11), Some(at(1, 10)), None, CopyOf(10)),
             ("the same, and the original is gone", at(1, 11), Some(at(1, 9)), None, CopyOf(9)),

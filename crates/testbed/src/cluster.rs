@@ -23,6 +23,7 @@ use crate::postgres::Installation;
 
 mod crash;
 mod standby;
+mod upgrade;
 
 /// The superuser that `initdb` makes.
 pub const SUPERUSER: &str = "postgres";

@@ -46,6 +46,11 @@ impl Installation {
         Ok(Self { bin_dir, user })
     }
 
+    /// Where its programs are.
+    pub(crate) fn bin_dir(&self) -> &Path {
+        &self.bin_dir
+    }
+
     /// A command that runs one of the server's programs in `dir`, as the server's user and with an environment
     /// that nothing of the caller's leaks into: `PG…` and `LC_…` variables change what the programs do, and proxies
     /// where the extension connects to.

@@ -33,7 +33,9 @@ async fn a_fresh_database_and_one_that_is_used() {
     let restore =
         cluster.command("pg_restore").args(["--exit-on-error", "--dbname=sound_restored"]).arg(&file).output();
     assert!(restore.unwrap().status.success());
-    assert_eq!(check(&cluster.connect("sound_restored", "postgres").await.unwrap()).await, []);
+    let restored = cluster.connect("sound_restored", "postgres").await.unwrap();
+    restored.batch_execute("select auth.take_over_installation()").await.unwrap();
+    assert_eq!(check(&restored).await, []);
 }
 
 #[tokio::test]

@@ -475,7 +475,15 @@ async fn a_dump_goes_on_elsewhere_and_beside_its_original_it_is_a_copy() {
     let there = refresh(&restored.admin, &alice.refresh_token).await.unwrap();
     sign_in(&restored.admin, ALICE).await;
     mints_nothing("a copy of what was restored", &copied, &there).await;
-    // Also of a restore that leaves triggers out, which is settled by its first token.
+    // A restore that says it is a replica, too: the trigger is enabled always.
+    elsewhere.create_database("as_replica").await.unwrap();
+    let mut command = elsewhere.command("pg_restore");
+    command.env("PGOPTIONS", "-c session_replication_role=replica");
+    command.args(["--exit-on-error", "--dbname=as_replica"]).arg(&file);
+    run(command);
+    let replica = elsewhere.connect("as_replica", SUPERUSER).await.unwrap();
+    assert_eq!(lines(&replica, HOME).await.unwrap(), lines(&replica, HERE).await.unwrap());
+    // One that leaves triggers out is settled by its first token.
     elsewhere.create_database("bare").await.unwrap();
     let bare = restore(&elsewhere, &file, "bare", &["--section=pre-data"]).await;
     bare.batch_execute("alter table auth.installation disable trigger all").await.unwrap();
@@ -592,8 +600,15 @@ async fn who_took_over_is_told_of_the_installation_alone() {
     let mut other = Bed::new(Cluster::shared().unwrap(), "another").await;
     let (mut alice, mut bob) = (bed.sign_in(ALICE).await, other.sign_in(BOB).await);
     let (one, another) = (copy(&mut bed, "one_copy").await, copy(&mut other, "another_copy").await);
-    // Both at once, in one catalog's row.
-    let (first, second) = tokio::join!(one.batch_execute(TAKE_OVER), another.batch_execute(TAKE_OVER));
+    // Both at once, in one row of a catalog: the later one waits.
+    one.batch_execute("begin; select auth.take_over_installation()").await.unwrap();
+    let (first, second) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            one.batch_execute("commit").await
+        },
+        another.batch_execute(TAKE_OVER)
+    );
     first.unwrap();
     second.unwrap();
     goes_on("one", &one, &mut alice).await;
@@ -604,4 +619,39 @@ async fn who_took_over_is_told_of_the_installation_alone() {
     refused(bed.admin.batch_execute(START).await, COPY);
     one.batch_execute(START).await.unwrap();
     refused(another.batch_execute(START).await, COPY);
+}
+
+#[tokio::test]
+async fn pg_upgrade_goes_on_with_what_lives_and_with_no_copy() {
+    let mut cluster = Cluster::start().unwrap();
+    let mut alice = {
+        let mut bed = Bed::new(&cluster, "upgraded").await;
+        let alice = bed.sign_in(ALICE).await;
+        let staging = copy(&mut bed, "upgraded_staging").await;
+        let taker = copy(&mut bed, "upgraded_taker").await;
+        taker.batch_execute(TAKE_OVER).await.unwrap();
+        let loser = copy(&mut bed, "upgraded_loser").await;
+        for client in [&bed.admin, &staging, &loser] {
+            refused(client.batch_execute(START).await, COPY);
+        }
+        alice
+    };
+    let system = "select system_identifier from pg_control_system()";
+    let before = text(&cluster.connect("postgres", SUPERUSER).await.unwrap(), system).await.unwrap();
+    cluster.upgrade().unwrap();
+
+    let taker = cluster.connect("upgraded_taker", SUPERUSER).await.unwrap();
+    assert_ne!(text(&taker, system).await.unwrap(), before, "it is the same cluster");
+    assert_ne!(lines(&taker, HOME).await.unwrap(), lines(&taker, HERE).await.unwrap());
+    goes_on("what had taken over", &taker, &mut alice).await;
+    assert_eq!(lines(&taker, HOME).await.unwrap(), lines(&taker, HERE).await.unwrap());
+    for database in ["upgraded", "upgraded_staging", "upgraded_loser"] {
+        let client = cluster.connect(database, SUPERUSER).await.unwrap();
+        mints_nothing(database, &client, &alice).await;
+    }
+    // And the way back is there.
+    let first = cluster.connect("upgraded", SUPERUSER).await.unwrap();
+    first.batch_execute(TAKE_OVER).await.unwrap();
+    first.batch_execute(START).await.unwrap();
+    refused(taker.batch_execute(START).await, COPY);
 }

@@ -718,6 +718,7 @@ async fn hooks_survive_dump_and_restore() {
         let restore = restore.arg(format!("--dbname={database}")).output().unwrap();
         assert!(restore.status.success(), "{format}: {}", String::from_utf8_lossy(&restore.stderr));
         let restored = bed.cluster.connect(&database, workos_testbed::cluster::SUPERUSER).await.unwrap();
+        restored.batch_execute("select auth.take_over_installation()").await.unwrap();
         let session = workos_end_to_end::bed::sign_in(&restored, ALICE).await;
         assert_eq!(session.claims["restored"], json!(true), "{format}");
         assert_eq!(text(&restored, "select count(*) from app.seen").await.unwrap().unwrap(), "2", "{format}");

@@ -161,7 +161,7 @@ async fn whatever_statement_loads_the_library_reads_as_one_person() {
         // The connection is as good as another.
         client.batch_execute("rollback").await.unwrap();
         let again = format!("begin; set local workos_auth.session_token = '{}'; select me()", two.bob.1);
-        assert_eq!(lines(&client, &again).await.unwrap(), [two.bob.0.clone()], "{what}");
+        assert_eq!(lines(&client, &again).await.unwrap(), [&*two.bob.0], "{what}");
     }
     let client = two.fresh().await;
     let stream = client.copy_out(&*format!("copy ({MIXED}) to stdout")).await.unwrap();

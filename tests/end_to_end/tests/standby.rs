@@ -29,6 +29,8 @@ const WRITERS: &[&str] = &[
     "auth.revoke_sign_in(null)",
     "auth.grant_admin(null)",
     "auth.revoke_admin(null)",
+    "auth.become_new_installation()",
+    "auth.take_over_installation()",
     "auth.rotate_signing_key()",
     "auth.rotate_signing_key(null)",
     "auth.retire_signing_key(null)",

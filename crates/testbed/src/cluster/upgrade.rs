@@ -1,0 +1,32 @@
+//! pg_upgrade, from the installed version to itself, which it allows: the cluster gets another system identifier, and its databases are made
+//! anew around their old files.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use super::{Cluster, run};
+use crate::error::{Error, Result};
+
+impl Cluster {
+    /// Stops the server, upgrades the cluster into a new data directory in the place of the old one, and starts it again.
+    ///
+    /// # Errors
+    /// pg_upgrade refuses, or the server does not stop or start in time.
+    pub fn upgrade(&mut self) -> Result<()> {
+        self.stop(Signal::SIGINT)?;
+        let (old, new) = (self.base.path().join("old_data"), self.data_dir());
+        fs::rename(&new, &old).map_err(Error::io("put the old data directory aside"))?;
+        self.initdb()?;
+        let configuration = "postgresql.conf";
+        fs::copy(old.join(configuration), new.join(configuration)).map_err(Error::io("copy postgresql.conf"))?;
+
+        let mut upgrade = self.command("pg_upgrade");
+        let programs = self.installation.bin_dir();
+        upgrade.arg("--old-bindir").arg(programs).arg("--new-bindir").arg(programs);
+        upgrade.arg("--old-datadir").arg(&old).arg("--new-datadir").arg(&new);
+        upgrade.arg("--socketdir").arg(self.socket_dir()).args(["--username", super::SUPERUSER]);
+        run(upgrade, "pg_upgrade")?;
+        self.launch()
+    }
+}
