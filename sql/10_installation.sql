@@ -69,6 +69,7 @@ COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches with
 CREATE TABLE auth.hooks (
     event text PRIMARY KEY CHECK (event IN ('user_created', 'signed_in', 'token')),
     function text NOT NULL,
+    function_owner name,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_by name NOT NULL DEFAULT SESSION_USER
 );

@@ -88,7 +88,7 @@ async fn settings_are_mended_where_they_were_made() {
         cluster.append_conf(line).unwrap();
         cluster.reload().await.unwrap();
         let findings = patient.shows(rows, line).await;
-        assert!(findings[0].remedy.starts_with("ALTER SYSTEM SET "), "{findings:#?}");
+        assert!(findings[0].remedy.starts_with("SELECT auth.alter_system("), "{findings:#?}");
         patient.remedy(&findings[0]).await;
         patient.is_sound(line).await;
     }
