@@ -57,7 +57,8 @@ CREATE FUNCTION auth.check_members(
         SELECT d.classid, d.objid FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
         WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
     ), our_table AS (
-        SELECT c.oid FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid WHERE c.relkind IN ('r', 'v')
+        SELECT c.oid, c.relkind FROM member AS m JOIN pg_class AS c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+        WHERE c.relkind IN ('r', 'v')
     ), part (classid, objid, objsubid, relid, name, state, printed, restore) AS (
         SELECT m.classid, p.oid, 0, NULL::oid, p.proname, jsonb_build_object(
                 'language', l.lanname, 'library', p.probin, 'symbol or source', p.prosrc, 'volatility', p.provolatile, 'parallel label', p.proparallel,
@@ -73,7 +74,7 @@ CREATE FUNCTION auth.check_members(
         UNION ALL
         SELECT m.classid, t.oid, 0, NULL, t.evtname, jsonb_build_object('event', t.evtevent, 'function', t.evtfoid::regprocedure, 'tags', t.evttags),
             NULL, format('DO %L;', format('BEGIN CREATE EVENT TRIGGER %I ON %s%s EXECUTE FUNCTION %s; ALTER EXTENSION workos_auth ADD EVENT TRIGGER %I; END',
-                t.evtname, t.evtevent, format(' WHEN TAG IN (%s)', (SELECT string_agg(quote_literal(tag), ', ') FROM unnest(t.evttags) AS tag)),
+                t.evtname, t.evtevent, ' WHEN TAG IN (' || (SELECT string_agg(quote_literal(tag), ', ') FROM unnest(t.evttags) AS tag) || ')',
                 t.evtfoid::regprocedure, t.evtname))
         FROM member AS m JOIN pg_event_trigger AS t ON m.classid = 'pg_event_trigger'::regclass AND t.oid = m.objid
         UNION ALL
@@ -90,7 +91,7 @@ CREATE FUNCTION auth.check_members(
             format('DO %L;', format('BEGIN DROP POLICY IF EXISTS %I ON %s; CREATE POLICY %I ON %s AS %s FOR %s TO %s%s%s; END',
                 p.polname, p.polrelid::regclass, p.polname, p.polrelid::regclass, CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
                 CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
-                r.names, format(' USING (%s)', e.using_text), format(' WITH CHECK (%s)', e.check_text)))
+                r.names, ' USING (' || e.using_text || ')', ' WITH CHECK (' || e.check_text || ')'))
         FROM our_table AS o JOIN pg_policy AS p ON p.polrelid = o.oid
             CROSS JOIN LATERAL (SELECT pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) AS e (using_text, check_text)
             CROSS JOIN LATERAL (SELECT string_agg(CASE role WHEN 0 THEN 'PUBLIC' ELSE role::regrole::text END, ', ') FROM unnest(p.polroles) AS role) AS r (names)
@@ -105,7 +106,7 @@ CREATE FUNCTION auth.check_members(
                 a.attname, format_type(a.atttypid, a.atttypmod), a.attname, CASE WHEN a.attnotnull THEN 'SET' ELSE 'DROP' END,
                 a.attname, coalesce('SET DEFAULT ' || pg_get_expr(d.adbin, d.adrelid), 'DROP DEFAULT'))
         FROM our_table AS o JOIN pg_attribute AS a ON a.attrelid = o.oid LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-        WHERE a.attnum > 0 AND NOT a.attisdropped
+        WHERE o.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL
         -- Not the NOT NULL constraints of Postgres 18, which an upgrade makes. Since 18 a constraint can be one that nobody enforces.
         SELECT 'pg_constraint'::regclass, c.oid, 0, c.conrelid, c.conname, jsonb_build_object(
@@ -124,7 +125,7 @@ CREATE FUNCTION auth.check_members(
         FROM our_table AS o JOIN pg_index AS i ON i.indrelid = o.oid JOIN pg_class AS c ON c.oid = i.indexrelid
         WHERE NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid)
     )
-    SELECT i.type, i.identity, p.relid::regclass::text, p.name, p.classid, p.objid, p.state, p.printed, p.restore
+    SELECT i.type, CASE p.classid WHEN 'pg_proc'::regclass THEN p.objid::regprocedure::text ELSE i.identity END, p.relid::regclass::text, p.name, p.classid, p.objid, p.state, p.printed, p.restore
     FROM part AS p, pg_identify_object(p.classid, p.objid, p.objsubid) AS i
 $$;
 COMMENT ON FUNCTION auth.check_members() IS

@@ -94,7 +94,7 @@ revoke AS (
 lacking AS (
     SELECT h.bundle, h.grantee_name, r.kind, r.privilege, string_agg(r.name, ', ' ORDER BY r.name COLLATE "C") AS names, count(*) AS number
     FROM holder AS h JOIN right_of AS r ON r.bundle = h.bundle
-    WHERE r.oid IS NOT NULL AND NOT EXISTS (
+    WHERE (r.kind = 'SCHEMA' OR r.oid IN (SELECT o.objid FROM own AS o)) AND NOT EXISTS (
         SELECT FROM acl AS a WHERE a.kind = r.kind AND a.oid = r.oid AND a.privilege = r.privilege AND a.grantee IN (h.grantee, 0)
     )
     GROUP BY h.bundle, h.grantee_name, r.kind, r.privilege
@@ -144,8 +144,8 @@ SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') TH
     CASE m.kind
         WHEN 'function' THEN format('DO %L;', format('BEGIN %s ALTER FUNCTION %s OWNER TO workos_auth_owner; REVOKE ALL ON FUNCTION %s FROM PUBLIC; '
             'ALTER EXTENSION workos_auth ADD FUNCTION %s; END', m.restore, m.identity, m.identity, m.identity))
-        WHEN 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; ALTER EXTENSION workos_auth ADD VIEW %s; END',
-            m.restore, m.identity, m.identity))
+        WHEN 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; REVOKE ALL ON TYPE %s FROM PUBLIC; '
+            'ALTER EXTENSION workos_auth ADD VIEW %s; END', m.restore, m.identity, m.identity, m.identity))
         ELSE m.restore END
 FROM missing AS m
 UNION ALL
@@ -237,6 +237,6 @@ WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('
     AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_extension'::regclass)
     AND d.objid NOT IN (SELECT o.extension FROM own AS o)
     AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
-    AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND m.identity = i.identity)
+    AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
 $check$;
 COMMENT ON FUNCTION auth.check_own() IS 'the part of auth.check() about the extension''s own objects';
