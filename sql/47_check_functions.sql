@@ -45,7 +45,10 @@ CREATE FUNCTION auth.check_comparisons(text text, OUT excludes boolean, OUT rais
             '', 'g') !~ r.excluding,
         strpos(t.text, 'ifauth.') > 0 AND t.text ~ ('ifauth\.' || r.reader || '(<>|!=)')
             OR strpos(t.text, 'then') > 0 AND t.text ~ ('(<>|!=)auth\.' || r.reader || 'then')
-    FROM (SELECT translate(lower(text), E'()" \t\r\n', '')) AS t (text),
+    FROM (SELECT translate(lower(text), E'()" \t\r\n', '')) AS s (text)
+        -- IS NOT DISTINCT FROM is printed as NOT … IS DISTINCT FROM.
+        CROSS JOIN LATERAL (SELECT CASE WHEN strpos(s.text, 'isdistinctfrom') = 0 THEN s.text
+            ELSE regexp_replace(s.text, 'not(auth\.role(asrole)?(::[a-z]+)?)isdistinctfrom', '\1=', 'g') END) AS t (text),
         (VALUES (
             'auth\.role(asrole)?(,''[^'']{0,63}'')?(::[a-z]+)?(<>|!=|notin|isdistinctfrom)|(<>|!=|isdistinctfrom)(all)?(select)?(coalesce)?auth\.role'
             '|not(select)?(coalesce)?auth\.role(asrole)?(,''[^'']{0,63}'')?(::[a-z]+)?(=|in)',

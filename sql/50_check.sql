@@ -17,7 +17,7 @@ WITH RECURSIVE this AS (
 -- The one part that needs rights on tables: it is left out where somebody took these from their owner, which is a finding by itself.
 fact AS (
     SELECT f.fact AS name, f.subject, f.number FROM auth.check_facts() AS f
-    WHERE (
+    WHERE has_schema_privilege('workos_auth_owner', 'auth', 'USAGE') AND (
         SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
         FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks')) AS t (name)
     )
