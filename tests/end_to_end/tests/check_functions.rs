@@ -111,12 +111,24 @@ async fn definers_that_believe_what_anybody_can_say() {
     }
     for (harmless, clean) in [
         // Nobody may call it; it has nobody else's rights; it is a reader of ours.
-        ("create function f() returns text security definer language sql as $$ select may_write()::text $$; revoke execute on function f from public", "drop function f"),
+        (
+            "create function f() returns text security definer language sql as $$ select may_write()::text $$; revoke execute on function f from public",
+            "drop function f",
+        ),
         ("create function f() returns text language sql as $$ select may_write()::text $$", "drop function f"),
-        ("create function f() returns uuid security definer language sql as $$ select auth.uid() from auth.users where auth.jwt() ->> 'role' = 'x' $$", "drop function f"),
+        (
+            "create function f() returns uuid security definer language sql as $$ select auth.uid() from auth.users where auth.jwt() ->> 'role' = 'x' $$",
+            "drop function f",
+        ),
         // Another function's name is part of this one's; a name that is not called.
-        ("create function f() returns int security definer language sql as $$ select length('not_may_write() may_writer may_write') $$", "drop function f"),
-        ("create schema shut; create function shut.f() returns text security definer language sql as $$ select public.may_write()::text $$", "drop schema shut cascade"),
+        (
+            "create function f() returns int security definer language sql as $$ select length('not_may_write() may_writer may_write') $$",
+            "drop function f",
+        ),
+        (
+            "create schema shut; create function shut.f() returns text security definer language sql as $$ select public.may_write()::text $$",
+            "drop schema shut cascade",
+        ),
     ] {
         patient.stays_sound(harmless, clean).await;
     }
@@ -149,7 +161,8 @@ async fn comparisons_that_a_visitor_slips_through() {
         patient.run("create or replace function no_visitor() returns boolean language sql stable as $$ select auth.role() <> 'anon' $$").await;
         patient.run(&format!("create policy p on badges {policy}")).await;
         if is_found {
-            let findings = patient.shows(&[("warning", "p ON public.badges", "compares auth.role() by exclusion")], policy).await;
+            let findings =
+                patient.shows(&[("warning", "p ON public.badges", "compares auth.role() by exclusion")], policy).await;
             patient.remedy(&findings[0]).await;
         }
         patient.is_sound(policy).await;
@@ -157,20 +170,38 @@ async fn comparisons_that_a_visitor_slips_through() {
     }
     patient.run("drop function no_visitor").await;
     for (guard, expected) in [
-        ("if auth.role() = 'anon' or auth.role() <> 'x' and true then raise 'forbidden'; end if", Some(("warning", EXCLUDES))),
-        ("if exists (select where auth.role() <> 'anon') then return 'written'; end if; raise 'forbidden'", Some(("warning", EXCLUDES))),
+        (
+            "if auth.role() = 'anon' or auth.role() <> 'x' and true then raise 'forbidden'; end if",
+            Some(("warning", EXCLUDES)),
+        ),
+        (
+            "if exists (select where auth.role() <> 'anon') then return 'written'; end if; raise 'forbidden'",
+            Some(("warning", EXCLUDES)),
+        ),
         ("if auth.role() not in ('anon') then return 'written'; end if", Some(("warning", EXCLUDES))),
         // It refuses everybody but one, which is right, and is worth a look.
-        ("if auth.role() <> 'service_role' then raise exception 'forbidden'; end if", Some(("info", "auth.role() decides who is refused"))),
+        (
+            "if auth.role() <> 'service_role' then raise exception 'forbidden'; end if",
+            Some(("info", "auth.role() decides who is refused")),
+        ),
         ("if (auth.role() is distinct from 'service_role') then raise 'forbidden'; end if", Some(("info", "decides"))),
         ("if auth.role() not in ('service_role', 'editor') then raise 'forbidden'; end if", Some(("info", "decides"))),
         // NULL without a session: IF does not raise.
         ("if auth.uid() <> person then raise 'forbidden'; end if", Some(("warning", "so that nobody is refused then"))),
         ("if person != auth.uid() then raise 'forbidden'; end if", Some(("warning", "NULL without a session"))),
-        ("if auth.jwt() -> 'app_metadata' ->> 'plan' <> 'pro' then raise 'forbidden'; end if", Some(("warning", "NULL without a session"))),
-        ("if auth.organization_id() <> 'org_acme' then raise 'forbidden'; end if", Some(("warning", "NULL without a session"))),
+        (
+            "if auth.jwt() -> 'app_metadata' ->> 'plan' <> 'pro' then raise 'forbidden'; end if",
+            Some(("warning", "NULL without a session")),
+        ),
+        (
+            "if auth.organization_id() <> 'org_acme' then raise 'forbidden'; end if",
+            Some(("warning", "NULL without a session")),
+        ),
         ("if auth.uid() is distinct from person then raise 'forbidden'; end if", None),
-        ("if auth.uid() is null then raise 'forbidden'; end if; if auth.uid() <> person then raise 'forbidden'; end if", None),
+        (
+            "if auth.uid() is null then raise 'forbidden'; end if; if auth.uid() <> person then raise 'forbidden'; end if",
+            None,
+        ),
         ("if auth.role() = 'service_role' then return 'written'; end if", None),
         ("perform from badges where badge <> auth.uid()::text", None),
     ] {
@@ -203,17 +234,25 @@ async fn texts_of_a_megabyte_are_read_in_seconds() {
     patient.run("grant select on badges to PEOPLE").await;
     let repeated = |part: &str| part.repeat(1_000_000 / part.len());
     // What makes a search go back: halves that are nearly alike, names that nearly match, blanks, parentheses, beginnings without an end.
-    let texts: Vec<String> = ["a", "' = ", "auth.jwt() ", "auth.role() <> ", "may_write ", "not ", "if auth.", "auth.role(), 'x"]
-        .iter()
-        .map(|part| repeated(part).replace('\'', "''"))
-        .collect();
+    let texts: Vec<String> =
+        ["a", "' = ", "auth.jwt() ", "auth.role() <> ", "may_write ", "not ", "if auth.", "auth.role(), 'x"]
+            .iter()
+            .map(|part| repeated(part).replace('\'', "''"))
+            .collect();
     for text in &texts {
         let start: String = text.chars().take(12).collect();
         let long = format!("'{text}'");
         let plant = [
-            format!("create policy p on badges using (badge = {long}); create policy q on badges using ({long} <> {long} || 'x')"),
-            format!("create function f() returns text security definer language plpgsql as 'begin return {}; end'", long.replace('\'', "''")),
-            format!("create table open (a text); create view v as select * from open where a = {long}; grant select on v to PEOPLE"),
+            format!(
+                "create policy p on badges using (badge = {long}); create policy q on badges using ({long} <> {long} || 'x')"
+            ),
+            format!(
+                "create function f() returns text security definer language plpgsql as 'begin return {}; end'",
+                long.replace('\'', "''")
+            ),
+            format!(
+                "create table open (a text); create view v as select * from open where a = {long}; grant select on v to PEOPLE"
+            ),
             format!("alter role PEOPLE set pgaudit.log_parameter = {long}"),
         ];
         patient.run(&plant.join("; ")).await;

@@ -59,9 +59,15 @@ async fn roles_that_a_request_can_come_to_run_as() {
             ("grant PEOPLE to gate with inherit false; grant anon to gate with set false, inherit false", None),
             ("grant PEOPLE to gate; grant anon to gate with inherit false, set true", Some("anon can get at")),
             ("grant PEOPLE to gate; grant middle to gate with set false, inherit true; grant anon to middle", None),
-            ("grant PEOPLE to gate; grant middle to gate with set false, inherit true; grant anon to middle with admin true", Some("anon can get at")),
+            (
+                "grant PEOPLE to gate; grant middle to gate with set false, inherit true; grant anon to middle with admin true",
+                Some("anon can get at"),
+            ),
             // A role with INHERIT whose membership has none is an authenticator too.
-            ("grant PEOPLE to human with inherit false; grant anon to human with inherit false", Some("anon can get at")),
+            (
+                "grant PEOPLE to human with inherit false; grant anon to human with inherit false",
+                Some("anon can get at"),
+            ),
         ] {
             patient.run(memberships).await;
             patient.run(&open_to("anon")).await;
@@ -89,7 +95,11 @@ async fn memberships_in_roles_that_are_more_than_they_should_be() {
         // Supabase's service_role: meant to be, and worth a look.
         Fault {
             plant: "grant service_role to gate",
-            rows: &[("info", "gate", "It connects for people, and it can become service_role, which row-level security does not bind.")],
+            rows: &[(
+                "info",
+                "gate",
+                "It connects for people, and it can become service_role, which row-level security does not bind.",
+            )],
             ..Fault::default()
         },
         Fault {
@@ -159,7 +169,10 @@ async fn memberships_in_roles_that_are_more_than_they_should_be() {
         Fault {
             plant: "grant service_role to giver with admin option; grant service_role to PEOPLE;
                     set role giver; grant service_role to PEOPLE; reset role",
-            rows: &[("error", "PEOPLE", "it can become service_role"), ("error", "PEOPLE", "it can become service_role")],
+            rows: &[
+                ("error", "PEOPLE", "it can become service_role"),
+                ("error", "PEOPLE", "it can become service_role"),
+            ],
             clean: "revoke service_role from giver",
             ..Fault::default()
         },
@@ -170,7 +183,10 @@ async fn memberships_in_roles_that_are_more_than_they_should_be() {
         },
         Fault {
             plant: "grant workos_auth_owner to giver with admin option; set role giver; grant workos_auth_owner to other; reset role",
-            rows: &[("error", "giver", "a member of workos_auth_owner"), ("error", "other", "a member of workos_auth_owner")],
+            rows: &[
+                ("error", "giver", "a member of workos_auth_owner"),
+                ("error", "other", "a member of workos_auth_owner"),
+            ],
             ..Fault::default()
         },
         Fault {
@@ -188,7 +204,9 @@ async fn memberships_in_roles_that_are_more_than_they_should_be() {
         "grant pg_read_server_files to APP with set false, inherit false",
         "grant ops to PEOPLE with set false, inherit false",
     ] {
-        patient.stays_sound(harmless, "revoke service_role, boss, ops from PEOPLE; revoke pg_read_server_files from APP").await;
+        patient
+            .stays_sound(harmless, "revoke service_role, boss, ops from PEOPLE; revoke pg_read_server_files from APP")
+            .await;
     }
 }
 

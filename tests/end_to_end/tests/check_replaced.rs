@@ -237,6 +237,9 @@ async fn foreign_keys_between_the_extensions_tables_fire() {
     patient.is_sound("they fire").await;
     // An application's own foreign key is its own business.
     patient
-        .stays_sound("create table t (id uuid references auth.users (id)); alter table t disable trigger all", "drop table t")
+        .stays_sound(
+            "create table t (id uuid references auth.users (id)); alter table t disable trigger all",
+            "drop table t",
+        )
         .await;
 }
