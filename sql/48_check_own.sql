@@ -51,8 +51,10 @@ acl AS (
         FROM own_relation AS c JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE c.relkind IN ('r', 'v') AND a.attacl IS NOT NULL
         UNION ALL
         SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+        -- An array's rights are its element's.
         FROM pg_type AS t
-        WHERE t.oid IN (SELECT o.objid FROM own AS o WHERE o.classid = 'pg_type'::regclass) OR t.typrelid IN (SELECT c.oid FROM own_relation AS c)
+        WHERE t.typcategory <> 'A'
+            AND (t.oid IN (SELECT o.objid FROM own AS o WHERE o.classid = 'pg_type'::regclass) OR t.typrelid IN (SELECT c.oid FROM own_relation AS c))
         UNION ALL
         SELECT 'SCHEMA', n.oid, n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace AS n WHERE n.nspname = 'auth'
     ) AS x (kind, oid, name, owner, acl), aclexplode(x.acl) AS a

@@ -99,7 +99,7 @@ const PROTECTION: &[Fault] = &[
     // An administrator has two of these rights already, and keeps them.
     Fault {
         plant: "create role DATABASE_operator; select auth.grant_admin('DATABASE_operator'); grant all on auth.redirect_urls to DATABASE_operator",
-        rows: &[("error", "auth.redirect_urls", ": REFERENCES, TRIGGER, TRUNCATE, UPDATE.")],
+        rows: &[("error", "auth.redirect_urls", "REFERENCES, TRIGGER, TRUNCATE, UPDATE.")],
         leak: "",
         clean: "",
     },

@@ -303,7 +303,7 @@ async fn a_configuration_that_only_its_file_changes() {
         refused_as(patient.bed.admin.execute("select as_owner()", &[]).await, "42501");
         patient.run("drop function as_owner()").await;
         for (setting, value, sqlstate) in [
-            ("'workos_auth.nothing'", "'on'", "42704"),
+            ("'nothing'", "'on'", "42704"),
             ("'workos_auth.check_sessions'", "'perhaps'", "22023"),
             ("'workos_auth.check_sessions = off; --'", "'on'", "22023"),
             ("''", "'on'", "22023"),
