@@ -62,6 +62,12 @@ CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     AS 'MODULE_PATHNAME', 'revoke_admin_wrapper';
 COMMENT ON FUNCTION auth.revoke_admin(regrole) IS 'takes back what auth.grant_admin gave; superusers only';
 
+-- A remedy of auth.check(): one statement, also where the library is not loaded, whose settings ALTER SYSTEM does not know then.
+CREATE FUNCTION auth.alter_system(setting text, value text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'alter_system_wrapper';
+COMMENT ON FUNCTION auth.alter_system(text, text) IS
+    'what ALTER SYSTEM SET does, and a reload of the configuration; a rollback does not undo it; superusers only';
+
 CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';
 COMMENT ON FUNCTION auth.check_redirect_url() IS 'trigger of auth.redirect_urls';

@@ -1,5 +1,5 @@
--- auth.check(): what is unsafe in this database, in one query from top to bottom: settings, roles, tables, the extension's own objects, and
--- then every finding, one SELECT each.
+-- auth.check(): what is unsafe in this database: settings, roles, functions, the extension's own objects, and what people reach of the
+-- application's tables, views and policies, which stands here.
 --
 -- Not SECURITY DEFINER: catalogs are everybody's. search_path holds pg_catalog alone, so that names without a schema are Postgres's
 -- own, and names that are printed have theirs. Compiling so long a query would take longer than running it.
@@ -10,39 +10,21 @@ CREATE FUNCTION auth.check(OUT severity text, OUT object text, OUT finding text,
 SELECT FROM auth.error_codes() LIMIT 1;
 
 WITH RECURSIVE this AS (
-    SELECT d.oid AS database, quote_ident(d.datname) AS name, current_setting('server_version_num')::integer AS version, e.oid AS extension
-    FROM pg_database AS d, pg_extension AS e WHERE d.datname = current_database() AND e.extname = 'workos_auth'
+    SELECT quote_ident(d.datname) AS name, current_setting('server_version_num')::integer AS version
+    FROM pg_database AS d WHERE d.datname = current_database()
 ),
 
 -- The one part that needs rights on tables: it is left out where somebody took these from their owner, which is a finding by itself.
 fact AS (
     SELECT f.fact AS name, f.subject, f.number FROM auth.check_facts() AS f
-    WHERE (
+    WHERE has_schema_privilege('workos_auth_owner', 'auth', 'USAGE') AND (
         SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
-        FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states')) AS t (name)
+        FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks')) AS t (name)
     )
 ),
 
 -- SETTINGS ------------------------------------------------------------------------------------------------------------------------
 
--- What ALTER DATABASE and ALTER ROLE have planted in this database; the highest rank counts.
-planted AS (
-    SELECT s.setrole AS role, s.setdatabase AS database, lower(split_part(c, '=', 1)) AS setting, substr(c, strpos(c, '=') + 1) AS value,
-        CASE WHEN s.setrole <> 0 THEN 2 ELSE 0 END + CASE WHEN s.setdatabase <> 0 THEN 1 ELSE 0 END AS rank
-    FROM this, pg_db_role_setting AS s, unnest(s.setconfig) AS c
-    WHERE s.setdatabase IN (0, this.database)
-),
--- What stands below that: the configuration file, or the default. It can be seen only while nothing covers it. SET in the caller's own
--- session is nobody else's concern: what RESET would bring back is looked at then.
-configured AS (
-    SELECT 0::oid AS role, 0::oid AS database, s.name AS setting, CASE s.source WHEN 'session' THEN s.reset_val ELSE s.setting END AS value,
-        CASE s.source WHEN 'command line' THEN -2 ELSE -1 END AS rank
-    FROM pg_settings AS s
-    WHERE s.source IN ('default', 'override', 'environment variable', 'configuration file', 'command line')
-        OR s.source = 'session' AND NOT EXISTS (
-            SELECT FROM planted AS p WHERE p.setting = s.name AND (p.role = 0 OR p.role = to_regrole(quote_ident(session_user)))
-        )
-),
 -- A setting is unsafe where its value matches; of a setting with companions, only where one of these matches too.
 -- on and off are matched in every spelling that Postgres takes.
 rule (setting, unsafe, severity, safe, finding) AS (VALUES
@@ -77,22 +59,18 @@ companion (setting, companion, unsafe) AS (VALUES
     ('log_parameter_max_length', 'log_transaction_sample_rate', '[1-9]'),
     ('auto_explain.log_parameter_max_length', 'auto_explain.log_min_duration', '^(?!\s*-)')
 ),
--- What is in force for everybody (role 0), and for each role with settings of its own.
-viewpoint AS (SELECT 0::oid AS role UNION SELECT p.role FROM planted AS p),
-in_force AS (
-    SELECT DISTINCT ON (v.role, s.setting) v.role AS viewpoint, s.*
-    FROM viewpoint AS v JOIN (TABLE planted UNION ALL TABLE configured) AS s ON s.role IN (0, v.role)
-    WHERE s.setting IN (SELECT r.setting FROM rule AS r UNION SELECT c.companion FROM companion AS c UNION SELECT 'workos_auth.allowed_roles')
-    ORDER BY v.role, s.setting, s.rank DESC
-),
+-- Anybody may plant a text of any length in a role's settings: no value that counts is longer than what is looked at.
+in_force AS (SELECT s.* FROM auth.check_settings() AS s),
+-- Since Postgres 17 it can be switched off.
+alter_system AS (SELECT coalesce(current_setting('allow_alter_system', true), 'on') = 'on' AS is_allowed),
 unsafe_setting AS (
     SELECT i.*, r.severity, r.finding, r.safe,
         -- Whether it is unsafe for this role only because of what the role has of its own.
         i.rank >= 2 OR coalesce(c.own, false) AS own
-    FROM in_force AS i JOIN rule AS r ON r.setting = i.setting AND lower(i.value) ~ r.unsafe
+    FROM in_force AS i JOIN rule AS r ON r.setting = i.setting AND lower(left(i.value, 100)) ~ r.unsafe
         CROSS JOIN LATERAL (
-            SELECT count(*) AS known, bool_or(other.rank >= 2) FILTER (WHERE lower(other.value) ~ c.unsafe) AS own,
-                coalesce(bool_or(lower(other.value) ~ c.unsafe), false) AS matches
+            SELECT count(*) AS known, bool_or(other.rank >= 2) FILTER (WHERE lower(left(other.value, 100)) ~ c.unsafe) AS own,
+                coalesce(bool_or(lower(left(other.value, 100)) ~ c.unsafe), false) AS matches
             FROM companion AS c LEFT JOIN in_force AS other ON other.viewpoint = i.viewpoint AND other.setting = c.companion
             WHERE c.setting = i.setting
         ) AS c
@@ -101,39 +79,11 @@ unsafe_setting AS (
             OR EXISTS (SELECT FROM fact AS f WHERE f.name = 'sign-ins without a code challenge' AND f.number > 0))
 ),
 
--- ROLES AND RIGHTS ----------------------------------------------------------------------------------------------------------------
+-- WHAT PEOPLE REACH ---------------------------------------------------------------------------------------------------------------
 
--- The roles that people act as.
-allowed_role AS (
-    SELECT r.oid FROM pg_roles AS r
-    WHERE r.rolname IN (
-        SELECT btrim(name) FROM (
-            SELECT i.value FROM in_force AS i WHERE i.setting = 'workos_auth.allowed_roles'
-            UNION SELECT current_setting('workos_auth.allowed_roles')
-            WHERE NOT EXISTS (SELECT FROM in_force AS i WHERE i.setting = 'workos_auth.allowed_roles' AND i.viewpoint = 0)
-        ) AS list (value), regexp_split_to_table(list.value, ',') AS name
-    )
-),
--- Those whom auth.grant_sign_in was called for.
-backend_role AS (
-    SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
-    WHERE p.oid = 'auth.exchange_code(text, text, text, inet, text)'::regprocedure AND acl.grantee <> p.proowner
-),
--- Whoever a person's request may run as: everybody's rights, the two above, and backends that inherit from such a role. A backend that can
--- switch to a role for people is meant to: what it reaches itself is less grave. A superuser reaches everything and is a finding of its own.
-person AS (
-    SELECT 0::oid AS oid, 'public'::name AS name, true AS is_allowed, false AS switches
-    UNION ALL
-    SELECT r.oid, r.rolname, r.oid IN (SELECT a.oid FROM allowed_role AS a),
-        r.oid NOT IN (SELECT a.oid FROM allowed_role AS a) AND EXISTS (SELECT FROM allowed_role AS a WHERE pg_has_role(r.oid, a.oid, 'MEMBER'))
-    FROM pg_roles AS r
-    WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> 'workos_auth_owner' AND (
-        r.oid IN (SELECT a.oid FROM allowed_role AS a)
-        OR has_function_privilege(r.oid, 'auth.exchange_code(text, text, text, inet, text)', 'EXECUTE')
-    )
-),
-
--- TABLES AND VIEWS ----------------------------------------------------------------------------------------------------------------
+person AS (SELECT p.* FROM auth.check_people() AS p WHERE p.is_bound),
+becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
+believer AS MATERIALIZED (SELECT b.routine AS oid FROM auth.check_believers() AS b),
 
 -- The application's: no system schema, no temporary table, no part of an extension.
 relation AS (
@@ -159,21 +109,24 @@ reached AS (
 ),
 -- Through which grants, of a table or its columns.
 table_grant AS (
-    SELECT g.relation, g.grantee, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS name, g.privilege
+    SELECT g.relation, g.grantee, CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE g.grantee::regrole::text END AS name, g.privilege,
+        CASE WHEN g.grantor <> g.owner THEN g.grantor::regrole::text END AS giver
     FROM (
-        SELECT c.oid, acl.grantee, acl.privilege_type FROM pg_class AS c, aclexplode(c.relacl) AS acl WHERE acl.grantee <> c.relowner
+        SELECT c.oid, c.relowner, acl.grantee, acl.privilege_type, acl.grantor FROM pg_class AS c, aclexplode(c.relacl) AS acl WHERE acl.grantee <> c.relowner
         UNION
-        SELECT c.oid, acl.grantee, acl.privilege_type
+        SELECT c.oid, c.relowner, acl.grantee, acl.privilege_type, acl.grantor
         FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid, aclexplode(a.attacl) AS acl WHERE acl.grantee <> c.relowner
-    ) AS g (relation, grantee, privilege)
+    ) AS g (relation, owner, grantee, privilege, grantor)
 ),
 person_grant AS (
     SELECT g.* FROM table_grant AS g
     WHERE g.grantee = 0 OR EXISTS (SELECT FROM person AS p WHERE p.oid <> 0 AND pg_has_role(p.oid, g.grantee, 'USAGE'))
 ),
+-- Only the owner's grants are the owner's to take: of another's, that one's right to give goes, and all that rests on it.
 revoke AS (
-    SELECT g.relation, format('REVOKE ALL ON TABLE %s FROM %s;', g.relation::regclass, string_agg(DISTINCT g.name, ', ')) AS statement
-    FROM person_grant AS g GROUP BY g.relation
+    SELECT g.relation, format('REVOKE ALL ON TABLE %s FROM %s%s;', g.relation::regclass, string_agg(DISTINCT n.name, ', '),
+        CASE WHEN bool_or(g.giver IS NOT NULL) THEN ' CASCADE' END) AS statement
+    FROM person_grant AS g CROSS JOIN LATERAL (VALUES (g.name), (g.giver)) AS n (name) WHERE n.name IS NOT NULL GROUP BY g.relation
 ),
 -- Policies that bind somebody who reaches the table.
 policy AS (
@@ -185,12 +138,31 @@ policy AS (
         WHERE h.relation = p.polrelid AND CASE WHEN 0 IN (role, h.person) THEN role = 0 ELSE pg_has_role(h.person, role, 'USAGE') END
     )
 ),
--- true, 1 = 1, or anything that is compared with itself.
+-- true, 1 = 1, or anything that is compared with itself: two equal halves. Whatever is looked at is looked at once from end to end: a policy's
+-- text is as long as its table's owner likes.
 judged_policy AS (
-    SELECT p.*,
-        p.polcmd <> 'a' AND regexp_replace(p.using_text, '[()\s]', '', 'g') ~ '^(true|NOTfalse|(.+)=\2)$' AS using_true,
-        regexp_replace(p.check_text, '[()\s]', '', 'g') ~ '^(true|NOTfalse|(.+)=\2)$' AS check_true
+    SELECT p.*, p.polcmd <> 'a' AND (q.text IN ('true', 'NOTfalse') OR
+            substr(q.text, length(q.text) / 2 + 1, 1) = '=' AND left(q.text, length(q.text) / 2) = right(q.text, length(q.text) / 2)) AS using_true,
+        c.text IN ('true', 'NOTfalse') OR
+            substr(c.text, length(c.text) / 2 + 1, 1) = '=' AND left(c.text, length(c.text) / 2) = right(c.text, length(c.text) / 2) AS check_true
     FROM policy AS p
+        CROSS JOIN LATERAL (SELECT translate(p.using_text, E'() \t\r\n', '')) AS q (text)
+        CROSS JOIN LATERAL (SELECT translate(p.check_text, E'() \t\r\n', '')) AS c (text)
+),
+-- What a policy says by itself and in the functions that it names. It believes user_metadata where that stands behind a claims reader.
+read_policy AS (
+    SELECT p.*, f.believes OR strpos(lower(t.text), 'request.jwt') > 0 AS believes, f.excludes OR c.excludes AS excludes,
+        strpos(substr(t.text, nullif(strpos(t.text, 'auth.jwt()'), 0)), 'user_metadata') > 0
+            OR strpos(substr(t.text, nullif(strpos(t.text, 'auth.session_claims()'), 0)), 'user_metadata') > 0 AS believes_people
+    FROM policy AS p
+        CROSS JOIN LATERAL (SELECT concat_ws(' ', p.using_text, p.check_text)) AS t (text)
+        CROSS JOIN LATERAL auth.check_comparisons(t.text) AS c
+        CROSS JOIN LATERAL (
+            SELECT coalesce(bool_or(f.oid IN (SELECT b.oid FROM believer AS b)), false), coalesce(bool_or(strpos(f.prosrc, 'role') > 0 AND (auth.check_comparisons(f.prosrc)).excludes), false)
+            FROM pg_depend AS d JOIN pg_proc AS f ON f.oid = d.refobjid
+            WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
+                AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = 'pg_proc'::regclass AND e.objid = f.oid AND e.deptype = 'e')
+        ) AS f (believes, excludes)
 ),
 -- What a view reads, through other views too, and as whom: as its owner, unless it is a security_invoker.
 view AS (
@@ -218,32 +190,6 @@ protected_view AS (
         bool_or(o.rolsuper OR o.rolbypassrls OR pg_has_role(o.oid, t.relowner, 'USAGE') AND NOT t.relforcerowsecurity) AS unbound
     FROM reads AS r JOIN pg_class AS t ON t.oid = r.relation AND t.relrowsecurity JOIN pg_roles AS o ON o.oid = r.reader
     GROUP BY r.view
-),
-
--- THE EXTENSION'S OWN OBJECTS -----------------------------------------------------------------------------------------------------
-
-own AS (
-    SELECT d.classid, d.objid FROM this, pg_depend AS d
-    WHERE d.refclassid = 'pg_extension'::regclass AND d.refobjid = this.extension AND d.deptype = 'e'
-),
-own_relation AS (SELECT c.* FROM own AS o JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid),
-administrator AS (
-    SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
-    WHERE p.oid = 'auth.configure_workos(text, text, text, text, text, boolean)'::regprocedure AND acl.grantee <> p.proowner
-),
--- Beyond what the extension gives: SELECT on its views, and what auth.grant_admin adds. REFERENCES on auth.users is for everybody who builds
--- tables on it. A replication's role reads what it copies.
-own_grant AS (
-    SELECT g.* FROM own_relation AS c JOIN table_grant AS g ON g.relation = c.oid LEFT JOIN pg_roles AS r ON r.oid = g.grantee
-    WHERE NOT (c.relkind = 'v' AND g.privilege = 'SELECT')
-        AND NOT (c.oid = 'auth.users'::regclass AND g.privilege = 'REFERENCES' AND g.grantee <> 0)
-        AND NOT (c.oid IN ('auth.redirect_urls'::regclass, 'auth.organization_domains'::regclass)
-            AND g.privilege IN ('SELECT', 'INSERT', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
-        AND NOT (c.oid = 'auth.hooks'::regclass
-            AND g.privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') AND g.grantee IN (SELECT a.oid FROM administrator AS a))
-        AND NOT (c.oid = 'auth.audit_log_entries'::regclass
-            AND g.privilege = 'SELECT' AND g.grantee IN (SELECT a.oid FROM administrator AS a))
-        AND NOT (g.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
 
 -- FINDINGS ------------------------------------------------------------------------------------------------------------------------
@@ -275,7 +221,7 @@ found (severity, object, finding, remedy) AS (
             CASE WHEN o.is_person THEN 'as whom requests of people may run' ELSE 'as whom a backend may connect' END),
         format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.name)
     FROM relation AS r CROSS JOIN LATERAL (
-        SELECT EXISTS (SELECT FROM person AS p WHERE p.oid <> 0 AND NOT p.switches AND pg_has_role(p.oid, r.relowner, 'MEMBER')) AS is_person,
+        SELECT EXISTS (SELECT FROM person AS p JOIN becomes AS b ON b.member = p.oid WHERE NOT p.switches AND b.role = r.relowner) AS is_person,
             EXISTS (SELECT FROM pg_roles AS l WHERE l.rolcanlogin AND NOT l.rolsuper AND pg_has_role(l.oid, r.relowner, 'USAGE')) AS is_login
     ) AS o
     WHERE r.relkind IN ('r', 'p') AND r.relrowsecurity AND NOT r.relforcerowsecurity AND (o.is_person OR o.is_login)
@@ -303,131 +249,38 @@ found (severity, object, finding, remedy) AS (
     )
     UNION ALL
     -- Policies that believe what anybody can say. Shut, not rewritten: what they meant to allow only a person can tell.
-    SELECT 'error', p.name, b.finding,
+    SELECT b.severity, p.name, b.finding,
         format('ALTER POLICY %s%s%s;', p.name, CASE WHEN p.polqual IS NOT NULL THEN ' USING (false)' END,
             CASE WHEN p.polwithcheck IS NOT NULL THEN ' WITH CHECK (false)' END)
-    FROM (
-        SELECT p.*, concat_ws(' ', p.using_text, p.check_text) AS text, (
-                SELECT string_agg(CASE WHEN f.prokind <> 'a' THEN pg_get_functiondef(f.oid) END, ' ')
-                FROM pg_depend AS d JOIN pg_proc AS f ON f.oid = d.refobjid
-                WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_proc'::regclass
-            ) AS functions
-        FROM policy AS p
-    ) AS p CROSS JOIN LATERAL (VALUES
-        (concat_ws(' ', p.text, p.functions) ~* 'request\.jwt',
+    FROM read_policy AS p CROSS JOIN LATERAL (VALUES
+        (p.believes, 'error',
             'The policy believes request.jwt.claims, which whoever can send SQL can set: read auth.uid(), auth.jwt() and their like.'),
-        (p.text ~ '(jwt|session_claims)\(\).*user_metadata',
-            'The policy believes user_metadata, which people write themselves: read what stands at the top level of auth.jwt().')
-    ) AS b (matches, finding)
+        (p.believes_people, 'error',
+            'The policy believes user_metadata, which people write themselves: read what stands at the top level of auth.jwt().'),
+        (p.excludes, 'warning',
+            'The policy compares auth.role() by exclusion: without a session that is the database role, or anon, which slips through; name the roles that may.')
+    ) AS b (matches, severity, finding)
     WHERE b.matches
     UNION ALL
-
-    -- Roles that row-level security does not bind, and roles that can read the root key's file.
-    SELECT 'error', r.oid::regrole::text,
-        format('%s, and it is %s: row-level security does not bind it.', CASE WHEN r.is_allowed THEN 'People act as it' ELSE 'It signs people in' END,
-            CASE WHEN r.rolsuper THEN 'a superuser' ELSE 'BYPASSRLS' END),
-        CASE
-            -- Postgres wants to keep its first superuser.
-            WHEN r.oid = 10 AND r.is_allowed THEN format('ALTER DATABASE %s SET workos_auth.allowed_roles = ''authenticated'';', this.name)
-            WHEN r.oid = 10 THEN format('SELECT auth.revoke_sign_in(%L);', r.oid::regrole)
-            ELSE format('ALTER ROLE %s%s%s;', r.oid::regrole, CASE WHEN r.rolsuper THEN ' NOSUPERUSER' END, CASE WHEN r.rolbypassrls THEN ' NOBYPASSRLS' END)
-        END
-    FROM this, (SELECT r.*, r.oid IN (SELECT a.oid FROM allowed_role AS a) AS is_allowed FROM pg_roles AS r) AS r
-    WHERE (r.rolsuper OR r.rolbypassrls)
-        AND r.oid IN (SELECT a.oid FROM allowed_role AS a UNION SELECT b.oid FROM backend_role AS b UNION SELECT p.oid FROM person AS p)
-    UNION ALL
-    SELECT CASE WHEN r.rolname ~ '_all_data$' THEN 'warning' ELSE 'error' END, p.oid::regrole::text,
-        format(CASE
-            WHEN r.rolname ~ '_all_data$' THEN 'People act as it, and %s lets it at all that row-level security does not bind.'
-            WHEN r.rolname ~ '^pg_' THEN 'As a member of %s it can read the root key from the server''s files.'
-            ELSE 'People act as it, and it can become %s, which row-level security does not bind.' END, m.roleid::regrole),
-        format('REVOKE %s FROM %s;', m.roleid::regrole, p.oid::regrole)
-    FROM person AS p JOIN pg_auth_members AS m ON m.member = p.oid JOIN pg_roles AS r ON r.oid = m.roleid
-    WHERE r.rolname IN ('pg_read_server_files', 'pg_execute_server_program')
-        OR p.is_allowed AND (r.rolsuper OR r.rolbypassrls OR r.rolname IN ('pg_read_all_data', 'pg_write_all_data'))
-    UNION ALL
-    SELECT 'error', a.oid::regrole::text, 'People act as it, and it may configure WorkOS and grant sign-in.',
-        format('SELECT auth.revoke_admin(%L);', a.oid::regrole)
-    FROM administrator AS a WHERE a.oid IN (SELECT r.oid FROM allowed_role AS r)
-    UNION ALL
-    SELECT 'error', m.member::regrole::text,
-        format('It is a member of %s: whoever has the owner''s rights reads every table of the extension.', m.roleid::regrole),
-        format('REVOKE %s FROM %s;', m.roleid::regrole, m.member::regrole)
-    FROM pg_auth_members AS m WHERE 'workos_auth_owner'::regrole IN (m.roleid, m.member)
-    UNION ALL
-    SELECT 'error', 'workos_auth_owner', 'It has attributes, so that what runs as it can do more than its tables need.',
-        'ALTER ROLE workos_auth_owner NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;'
-    FROM pg_roles AS r
-    WHERE r.rolname = 'workos_auth_owner'
-        AND (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolcanlogin OR r.rolreplication OR r.rolbypassrls OR r.rolinherit)
+    -- A view with its owner's rights is a policy, too.
+    SELECT r.severity, r.name, format('The view believes request.jwt.claims, which whoever can send SQL can set, and shows %s what its owner %s may read.',
+            r.who, r.relowner::regrole), s.statement
+    FROM reached AS r JOIN view AS v ON v.oid = r.oid AND NOT v.is_invoker JOIN revoke AS s ON s.relation = r.oid
+    WHERE r.relkind = 'v' AND (strpos(lower(pg_get_viewdef(r.oid)), 'request.jwt') > 0 OR EXISTS (
+        SELECT FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+        WHERE w.ev_class = r.oid AND d.refclassid = 'pg_proc'::regclass AND d.refobjid IN (SELECT b.oid FROM believer AS b)))
     UNION ALL
 
-    -- The extension's own objects: what protects them, who has rights on them, and what others have attached.
-    SELECT 'error', c.oid::regclass::text, 'Row-level security of a table of the extension is off: grants alone keep its rows.',
-        format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass)
-    FROM own_relation AS c WHERE c.relkind = 'r' AND NOT c.relrowsecurity
+    SELECT r.* FROM auth.check_roles() AS r
     UNION ALL
-    SELECT 'error', format('%I ON %s', t.tgname, t.tgrelid::regclass),
-        format('The trigger does not always fire: %s.', CASE t.tgfoid
-            WHEN 'auth.forget_cached_rows()'::regprocedure THEN 'backends go on believing keys that are no longer good'
-            ELSE 'what it refuses is taken' END),
-        format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.tgrelid::regclass, t.tgname)
-    FROM pg_trigger AS t JOIN own_relation AS c ON c.oid = t.tgrelid
-    WHERE NOT t.tgisinternal AND (t.tgenabled IN ('D', 'R') OR t.tgenabled = 'O' AND t.tgfoid = 'auth.forget_cached_rows()'::regprocedure)
+    SELECT f.* FROM auth.check_functions() AS f
     UNION ALL
-    SELECT 'error', i.identity, format('It belongs to %s and no longer to workos_auth_owner: its owner can change what sign-ins rely on.', x.owner::regrole),
-        format('ALTER %s %s OWNER TO workos_auth_owner;', upper(i.type), i.identity)
-    FROM own AS o JOIN (
-        SELECT 'pg_class'::regclass, c.oid, c.relowner FROM pg_class AS c WHERE c.relkind IN ('r', 'v')
-        UNION ALL SELECT 'pg_proc'::regclass, p.oid, p.proowner FROM pg_proc AS p
-    ) AS x (classid, objid, owner) ON x.classid = o.classid AND x.objid = o.objid, pg_identify_object(x.classid, x.objid, 0) AS i
-    WHERE x.owner <> 'workos_auth_owner'::regrole
+    SELECT o.* FROM auth.check_own() AS o
     UNION ALL
-    SELECT 'error', 'auth', format('%s may create objects in the schema auth and so answer in place of the extension.', x.name),
-        format('REVOKE CREATE ON SCHEMA auth FROM %s;', x.name)
-    FROM (SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END
-        FROM pg_namespace AS n, aclexplode(n.nspacl) AS acl
-        WHERE n.nspname = 'auth' AND acl.privilege_type = 'CREATE' AND acl.grantee <> n.nspowner) AS x (name)
-    UNION ALL
-    SELECT 'error', 'auth', format('The schema auth belongs to %s, who is no superuser and can replace what sign-ins rely on.', r.oid::regrole),
-        format('ALTER SCHEMA auth OWNER TO %s;', 10::oid::regrole)
-    FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'auth' AND NOT r.rolsuper
-    UNION ALL
-    -- TRUNCATE passes row-level security by, and a trigger runs with the rights of whoever writes: the extension's owner.
-    SELECT CASE WHEN bool_or(g.privilege IN ('TRUNCATE', 'TRIGGER')) THEN 'error' ELSE 'warning' END, g.relation::regclass::text,
-        format('%s has rights on a table of the extension that the extension does not give: %s.', g.name, string_agg(g.privilege, ', ' ORDER BY g.privilege)),
-        format('REVOKE %s ON TABLE %s FROM %s;', string_agg(g.privilege, ', ' ORDER BY g.privilege), g.relation::regclass, g.name)
-    FROM own_grant AS g GROUP BY g.relation, g.name
-    UNION ALL
-    SELECT 'error', p.oid::regprocedure::text, 'Everybody may call a function that the extension keeps for a few.',
-        format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC;', p.oid::regprocedure)
-    FROM own AS o JOIN pg_proc AS p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
-        JOIN pg_init_privs AS i ON i.classoid = o.classid AND i.objoid = p.oid
-    WHERE EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS acl WHERE acl.grantee = 0)
-        AND NOT EXISTS (SELECT FROM aclexplode(i.initprivs) AS acl WHERE acl.grantee = 0)
-    UNION ALL
-    SELECT 'warning', CASE WHEN a.kind IN ('trigger', 'policy', 'rule', 'table constraint') THEN format('%I ON %s', a.name, a.relation) ELSE a.identity END,
-        format('Somebody attached this %s to %s of the extension: %s.', a.kind, a.relation, CASE a.kind
-            WHEN 'policy' THEN 'it opens rows that nobody is to see, and a dump does not carry it'
-            WHEN 'table column' THEN 'a dump with its values cannot be restored; keep them in a table of your own first'
-            ELSE 'a dump does not carry it' END),
-        CASE a.kind
-            WHEN 'table column' THEN format('ALTER TABLE %s DROP COLUMN %I;', a.relation, a.name)
-            WHEN 'table constraint' THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', a.relation, a.name)
-            WHEN 'index' THEN format('DROP INDEX %s;', a.identity)
-            ELSE format('DROP %s %I ON %s;', upper(a.kind), a.name, a.relation) END
-    FROM auth.check_attached() AS a WHERE a.kind || ' ' || a.identity <> ALL (auth.check_installed())
-    UNION ALL
-    -- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
-    SELECT 'warning', i.identity,
-        format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
-        CASE WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
-            ELSE format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity) END
-    FROM this, pg_depend AS d, pg_identify_object(d.classid, d.objid, 0) AS i
-    WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('auth')
-        AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_extension'::regclass)
-        AND d.objid <> this.extension
-        AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+    SELECT 'error', 'auth.hooks', format('The function of the hook %s belongs to %s now, and to somebody else when an administrator wrote it down: it is refused.',
+            f.subject, f.number::oid::regrole),
+        format('DELETE FROM auth.hooks WHERE event = %L;', f.subject)
+    FROM fact AS f WHERE f.name = 'owner of the function of a hook that had another owner'
     UNION ALL
 
     -- Keys and clean-up.
@@ -457,25 +310,28 @@ found (severity, object, finding, remedy) AS (
     -- Only those who may see data_directory learn this. To all others: a key there is refused, unless the setting allows it, which is a finding.
     -- Links are not followed here. Without the setting nobody signs in until the key stands elsewhere; readers go on.
     SELECT 'error', 'workos_auth.root_key_file', format('The root key lies in %s, which every base backup copies: move it, or make a new one.', d.directory),
-        'ALTER SYSTEM SET workos_auth.root_key_file = ''''; -- then SELECT pg_reload_conf()'
-    FROM pg_settings AS k, (
+        CASE WHEN a.is_allowed THEN 'SELECT auth.alter_system(''workos_auth.root_key_file'', '''');'
+            ELSE 'SELECT ''Take workos_auth.root_key_file out of the file that configures this server, and reload it.'' AS by_hand;' END
+    FROM alter_system AS a, pg_settings AS k, (
         SELECT s.setting FROM pg_settings AS s WHERE s.name = 'data_directory'
         UNION ALL SELECT pg_tablespace_location(t.oid) FROM pg_tablespace AS t
     ) AS d (directory)
     WHERE k.name = 'workos_auth.root_key_file' AND d.directory <> '' AND starts_with(k.setting, rtrim(d.directory, '/') || '/')
     UNION ALL
 
-    -- Settings: mended where they were set. ALTER DATABASE wins over the command line, which ALTER SYSTEM does not.
+    -- Settings: mended where they were set. ALTER DATABASE wins over the command line, which ALTER SYSTEM does not, and over the file that
+    -- Postgres may be told to leave alone; only the key's settings stand nowhere else.
     SELECT s.severity, s.setting, s.finding || CASE WHEN s.viewpoint = 0 THEN '.' ELSE format(' (for %s).', s.viewpoint::regrole) END,
         CASE
-            WHEN s.viewpoint = 0 AND s.rank = -1
-                THEN format('ALTER SYSTEM SET %s = %L; -- then SELECT pg_reload_conf()', s.setting, s.safe)
+            WHEN s.viewpoint = 0 AND s.rank = -1 AND a.is_allowed THEN format('SELECT auth.alter_system(%L, %L);', s.setting, s.safe)
+            WHEN s.viewpoint = 0 AND s.rank = -1 AND s.setting = 'workos_auth.allow_root_key_in_data_directory'
+                THEN format('SELECT ''Take %s out of the file that configures this server, and reload it.'' AS by_hand;', s.setting)
             WHEN s.viewpoint = 0 AND s.rank = 0 THEN format('ALTER ROLE ALL SET %s = %L;', s.setting, s.safe)
             WHEN s.viewpoint = 0 THEN format('ALTER DATABASE %s SET %s = %L;', this.name, s.setting, s.safe)
             WHEN s.rank = 2 THEN format('ALTER ROLE %s SET %s = %L;', s.viewpoint::regrole, s.setting, s.safe)
             ELSE format('ALTER ROLE %s IN DATABASE %s SET %s = %L;', s.viewpoint::regrole, this.name, s.setting, s.safe)
         END
-    FROM this, unsafe_setting AS s
+    FROM this, alter_system AS a, unsafe_setting AS s
     WHERE s.viewpoint = 0 OR s.own AND (s.rank >= 2 OR NOT EXISTS (
         SELECT FROM unsafe_setting AS e WHERE e.viewpoint = 0 AND e.setting = s.setting
     ))
@@ -487,7 +343,11 @@ found (severity, object, finding, remedy) AS (
             WHEN p.role = 0 THEN 'DATABASE ' || this.name
             WHEN p.database = 0 THEN 'ROLE ' || p.role::regrole
             ELSE format('ROLE %s IN DATABASE %s', p.role::regrole, this.name) END)
-    FROM this, planted AS p WHERE p.setting = 'workos_auth.session_token' AND p.value <> ''
+    FROM this, (
+        SELECT s.setrole AS role, s.setdatabase AS database, lower(split_part(c, '=', 1)) AS setting, substr(c, strpos(c, '=') + 1) AS value
+        FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c
+        WHERE s.setdatabase = 0 OR s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+    ) AS p WHERE p.setting = 'workos_auth.session_token' AND p.value <> ''
     UNION ALL
     SELECT 'error', p.oid::regprocedure::text, 'An access token is kept in the catalogs, where everybody can read it: end its session too.',
         format('ALTER ROUTINE %s RESET workos_auth.session_token;', p.oid::regprocedure)

@@ -61,7 +61,10 @@ extension_sql_file!("../sql/36_identities.sql", name = "identities", requires = 
 extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
 extension_sql_file!("../sql/42_own_account.sql", name = "own_account", requires = ["reading"]);
 extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
-extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_parts"]);
+extension_sql_file!("../sql/46_check_people.sql", name = "check_people", requires = ["check_parts"]);
+extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", requires = ["check_people"]);
+extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
+extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_own"]);
 extension_sql_file!(
     "../sql/80_rights.sql",
     name = "rights",

@@ -8,6 +8,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::configure::{self, Configuration};
 use crate::error::or_raise;
+use crate::store::configuration_file;
 use crate::store::privileges::{self, Bundle};
 use crate::store::transaction::{Right, require_right, require_writable};
 use crate::{installation, secrets, signing_keys};
@@ -99,6 +100,16 @@ fn grant_admin(role: Option<pg_sys::Oid>) {
 #[pg_extern(sql = false)]
 fn revoke_admin(role: Option<pg_sys::Oid>) {
     or_raise(change(Bundle::Admin, role, privileges::revoke));
+}
+
+#[pg_extern(sql = false)]
+fn alter_system(setting: Option<&str>, value: Option<&str>) {
+    or_raise(set_for_server(setting, value));
+}
+
+fn set_for_server(setting: Option<&str>, value: Option<&str>) -> Result<()> {
+    let setting = setting.ok_or_else(|| Error::null("setting"))?;
+    configuration_file::alter_system(setting, value.ok_or_else(|| Error::null("value"))?)
 }
 
 #[pg_extern(sql = false)]

@@ -4,6 +4,7 @@
 
 pub mod accounts;
 pub mod configuration;
+pub mod configuration_file;
 pub mod configuration_log;
 pub mod flows;
 pub mod guards;

@@ -99,11 +99,13 @@ impl<'a> Patient<'a> {
         findings
     }
 
-    /// Runs a row's remedy as it stands. The extended protocol takes one statement and no more.
+    /// Runs a row's remedy as it stands, in a session of its own that has not loaded the library. The extended protocol takes one statement
+    /// and no more.
     pub async fn remedy(&self, finding: &Finding) {
-        let result = self.bed.admin.execute(&finding.remedy, &[]).await;
+        let result = self.bed.superuser().await.execute(&finding.remedy, &[]).await;
         result.unwrap_or_else(|error| panic!("{finding:#?}\n{error:?}"));
-        if finding.remedy.contains("pg_reload_conf") {
+        // It reloads the configuration, and this waits until that is done.
+        if finding.remedy.contains("auth.alter_system") {
             self.bed.cluster.reload().await.unwrap();
         }
     }

@@ -3,7 +3,7 @@
 
 use workos_end_to_end::bed::{ALICE, sign_in, start};
 use workos_end_to_end::check::{Fault, Patient, check};
-use workos_end_to_end::sql::{lines, shell};
+use workos_end_to_end::sql::{lines, refused_as, shell};
 use workos_testbed::Cluster;
 
 const CHECK_SESSIONS: &[(&str, &str, &str)] = &[("warning", "workos_auth.check_sessions", "good until it expires.")];
@@ -88,7 +88,7 @@ async fn settings_are_mended_where_they_were_made() {
         cluster.append_conf(line).unwrap();
         cluster.reload().await.unwrap();
         let findings = patient.shows(rows, line).await;
-        assert!(findings[0].remedy.starts_with("ALTER SYSTEM SET "), "{findings:#?}");
+        assert!(findings[0].remedy.starts_with("SELECT auth.alter_system("), "{findings:#?}");
         patient.remedy(&findings[0]).await;
         patient.is_sound(line).await;
     }
@@ -279,4 +279,84 @@ async fn a_root_key_that_backups_copy() {
     cluster.restart().unwrap();
     let admin = cluster.connect("copied", "postgres").await.unwrap();
     assert_eq!(check(&admin).await, []);
+}
+
+#[tokio::test]
+async fn a_configuration_that_only_its_file_changes() {
+    let mut cluster = Cluster::start().unwrap();
+    let inside = cluster.data_dir().join("root.key").display().to_string();
+    {
+        let patient = Patient::new(&cluster, "managed").await;
+        // What the remedies call is ALTER SYSTEM and a reload, for those who may.
+        let operator = patient.bed.role("operator", "").await;
+        patient.run(&format!("select auth.grant_admin('{operator}')")).await;
+        refused_as(
+            patient
+                .bed
+                .connect(&operator)
+                .await
+                .execute("select auth.alter_system('workos_auth.check_sessions', 'on')", &[])
+                .await,
+            "42501",
+        );
+        patient.run("create function as_owner() returns void language sql security definer as $$ select auth.alter_system('log_statement', 'all') $$; alter function as_owner() owner to workos_auth_owner").await;
+        refused_as(patient.bed.admin.execute("select as_owner()", &[]).await, "42501");
+        patient.run("drop function as_owner()").await;
+        for (setting, value, sqlstate) in [
+            ("'nothing'", "'on'", "42704"),
+            ("'workos_auth.check_sessions'", "'perhaps'", "22023"),
+            ("'workos_auth.check_sessions = off; --'", "'on'", "22023"),
+            ("''", "'on'", "22023"),
+            ("'..'", "'on'", "42601"),
+            ("NULL", "'on'", "22004"),
+            ("'workos_auth.check_sessions'", "NULL", "22004"),
+        ] {
+            let call = format!("select auth.alter_system({setting}, {value})");
+            refused_as(patient.bed.admin.execute(&call, &[]).await, sqlstate);
+        }
+        let quoted = r"a\'b''c\\";
+        patient.bed.admin.execute("select auth.alter_system('workos_auth.audience', $1)", &[&quoted]).await.unwrap();
+        cluster.reload().await.unwrap();
+        let shown = "select setting from pg_settings where name = 'workos_auth.audience'";
+        assert_eq!(lines(&patient.bed.admin, shown).await.unwrap(), [quoted]);
+        patient.run("alter system reset all").await;
+        cluster.reload().await.unwrap();
+        if patient.bed.count("select current_setting('server_version_num')::bigint").await < 170_000 {
+            return;
+        }
+    }
+    cluster.append_conf("allow_alter_system = off").unwrap();
+    cluster.restart().unwrap();
+    let patient = Patient::new(&cluster, "managed_again").await;
+    for (line, rows, mends) in [
+        ("workos_auth.check_sessions = off", CHECK_SESSIONS, true),
+        ("log_min_duration_statement = 250ms", LOGGED, true),
+        (
+            "workos_auth.allow_root_key_in_data_directory = on",
+            &[("warning", "workos_auth.allow_root_key_in_data_directory", "every base backup")],
+            false,
+        ),
+        (
+            &format!("workos_auth.root_key_file = '{inside}'"),
+            &[("error", "workos_auth.root_key_file", "every base backup copies")],
+            false,
+        ),
+    ] {
+        cluster.append_conf(line).unwrap();
+        cluster.reload().await.unwrap();
+        let findings = patient.shows(rows, line).await;
+        patient.remedy(&findings[0]).await;
+        if mends {
+            patient.is_sound(line).await;
+            continue;
+        }
+        // Nothing that SQL can do: the remedy says what to do by hand.
+        let said: String =
+            patient.bed.superuser().await.query_one(&findings[0].remedy, &[]).await.unwrap().get("by_hand");
+        assert!(said.starts_with(&format!("Take {} out of", rows[0].1)), "{said}");
+        cluster.append_conf("workos_auth.allow_root_key_in_data_directory = off").unwrap();
+        cluster.append_conf("workos_auth.root_key_file = ''").unwrap();
+        cluster.reload().await.unwrap();
+        patient.is_sound(line).await;
+    }
 }

@@ -1,0 +1,244 @@
+-- What auth.check() says of the extension's own objects: whether they are what was installed, who has rights on them, and what others have
+-- attached to them.
+CREATE FUNCTION auth.check_own(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $check$
+WITH own AS (
+    SELECT d.classid, d.objid, e.oid AS extension FROM pg_extension AS e JOIN pg_depend AS d
+        ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+    WHERE e.extname = 'workos_auth'
+),
+own_relation AS (SELECT c.* FROM own AS o JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid),
+
+-- WHAT IT CONSISTS OF -------------------------------------------------------------------------------------------------------------
+
+member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
+installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
+-- What Postgres prints is compared under the version alone that printed it.
+changed AS (
+    SELECT i.*, concat_ws(', ', (
+            SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
+        ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
+    FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
+    WHERE i.state IS DISTINCT FROM m.state OR i.printed IS DISTINCT FROM m.printed
+),
+missing AS (
+    SELECT i.* FROM installed AS i
+    WHERE i.kind NOT IN ('table column', 'rule') AND NOT EXISTS (SELECT FROM member AS m WHERE m.kind = i.kind AND m.identity = i.identity)
+),
+
+-- WHO HAS RIGHTS ------------------------------------------------------------------------------------------------------------------
+
+right_of AS (
+    SELECT r.bundle, r.privilege, k.kind, n.name, CASE k.kind
+            WHEN 'FUNCTION' THEN to_regprocedure(n.name)::oid
+            WHEN 'TABLE' THEN to_regclass(n.name)::oid
+            WHEN 'TYPE' THEN to_regtype(n.name)::oid
+            WHEN 'SCHEMA' THEN to_regnamespace(n.name)::oid END AS oid
+    FROM auth.rights() AS r
+        CROSS JOIN LATERAL (SELECT split_part(r.object, ' ', 1)) AS k (kind)
+        CROSS JOIN LATERAL (SELECT substr(r.object, strpos(r.object, ' ') + 1)) AS n (name)
+),
+acl AS (
+    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege,
+        CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee_name
+    FROM (
+        SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+        FROM own AS o JOIN pg_proc AS p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
+        UNION ALL
+        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)) FROM own_relation AS c WHERE c.relkind IN ('r', 'v')
+        UNION ALL
+        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, a.attacl
+        FROM own_relation AS c JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE c.relkind IN ('r', 'v') AND a.attacl IS NOT NULL
+        UNION ALL
+        SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
+        -- An array's rights are its element's.
+        FROM pg_type AS t
+        WHERE t.typcategory <> 'A'
+            AND (t.oid IN (SELECT o.objid FROM own AS o WHERE o.classid = 'pg_type'::regclass) OR t.typrelid IN (SELECT c.oid FROM own_relation AS c))
+        UNION ALL
+        SELECT 'SCHEMA', n.oid, n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace AS n WHERE n.nspname = 'auth'
+    ) AS x (kind, oid, name, owner, acl), aclexplode(x.acl) AS a
+    WHERE a.grantee <> x.owner
+),
+-- Whom a bundle was given: whoever may do the first thing that it is for.
+holder AS (
+    SELECT DISTINCT m.bundle, a.grantee, a.grantee_name FROM acl AS a JOIN (VALUES
+        ('sign_in', 'auth.exchange_code(text, text, text, inet, text)'),
+        ('admin', 'auth.configure_workos(text, text, text, text, text, boolean)')
+    ) AS m (bundle, name) ON a.kind = 'FUNCTION' AND a.oid = to_regprocedure(m.name)
+    WHERE a.grantee <> 0
+    UNION ALL
+    SELECT 'everyone', 0, 'PUBLIC'
+    UNION ALL
+    SELECT 'server_files', 'pg_write_server_files'::regrole, 'pg_write_server_files'
+),
+-- What somebody has and nobody gave by the list. REFERENCES on auth.users is for whoever builds tables on it; a replication's role reads what
+-- it copies.
+extra AS (
+    SELECT a.* FROM acl AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee
+    WHERE NOT EXISTS (
+            SELECT FROM right_of AS r WHERE r.oid = a.oid AND r.kind = a.kind AND r.privilege = a.privilege
+                AND (r.bundle = 'everyone' OR EXISTS (SELECT FROM holder AS h WHERE h.bundle = r.bundle AND h.grantee = a.grantee)))
+        AND NOT (a.kind = 'TABLE' AND a.oid = to_regclass('auth.users') AND a.privilege = 'REFERENCES' AND a.grantee <> 0)
+        AND NOT (a.kind = 'TABLE' AND a.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
+),
+-- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it.
+revoke AS (
+    SELECT e.kind, e.oid, e.name, e.grantee, e.grantee_name, bool_or(e.privilege IN ('TRUNCATE', 'TRIGGER')) AS is_grave,
+        string_agg(DISTINCT e.privilege, ', ' ORDER BY e.privilege) AS privileges,
+        format('REVOKE %s%s ON %s %s FROM %s%s;', CASE WHEN e.grantor <> e.owner THEN 'GRANT OPTION FOR ' END,
+            string_agg(DISTINCT e.privilege, ', ' ORDER BY e.privilege), e.kind, e.name,
+            CASE WHEN e.grantor <> e.owner THEN e.grantor::regrole::text ELSE e.grantee_name END,
+            CASE WHEN e.grantor <> e.owner OR EXISTS (SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantor = e.grantee) THEN ' CASCADE' END
+        ) AS statement
+    FROM extra AS e GROUP BY e.kind, e.oid, e.name, e.owner, e.grantee, e.grantee_name, e.grantor
+),
+lacking AS (
+    SELECT h.bundle, h.grantee_name, r.kind, r.privilege, string_agg(r.name, ', ' ORDER BY r.name COLLATE "C") AS names, count(*) AS number
+    FROM holder AS h JOIN right_of AS r ON r.bundle = h.bundle
+    WHERE (r.kind = 'SCHEMA' OR r.oid IN (SELECT o.objid FROM own AS o)) AND NOT EXISTS (
+        SELECT FROM acl AS a WHERE a.kind = r.kind AND a.oid = r.oid AND a.privilege = r.privilege AND a.grantee IN (h.grantee, 0)
+    )
+    GROUP BY h.bundle, h.grantee_name, r.kind, r.privilege
+),
+
+-- WHAT OTHERS HAVE ATTACHED -------------------------------------------------------------------------------------------------------
+
+-- By whose hand what is attached calls a function: one that is no SECURITY DEFINER runs as whoever writes the row, which is the extension's owner.
+attached AS (
+    SELECT m.*, (
+            SELECT min(r.rolname) FROM pg_depend AS d JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid JOIN pg_roles AS r ON r.oid = p.proowner
+            WHERE NOT p.prosecdef AND NOT r.rolsuper AND r.rolname <> 'workos_auth_owner' AND (
+                d.classid = m.classid AND d.objid = m.objid AND m.kind <> 'table column'
+                OR m.kind = 'table column' AND d.classid = 'pg_attrdef'::regclass AND d.objid IN (
+                    SELECT f.oid FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
+                    WHERE f.adrelid = m.objid AND a.attname = m.name))
+        ) AS hand
+    FROM member AS m
+    WHERE m.relation IS NOT NULL AND NOT EXISTS (SELECT FROM installed AS i WHERE i.kind = m.kind AND i.identity = m.identity)
+),
+-- Referential integrity compares as the owner of the referenced table, and casts first where the types differ: the cast may be anybody's code.
+foreign_key AS (
+    SELECT DISTINCT ON (c.oid) c.oid, c.conname, c.conrelid, a.attname, format_type(a.atttypid, a.atttypmod) AS type, t.attname AS target, f.oid AS relation, t.atttypid::regtype AS target_type
+    FROM own_relation AS f JOIN pg_constraint AS c ON c.contype = 'f' AND c.confrelid = f.oid AND c.conparentid = 0
+        CROSS JOIN LATERAL unnest(c.conkey, c.confkey) AS k (source, target)
+        JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.source
+        JOIN pg_attribute AS t ON t.attrelid = c.confrelid AND t.attnum = k.target
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE base AS (
+                SELECT y.oid, y.typtype, y.typbasetype FROM pg_type AS y WHERE y.oid = a.atttypid
+                UNION ALL SELECT y.oid, y.typtype, y.typbasetype FROM base AS b JOIN pg_type AS y ON y.oid = b.typbasetype WHERE b.typtype = 'd'
+            ) SELECT b.oid FROM base AS b WHERE b.typtype <> 'd'
+        ) AS b (type)
+    WHERE b.type <> t.atttypid AND NOT (b.type = 'varchar'::regtype AND t.atttypid = 'text'::regtype)
+    ORDER BY c.oid, k.source
+)
+
+-- FINDINGS ------------------------------------------------------------------------------------------------------------------------
+
+SELECT CASE WHEN c.kind IN ('index', 'table column') THEN 'warning' ELSE 'error' END,
+    CASE WHEN c.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', c.name, c.relation) ELSE c.identity END,
+    format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what), c.restore
+FROM changed AS c WHERE c.what <> ''
+UNION ALL
+SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', m.name, m.relation) ELSE m.identity END,
+    format('This %s of the extension is gone.', m.kind),
+    CASE m.kind
+        WHEN 'function' THEN format('DO %L;', format('BEGIN %s ALTER FUNCTION %s OWNER TO workos_auth_owner; REVOKE ALL ON FUNCTION %s FROM PUBLIC; '
+            'ALTER EXTENSION workos_auth ADD FUNCTION %s; END', m.restore, m.identity, m.identity, m.identity))
+        WHEN 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; REVOKE ALL ON TYPE %s FROM PUBLIC; '
+            'ALTER EXTENSION workos_auth ADD VIEW %s; END', m.restore, m.identity, m.identity, m.identity))
+        ELSE m.restore END
+FROM missing AS m
+UNION ALL
+SELECT 'error', c.oid::regclass::text, 'Row-level security of a table of the extension is off: grants alone keep its rows.',
+    format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass)
+FROM own_relation AS c WHERE c.relkind = 'r' AND NOT c.relrowsecurity
+UNION ALL
+-- Those of foreign keys between the extension's own tables too: they end the sessions of whoever is deleted.
+SELECT 'error', format('%I ON %s', coalesce(k.conname, t.tgname), t.tgrelid::regclass),
+    format('The trigger does not always fire: %s.', CASE WHEN k.oid IS NOT NULL THEN 'rows stay behind whose foreign key leads nowhere'
+        WHEN t.tgfoid = to_regprocedure('auth.forget_cached_rows()') THEN 'backends go on believing keys that are no longer good'
+        ELSE 'what it refuses is taken' END),
+    format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)
+FROM pg_trigger AS t JOIN own_relation AS c ON c.oid = t.tgrelid
+    LEFT JOIN pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 'f' AND k.conrelid IN (SELECT o.oid FROM own_relation AS o)
+WHERE (NOT t.tgisinternal OR k.oid IS NOT NULL)
+    AND (t.tgenabled IN ('D', 'R') OR t.tgenabled = 'O' AND t.tgfoid = to_regprocedure('auth.forget_cached_rows()'))
+UNION ALL
+SELECT 'error', quote_ident(t.evtname), 'The event trigger of the extension does not fire: what it is to see goes unseen.',
+    format('ALTER EVENT TRIGGER %I ENABLE;', t.evtname)
+FROM own AS o JOIN pg_event_trigger AS t ON o.classid = 'pg_event_trigger'::regclass AND t.oid = o.objid WHERE t.evtenabled NOT IN ('O', 'A')
+UNION ALL
+SELECT 'error', i.identity, format('It belongs to %s and no longer to workos_auth_owner: its owner can change what sign-ins rely on.', x.owner::regrole),
+    format('ALTER %s %s OWNER TO workos_auth_owner;', upper(i.type), i.identity)
+FROM (
+    SELECT o.classid, c.oid, c.relowner FROM own AS o JOIN pg_class AS c ON o.classid = 'pg_class'::regclass AND c.oid = o.objid WHERE c.relkind IN ('r', 'v')
+    UNION ALL
+    SELECT o.classid, p.oid, p.proowner FROM own AS o JOIN pg_proc AS p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
+) AS x (classid, objid, owner), pg_identify_object(x.classid, x.objid, 0) AS i
+WHERE x.owner <> 'workos_auth_owner'::regrole
+UNION ALL
+SELECT 'error', 'auth', format('The schema auth belongs to %s, who is no superuser and can replace what sign-ins rely on.', r.oid::regrole),
+    format('ALTER SCHEMA auth OWNER TO %s;', 10::oid::regrole)
+FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'auth' AND NOT r.rolsuper
+UNION ALL
+
+-- TRUNCATE passes row-level security by, and a trigger runs with the rights of whoever writes: the extension's owner. Some functions harm nobody.
+SELECT CASE r.kind
+        WHEN 'TABLE' THEN CASE WHEN r.is_grave THEN 'error' ELSE 'warning' END
+        WHEN 'FUNCTION' THEN CASE WHEN r.grantee <> 0 AND r.name ~ '^auth\.(cleanup|rights|check_\w+|"check")\(' THEN 'warning' ELSE 'error' END
+        WHEN 'SCHEMA' THEN 'error' ELSE 'warning' END,
+    r.name,
+    CASE r.kind
+        WHEN 'SCHEMA' THEN format('%s may create objects in the schema auth and so answer in place of the extension.', r.grantee_name)
+        WHEN 'FUNCTION' THEN CASE r.grantee WHEN 0 THEN 'Everybody may call a function that the extension keeps for a few.'
+            ELSE format('%s may call a function that the extension does not give it.', r.grantee_name) END
+        ELSE format('%s has rights on a %s of the extension that the extension does not give: %s.', r.grantee_name, lower(r.kind), r.privileges) END,
+    r.statement
+FROM revoke AS r
+UNION ALL
+SELECT 'warning', CASE l.number WHEN 1 THEN l.names ELSE 'auth' END,
+    format('%s lacks what the extension gives: %s on %s.', CASE l.bundle WHEN 'everyone' THEN 'Everybody' ELSE l.grantee_name END, l.privilege, l.names),
+    format('GRANT %s ON %s %s TO %s;', l.privilege, l.kind, l.names, l.grantee_name)
+FROM lacking AS l WHERE l.bundle IN ('everyone', 'server_files')
+UNION ALL
+SELECT 'warning', l.grantee_name,
+    format('It has a part of what auth.grant_%s gives, and lacks %s.', l.bundle, string_agg(format('%s on %s', l.privilege, l.names), '; ' ORDER BY l.kind, l.privilege)),
+    format('SELECT auth.grant_%s(%L);', l.bundle, l.grantee_name)
+FROM lacking AS l WHERE l.bundle NOT IN ('everyone', 'server_files') GROUP BY l.bundle, l.grantee_name
+UNION ALL
+
+SELECT CASE WHEN a.hand IS NULL THEN 'warning' ELSE 'error' END,
+    CASE WHEN a.kind IN ('trigger', 'policy', 'rule', 'table constraint') THEN format('%I ON %s', a.name, a.relation) ELSE a.identity END,
+    format('Somebody attached this %s to %s of the extension: %s.', a.kind, a.relation, CASE
+        WHEN a.hand IS NOT NULL THEN format('what %I writes into its function runs as the extension''s owner', a.hand)
+        WHEN a.kind = 'policy' THEN 'it opens rows that nobody is to see, and a dump does not carry it'
+        WHEN a.kind = 'table column' THEN 'a dump with its values cannot be restored; keep them in a table of your own first'
+        ELSE 'a dump does not carry it' END),
+    CASE a.kind
+        WHEN 'table column' THEN format('ALTER TABLE %s DROP COLUMN %I;', a.relation, a.name)
+        WHEN 'table constraint' THEN format('ALTER TABLE %s DROP CONSTRAINT %I;', a.relation, a.name)
+        WHEN 'index' THEN format('DROP INDEX %s;', a.identity)
+        ELSE format('DROP %s %I ON %s;', upper(a.kind), a.name, a.relation) END
+FROM attached AS a
+UNION ALL
+SELECT 'error', format('%I ON %s', f.conname, f.conrelid::regclass),
+    format('The foreign key''s column %I is of the type %s, and %s.%I is %s: its cast runs as the extension''s owner, whatever it does.',
+        f.attname, f.type, f.relation::regclass, f.target, f.target_type),
+    format('ALTER TABLE %s DROP CONSTRAINT %I;', f.conrelid::regclass, f.conname)
+FROM foreign_key AS f
+UNION ALL
+-- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
+SELECT 'warning', i.identity,
+    format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
+    CASE WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
+        ELSE format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity) END
+FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, 0) AS i
+WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('auth')
+    AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_extension'::regclass)
+    AND d.objid NOT IN (SELECT o.extension FROM own AS o)
+    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
+$check$;
+COMMENT ON FUNCTION auth.check_own() IS 'the part of auth.check() about the extension''s own objects';
