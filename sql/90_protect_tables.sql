@@ -60,8 +60,12 @@ COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.installation IS 'tells e
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every backend that the table was emptied';
 
 -- A foreign key is checked as workos_auth_owner. The library refuses one that would run somebody's cast; a session that has not loaded it
--- yet does so here. ALWAYS, since session_replication_role must not open the door.
-CREATE EVENT TRIGGER workos_auth_foreign_keys ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA')
+-- yet does so here: by every command that makes a constraint or changes a column's type, through a typed table, a parent or another name
+-- for the table too. None that drops is among them, so that a database whose library is gone can be mended. ALWAYS, since
+-- session_replication_role must not open the door.
+CREATE EVENT TRIGGER workos_auth_foreign_keys ON ddl_command_start
+    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE', 'CREATE SCHEMA', 'ALTER TYPE', 'CREATE FOREIGN TABLE', 'ALTER FOREIGN TABLE',
+        'IMPORT FOREIGN SCHEMA', 'ALTER VIEW', 'ALTER MATERIALIZED VIEW', 'ALTER INDEX', 'ALTER SEQUENCE')
     EXECUTE FUNCTION auth.load_library();
 ALTER EVENT TRIGGER workos_auth_foreign_keys ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER workos_auth_foreign_keys IS

@@ -14,11 +14,12 @@ BEGIN
                 coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner))
             FROM pg_catalog.pg_class AS c WHERE c.relnamespace = 'auth'::pg_catalog.regnamespace AND c.relkind IN ('r', 'v')
             UNION ALL
-            -- The row type of a table has the owner of its table; it has rights of its own all the same. Array types have none.
+            -- The row type of a table has the owner of its table, and rights of its own where default privileges gave some; otherwise it is
+            -- left alone, for pg_dump cannot dump its rights and would say so. Array types have none.
             SELECT CASE WHEN c.relkind = 'c' THEN 'TYPE' ELSE 'ROW TYPE' END, t.oid::pg_catalog.regtype::text, t.typowner,
                 coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner))
             FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
-            WHERE t.typnamespace = 'auth'::pg_catalog.regnamespace
+            WHERE t.typnamespace = 'auth'::pg_catalog.regnamespace AND (c.relkind = 'c' OR t.typacl IS NOT NULL)
             UNION ALL
             -- It stays the installing superuser's, and after DROP EXTENSION too.
             SELECT 'SCHEMA', n.nspname, n.nspowner, coalesce(n.nspacl, pg_catalog.acldefault('n', n.nspowner))

@@ -53,11 +53,7 @@ unsafe extern "C-unwind" fn object_accessed(
 
 #[pg_guard]
 extern "C-unwind" fn constraint_created(constraint: pg_sys::Oid) {
-    if let Some(table) = ForeignKey::of(constraint).as_ref().and_then(ForeignKey::casting_table) {
-        let detail = format!(
-            "A column of {table} that is of another type references a table of workos_auth: Postgres would run its cast as the owner of \
-             that table."
-        );
+    if let Some(detail) = ForeignKey::of(constraint).as_ref().and_then(ForeignKey::cast) {
         raise(Error::with_detail(ErrorCode::ForeignKeyUnsafe, detail));
     }
 }
@@ -125,32 +121,39 @@ impl ForeignKey {
         }
     }
 
-    /// The name of the referencing table, if a column of it would have to be cast for a table of the extension.
-    fn casting_table(&self) -> Option<String> {
+    /// Which column would have to be cast for a table of the extension, if one would.
+    fn cast(&self) -> Option<String> {
         // SAFETY: catalog look-ups by OID.
         unsafe {
             let ours = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
             if pg_sys::get_rel_namespace(self.referenced) != ours || pg_sys::get_rel_namespace(self.table) == ours {
                 return None;
             }
-            let casts = self.columns.iter().zip(&self.referenced_columns).any(|(column, referenced)| {
-                let from = pg_sys::getBaseType(pg_sys::get_atttype(self.table, *column));
-                let to = pg_sys::getBaseType(pg_sys::get_atttype(self.referenced, *referenced));
+            let column = self.columns.iter().zip(&self.referenced_columns).find(|(column, referenced)| {
+                let from = pg_sys::getBaseType(pg_sys::get_atttype(self.table, **column));
+                let to = pg_sys::getBaseType(pg_sys::get_atttype(self.referenced, **referenced));
                 // varchar is text with a length.
                 from != to && !(from == pg_sys::VARCHAROID && to == pg_sys::TEXTOID)
             });
-            casts.then(|| name_of(self.table))
+            column.map(|(column, referenced)| {
+                format!(
+                    "The column {} of {} is of another type than auth.{} ({}), which it references.",
+                    text(pg_sys::get_attname(self.table, *column, true)),
+                    text(pg_sys::get_rel_name(self.table)),
+                    text(pg_sys::get_rel_name(self.referenced)),
+                    text(pg_sys::get_attname(self.referenced, *referenced, true)),
+                )
+            })
         }
     }
 }
 
-fn name_of(table: pg_sys::Oid) -> String {
-    // SAFETY: looks a name up, and copies it; NULL where there is none.
-    unsafe {
-        let name = pg_sys::get_rel_name(table);
-        if name.is_null() {
-            return "the table".to_owned();
-        }
-        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+/// # Safety
+/// `name` is a C string or NULL.
+unsafe fn text(name: *const std::ffi::c_char) -> String {
+    match name.is_null() {
+        true => "?".to_owned(),
+        // SAFETY: by the caller's word.
+        false => unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy().into_owned(),
     }
 }

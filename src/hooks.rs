@@ -182,8 +182,10 @@ impl Hook {
         // The row names it. Whoever may create functions in its schema can put another one in its place, which is not what was named.
         let owner = role_name(function.owner);
         if self.owner.as_ref() != Some(&owner) {
-            return Err(self.failed(&format!("It belongs to {owner}, whose it was not when the row was written.")).hint(
-                "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function for its event as an administrator.",
+            let was = self.owner.as_deref().unwrap_or("nobody");
+            let why = format!("It belongs to {owner} now. It belonged to {was} when the row was written.");
+            return Err(self.failed(&why).hint(
+                "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function WHERE event = '…' as a superuser, or as an administrator who has the rights of its owner.",
             ));
         }
         restricted_as(function.owner, || {

@@ -47,8 +47,8 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
         transaction::sleep(TICK);
     }
     warn(
-        "Another transaction holds its row.",
-        "It ends with that transaction, if that is over within a minute, or when such a token is presented again.",
+        "Another transaction holds its row, or a table references auth.sessions without ON DELETE CASCADE or SET NULL.",
+        "It ends with that transaction, if that is over within a minute, or when such a token is presented again and no foreign key keeps it.",
     );
 }
 

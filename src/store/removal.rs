@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::query;
-use super::transaction::as_outer_user;
+use super::transaction::{as_outer_user, bypasses_rls};
 use crate::error::{sqlstate, unexpected};
 use crate::execution;
 
@@ -34,11 +34,13 @@ pub fn remove(table: &CStr, sql: &'static str, args: &[DatumWithOid]) -> Result<
 
 fn nobody() -> Result<pg_sys::Oid> {
     // SAFETY: looks a name up; missing_ok.
-    match unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) } {
-        pg_sys::InvalidOid => Err(Error::with_detail(
-            ErrorCode::RoleMissing,
-            "The triggers of tables that reference the extension's run as workos_auth_nobody.",
-        )),
+    let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
+    let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
+    match role {
+        pg_sys::InvalidOid => unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is not there."),
+        role if bypasses_rls(role) => {
+            unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is a superuser or has BYPASSRLS.")
+        }
         role => Ok(role),
     }
 }

@@ -233,9 +233,9 @@ error_codes! {
     ForeignKeyUnsafe = "WA108", "foreign_key_unsafe", 400, "this foreign key would run a cast as the owner of the extension's tables",
         "",
         "Give the column the type of the column that it references, or a domain over it: uuid for auth.users (id).";
-    RoleMissing = "WA109", "role_missing", 503, "a role of the extension is gone from this cluster",
+    RoleUnusable = "WA109", "role_unusable", 503, "the role workos_auth_nobody cannot be used",
         "",
-        "Run CREATE ROLE workos_auth_nobody NOLOGIN NOINHERIT as a superuser.";
+        "It must be there, without attributes. As a superuser, run CREATE ROLE workos_auth_nobody NOLOGIN NOINHERIT, or ALTER ROLE workos_auth_nobody NOSUPERUSER NOBYPASSRLS.";
     RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured",
         "workos_auth.root_key_file is empty.",
         "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";

@@ -754,7 +754,7 @@ async fn a_function_that_was_put_in_its_place_is_not_called() {
     let pending = start(&backend, ALICE).await;
     let before = bed.contents().await;
     let refusal = refused(exchange(&backend, &pending).await, "hook_failed");
-    assert!(refusal.detail.contains(&format!("It belongs to {mallory}")), "{refusal}");
+    assert!(refusal.detail.contains(&format!("It belongs to {mallory} now. It belonged to {hooker}")), "{refusal}");
     assert!(refusal.hint.contains("UPDATE auth.hooks"), "{refusal}");
     assert_eq!(bed.contents().await, before);
     // Nor may Mallory make it the hook, nor say whose it is.
