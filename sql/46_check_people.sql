@@ -57,7 +57,7 @@ COMMENT ON FUNCTION auth.check_becomes() IS
 CREATE FUNCTION auth.check_people(
     OUT oid oid, OUT name name, OUT is_allowed boolean, OUT is_backend boolean, OUT connects boolean, OUT switches boolean, OUT is_bound boolean
 ) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH setting AS MATERIALIZED (SELECT s.viewpoint, s.value FROM auth.check_settings() AS s WHERE s.setting = 'workos_auth.allowed_roles'),
     allowed AS MATERIALIZED (
         SELECT r.oid FROM pg_roles AS r
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION auth.check_leave(oid, oid, oid) IS 'the statement that ends 
 
 -- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, or administer.
 CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p),
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     administrator AS (
