@@ -15,7 +15,7 @@ member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
 installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
 -- What Postgres prints is compared under the version alone that printed it.
 changed AS (
-    SELECT i.*, concat_ws(', ', (
+    SELECT i.*, m.state -> 'columns' AS columns, concat_ws(', ', (
             SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
         ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
     FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
@@ -138,7 +138,12 @@ foreign_key AS (
 
 SELECT CASE WHEN c.kind IN ('index', 'table column') THEN 'warning' ELSE 'error' END,
     CASE WHEN c.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', c.name, c.relation) ELSE c.identity END,
-    format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what), c.restore
+    format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what),
+    -- A view's columns cannot be replaced.
+    CASE WHEN c.kind = 'view' AND c.state -> 'columns' <> c.columns
+        THEN format('DO %L;', format('BEGIN ALTER EXTENSION workos_auth DROP VIEW %s; DROP VIEW %s; %s ALTER VIEW %s OWNER TO workos_auth_owner; '
+            'REVOKE ALL ON TYPE %s FROM PUBLIC; ALTER EXTENSION workos_auth ADD VIEW %s; END', c.identity, c.identity, c.restore, c.identity, c.identity, c.identity))
+        ELSE c.restore END
 FROM changed AS c WHERE c.what <> ''
 UNION ALL
 SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', m.name, m.relation) ELSE m.identity END,
