@@ -57,7 +57,7 @@ COMMENT ON FUNCTION auth.check_becomes() IS
 CREATE FUNCTION auth.check_people(
     OUT oid oid, OUT name name, OUT is_allowed boolean, OUT is_backend boolean, OUT connects boolean, OUT switches boolean, OUT is_bound boolean
 ) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH setting AS MATERIALIZED (SELECT s.viewpoint, s.value FROM auth.check_settings() AS s WHERE s.setting = 'workos_auth.allowed_roles'),
     allowed AS MATERIALIZED (
         SELECT r.oid FROM pg_roles AS r
@@ -81,7 +81,7 @@ CREATE FUNCTION auth.check_people(
                 WHERE b.member = r.oid AND b.role <> r.oid AND b.fully AND NOT pg_has_role(r.oid, b.role, 'USAGE')
                     AND (b.role IN (SELECT a.oid FROM allowed AS a) OR b.role IN (SELECT g.oid FROM granted AS g))
             ) AS connects
-        FROM pg_roles AS r WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> 'workos_auth_owner'
+        FROM pg_roles AS r WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname NOT IN ('workos_auth_owner', 'workos_auth_nobody')
     ),
     first AS (SELECT r.oid FROM role AS r WHERE r.is_allowed OR r.is_backend OR r.connects)
     SELECT 0::oid, 'public'::name, true, false, false, false, true
@@ -104,7 +104,7 @@ COMMENT ON FUNCTION auth.check_leave(oid, oid, oid) IS 'the statement that ends 
 
 -- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, or administer.
 CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p),
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     administrator AS (
@@ -182,14 +182,21 @@ CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding
     FROM described AS r WHERE r.is_allowed AND r.oid IN (SELECT a.oid FROM administrator AS a)
     UNION ALL
     SELECT 'error', m.member::regrole::text,
-        format('It is a member of %s: whoever has the owner''s rights reads every table of the extension.', m.roleid::regrole), 
+        format('It is a member of %s: %s.', m.roleid::regrole, CASE
+            WHEN to_regrole('workos_auth_nobody') IN (m.roleid, m.member) THEN 'triggers of other tables'' owners run as workos_auth_nobody, which is to have no rights and nobody in it'
+            ELSE 'whoever has the owner''s rights reads every table of the extension' END),
         auth.check_leave(m.roleid, m.member, m.grantor)
-    FROM pg_auth_members AS m WHERE 'workos_auth_owner'::regrole IN (m.roleid, m.member)
+    FROM pg_auth_members AS m
+    WHERE 'workos_auth_owner'::regrole IN (m.roleid, m.member) OR to_regrole('workos_auth_nobody') IN (m.roleid, m.member)
     UNION ALL
-    SELECT 'error', 'workos_auth_owner', 'It has attributes, so that what runs as it can do more than its tables need.',
-        'ALTER ROLE workos_auth_owner NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;'
+    SELECT 'error', 'workos_auth_nobody', 'The role is gone: nobody signs in or out, and nobody can be removed.', 'CREATE ROLE workos_auth_nobody NOLOGIN NOINHERIT;'
+    WHERE to_regrole('workos_auth_nobody') IS NULL
+    UNION ALL
+    SELECT 'error', r.rolname, format('It has attributes, so that what runs as it can do more than %s.',
+            CASE r.rolname WHEN 'workos_auth_owner' THEN 'its tables need' ELSE 'nothing' END),
+        format('ALTER ROLE %I NOLOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;', r.rolname)
     FROM pg_roles AS r
-    WHERE r.rolname = 'workos_auth_owner'
+    WHERE r.rolname IN ('workos_auth_owner', 'workos_auth_nobody')
         AND (r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolcanlogin OR r.rolreplication OR r.rolbypassrls OR r.rolinherit)
 $$;
 COMMENT ON FUNCTION auth.check_roles() IS 'the part of auth.check() about roles';

@@ -4,7 +4,7 @@
 -- The functions that believe request.jwt.claims or request.headers, which whoever can send SQL can set: those whose text names them, and
 -- those that call one, over three calls at most. Not those of Postgres and of extensions.
 CREATE FUNCTION auth.check_believers(OUT routine oid) RETURNS SETOF oid
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH body AS MATERIALIZED (
         -- The text of a function with a body in the SQL standard's way stands elsewhere.
         SELECT p.oid, lower(p.proname) AS name, replace(lower(CASE WHEN p.prosrc = '' AND p.prokind <> 'a' THEN pg_get_functiondef(p.oid) ELSE p.prosrc END), '"', '') AS text
@@ -60,7 +60,7 @@ COMMENT ON FUNCTION auth.check_comparisons(text) IS 'whether a text compares aut
 
 -- Functions that run with more rights than the person who calls them, and decide by what anybody can say.
 CREATE FUNCTION auth.check_functions(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p WHERE p.is_bound),
     definer AS (
         SELECT p.oid, p.proowner, p.proacl, c.excludes, c.raises, c.opens AND strpos(lower(p.prosrc), 'is null') = 0 AS opens,
@@ -77,20 +77,9 @@ CREATE FUNCTION auth.check_functions(OUT severity text, OUT object text, OUT fin
         WHERE p.prosecdef AND p.prokind IN ('f', 'p') AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
             AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND w.who IS NOT NULL
             AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
-    ),
-    -- Who gave the right on may have given it to others too: taken with it.
-    revoke AS (
-        SELECT d.oid, format('REVOKE ALL ON ROUTINE %s FROM %s%s;', d.oid::regprocedure, string_agg(DISTINCT r.name, ', '),
-            CASE WHEN bool_or(acl.grantor <> d.proowner) THEN ' CASCADE' END) AS statement
-        FROM definer AS d CROSS JOIN LATERAL aclexplode(coalesce(d.proacl, acldefault('f', d.proowner))) AS acl
-            CROSS JOIN LATERAL (SELECT CASE g WHEN 0 THEN 'PUBLIC' ELSE g::regrole::text END
-                FROM (VALUES (acl.grantee), (acl.grantor)) AS v (g) WHERE g <> d.proowner) AS r (name)
-        WHERE acl.grantee <> d.proowner AND (acl.grantee = 0 OR EXISTS (
-            SELECT FROM person AS s WHERE s.oid <> 0 AND pg_has_role(s.oid, acl.grantee, 'USAGE')))
-        GROUP BY d.oid
     )
     SELECT CASE f.severity WHEN 'error' THEN d.severity ELSE f.severity END, d.oid::regprocedure::text, f.finding, r.statement
-    FROM definer AS d JOIN revoke AS r ON r.oid = d.oid CROSS JOIN LATERAL (VALUES
+    FROM definer AS d CROSS JOIN LATERAL (VALUES
         (d.believes, 'error', format('%s may call it, it runs with the rights of %s, and it believes request.jwt.claims or request.headers, '
             'which whoever can send SQL can set: read auth.uid(), auth.jwt() and their like.', d.who, d.proowner::regrole)),
         (d.excludes AND NOT d.raises, 'warning', format('%s may call it, and it compares auth.role() by exclusion: '
@@ -100,6 +89,16 @@ CREATE FUNCTION auth.check_functions(OUT severity text, OUT object text, OUT fin
         (d.opens, 'warning', format('%s may call it, and its IF compares a reader that is NULL without a session, so that nobody is refused then: '
             'compare with IS DISTINCT FROM.', d.who))
     ) AS f (matches, severity, finding)
+        -- Who gave the right on may have given it to others too: taken with it.
+        CROSS JOIN LATERAL (
+            SELECT format('REVOKE ALL ON ROUTINE %s FROM %s%s;', d.oid::regprocedure, string_agg(DISTINCT r.name, ', '),
+                CASE WHEN bool_or(acl.grantor <> d.proowner) THEN ' CASCADE' END)
+            FROM aclexplode(coalesce(d.proacl, acldefault('f', d.proowner))) AS acl
+                CROSS JOIN LATERAL (SELECT CASE g WHEN 0 THEN 'PUBLIC' ELSE g::regrole::text END
+                    FROM (VALUES (acl.grantee), (acl.grantor)) AS v (g) WHERE g <> d.proowner) AS r (name)
+            WHERE acl.grantee <> d.proowner AND (acl.grantee = 0 OR EXISTS (
+                SELECT FROM person AS s WHERE s.oid <> 0 AND pg_has_role(s.oid, acl.grantee, 'USAGE')))
+        ) AS r (statement)
     WHERE f.matches
 $$;
 COMMENT ON FUNCTION auth.check_functions() IS 'the part of auth.check() about SECURITY DEFINER functions';

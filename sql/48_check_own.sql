@@ -1,7 +1,7 @@
 -- What auth.check() says of the extension's own objects: whether they are what was installed, who has rights on them, and what others have
 -- attached to them.
 CREATE FUNCTION auth.check_own(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
 WITH own AS (
     SELECT d.classid, d.objid, e.oid AS extension FROM pg_extension AS e JOIN pg_depend AS d
         ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -15,7 +15,7 @@ member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
 installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
 -- What Postgres prints is compared under the version alone that printed it.
 changed AS (
-    SELECT i.*, concat_ws(', ', (
+    SELECT i.*, m.state -> 'columns' AS columns, concat_ws(', ', (
             SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
         ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
     FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
@@ -50,8 +50,9 @@ acl AS (
         SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, a.attacl
         FROM own_relation AS c JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE c.relkind IN ('r', 'v') AND a.attacl IS NOT NULL
         UNION ALL
-        SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner, coalesce(t.typacl, acldefault('T', t.typowner))
-        -- An array's rights are its element's.
+        -- An array's rights are its element's. The row type of a table is left as Postgres makes it.
+        SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner,
+            coalesce(t.typacl, CASE WHEN t.typrelid NOT IN (SELECT c.oid FROM own_relation AS c) THEN acldefault('T', t.typowner) END)
         FROM pg_type AS t
         WHERE t.typcategory <> 'A'
             AND (t.oid IN (SELECT o.objid FROM own AS o WHERE o.classid = 'pg_type'::regclass) OR t.typrelid IN (SELECT c.oid FROM own_relation AS c))
@@ -138,7 +139,12 @@ foreign_key AS (
 
 SELECT CASE WHEN c.kind IN ('index', 'table column') THEN 'warning' ELSE 'error' END,
     CASE WHEN c.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', c.name, c.relation) ELSE c.identity END,
-    format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what), c.restore
+    format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what),
+    -- A view's columns cannot be replaced.
+    CASE WHEN c.kind = 'view' AND c.state -> 'columns' <> c.columns
+        THEN format('DO %L;', format('BEGIN ALTER EXTENSION workos_auth DROP VIEW %s; DROP VIEW %s; %s ALTER VIEW %s OWNER TO workos_auth_owner; '
+            'REVOKE ALL ON TYPE %s FROM PUBLIC; ALTER EXTENSION workos_auth ADD VIEW %s; END', c.identity, c.identity, c.restore, c.identity, c.identity, c.identity))
+        ELSE c.restore END
 FROM changed AS c WHERE c.what <> ''
 UNION ALL
 SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', m.name, m.relation) ELSE m.identity END,
@@ -228,6 +234,15 @@ SELECT 'error', format('%I ON %s', f.conname, f.conrelid::regclass),
         f.attname, f.type, f.relation::regclass, f.target, f.target_type),
     format('ALTER TABLE %s DROP CONSTRAINT %I;', f.conrelid::regclass, f.conname)
 FROM foreign_key AS f
+UNION ALL
+-- What references auth.users is its owner's business, who may keep a person from being deleted.
+SELECT 'warning', format('%I ON %s', c.conname, c.conrelid::regclass),
+    format('Its rows keep rows of %s from being removed: whoever has one can be neither signed out nor banned (23503). Make it ON DELETE CASCADE or SET NULL.', c.confrelid::regclass),
+    format('ALTER TABLE %s DROP CONSTRAINT %I;', c.conrelid::regclass, c.conname)
+FROM pg_constraint AS c JOIN own_relation AS f ON f.oid = c.confrelid
+WHERE c.contype = 'f' AND c.conparentid = 0 AND c.confdeltype IN ('a', 'r') AND f.relname <> 'users'
+    AND c.conrelid NOT IN (SELECT o.oid FROM own_relation AS o)
+    AND f.relname IN ('sessions', 'identities', 'organization_memberships', 'flow_states')
 UNION ALL
 -- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
 SELECT 'warning', i.identity,
