@@ -37,10 +37,12 @@ fn nobody() -> Result<pg_sys::Oid> {
     let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
     let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
     match role {
-        pg_sys::InvalidOid => unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is not there."),
-        role if bypasses_rls(role) => {
-            unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is a superuser or has BYPASSRLS.")
+        pg_sys::InvalidOid => {
+            unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is not there.")
         }
+        role if bypasses_rls(role) => unusable(
+            "Triggers of tables that reference the extension's run as workos_auth_nobody, which is a superuser or has BYPASSRLS.",
+        ),
         role => Ok(role),
     }
 }

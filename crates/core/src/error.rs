@@ -153,7 +153,7 @@ error_codes! {
         "Pass a value for this argument.";
     InvalidArgument = "22023", "validation_failed", 400, "an argument cannot be used",
         "",
-        "See COMMENT ON FUNCTION for what the function takes.";
+        "The detail says what is taken. In psql, \\df+ auth.* describes each function.";
     ReadOnly = "25006", "read_only", 503, "this call writes, which is not possible here",
         "",
         "Send this call to the primary; verifying and reading work on a standby.";
@@ -414,9 +414,9 @@ error_codes! {
     IdentityAlreadyExists = "WA425", "identity_already_exists", 422, "the identity is linked already",
         "",
         "Sign in with it. To move it, unlink it in the account that it belongs to.";
-    IdentityNotFound = "WA426", "identity_not_found", 422, "the current person has no such identity",
-        "auth.identities has no row with this id whose user_id is auth.uid().",
-        "Pass the id of one of the person's own identities.";
+    IdentityNotFound = "WA426", "identity_not_found", 422, "the person of the access token has no such identity",
+        "auth.identities has no row with this id and the person's user_id.",
+        "Pass an identity_id of auth.get_user(access_token) -> 'identities'.";
     SingleIdentityNotDeletable = "WA427", "single_identity_not_deletable", 422, "the last identity of an account cannot be unlinked",
         "Nothing would lead into the account any more.",
         "Link another identity first.";

@@ -114,7 +114,7 @@ async fn all_calls(bed: &Bed<'_>, client: &Client, bundle: &str, token: &str) {
     let mut make = String::from(
         "create temp table texts (name text, value text); create temp table documents (name text, value jsonb);",
     );
-    for (name, sql) in TEXTS {
+    for (name, _) in TEXTS {
         make.push_str(&format!("insert into texts values ('{name}', {sql});"));
     }
     for (name, sql) in DOCUMENTS {

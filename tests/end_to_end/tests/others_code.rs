@@ -304,7 +304,13 @@ async fn a_foreign_key_runs_no_cast_as_the_owner() {
              create domain app.evil_domain as app.evil;
              create table app.filled (c app.evil); insert into app.filled values (row('a'));
              create table app.parted (c app.evil) partition by list (c);
-             create table app.good (c uuid references auth.users); reset role"
+             create table app.good (c uuid references auth.users);
+             create type app.row_type as (c uuid);
+             create table app.typed of app.row_type (foreign key (c) references auth.users (id)); reset role;
+             create foreign data wrapper nothing; create server nowhere foreign data wrapper nothing;
+             grant usage on foreign server nowhere to {owner}; set role {owner};
+             create foreign table app.parent (c uuid) server nowhere;
+             create table app.child (foreign key (c) references auth.users (id)) inherits (app.parent); reset role"
         ))
         .await
         .unwrap();
@@ -318,6 +324,9 @@ async fn a_foreign_key_runs_no_cast_as_the_owner() {
         "create table app.t (c app.evil, foreign key (c) references auth.users)",
         "alter table app.parted add foreign key (c) references auth.users (id)",
         "alter table app.good alter column c type app.evil using null",
+        "alter type app.row_type alter attribute c set data type app.evil cascade",
+        "alter foreign table app.parent alter column c type app.evil using null",
+        "alter table app.parent alter column c type app.evil using null",
         "create schema extra create table t (c app.evil references auth.users (id))",
         "do $$ begin execute 'alter table app.filled add foreign key (c) references auth.users (id)'; end $$",
     ] {
