@@ -6,6 +6,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::installation::Place;
 
+use super::removal::remove;
 use super::{query, scan, uuid_arg};
 use crate::error::{sqlstate, unexpected};
 
@@ -23,7 +24,9 @@ pub fn insert(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
 
 /// It is another installation from now on.
 pub fn rename(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
-    query::execute(
+    // A key that others may reference: what follows from the change is theirs, as what follows from a removal is.
+    remove(
+        c"installation",
         "UPDATE auth.installation SET id = $1, system_identifier = $2, database_oid = $3, lock_key = $4, created_at = pg_catalog.now()",
         &[uuid_arg(id), system(home).into(), database(home).into(), lock_key.as_slice().into()],
     )

@@ -236,6 +236,9 @@ error_codes! {
     RoleUnusable = "WA109", "role_unusable", 503, "the role workos_auth_nobody cannot be used",
         "",
         "It must be there, without attributes. As a superuser, run CREATE ROLE workos_auth_nobody NOLOGIN NOINHERIT, or ALTER ROLE workos_auth_nobody NOSUPERUSER NOBYPASSRLS.";
+    TriggerUnsafe = "WA121", "trigger_unsafe", 409, "somebody else's trigger would run as a superuser",
+        "",
+        "Give the table to a role that is no superuser, or look at the trigger's function and give it to a superuser.";
     RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured",
         "workos_auth.root_key_file is empty.",
         "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";

@@ -404,3 +404,74 @@ async fn a_table_owner_forges_no_claims() {
     let sql = "select auth.verify_token($1)";
     operator.query_one(sql, &[&other.access_token]).await.unwrap();
 }
+
+/// A BEFORE trigger runs as the owner of the table that references ours. Where that is a superuser and the trigger somebody else's, nothing
+/// is removed.
+#[tokio::test]
+async fn no_trigger_makes_its_owner_a_superuser() {
+    let bed = bed("others_before").await;
+    let owner = format!("{}_owner", bed.database);
+    let operator = made::administrator(&bed).await;
+    bed.admin
+        .batch_execute(&format!(
+            "create function app.climb() returns trigger language plpgsql as $$ begin
+                 execute 'alter role {owner} superuser'; return old;
+             end $$;
+             alter function app.climb() owner to {owner};
+             create function app.harmless() returns trigger language plpgsql as $$ begin return old; end $$"
+        ))
+        .await
+        .unwrap();
+    for (what, table, trigger) in [
+        ("a right on the table", "create table public.profiles (id uuid references auth.users on delete cascade); grant all on public.profiles to OWNER", "profiles"),
+        (
+            "a partition",
+            "create table public.parts (id uuid references auth.users on delete cascade) partition by hash (id);
+             create table public.part partition of public.parts for values with (modulus 1, remainder 0); alter table public.part owner to OWNER",
+            "part",
+        ),
+        ("a further table", "create table public.firsts (id uuid primary key references auth.users on delete cascade);
+             create table public.seconds (id uuid references public.firsts on delete set null); grant all on public.seconds to OWNER", "seconds"),
+    ] {
+        bed.admin.batch_execute(&table.replace("OWNER", &owner)).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let user = made::create(&bed.admin, &format!("{trigger}@before.example"), None).await;
+        bed.admin
+            .batch_execute(&format!(
+                "set role {owner}; create trigger t before delete or update on public.{trigger} for each row execute function app.climb(); reset role"
+            ))
+            .await
+            .unwrap();
+        let refusal = refused(operator.execute("select auth.delete_user($1)", &[&user]).await, "trigger_unsafe");
+        assert!(refusal.detail.contains(trigger) && refusal.detail.contains(&owner), "{what}: {refusal}");
+        let is_superuser = format!("select rolsuper from pg_roles where rolname = '{owner}'");
+        assert_eq!(text(&bed.admin, &is_superuser).await.unwrap().as_deref(), Some("f"), "{what}");
+        // A superuser's own, or a definer's, is nobody else's business.
+        bed.admin
+            .batch_execute(&format!(
+                "drop trigger t on public.{trigger};
+                 create trigger t before delete or update on public.{trigger} for each row execute function app.harmless()"
+            ))
+            .await
+            .unwrap();
+        operator.execute("select auth.delete_user($1)", &[&user]).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    }
+}
+
+/// A change of a key that others reference runs their triggers as a removal does.
+#[tokio::test]
+async fn a_new_installation_runs_triggers_as_nobody_too() {
+    let bed = bed("others_installation").await;
+    let owner = format!("{}_owner", bed.database);
+    bed.admin
+        .batch_execute(&format!(
+            "create table app.copies (id uuid references auth.installation (id) on update cascade); alter table app.copies owner to {owner};
+             set role {owner};
+             create trigger after_row after update on app.copies for each row execute function app.saw('row');
+             create constraint trigger late after update on app.copies deferrable initially deferred for each row execute function app.saw('late');
+             reset role; insert into app.copies select id from auth.installation"
+        ))
+        .await
+        .unwrap();
+    bed.admin.batch_execute("select auth.become_new_installation()").await.unwrap();
+    assert_eq!(seen(&bed).await, [format!("late as {NOBODY}"), format!("row as {NOBODY}")]);
+}
