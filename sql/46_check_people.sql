@@ -70,12 +70,12 @@ CREATE FUNCTION auth.check_people(
     ),
     granted AS (
         SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
-        WHERE p.oid = 'auth.exchange_code(text, text, text, inet, text)'::regprocedure AND acl.grantee NOT IN (p.proowner, 0)
+        WHERE p.oid = to_regprocedure('auth.exchange_code(text, text, text, inet, text)') AND acl.grantee NOT IN (p.proowner, 0)
     ),
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     role AS (
         SELECT r.oid, r.rolname, r.rolbypassrls, r.oid IN (SELECT a.oid FROM allowed AS a) AS is_allowed,
-            has_function_privilege(r.oid, 'auth.exchange_code(text, text, text, inet, text)', 'EXECUTE') AS is_backend,
+            coalesce(has_function_privilege(r.oid, to_regprocedure('auth.exchange_code(text, text, text, inet, text)'), 'EXECUTE'), false) AS is_backend,
             r.rolcanlogin AND EXISTS (
                 SELECT FROM becomes AS b
                 WHERE b.member = r.oid AND b.role <> r.oid AND b.fully AND NOT pg_has_role(r.oid, b.role, 'USAGE')
@@ -109,7 +109,7 @@ CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     administrator AS (
         SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
-        WHERE p.oid = 'auth.configure_workos(text, text, text, text, text, boolean)'::regprocedure AND acl.grantee <> p.proowner
+        WHERE p.oid = to_regprocedure('auth.configure_workos(text, text, text, text, text, boolean)') AND acl.grantee <> p.proowner
     ),
     -- Superusers among them are no persons, since nothing that they reach is a finding.
     role AS (
@@ -117,7 +117,7 @@ CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding
             coalesce(p.is_allowed, r.rolname IN (SELECT btrim(n) FROM auth.check_settings() AS s, regexp_split_to_table(s.value, ',') AS n
                 WHERE s.setting = 'workos_auth.allowed_roles')) AS is_allowed,
             coalesce(p.is_backend, EXISTS (SELECT FROM pg_proc AS f, aclexplode(f.proacl) AS acl
-                WHERE f.oid = 'auth.exchange_code(text, text, text, inet, text)'::regprocedure AND acl.grantee = r.oid AND r.oid <> f.proowner)) AS is_backend,
+                WHERE f.oid = to_regprocedure('auth.exchange_code(text, text, text, inet, text)') AND acl.grantee = r.oid AND r.oid <> f.proowner)) AS is_backend,
             coalesce(p.connects, false) AS connects, p.oid IS NOT NULL AS is_person
         FROM pg_database AS d, pg_roles AS r LEFT JOIN person AS p ON p.oid = r.oid
         WHERE d.datname = current_database()
