@@ -10,13 +10,13 @@ use ipnet::IpNet;
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let mut known = peer.to_canonical();
     let lines = headers.get_all("x-forwarded-for");
-    let entries = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
-    for entry in entries.collect::<Vec<_>>().into_iter().rev() {
+    // By bytes: a client may send what is no text, and a proxy may append its own entry to that very line.
+    for entry in lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|b| *b == b',')) {
         if !is_trusted(known, trusted) {
             break;
         }
-        // What a proxy could not name ends the chain: what stands before it is anybody's word.
-        let Some(address) = parse(entry.trim()) else { break };
+        // What a proxy could not name, or nobody can read, ends the chain: what stands before it is anybody's word.
+        let Some(address) = parse(entry) else { break };
         known = address;
     }
     known
@@ -29,7 +29,8 @@ pub fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 }
 
 /// With or without a port, an IPv6 address with or without brackets.
-fn parse(entry: &str) -> Option<IpAddr> {
+fn parse(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim();
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     bare.parse::<IpAddr>()
         .or_else(|_| entry.parse::<SocketAddr>().map(|address| address.ip()))
@@ -48,13 +49,15 @@ pub fn counted(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
-    fn seen(peer: &str, lines: &[&str]) -> String {
+    fn seen(peer: &str, lines: &[&[u8]]) -> String {
         let trusted: Vec<IpNet> = ["10.0.0.0/8", "2001:db8:1::/48"].map(|network| network.parse().unwrap()).into();
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
         }
         client(peer.parse().unwrap(), &headers, &trusted).to_string()
     }
@@ -80,7 +83,33 @@ mod tests {
             ("::ffff:10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("2001:db8:1::5", &["2001:db8:2::5"], "2001:db8:2::5"),
         ] {
-            assert_eq!(seen(peer, lines), expected, "{peer} {lines:?}");
+            let bytes = lines.iter().map(|line| line.as_bytes()).collect::<Vec<_>>();
+            assert_eq!(seen(peer, &bytes), expected, "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_the_chain() {
+        for (lines, expected) in [
+            // A line that is no text, after one that somebody wrote: nobody knows what stood there.
+            (&[&b"198.51.100.1"[..], b"\xff"][..], "10.0.0.1"),
+            (&[b"198.51.100.1", b"caf\xc3\xa9"], "10.0.0.1"),
+            (&[b"198.51.100.1", b"\xff, 10.0.0.2"], "10.0.0.2"),
+            (&[b"198.51.100.1, \xff"], "10.0.0.1"),
+            (&[b"198.51.100.1, \xff, 10.0.0.2"], "10.0.0.2"),
+            (&[b"198.51.100.1", b"10.0.0.2\xa0"], "10.0.0.1"),
+            // It hides nobody: what a proxy appended to it is read.
+            (&[b"\xff, 198.51.100.1"], "198.51.100.1"),
+            (&[b"203.0.113.5", b"\xff,198.51.100.1 , 10.0.0.2"], "198.51.100.1"),
+            // Siblings: what is text and no address.
+            (&[b"198.51.100.1", b"_hidden"], "10.0.0.1"),
+            (&[b"198.51.100.1", b"198.51.100.2:port"], "10.0.0.1"),
+            (&[b"198.51.100.1", b"fe80::1%eth0"], "10.0.0.1"),
+            (&[b"198.51.100.1", b"for=198.51.100.2"], "10.0.0.1"),
+            (&[b"198.51.100.1", b""], "10.0.0.1"),
+        ] {
+            let shown = lines.iter().map(|line| line.escape_ascii().to_string()).collect::<Vec<_>>();
+            assert_eq!(seen("10.0.0.1", lines), expected, "{shown:?}");
         }
     }
 

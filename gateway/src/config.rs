@@ -63,10 +63,22 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_REQUEST_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub request_timeout: Duration,
 
-    /// How long a client may take to send the head of a request, how long it may be idle between two, and how long a
-    /// TLS handshake may take
-    #[arg(long, env = "GATEWAY_HEADER_TIMEOUT", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
+    /// How long a client may take to send the head of a request, from its first byte to its last, and for a TLS handshake
+    #[arg(long, env = "GATEWAY_HEADER_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     pub header_timeout: Duration,
+
+    /// How long a client may take to send the body of a request; part of --request-timeout
+    #[arg(long, env = "GATEWAY_BODY_TIMEOUT", default_value = "5", value_name = "SECONDS", value_parser = seconds)]
+    pub body_timeout: Duration,
+
+    /// How long a client may take to receive an answer
+    #[arg(long, env = "GATEWAY_ANSWER_TIMEOUT", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    pub answer_timeout: Duration,
+
+    /// How long a connection may be open without a request; longer than the proxies in front keep theirs. Where places are
+    /// short, the one that has been idle the longest is closed at once
+    #[arg(long, env = "GATEWAY_IDLE_TIMEOUT", default_value = "65", value_name = "SECONDS", value_parser = seconds)]
+    pub idle_timeout: Duration,
 
     /// How long requests may go on after SIGTERM
     #[arg(long, env = "GATEWAY_SHUTDOWN_TIMEOUT", default_value = "20", value_name = "SECONDS", value_parser = seconds)]
@@ -76,9 +88,16 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_MAX_BODY", default_value_t = 65_536, value_name = "BYTES")]
     pub max_body: usize,
 
-    /// The most client connections at a time; further ones wait
+    /// The most client connections at a time. A further one takes the place of one whose request has not come yet; where each
+    /// has a request that is being worked on, it waits
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
+
+    /// The most connections of one client address (IPv6: of each /64), a further one taking a place as above, and the most
+    /// requests of it at a time; more requests are 429. Connections of trusted proxies are not counted: for the clients
+    /// behind them only the requests are
+    #[arg(long, env = "GATEWAY_MAX_PER_ADDRESS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_per_address: u32,
 
     /// Proxies in front, as addresses or networks, separated by commas: only they are believed what X-Forwarded-For
     /// and X-Request-ID say. The client is the right-most address there that is none of them

@@ -1,4 +1,4 @@
-//! The cookie that binds an implicit sign-in to the browser that began it.
+//! The cookie that binds an implicit sign-in to the browser that began it, or whose IdP-initiated one is begun again.
 //!
 //! Such a sign-in has no code verifier, so whoever brings its callback gets its tokens. Without the cookie, somebody could have a victim's
 //! browser finish a sign-in that they began themselves (RFC 6749, section 10.12). It holds the state and is named after it, so that
@@ -11,7 +11,7 @@ const MAX_AGE: u32 = 3600;
 /// How much of the state stands in the name.
 const NAME_LENGTH: usize = 16;
 
-/// For `/authorize`: this browser began the sign-in of this state.
+/// For `/authorize`, and for a restart at `/callback`: this browser begins the sign-in of this state.
 pub fn set(state: &str, is_secure: bool) -> Option<HeaderValue> {
     written(state, state, MAX_AGE, is_secure)
 }
@@ -24,9 +24,10 @@ pub fn remove(state: &str, is_secure: bool) -> Option<HeaderValue> {
 /// Whether this browser began the sign-in of this state.
 pub fn is_bound(headers: &HeaderMap, state: &str, is_secure: bool) -> bool {
     let Some(name) = name(state, is_secure) else { return false };
-    let lines = headers.get_all(header::COOKIE);
-    let pairs = lines.iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().split_once('=')).any(|(key, value)| key == name && value == state)
+    let cookie = format!("{name}={state}");
+    // By bytes: another application of this host may have a cookie beside ours that is no text.
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    pairs.map(<[u8]>::trim_ascii).any(|pair| pair == cookie.as_bytes())
 }
 
 fn written(state: &str, value: &str, max_age: u32, is_secure: bool) -> Option<HeaderValue> {
@@ -63,6 +64,11 @@ mod tests {
         assert!(pair.starts_with("__Host-workos-auth-abcdefghijklmnop="), "{pair}");
         assert!(is_bound(&sent(pair), STATE, true));
         assert!(is_bound(&sent(&format!("a=b; {pair}; c=d")), STATE, true));
+        for beside in [&b"a=\xff"[..], b"caf\xc3\xa9=1", b"\xff"] {
+            let line = [beside, b"; ", pair.as_bytes()].concat();
+            let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_bytes(&line).unwrap())]);
+            assert!(is_bound(&headers, STATE, true), "{}", beside.escape_ascii());
+        }
         // Another state with the same beginning, another scheme, no cookie, a wrong one.
         assert!(!is_bound(&sent(pair), &format!("{}x", &STATE[..42]), true));
         assert!(!is_bound(&sent(pair), STATE, false));

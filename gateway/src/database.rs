@@ -42,14 +42,13 @@ const HANDLE_CALLBACK: &str =
 const EXCHANGE_CODE: &str = opened!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
 const REFRESH_SESSION: &str = opened!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
 const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
-// Not to have the claims sent back.
-const SET_SESSION: &str = "select auth.set_session(access_token => $1) is not null";
-const UPDATE_USER: &str = "select auth.update_user(user_metadata => $1)::text";
+const UPDATE_USER: &str = "select auth.update_user(access_token => $1, user_metadata => $2)::text";
 const LINK_IDENTITY: &str =
     "select url from auth.link_identity(organization => $1, connection => $2, provider => $3, redirect_to => $4,
-    code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
-const UNLINK_IDENTITY: &str = "select auth.unlink_identity(identity_id => $1) is not null";
-const SIGN_OUT: &str = "select auth.sign_out(scope => $1)";
+    code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9,
+    access_token => $10)";
+const UNLINK_IDENTITY: &str = "select auth.unlink_identity(access_token => $1, identity_id => $2) is not null";
+const SIGN_OUT: &str = "select auth.sign_out(access_token => $1, scope => $2)";
 const JWKS: &str = "select auth.jwks()";
 // In this order: the readers load the library, which then knows its settings.
 const SETTINGS: &str = "select auth.jwks(), current_setting('workos_auth.issuer', true), current_setting('workos_auth.allow_signup', true)";
@@ -190,10 +189,8 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn authorize_url(&self, to: &Authorize<'_>) -> Result<String> {
-        let lease = self.lease().await?;
         let params = to.params();
-        let row = lease.autocommit(AUTHORIZE_URL, &to.arguments(&params)).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(AUTHORIZE_URL, &to.arguments(&params)).await?;
         get(&row, 0)
     }
 
@@ -202,9 +199,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn handle_callback(&self, callback: &Callback<'_>) -> Result<String> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(HANDLE_CALLBACK, &callback.arguments()).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(HANDLE_CALLBACK, &callback.arguments()).await?;
         get(&row, 0)
     }
 
@@ -229,9 +224,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn get_user(&self, access_token: &str) -> Result<Box<RawValue>> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(GET_USER, &[&access_token]).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(GET_USER, &[&access_token]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -240,7 +233,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn update_user(&self, access_token: &str, user_metadata: &Map<String, Value>) -> Result<Box<RawValue>> {
-        let row = self.as_user(access_token, UPDATE_USER, &[&Json(user_metadata)]).await?;
+        let row = self.call(UPDATE_USER, &[&access_token, &Json(user_metadata)]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -250,7 +243,9 @@ impl Database {
     /// What the database said.
     pub async fn link_identity(&self, access_token: &str, to: &Authorize<'_>) -> Result<String> {
         let params = to.params();
-        let row = self.as_user(access_token, LINK_IDENTITY, &to.arguments(&params)).await?;
+        let mut arguments = to.arguments(&params).to_vec();
+        arguments.push(&access_token);
+        let row = self.call(LINK_IDENTITY, &arguments).await?;
         get(&row, 0)
     }
 
@@ -259,7 +254,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn unlink_identity(&self, access_token: &str, identity_id: Uuid) -> Result<()> {
-        self.as_user(access_token, UNLINK_IDENTITY, &[&identity_id]).await.map(drop)
+        self.call(UNLINK_IDENTITY, &[&access_token, &identity_id]).await.map(drop)
     }
 
     /// `auth.sign_out`
@@ -267,7 +262,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn sign_out(&self, access_token: &str, scope: &str) -> Result<()> {
-        self.as_user(access_token, SIGN_OUT, &[&scope]).await.map(drop)
+        self.call(SIGN_OUT, &[&access_token, &scope]).await.map(drop)
     }
 
     /// `auth.jwks`
@@ -275,9 +270,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn jwks(&self) -> Result<Value> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(JWKS, &[]).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(JWKS, &[]).await?;
         get(&row, 0)
     }
 
@@ -286,9 +279,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn settings(&self) -> Result<Settings> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(SETTINGS, &[]).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(SETTINGS, &[]).await?;
         let issuer: Option<String> = get(&row, 1)?;
         let allow_signup: Option<String> = get(&row, 2)?;
         Ok(Settings {
@@ -303,9 +294,7 @@ impl Database {
     /// # Errors
     /// Why not.
     pub async fn is_ready(&self) -> Result<()> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(READY, &[]).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(READY, &[]).await?;
         match (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?) {
             (true, false, false) => Ok(()),
             (_, _, true) => Err(ApiError::unavailable("The database is read-only: sign-ins need the primary.")),
@@ -324,9 +313,7 @@ impl Database {
 
     /// Opens or refreshes a session, and reads its person.
     async fn open(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Opened> {
-        let lease = self.lease().await?;
-        let row = lease.autocommit(sql, parameters).await;
-        let row = self.finish(lease, row).await?;
+        let row = self.call(sql, parameters).await?;
         let (expires_at, now): (SystemTime, SystemTime) = (get(&row, "expires_at")?, get(&row, "now")?);
         Ok(Opened {
             session_id: get(&row, "session_id")?,
@@ -343,10 +330,10 @@ impl Database {
         })
     }
 
-    /// Runs a statement as the token's person, in a transaction that ends with it.
-    async fn as_user(&self, access_token: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+    /// Runs a statement, which is a transaction of its own.
+    async fn call(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row> {
         let lease = self.lease().await?;
-        let answer = as_user(&lease, access_token, sql, parameters).await;
+        let answer = lease.query_one(sql, parameters).await;
         self.finish(lease, answer).await
     }
 
@@ -358,7 +345,7 @@ impl Database {
     }
 
     /// Gives the connection back, and says what the database said.
-    async fn finish<T>(&self, lease: Lease, answer: std::result::Result<T, tokio_postgres::Error>) -> Result<T> {
+    async fn finish(&self, lease: Lease, answer: std::result::Result<Row, tokio_postgres::Error>) -> Result<Row> {
         let error = match answer {
             Ok(answer) => {
                 lease.give_back();
@@ -373,25 +360,6 @@ impl Database {
         }
         Err(refused.error)
     }
-}
-
-type Answer<T> = std::result::Result<T, tokio_postgres::Error>;
-
-/// Puts the session on, runs the statement, and commits: the whole transaction goes out at once. Where one fails, Postgres refuses the
-/// next ones, and COMMIT rolls back.
-async fn as_user(lease: &Lease, token: &str, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<Row> {
-    let (set_session, statement) = tokio::try_join!(lease.prepare(SET_SESSION), lease.prepare(sql))?;
-    let token: [&(dyn ToSql + Sync); 1] = [&token];
-    let (begun, set, answer, committed) = tokio::join!(
-        lease.begin(),
-        lease.query_one(&set_session, &token),
-        lease.query_one(&statement, parameters),
-        lease.commit(),
-    );
-    begun.and(set)?;
-    let row = answer?;
-    committed?;
-    Ok(row)
 }
 
 /// Whole seconds, the nearest.

@@ -1,6 +1,7 @@
 //! JSON in and out: bodies of requests, users and sessions as Supabase Auth writes them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -13,14 +14,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
+use crate::config::Config;
 use crate::error::{ApiError, Result};
+use crate::places::Seat;
 
-/// Reads a JSON object of at most `limit` bytes. The content type is not looked at, as Supabase Auth does not.
+/// Reads a JSON object. The content type is not looked at, as Supabase Auth does not.
 ///
 /// # Errors
-/// 413 `request_entity_too_large`, 400 `bad_json`.
-pub async fn read<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T> {
-    let bytes = read_body(request, limit).await?;
+/// Those of [`read_body`], 400 `bad_json`.
+pub async fn read<T: DeserializeOwned>(request: Request, config: &Config) -> Result<T> {
+    let bytes = read_body(request, config).await?;
     parse(&bytes)
 }
 
@@ -117,12 +120,24 @@ impl<'de> Deserialize<'de> for PlainName {
     }
 }
 
-/// Reads a body of at most `limit` bytes.
+/// Reads a body: no more of it, and for no longer, than is configured.
 ///
 /// # Errors
-/// 413 `request_entity_too_large`; 400 where the client broke off.
-pub async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>> {
-    let mut body = request.into_body();
+/// 413 `request_entity_too_large`; 408 `request_timeout`, however steadily the client sends; 400 where it broke off.
+pub async fn read_body(request: Request, config: &Config) -> Result<Vec<u8>> {
+    let (parts, body) = request.into_parts();
+    let given_up = |_| ApiError::bad_json("The connection was given up for another one");
+    let seat = parts.extensions.get::<Arc<Seat>>();
+    seat.map_or(Ok(()), |seat| seat.wants_body()).map_err(given_up)?;
+    let read = timeout(config.body_timeout, read_all(body, config.max_body)).await.map_err(|_| {
+        let message = "The request body took too long to arrive";
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+    })??;
+    seat.map_or(Ok(()), |seat| seat.has_body()).map_err(given_up)?;
+    Ok(read)
+}
+
+async fn read_all(mut body: Body, limit: usize) -> Result<Vec<u8>> {
     let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| ApiError::bad_json("The request body could not be read"))?;

@@ -3,17 +3,21 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`config`] | flags and environment |
-//! | [`server`] | takes connections, and lets them finish at the end |
+//! | [`signals`] | what signals do |
+//! | [`server`] | takes connections, and lets their requests finish at the end |
+//! | [`places`] | who has a connection, and the deadlines of its steps |
+//! | [`connection`] | one connection: handshake, requests, deadlines |
 //! | [`tls`] | the certificate, and its renewal |
 //! | [`routes`] | the endpoints |
 //! | [`observe`] | around every request: its id, its log line, its figures, the form of its errors |
-//! | [`limits`], [`address`] | rate limits, and whom they count for |
+//! | [`limits`], [`address`] | limits for each address, and whose a request is |
 //! | [`cookie`] | binds an implicit sign-in to its browser |
 //! | [`database`] | every SQL statement; the map from SQLSTATE to HTTP |
 //! | [`error`], [`json`], [`parameters`] | what goes out and what comes in |
 
 mod address;
 mod config;
+mod connection;
 mod cookie;
 mod database;
 mod error;
@@ -22,14 +26,18 @@ mod limits;
 mod metrics;
 mod observe;
 mod parameters;
+mod places;
 mod routes;
 mod server;
+mod signals;
 mod tls;
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::EnvFilter;
@@ -38,6 +46,7 @@ use crate::config::{Config, LogFormat};
 use crate::database::Database;
 use crate::limits::{FORGET_EVERY, Limits};
 use crate::metrics::Metrics;
+use crate::signals::Signals;
 use crate::tls::Tls;
 
 /// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
@@ -51,12 +60,13 @@ pub struct App {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let signals = Signals::catch();
     let config = Config::parse();
     if let Err(why) = start_log(&config) {
         eprintln!("workos-auth-gateway: {why}");
         return ExitCode::from(2);
     }
-    match run(config).await {
+    match run(config, signals).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -67,8 +77,11 @@ async fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn run(config: Config) -> Result<(), Failure> {
-    let tls = Tls::start(&config)?;
+async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure> {
+    let signals = signals?;
+    allow_connections(&config);
+    let tls = Tls::new(&config)?;
+    let end = signals.follow(tls.clone());
     let database = Database::new(config.database()?, config.pool_size, config.pool_timeout)?;
     let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, config });
     let listener = TcpListener::bind(app.config.listen).await?;
@@ -85,9 +98,20 @@ async fn run(config: Config) -> Result<(), Failure> {
     );
     report_readiness(Arc::clone(&app));
     tokio::spawn(forget(Arc::clone(&app)));
-    server::serve(listener, tls, admin, app).await;
+    server::serve(listener, tls, admin, app, end).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Connections need file descriptors, of which a process has commonly 1024 unless it asks for more.
+fn allow_connections(config: &Config) {
+    // Those of the admin address come on top, and a few files.
+    let needed = u64::from(config.max_connections).saturating_mul(2).saturating_add(u64::from(config.pool_size)) + 64;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    let wanted = needed.clamp(soft, hard.max(soft));
+    if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_err() || wanted < needed {
+        tracing::warn!(needed, allowed = hard, "--max-connections is more than the file descriptors allow");
+    }
 }
 
 /// A database that is not there yet is no reason not to start, but one to be told.
@@ -114,7 +138,8 @@ async fn forget(app: Arc<App>) {
 
 fn start_log(config: &Config) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("--log cannot be used: {error}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. To complain of it there, where nothing can be written, would end the request.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).log_internal_errors(false);
     match config.log_format {
         LogFormat::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
         LogFormat::Text => log.init(),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 
 use crate::database::Database;
 
@@ -14,6 +16,7 @@ pub struct Metrics {
     errors: IntCounterVec,
     seconds: HistogramVec,
     in_flight: IntGauge,
+    connections: Connections,
     pool_size: IntGauge,
     pool_used: IntGauge,
 }
@@ -40,6 +43,13 @@ impl Metrics {
                 &["endpoint"],
             )?,
             in_flight: IntGauge::new("gateway_requests_in_flight", "Requests that are being answered")?,
+            connections: Connections {
+                open: IntGauge::new("gateway_connections", "Connections of clients")?,
+                given_up: IntCounter::new(
+                    "gateway_connections_given_up_total",
+                    "Connections without a request that were closed in favour of others",
+                )?,
+            },
             pool_size: IntGauge::new("gateway_database_connections", "Connections to the database")?,
             pool_used: IntGauge::new("gateway_database_connections_in_use", "Connections that a request has")?,
             registry,
@@ -53,6 +63,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.errors.clone()))?;
         metrics.registry.register(Box::new(metrics.seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.in_flight.clone()))?;
+        metrics.registry.register(Box::new(metrics.connections.open.clone()))?;
+        metrics.registry.register(Box::new(metrics.connections.given_up.clone()))?;
         metrics.registry.register(Box::new(metrics.pool_size.clone()))?;
         metrics.registry.register(Box::new(metrics.pool_used.clone()))?;
         Ok(metrics)
@@ -62,6 +74,11 @@ impl Metrics {
     pub fn begin(&self) -> InFlight {
         self.in_flight.inc();
         InFlight(self.in_flight.clone())
+    }
+
+    /// Those of the listeners' connections.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 
     /// A request was answered.
@@ -84,6 +101,30 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+/// The figures of connections.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    open: IntGauge,
+    given_up: IntCounter,
+}
+
+impl Connections {
+    /// One more.
+    pub fn opened(&self) {
+        self.open.inc();
+    }
+
+    /// One less.
+    pub fn closed(&self) {
+        self.open.dec();
+    }
+
+    /// One has to close for another.
+    pub fn given_up(&self) {
+        self.given_up.inc();
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
@@ -13,9 +14,10 @@ use uuid::Uuid;
 
 use crate::App;
 use crate::address::{client, is_trusted};
+use crate::connection::Peer;
 use crate::error::ApiError;
 use crate::json::{drain, too_large};
-use crate::server::Peer;
+use crate::places::Seat;
 
 /// Where a request's id stands, in it and in its answer.
 const REQUEST_ID: &str = "x-request-id";
@@ -43,23 +45,14 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let method = request.method().clone();
     let headers = request.headers().clone();
 
-    let mut response = match announced_length(&headers) {
-        Some(length) if length > app.config.max_body => {
-            // Who asks first, with Expect: 100-continue, has not sent it and need not.
-            if !headers.contains_key(header::EXPECT) {
-                drain(request.into_body()).await;
+    let mut response = match app.limits.at_once.enter(address) {
+        Ok(under_way) => {
+            if let Some(seat) = request.extensions().get::<Arc<Seat>>() {
+                seat.counted(under_way);
             }
-            too_large(app.config.max_body).into_response()
+            answer(&app, request, next).await
         }
-        _ => match timeout(app.config.request_timeout, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => ApiError::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                "request_timeout",
-                "Processing this request timed out, please retry after a moment.",
-            )
-            .into_response(),
-        },
+        Err(refusal) => *refusal,
     };
     let error = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &error {
@@ -72,6 +65,43 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     app.metrics.count(&endpoint, known(&method), status, code, began.elapsed());
     log(&Line { id: &id, method: &method, endpoint: &endpoint, status, address, began, error: error.as_ref() });
     response
+}
+
+/// Refuses what no endpoint has to look at, and asks the endpoint.
+async fn answer(app: &App, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if !has_host(request.version(), headers) {
+        return ApiError::validation("A request needs one Host header, which names a host").into_response();
+    }
+    if announced_length(headers).is_some_and(|length| length > app.config.max_body) {
+        // Who asks first, with Expect: 100-continue, has not sent it and need not.
+        if !headers.contains_key(header::EXPECT) {
+            drain(request.into_body()).await;
+        }
+        return too_large(app.config.max_body).into_response();
+    }
+    match timeout(app.config.request_timeout, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "request_timeout",
+            "Processing this request timed out, please retry after a moment.",
+        )
+        .into_response(),
+    }
+}
+
+/// RFC 9112, section 3.2: one line, which may be empty, and must not be missing from HTTP/1.1 on.
+fn has_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::HOST).iter();
+    match (lines.next(), lines.next()) {
+        (None, _) => version < Version::HTTP_11,
+        (Some(host), None) => {
+            let host = host.as_bytes();
+            host.is_empty() || (!host.contains(&b'@') && Authority::try_from(host).is_ok())
+        }
+        (Some(_), Some(_)) => false,
+    }
 }
 
 struct Line<'a> {
@@ -116,7 +146,12 @@ fn request_id(app: &App, peer: IpAddr, headers: &HeaderMap) -> String {
         (1..=LONGEST_ID).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
     };
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_id);
+    let mut lines = headers.get_all(REQUEST_ID).iter();
+    // Of several, a client may have written one.
+    let given = match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().ok().filter(is_id),
+        _ => None,
+    };
     match given {
         Some(id) if is_trusted(peer, &app.config.trusted_proxies) => id.to_owned(),
         _ => Uuid::new_v4().to_string(),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
@@ -44,9 +43,6 @@ pub enum TlsError {
         /// rustls's words.
         cause: rustls::Error,
     },
-    /// SIGHUP cannot be listened for.
-    #[error("SIGHUP cannot be waited for: {0}")]
-    Signal(#[from] std::io::Error),
 }
 
 /// In words for people, where those of the PEM reader are for programmers.
@@ -60,37 +56,42 @@ fn cause(error: &pem::Error) -> String {
 
 /// Begins a handshake with the certificate of the moment.
 #[derive(Debug, Clone)]
-pub struct Tls(watch::Receiver<Arc<ServerConfig>>);
+pub struct Tls(Arc<Pair>);
+
+#[derive(Debug)]
+struct Pair {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: watch::Sender<Arc<ServerConfig>>,
+}
 
 impl Tls {
-    /// `None` where the configuration names no certificate. From here on SIGHUP renews it.
+    /// `None` where the configuration names no certificate.
     ///
     /// # Errors
     /// See [`TlsError`].
-    pub fn start(config: &Config) -> Result<Option<Self>, TlsError> {
+    pub fn new(config: &Config) -> Result<Option<Self>, TlsError> {
         let (Some(certificate), Some(key)) = (config.tls_certificate.clone(), config.tls_key.clone()) else {
             return Ok(None);
         };
-        let (renewed, current) = watch::channel(read(&certificate, &key)?);
-        let mut hangup = signal(SignalKind::hangup())?;
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                match read(&certificate, &key) {
-                    // Connections that are open keep what they began with.
-                    Ok(config) => {
-                        renewed.send_replace(config);
-                        tracing::info!("the TLS certificate was read again");
-                    }
-                    Err(error) => tracing::error!(%error, "the TLS certificate stays the old one"),
-                }
+        let current = watch::Sender::new(read(&certificate, &key)?);
+        Ok(Some(Self(Arc::new(Pair { certificate, key, current }))))
+    }
+
+    /// Reads the files again. Connections that are open keep what they began with.
+    pub fn renew(&self) {
+        match read(&self.0.certificate, &self.0.key) {
+            Ok(config) => {
+                self.0.current.send_replace(config);
+                tracing::info!("the TLS certificate was read again");
             }
-        });
-        Ok(Some(Self(current)))
+            Err(error) => tracing::error!(%error, "the TLS certificate stays the old one"),
+        }
     }
 
     /// For one connection.
     pub fn acceptor(&self) -> TlsAcceptor {
-        Arc::clone(&self.0.borrow()).into()
+        Arc::clone(&self.0.current.borrow()).into()
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, ok, pkce, raw, send, token, told};
+use common::{CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, eventually, ok, pkce, raw, send, token, told};
 use reqwest::Method;
 use reqwest::header::{ALLOW, AUTHORIZATION, COOKIE, HeaderValue};
 use serde_json::{Value, json};
@@ -313,4 +313,105 @@ async fn errors_have_the_form_of_the_version_that_is_asked_for() {
         assert_eq!(body["code"], code, "{path}");
         assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["code", "message"], "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_request_has_one_host_that_is_one() {
+    let port = common::free_port();
+    let gateway = Gateway::start("bad_hosts", &["--admin-listen", &format!("127.0.0.1:{port}")]).await;
+    let admin = format!("http://127.0.0.1:{port}");
+    for (version, hosts, status) in [
+        ("1.1", &[&b""[..]][..], 200),
+        ("1.1", &[b"api.example.com"], 200),
+        ("1.1", &[b"api.example.com:443"], 200),
+        ("1.1", &[b"127.0.0.1:9999"], 200),
+        ("1.1", &[b"[::1]:9999"], 200),
+        ("1.1", &[], 400),
+        ("1.1", &[b"a", b"a"], 400),
+        ("1.1", &[b"a", b"b"], 400),
+        ("1.1", &[b"a", b""], 400),
+        ("1.1", &[b"\xff"], 400),
+        ("1.1", &[b"a b"], 400),
+        ("1.1", &[b"a/b"], 400),
+        ("1.1", &[b"a?b"], 400),
+        ("1.1", &[b"user@a"], 400),
+        ("1.0", &[], 200),
+        ("1.0", &[b"a"], 200),
+        ("1.0", &[b"a", b"b"], 400),
+        ("1.0", &[b"\xff"], 400),
+    ] {
+        for (url, path) in
+            [(&gateway.url, "/auth/v1/health"), (&admin, "/health"), (&gateway.url, "http://a/auth/v1/health")]
+        {
+            let mut request = format!("GET {path} HTTP/{version}\r\nconnection: close\r\n").into_bytes();
+            for host in hosts {
+                request.extend([b"host: ", *host, b"\r\n"].concat());
+            }
+            request.extend(b"\r\n");
+            let answer = raw(url, &request).await;
+            let shown = String::from_utf8_lossy(&request);
+            assert!(answer.starts_with(&format!("HTTP/{version} {status} ")), "{shown}: {answer}");
+            assert_eq!(answer.contains("\"validation_failed\""), status == 400, "{shown}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_several_lines_or_bytes_that_are_no_text_say_counts_for_nobody() {
+    let gateway = Gateway::start("bad_lines", &["--trusted-proxies", "127.0.0.1"]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let seen = async |lines: &[&[u8]]| {
+        let mut request = gateway.get("/health");
+        for line in lines {
+            request = request.header("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+        }
+        let id = send(request).await.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let line = || gateway.log().lines().find(|line| line.contains(&id)).map(str::to_owned);
+        eventually("it is in the log", async || line().is_some()).await;
+        serde_json::from_str::<Value>(&line().unwrap()).unwrap()["address"].as_str().unwrap().to_owned()
+    };
+    for (lines, expected) in [
+        (&[&b"1.2.3.9"[..]][..], "1.2.3.9"),
+        // The client's own line, and what the proxy made of something that is no text.
+        (&[b"1.2.3.9", b"\xff"], "127.0.0.1"),
+        (&[b"1.2.3.9", b"caf\xc3\xa9"], "127.0.0.1"),
+        (&[b"1.2.3.9", b"\xff, 198.51.100.7"], "198.51.100.7"),
+        (&[b"1.2.3.9, \xff"], "127.0.0.1"),
+        (&[b"1.2.3.9", b"unknown"], "127.0.0.1"),
+        (&[b"1.2.3.9", b"_secret:80"], "127.0.0.1"),
+    ] {
+        let shown = lines.iter().map(|line| line.escape_ascii().to_string()).collect::<Vec<_>>();
+        assert_eq!(seen(lines).await, expected, "{shown:?}");
+    }
+
+    let id = async |lines: &[&[u8]]| {
+        let mut request = gateway.get("/health");
+        for line in lines {
+            request = request.header("x-request-id", HeaderValue::from_bytes(line).unwrap());
+        }
+        send(request).await.headers()["x-request-id"].to_str().unwrap().to_owned()
+    };
+    assert_eq!(id(&[b"proxy-1"]).await, "proxy-1");
+    for lines in [&[&b"mine"[..], b"proxy-1"][..], &[b"proxy-1", b"\xff"], &[b"\xff", b"proxy-1"], &[b"\xff"]] {
+        let id = id(lines).await;
+        assert!(id.len() == 36 && id.parse::<uuid::Uuid>().is_ok(), "{id}");
+    }
+
+    let good = format!("Bearer {}", token(&session));
+    for other in [&b"\xff"[..], b"Bearer x", good.as_bytes(), b""] {
+        for [first, second] in [[good.as_bytes(), other], [other, good.as_bytes()]] {
+            let lines = [first, second].map(|line| HeaderValue::from_bytes(line).unwrap());
+            let [first, second] = lines.clone();
+            let answer = send(gateway.get("/user").header(AUTHORIZATION, first).header(AUTHORIZATION, second)).await;
+            assert_eq!(told(answer).await, (401, "no_authorization".into()), "{lines:?}");
+        }
+    }
+
+    // Another application of the same host has a cookie that is no text: ours beside it still binds.
+    let (callback, cookie) =
+        gateway.to_callback(&format!("organization=org_acme&redirect_to={PAGE}"), ALICE.email).await;
+    let cookies = [b"theme=d\xfcster; ", cookie.as_bytes(), b"; caf\xc3\xa9=1"].concat();
+    let answer = send(gateway.http.get(callback).header(COOKIE, HeaderValue::from_bytes(&cookies).unwrap())).await;
+    let end = common::redirect(answer);
+    assert!(end.fragment().contains_key("access_token"), "{}", end.url);
 }

@@ -358,6 +358,55 @@ async fn what_postgres_refuses_is_answered_as_error_codes_says() {
 }
 
 #[tokio::test]
+async fn what_a_refusal_is_its_sqlstate_alone_says() {
+    let gateway = Gateway::start("trouble_words", &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let admin = &gateway.bed.admin;
+    // The words of every one are those of another.
+    let rows = admin.query("select sqlstate, name, http_status, meaning from auth.error_codes", &[]).await.unwrap();
+    let rows = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)));
+    // The rest are classes.
+    let rows: Vec<(String, String, i32, String)> =
+        rows.filter(|(sqlstate, ..): &(String, _, _, _)| sqlstate.len() == 5).collect();
+    let is_one = |sqlstate: &str| rows.iter().filter(|row| row.0 == sqlstate).count() == 1;
+    for (sqlstate, name, status, meaning) in rows.iter().filter(|row| is_one(&row.0)) {
+        let other = &rows.iter().find(|row| row.0 != *sqlstate).unwrap().3;
+        for words in [meaning, other] {
+            let sql = format!(
+                "create or replace function raises() returns trigger language plpgsql as $$
+                     begin raise exception using errcode = '{sqlstate}', message = {}; end $$;
+                 drop trigger if exists raises on auth.sessions;
+                 create trigger raises before update on auth.sessions for each row execute function raises()",
+                format_args!("'{}'", words.replace('\'', "''"))
+            );
+            admin.batch_execute(&sql).await.unwrap();
+            let (found, code, message) = common::refused(refresh(&gateway, &session).await).await;
+            let expected = if name.starts_with("bad_jwt_") { "bad_jwt" } else { name };
+            assert_eq!((i32::from(found), code.as_str()), (*status, expected), "{sqlstate} {words}");
+            assert_eq!(message, *meaning, "{sqlstate} {words}");
+        }
+    }
+    // Two failures of one SQLSTATE could not be told apart.
+    for (sqlstate, ..) in &rows {
+        assert!(is_one(sqlstate), "{sqlstate} stands twice in auth.error_codes");
+    }
+    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
+    ok(refresh(&gateway, &session).await).await;
+}
+
+#[tokio::test]
+async fn without_a_site_url_a_browser_is_told_so() {
+    let gateway = Gateway::start("trouble_site", &[]).await;
+    let sql = format!("alter database {} reset workos_auth.site_url", gateway.bed.database);
+    gateway.bed.admin.batch_execute(&sql).await.unwrap();
+    end_backends(&gateway).await;
+    eventually("it is ready", async || is_ready(&gateway).await).await;
+    for path in ["/callback", "/callback?state=nobodys&code=x", "/callback?error=idp_initiated_sso_disabled"] {
+        assert_eq!(told(send(gateway.get(path)).await).await, (503, "site_url_missing".into()), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_role_that_has_lost_its_rights_is_not_ready() {
     let gateway = Gateway::start("trouble_rights", &[]).await;
     assert!(is_ready(&gateway).await);

@@ -274,8 +274,101 @@ async fn a_client_that_is_slow_to_ask_is_left() {
     // A head that is too long.
     let long = format!("GET /auth/v1/health HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(400_000));
     let answer = raw(&gateway.url, long.as_bytes()).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     ok(gateway.get("/health").send().await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_signal_that_ends_nothing_is_followed_or_ignored_and_said() {
+    let mut gateway = Gateway::start("op_signals", &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    for (signal, said) in [
+        (Signal::SIGHUP, Some("SIGHUP: there is no TLS certificate to read again")),
+        (Signal::SIGUSR1, Some("SIGUSR1 means nothing here")),
+        (Signal::SIGUSR2, Some("SIGUSR2 means nothing here")),
+        (Signal::SIGPIPE, None),
+        (Signal::SIGCHLD, None),
+    ] {
+        for _ in 0..3 {
+            let lines = |said: &str| gateway.log().matches(said).count();
+            let before = said.map(lines);
+            gateway.signal(signal);
+            if let Some((said, before)) = said.zip(before) {
+                eventually(said, async || lines(said) > before).await;
+            }
+            ok(gateway.user(&session).await).await;
+        }
+    }
+    // While requests are under way, and while it ends.
+    let holder = gateway.bed.superuser().await;
+    holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+    let body = json!({ "refresh_token": session["refresh_token"] });
+    let under_way = tokio::spawn(gateway.post("/token?grant_type=refresh_token", &body).send());
+    waits_for_lock(&gateway).await;
+    gateway.signal(Signal::SIGHUP);
+    gateway.signal(Signal::SIGTERM);
+    eventually("it ends", async || gateway.log().contains("\"stopping\"")).await;
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGTERM] {
+        gateway.signal(signal);
+    }
+    holder.batch_execute("rollback").await.unwrap();
+    ok(under_way.await.unwrap().unwrap()).await;
+    assert_eq!(gateway.wait().code(), Some(0));
+}
+
+/// It cannot listen, and says so at once; until then, it waits for the file that its password stands in, a pipe.
+#[tokio::test]
+async fn a_sighup_while_it_starts_does_not_end_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let password = directory.path().join("password");
+    nix::unistd::mkfifo(&password, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
+    command.env_clear().env("DATABASE_URL", "postgres://gateway@127.0.0.1/app").kill_on_drop(true);
+    command.args(["--listen", "192.0.2.1:1", "--database-password-file", password.to_str().unwrap()]);
+    command.stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = nix::unistd::Pid::from_raw(child.id().unwrap().try_into().unwrap());
+    // Caught, as /proc says: bit 0 is signal 1.
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        u64::from_str_radix(&mask, 16).unwrap() & 1 == 1
+    };
+    eventually("it catches SIGHUP", async || caught()).await;
+    nix::sys::signal::kill(pid, Signal::SIGHUP).unwrap();
+    let writes = tokio::task::spawn_blocking(move || std::fs::write(password, "secret"));
+    tokio::time::timeout(common::PATIENCE, writes).await.unwrap().unwrap().unwrap();
+    let output = tokio::time::timeout(common::PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    // By itself, for the address is nobody's.
+    assert_eq!(output.status.code(), Some(1), "{said}");
+}
+
+#[tokio::test]
+async fn a_log_that_nobody_reads_any_more_stops_no_request() {
+    let port = free_port();
+    let mut command = Command::new("sh");
+    // What reads the log ends at the line that says that it listens.
+    let gateway = env!("CARGO_BIN_EXE_workos-auth-gateway");
+    let script = format!(
+        "exec 3>&1; {{ echo $$ >&3; exec {gateway} --listen 127.0.0.1:{port}; }} 2>&1 >/dev/null | grep -m 1 listening"
+    );
+    command.args(["-c", &script]).env("DATABASE_URL", "postgres://gateway@127.0.0.1:1/app");
+    command.stdout(std::process::Stdio::piped()).stdin(std::process::Stdio::null());
+    let mut shell = command.spawn().unwrap();
+    let http = common::client(None);
+    let url = format!("http://127.0.0.1:{port}/auth/v1/health");
+    let mut pid = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.take().unwrap()), &mut pid).unwrap();
+    eventually("it listens", async || http.get(&url).send().await.is_ok()).await;
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(http.get(&url).send().await.map(|answer| answer.status().as_u16()).ok());
+    }
+    let pid = nix::unistd::Pid::from_raw(pid.trim().parse().unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+    let _ = shell.wait();
+    assert_eq!(answers, [Some(200); 5]);
 }
 
 fn program(arguments: &[&str], database: &str) -> Output {

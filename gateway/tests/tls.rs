@@ -137,12 +137,20 @@ async fn clients_that_say_nothing_stop_nobody() {
 #[tokio::test]
 async fn a_client_that_says_nothing_gives_its_place_back() {
     let pair = Pair::new();
-    let flags = ["--header-timeout", "1", "--max-connections", "1", "--log", "debug"];
+    let flags = ["--header-timeout", "3", "--max-connections", "1", "--log", "debug"];
     let gateway = pair.start("tls_slot", &flags).await;
+    let said =
+        |words: &str| gateway.log().lines().filter(|line| line.contains(words) && line.contains("Handshake")).count();
+    // In time, where nobody else wants it.
+    let mut connection = silent(&gateway).await;
+    assert_eq!(timeout(PATIENCE, connection.read(&mut [0])).await.unwrap().unwrap(), 0);
+    eventually("it says so", async || said("a client took too long") == 1).await;
+    // At once, where somebody does.
     let mut connection = silent(&gateway).await;
     assert!(timeout(PATIENCE, is_served(&gateway, &gateway.http)).await.unwrap());
     assert_eq!(timeout(PATIENCE, connection.read(&mut [0])).await.unwrap().unwrap(), 0);
-    assert_eq!(gateway.log().matches("a TLS handshake took too long").count(), 1);
+    assert_eq!(said("a client took too long"), 1, "{}", gateway.log());
+    eventually("it says so", async || gateway.log().contains("a connection was given up for another one")).await;
 }
 
 #[tokio::test]

@@ -7,13 +7,13 @@ use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, NoTls, Row, Statement};
+use tokio_postgres::{Error, NoTls, Row};
 
 /// How long the server may take to hear of a cancellation.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
 
-/// A connection. Unless it is given back, it is closed, and what it runs is cancelled: a request that was broken off leaves no
-/// transaction behind, and keeps no backend waiting for WorkOS.
+/// A connection. Unless it is given back, it is closed, and what it runs is cancelled: a request that was broken off keeps no backend
+/// waiting, neither for WorkOS nor for a lock.
 pub struct Lease(Option<Object>);
 
 impl Lease {
@@ -22,40 +22,21 @@ impl Lease {
         Self(Some(object))
     }
 
-    /// Puts it back into the pool: no transaction is open, and nothing runs.
+    /// Puts it back into the pool: nothing runs.
     pub fn give_back(mut self) {
         drop(self.0.take());
     }
 
-    /// From the connection's cache after the first time.
-    pub async fn prepare(&self, sql: &str) -> Result<Statement, Error> {
-        self.object().await.prepare_cached(sql).await
-    }
-
-    /// A statement that is a transaction of its own.
-    pub async fn autocommit(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
-        let statement = self.prepare(sql).await?;
-        self.query_one(&statement, parameters).await
-    }
-
-    /// Sends the statement when first polled, as all of these do: joined calls go out in one go and in their order.
-    pub async fn query_one(&self, statement: &Statement, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
-        self.object().await.query_one(statement, parameters).await
+    /// Runs a statement, which is a transaction of its own. After the first time it is prepared already.
+    pub async fn query_one(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
+        let object = self.object().await;
+        let statement = object.prepare_cached(sql).await?;
+        object.query_one(&statement, parameters).await
     }
 
     /// All rows.
     pub async fn query(&self, sql: &str) -> Result<Vec<Row>, Error> {
         self.object().await.query(sql, &[]).await
-    }
-
-    /// Begins a transaction of several statements.
-    pub async fn begin(&self) -> Result<(), Error> {
-        self.object().await.batch_execute("begin").await
-    }
-
-    /// In a transaction that has failed, this rolls back, and is no error.
-    pub async fn commit(&self) -> Result<(), Error> {
-        self.object().await.batch_execute("commit").await
     }
 
     async fn object(&self) -> &Object {

@@ -1,5 +1,5 @@
 //! What the database says when it refuses, as HTTP. `auth.error_codes` is the one map from SQLSTATE to name and status: by the SQLSTATE
-//! itself, or by its first two characters, its class.
+//! itself, or by its first two characters, its class. The words of a refusal decide nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,7 +22,7 @@ pub struct ErrorCodes(RwLock<Read>);
 
 #[derive(Debug, Default, Clone)]
 struct Read {
-    rows: Arc<HashMap<String, Vec<Row>>>,
+    rows: Arc<HashMap<String, Row>>,
     at: Option<Instant>,
 }
 
@@ -63,10 +63,7 @@ impl ErrorCodes {
 
     fn look_up(&self, key: &str, refusal: &DbError) -> Option<ApiError> {
         let rows = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).rows);
-        let rows = rows.get(key)?;
-        // A SQLSTATE of Postgres's own may stand for several failures of ours.
-        let row = rows.iter().find(|row| row.meaning == refusal.message()).or_else(|| rows.first())?;
-        Some(of_row(row, refusal))
+        Some(of_row(rows.get(key)?, key, refusal))
     }
 
     async fn read_again(&self, lease: &Lease) {
@@ -82,7 +79,7 @@ impl ErrorCodes {
                 return;
             }
         };
-        let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
+        let mut rows: HashMap<String, Row> = HashMap::new();
         for row in &found {
             let (Ok(sqlstate), Ok(name), Ok(status), Ok(meaning)) =
                 (row.try_get(0), row.try_get(1), row.try_get::<_, i32>(2), row.try_get(3))
@@ -91,18 +88,19 @@ impl ErrorCodes {
             };
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            rows.entry(sqlstate).or_default().push(Row { name, status, meaning });
+            rows.insert(sqlstate, Row { name, status, meaning });
         }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Read { rows: Arc::new(rows), at: Some(now) };
     }
 }
 
-fn of_row(row: &Row, refusal: &DbError) -> ApiError {
+fn of_row(row: &Row, key: &str, refusal: &DbError) -> ApiError {
     // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
     let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
     let message = match refusal.detail() {
-        // What the caller can mend, it has to be told, in our words. The rest is for the log, as are Postgres's own.
-        Some(detail) if row.status == StatusCode::BAD_REQUEST && row.meaning == refusal.message() => {
+        // What the caller can mend, it has to be told: which argument, and why. A row for a whole class stands for Postgres's own
+        // failures, whose words can hold values: they are for the log, as is all that the caller cannot mend.
+        Some(detail) if row.status == StatusCode::BAD_REQUEST && key == refusal.code().code() => {
             format!("{} ({detail})", row.meaning)
         }
         _ => row.meaning.clone(),

@@ -75,12 +75,21 @@ async fn begin(app: &App, query: &str) -> Result<Response> {
     let mut response = redirect(StatusCode::FOUND, &url)?;
     // Without a challenge there is no verifier, so the browser itself has to be known again.
     if to.code_challenge.is_none() {
-        let state = Url::parse(&url).ok().and_then(|url| state(&url));
-        let cookie = state.and_then(|state| cookie::set(&state, app.config.is_secure()));
-        let cookie = cookie.ok_or_else(|| ApiError::unexpected("The authorize URL has no state."))?;
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        bind(app, &url, &mut response)?;
     }
     Ok(response)
+}
+
+/// Binds the sign-in that this URL of WorkOS's begins to the browser that is sent there.
+///
+/// # Errors
+/// The URL has no state.
+pub fn bind(app: &App, url: &str, response: &mut Response) -> Result<()> {
+    let state = Url::parse(url).ok().and_then(|url| parameter(&url, "state"));
+    let cookie = state.and_then(|state| cookie::set(&state, app.config.is_secure()));
+    let cookie = cookie.ok_or_else(|| ApiError::unexpected("The authorize URL has no state."))?;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(())
 }
 
 /// What a request for a sign-in, or for a link, asks for.
@@ -158,6 +167,7 @@ fn is_about_redirect(error: &ApiError) -> bool {
     matches!(error.code.as_str(), "redirect_to_not_allowed" | "redirect_to_malformed")
 }
 
-fn state(url: &Url) -> Option<String> {
-    url.query_pairs().find(|(name, _)| name == "state").map(|(_, value)| value.into_owned())
+/// A parameter of a URL that we made.
+pub fn parameter(url: &Url, name: &str) -> Option<String> {
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }

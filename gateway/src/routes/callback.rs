@@ -1,11 +1,13 @@
-//! `GET|POST /callback`: WorkOS sends the browser back, and it goes on to the application.
+//! `GET|POST /callback`: WorkOS sends the browser back, and it goes on to the application, or to WorkOS again.
 
 use std::sync::Arc;
 
 use axum::extract::{Extension, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use url::Url;
 
+use super::authorize::{bind, parameter};
 use super::redirect;
 use crate::database::Callback;
 use crate::error::Result;
@@ -37,7 +39,7 @@ pub async fn post(
     if let Err(response) = app.limits.callback.check(address) {
         return *response;
     }
-    match json::read_body(request, app.config.max_body).await {
+    match json::read_body(request, &app.config).await {
         Ok(form) => finish(&app, &headers, &form, StatusCode::SEE_OTHER).await.into_response(),
         Err(error) => error.into_response(),
     }
@@ -53,14 +55,37 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
         state: parameters.single("state"),
         error: parameters.single("error"),
         error_description: parameters.single("error_description"),
-        connection: parameters.single("connection"),
-        organization: parameters.single("organization"),
+        // WorkOS's guide to IdP-initiated sign-ins names them so; the authorize endpoint takes them by the other names.
+        connection: parameters.single("connection_id").or(parameters.single("connection")),
+        organization: parameters.single("organization_id").or(parameters.single("organization")),
         is_bound: cookie::is_bound(headers, state, is_secure),
     };
     let url = app.database.handle_callback(&callback).await?;
     let mut response = redirect(status, &url)?;
-    if let Some(removal) = cookie::remove(state, is_secure).filter(|_| callback.is_bound) {
+    if is_restart(app, &callback, &url) {
+        bind(app, &url, &mut response)?;
+    } else if let Some(removal) = cookie::remove(state, is_secure).filter(|_| callback.is_bound) {
         response.headers_mut().insert(header::SET_COOKIE, removal);
     }
     Ok(response)
+}
+
+/// Whether the database answered a sign-in that an identity provider began with a fresh one (`workos_auth.idp_initiated = restart`). It has
+/// no challenge, so it must come back to the browser that this answer goes to.
+///
+/// How it is known: the redirect brought no state, so there was no sign-in to finish, and the answer can only be the site with an error or
+/// WorkOS's authorize endpoint; and it names our own callback as its `redirect_uri`, which the site does not. A `state` alone proves nothing:
+/// it may stand in the page of a sign-in that somebody else began, and to that one this browser must never be bound.
+///
+/// What a third party can do with it: have a browser begin such a sign-in, by a link. Its state was made in this call and is known to this
+/// browser alone, and WorkOS holds the challenge of a verifier that never left the database: so neither a code nor a state of somebody
+/// else's fits it. It ends as whoever the identity provider of that connection names, as after a link to `/authorize` without a challenge,
+/// which anybody can make just as well. Both need `workos_auth.allow_implicit` and a listed page, and an application that wants neither
+/// sets `workos_auth.require_code_challenge`, which also ends restarts.
+fn is_restart(app: &App, callback: &Callback<'_>, url: &str) -> bool {
+    let names_us = |url: Url| {
+        let named = parameter(&url, "redirect_uri").and_then(|uri| Url::parse(&uri).ok());
+        named.is_some() && named == Url::parse(&app.config.url("/callback")).ok()
+    };
+    callback.state.is_none() && Url::parse(url).is_ok_and(names_us)
 }

@@ -46,10 +46,9 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
     let parameters = Parameters::parse(query.as_bytes())?;
     let user_agent = user_agent(request.headers());
     let client = Client { ip, user_agent: user_agent.as_deref() };
-    let limit = app.config.max_body;
     match parameters.one("grant_type")? {
         Some("pkce") => {
-            let body: Pkce = json::read(request, limit).await?;
+            let body: Pkce = json::read(request, &app.config).await?;
             let (Some(code), Some(verifier)) = (given(&body.auth_code), given(&body.code_verifier)) else {
                 let message = "invalid request: both auth code and code verifier should be non-empty";
                 return Err(ApiError::validation(message));
@@ -58,7 +57,7 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
             app.database.exchange_code(code, verifier, &client).await
         }
         Some("refresh_token") => {
-            let body: Refresh = json::read(request, limit).await?;
+            let body: Refresh = json::read(request, &app.config).await?;
             let Some(token) = given(&body.refresh_token) else {
                 return Err(ApiError::validation("Refresh token is not valid"));
             };

@@ -32,7 +32,7 @@ pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Resp
 /// `PUT /user`: `user_metadata` and nothing else.
 pub async fn put(State(app): State<Arc<App>>, headers: HeaderMap, request: Request) -> Result<Response> {
     let token = bearer(&headers)?;
-    let update: Update = json::read(request, app.config.max_body).await?;
+    let update: Update = json::read(request, &app.config).await?;
     if update.app_metadata.is_some() {
         let message = "Updating app_metadata requires admin privileges";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "not_admin", message));
