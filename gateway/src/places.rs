@@ -362,7 +362,7 @@ impl Seat {
     /// Since when nobody waits for it.
     fn free_since(&self) -> Option<Instant> {
         let now = self.now();
-        (!matches!(now.step, Step::Served | Step::Gone)).then_some(now.since)
+        (!matches!(now.step, Step::Served | Step::Gone)).then(|| now.since)
     }
 
     /// Gives its place up, unless somebody waits for it now.

@@ -1,5 +1,5 @@
 //! What clients should not send: wrong methods, bodies, parameters and tokens. Each gets the right status and code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Sign-ins that an identity provider begins, where `workos_auth.idp_initiated` is `restart`: they are begun again in the browser that
 //! came, and end in that one alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

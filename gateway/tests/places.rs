@@ -1,6 +1,6 @@
 //! Who has a connection: nobody can take the places of others, whatever they do not send and do not read, and a slow client's deadlines
 //! stand still.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 mod common;
 

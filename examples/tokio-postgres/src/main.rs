@@ -52,16 +52,19 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
 /// One transaction as the person whose token it is: rolled back when dropped, so commit it. The next user of the pooled
 /// connection finds neither role nor session: both end with the transaction.
 async fn as_user<'a>(db: &'a mut Client, jar: &CookieJar) -> Result<Transaction<'a>> {
-    let token = access_token(jar)?;
+    let token = access_token(jar).ok_or_else(nobody)?;
     let transaction = db.transaction().await?;
     transaction.batch_execute("set local role authenticated").await?;
     transaction.execute("select auth.set_session($1)", &[&token]).await?;
     Ok(transaction)
 }
 
-fn access_token(jar: &CookieJar) -> Result<&str> {
-    let nobody = || Refusal::new(StatusCode::UNAUTHORIZED, "Nobody is signed in.");
-    jar.get("session").map(Cookie::value).ok_or_else(nobody)
+fn access_token(jar: &CookieJar) -> Option<&str> {
+    jar.get("session").map(Cookie::value)
+}
+
+fn nobody() -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, "Nobody is signed in.")
 }
 
 async fn home(State(pool): State<Pool>, jar: CookieJar) -> Result<Html<String>> {
@@ -136,7 +139,8 @@ async fn callback(
 
 async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, Redirect)> {
     // Everywhere; 'local' as a second argument for here only.
-    pool.get().await?.execute("select auth.sign_out($1)", &[&access_token(&jar)?]).await?;
+    let token = access_token(&jar).ok_or_else(nobody)?;
+    pool.get().await?.execute("select auth.sign_out($1)", &[&token]).await?;
     Ok((jar.add(removal(session_cookie(""))), Redirect::to("/")))
 }
 

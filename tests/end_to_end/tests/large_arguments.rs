@@ -114,7 +114,7 @@ async fn all_calls(bed: &Bed<'_>, client: &Client, bundle: &str, token: &str) {
     let mut make = String::from(
         "create temp table texts (name text, value text); create temp table documents (name text, value jsonb);",
     );
-    for (name, _) in TEXTS {
+    for (name, sql) in TEXTS {
         make.push_str(&format!("insert into texts values ('{name}', {sql});"));
     }
     for (name, sql) in DOCUMENTS {
@@ -173,7 +173,7 @@ async fn what_everyone_may_call() {
     let anybody = bed.connect(&bed.role("anybody", "").await).await;
     all_calls(&bed, &anybody, "everyone", &session.access_token).await;
     // Through settings, too.
-    for (name, sql) in TEXTS {
+    for (name, _) in TEXTS {
         for setting in ["request.headers", "workos_auth.session_token"] {
             let set = match setting {
                 "request.headers" => {

@@ -98,7 +98,7 @@ fn what_is_no_address_takes_the_place_of_none() {
         let old = identity(1, None, "conn_google", "google-1", stored);
         let gone = okta.id;
         let user = user(1, Some("ann@acme.com"), vec![okta, old]);
-        assert_eq!(unlink(&user, gone, &[], true), unlinking(EmailChange::Release, ACME), "{stored:?}");
+        assert_eq!(unlink(&user, gone), unlinking(EmailChange::Release, ACME), "{stored:?}");
     }
 }
 
