@@ -194,8 +194,9 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
          ON CONFLICT (organization_id, user_id) DO UPDATE
          SET role = excluded.role, roles = excluded.roles, groups = excluded.groups,
              custom_attributes = excluded.custom_attributes, updated_at = pg_catalog.now()
-         WHERE (m.role, m.roles, m.groups, m.custom_attributes)
-             IS DISTINCT FROM (excluded.role, excluded.roles, excluded.groups, excluded.custom_attributes)",
+         WHERE m.roles OPERATOR(pg_catalog.<>) excluded.roles OR m.groups OPERATOR(pg_catalog.<>) excluded.groups
+             OR m.custom_attributes OPERATOR(pg_catalog.<>) excluded.custom_attributes
+             OR NOT coalesce(m.role OPERATOR(pg_catalog.=) excluded.role, m.role IS NULL AND excluded.role IS NULL)",
         &[
             organization_id.into(),
             uuid_arg(user_id),

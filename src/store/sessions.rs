@@ -275,7 +275,7 @@ pub fn recover(row: &Row, recoveries: i16) -> Result<bool> {
         "UPDATE auth.sessions
          SET recoveries = $3, recovered_counter = $2, recovered_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now()
          WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
-             AND recovered_counter IS DISTINCT FROM $2 AND claims_version OPERATOR(pg_catalog.=) $4",
+             AND (recovered_counter IS NULL OR recovered_counter OPERATOR(pg_catalog.<>) $2) AND claims_version OPERATOR(pg_catalog.=) $4",
         &[uuid_arg(row.id), row.refreshing.counter.into(), recoveries.into(), row.claims_version.into()],
     )?;
     Ok(written == 1)

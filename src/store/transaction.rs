@@ -206,20 +206,25 @@ pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     value
 }
 
-/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function.
+/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
+/// it sets is undone: our own statements come after it.
 ///
-/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: valid pointers; the outer user is what Postgres itself goes back to when the transaction ends.
-    unsafe {
+    let level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(pg_sys::GetOuterUserId(), 0);
-    }
+        pg_sys::NewGUCNestLevel()
+    };
     let value = f();
-    // SAFETY: undoes the call above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
+    // SAFETY: undoes the calls above.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
     value
 }
 
