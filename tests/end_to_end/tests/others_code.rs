@@ -475,3 +475,42 @@ async fn a_new_installation_runs_triggers_as_nobody_too() {
     bed.admin.batch_execute("select auth.become_new_installation()").await.unwrap();
     assert_eq!(seen(&bed).await, [format!("late as {NOBODY}"), format!("row as {NOBODY}")]);
 }
+
+/// A deferred trigger runs in the middle of a call of ours. The search path that it leaves does not choose our operators.
+#[tokio::test]
+async fn a_search_path_of_others_chooses_no_operator_of_ours() {
+    let bed = bed("others_path").await;
+    let owner = format!("{}_owner", bed.database);
+    bed.admin
+        .batch_execute(&format!(
+            "create schema evil authorization {owner}; grant usage on schema evil to public; set role {owner};
+             create function evil.equal(text, text) returns boolean language plpgsql as $$ begin
+                 insert into public.seen (what) values ('operator as ' || current_user); return true;
+             end $$;
+             create function evil.equal(jsonb, jsonb) returns boolean language plpgsql as $$ begin
+                 insert into public.seen (what) values ('operator as ' || current_user); return true;
+             end $$;
+             create operator evil.= (leftarg = text, rightarg = text, function = evil.equal);
+             create operator evil.= (leftarg = jsonb, rightarg = jsonb, function = evil.equal);
+             create table app.later (id int);
+             create function app.paths() returns trigger language plpgsql as $$ begin
+                 perform set_config('search_path', 'evil, pg_catalog', false); return null;
+             end $$;
+             create constraint trigger paths after insert on app.later deferrable initially deferred for each row execute function app.paths();
+             reset role;
+             create table app.waiting (id uuid references auth.flow_states (id) on delete cascade)"
+        ))
+        .await
+        .unwrap();
+    bed.sign_in(ALICE).await;
+    bed.admin.batch_execute("update auth.organization_memberships set role = 'other'").await.unwrap();
+    let pending = workos_end_to_end::start(&bed.admin, ALICE).await;
+    bed.admin.batch_execute("begin; insert into app.later values (1)").await.unwrap();
+    workos_end_to_end::exchange(&bed.admin, &pending).await.unwrap();
+    bed.admin.batch_execute("commit").await.unwrap();
+    assert_eq!(seen(&bed).await, Vec::<String>::new());
+    assert_eq!(
+        text(&bed.admin, "select role from auth.organization_memberships").await.unwrap().as_deref(),
+        Some("admin")
+    );
+}
