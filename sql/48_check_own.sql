@@ -77,7 +77,8 @@ holder AS (
 -- it copies.
 extra AS (
     SELECT a.* FROM acl AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee
-    WHERE NOT EXISTS (
+    -- What Postgres gives to everybody on a table's row type, which is nothing without the table.
+    WHERE NOT (a.kind = 'TYPE' AND a.grantee = 0 AND a.oid IN (SELECT c.reltype FROM own_relation AS c)) AND NOT EXISTS (
             SELECT FROM right_of AS r WHERE r.oid = a.oid AND r.kind = a.kind AND r.privilege = a.privilege
                 AND (r.bundle = 'everyone' OR EXISTS (SELECT FROM holder AS h WHERE h.bundle = r.bundle AND h.grantee = a.grantee)))
         AND NOT (a.kind = 'TABLE' AND a.oid = to_regclass('auth.users') AND a.privilege = 'REFERENCES' AND a.grantee <> 0)

@@ -95,7 +95,10 @@ async fn what_administrators_do_is_written_down() {
     assert_eq!(domain["organization_id"], "org_x");
     assert_eq!(
         of("hook_changed")["payload"],
-        json!({ "old": { "event": "token", "function": "app.f" }, "new": { "event": "signed_in", "function": "app.f" } })
+        json!({
+            "old": { "event": "token", "function": "app.f", "function_owner": operator },
+            "new": { "event": "signed_in", "function": "app.f", "function_owner": operator },
+        })
     );
     // SET ROLE hides nobody: the actor is who logged in.
     assert_eq!(of("hook_changed")["actor"], "postgres");

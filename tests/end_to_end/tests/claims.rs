@@ -8,7 +8,7 @@ use workos_end_to_end::sql::{connect_with_notices, lines, refusal, refused, refu
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
 
-const READERS: &str = "select auth.uid(), auth.jwt(), auth.session_claims(), auth.role(), auth.email(), auth.session_id(),
+const READERS: &str = "select auth.uid(), auth.jwt(), auth.session_claims(), nullif(auth.role(), session_user::text), auth.email(), auth.session_id(),
     auth.organization_id(), auth.connection_id(), auth.has_role('admin'), auth.has_role('admin', 'org_acme'),
     auth.in_group('engineering'), auth.in_group('engineering', 'org_acme'), auth.has_permission('p'), auth.has_permission('p', 'org_acme')";
 const NOBODY: &str = "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL";

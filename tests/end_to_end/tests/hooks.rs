@@ -530,7 +530,7 @@ async fn a_hook_that_ends_the_session_or_bans_the_person_gets_no_token_out() {
     let session = bed.sign_in(ALICE).await;
     assert_eq!((&session.claims["permissions"], &session.claims["claims_version"]), (&json!(["new"]), &json!(1)));
     no_hooks(&bed).await;
-    hook(&bed, "token", raises).await;
+    hook(&bed, "token", &raises.replace("{new}", "{newer}")).await;
     let error = refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "hook_failed");
     assert!(error.detail.contains("changed the person's rights"), "{error}");
 }

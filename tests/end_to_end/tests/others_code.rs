@@ -301,6 +301,8 @@ async fn a_foreign_key_runs_no_cast_as_the_owner() {
                  raise warning 'cast as %', current_user; return null;
              end $$;
              create cast (app.evil as uuid) with function app.evil_cast(app.evil) as implicit;
+             create function app.to_evil(uuid) returns app.evil language sql as $$ select row($1::text)::app.evil $$;
+             create cast (uuid as app.evil) with function app.to_evil(uuid) as assignment;
              create domain app.evil_domain as app.evil;
              create table app.filled (c app.evil); insert into app.filled values (row('a'));
              create table app.parted (c app.evil) partition by list (c);

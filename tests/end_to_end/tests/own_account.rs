@@ -340,7 +340,8 @@ async fn what_update_user_does_not_take() {
         refused(client.batch_execute(&call(&deep)).await, "validation_failed");
     }
     let reserved = r#"'{"a": {"$serde_json::private::Number": "x"}}'"#;
-    refused(client.batch_execute(&call(reserved)).await, "validation_failed");
+    // A name that a parser keeps for itself is a name.
+    client.batch_execute(&format!("begin; {}; rollback", call(reserved))).await.unwrap();
     for large in [
         "jsonb_build_object('a', repeat('x', 4096))",
         "jsonb_build_object('a', repeat('ü', 2048))",

@@ -44,7 +44,8 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
         where has_schema_privilege($1::text, 'auth', privilege)
         union all
         select 'TYPE ' || oid::regtype || ' USAGE' from pg_type
-        where typnamespace = 'auth'::regnamespace and typelem = 0 and has_type_privilege($1::text, oid, 'usage')
+        where typnamespace = 'auth'::regnamespace and typelem = 0 and not exists (select from pg_class c where c.reltype = pg_type.oid and c.relkind <> 'c')
+            and has_type_privilege($1::text, oid, 'usage')
         order by 1";
     let all: Vec<String> = admin.query(sql, &[&role]).await.unwrap().iter().map(|row| row.get(0)).collect();
     let everybody = bundle(admin, "everyone").await;

@@ -71,6 +71,7 @@ async fn whatever_is_not_listed_is_the_owners_alone() {
             select 'TYPE ' || t.oid::regtype, acl.privilege_type, acl.grantee, t.typowner
             from pg_type t, aclexplode(coalesce(t.typacl, acldefault('T', t.typowner))) acl
             where typnamespace = 'auth'::regnamespace and typcategory <> 'A'
+                and not exists (select from pg_class c where c.reltype = t.oid and c.relkind <> 'c')
             union all
             select 'SCHEMA ' || nspname, acl.privilege_type, acl.grantee, n.nspowner
             from pg_namespace n, aclexplode(nspacl) acl where nspname = 'auth'
