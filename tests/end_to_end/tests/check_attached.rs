@@ -45,7 +45,7 @@ async fn foreign_keys_whose_cast_is_somebodys_code() {
             "t_organization_fkey ON public.t",
         ),
         (
-            "create table t (organization text, person wrapped, constraint \"k;\" foreign key (organization, person) references auth.organization_memberships)",
+            "create table t (organization text, person wrapped, constraint \"k;\" foreign key (organization, person) references auth.organization_memberships on delete cascade)",
             "\"k;\" ON public.t",
         ),
         (

@@ -146,7 +146,7 @@ async fn the_claims_are_those_of_now() {
     bed.set("workos_auth.allowed_roles", "authenticated, support").await;
     let app = bed.backend().await;
     let session = bed.sign_in(ALICE).await;
-    let user = session.user_id;
+    let (id, user) = (session.session_id, session.user_id);
     let change = format!(
         "update auth.users set role = 'support', raw_user_meta_data = '{{\"theme\": \"dunkel ☾\"}}' where id = '{user}';
          update auth.organization_memberships set groups = '{{night shift}}', role = 'owner', permissions = '{{p}}' where user_id = '{user}'"
@@ -179,6 +179,7 @@ async fn the_claims_are_those_of_now() {
     let change = "update auth.users set role = 'support';
         update auth.organization_memberships set groups = array(select 'group ' || i from generate_series(1, 5000) i)";
     bed.admin.batch_execute(change).await.unwrap();
+    let row = bed.session_row(id).await;
     refused(refresh(&app, &fresh.refresh_token).await, "token_too_large");
     assert_eq!(bed.session_row(id).await, row);
     bed.admin.batch_execute("update auth.organization_memberships set groups = '{}'").await.unwrap();
