@@ -188,22 +188,8 @@ pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Res
 
 /// The same, with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
-    let level = unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
-        pg_sys::SetUserIdAndSecContext(role, context | restricted.cast_signed());
-        pg_sys::NewGUCNestLevel()
-    };
-    let value = f();
-    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
-    unsafe {
-        pg_sys::AtEOXact_GUC(false, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-    }
-    value
+    let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+    acting_as(role, |context| context | restricted.cast_signed(), f)
 }
 
 /// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
@@ -211,16 +197,22 @@ pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
+    acting_as(unsafe { pg_sys::GetOuterUserId() }, |_| 0, f)
+}
+
+/// Runs `f` as a role, in the security context that `change` makes of the present one.
+fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: valid pointers; the outer user is what Postgres itself goes back to when the transaction ends.
+    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
     let level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(pg_sys::GetOuterUserId(), 0);
+        pg_sys::SetUserIdAndSecContext(role, change(context));
         pg_sys::NewGUCNestLevel()
     };
     let value = f();
-    // SAFETY: undoes the calls above.
+    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
     unsafe {
         pg_sys::AtEOXact_GUC(false, level);
         pg_sys::SetUserIdAndSecContext(user, context);
