@@ -453,55 +453,47 @@ fn end_statement() {
     STATE.statements.set(STATE.statements.get() + 1);
 }
 
-/// The hook's type changed in Postgres 14, which added an argument.
-macro_rules! process_utility {
-    ($($extra:ident: $type:ty)?) => {
-        unsafe extern "C-unwind" fn process_utility(
+unsafe extern "C-unwind" fn process_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    text: *const c_char,
+    is_read_only: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    destination: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    unsafe extern "C-unwind" {
+        fn standard_ProcessUtility(
             statement: *mut pg_sys::PlannedStmt,
             text: *const c_char,
-            $($extra: $type,)?
+            is_read_only: bool,
             context: pg_sys::ProcessUtilityContext::Type,
             parameters: pg_sys::ParamListInfo,
             environment: *mut pg_sys::QueryEnvironment,
             destination: *mut pg_sys::DestReceiver,
             completion: *mut pg_sys::QueryCompletion,
-        ) {
-            unsafe extern "C-unwind" {
-                fn standard_ProcessUtility(
-                    statement: *mut pg_sys::PlannedStmt,
-                    text: *const c_char,
-                    $($extra: $type,)?
-                    context: pg_sys::ProcessUtilityContext::Type,
-                    parameters: pg_sys::ParamListInfo,
-                    environment: *mut pg_sys::QueryEnvironment,
-                    destination: *mut pg_sys::DestReceiver,
-                    completion: *mut pg_sys::QueryCompletion,
-                );
+        );
+    }
+    let is_clients_own = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
+    if is_clients_own {
+        begin_statement();
+    }
+    // SAFETY: the call goes to whom it would have gone without us.
+    unsafe {
+        match STATE.previous_utility.get() {
+            Some(hook) => {
+                hook(statement, text, is_read_only, context, parameters, environment, destination, completion);
             }
-            let is_clients_own = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
-            if is_clients_own {
-                begin_statement();
-            }
-            // SAFETY: the call goes to whom it would have gone without us.
-            unsafe {
-                match STATE.previous_utility.get() {
-                    Some(hook) => hook(statement, text, $($extra,)? context, parameters, environment, destination, completion),
-                    None => standard_ProcessUtility(
-                        statement, text, $($extra,)? context, parameters, environment, destination, completion,
-                    ),
-                }
-            }
-            if is_clients_own {
-                end_statement();
-            }
+            None => standard_ProcessUtility(
+                statement, text, is_read_only, context, parameters, environment, destination, completion,
+            ),
         }
-    };
+    }
+    if is_clients_own {
+        end_statement();
+    }
 }
-
-#[cfg(not(feature = "pg13"))]
-process_utility!(is_read_only: bool);
-#[cfg(feature = "pg13")]
-process_utility!();
 
 /// The hook's type changed in Postgres 18, which dropped the last argument.
 macro_rules! executor_run {

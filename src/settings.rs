@@ -305,9 +305,9 @@ pub fn refuse_options() {
 fn option_without_right() -> Option<String> {
     // SAFETY: Postgres's own array of its variables, whose names are C strings.
     let variables = unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let (start, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
-        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let (start, count) = {
             let mut count = 0;
             (pg_sys::get_guc_variables(&mut count), count)
@@ -329,14 +329,7 @@ fn option_without_right() -> Option<String> {
 /// Refuses settings of our prefix that do not exist. After all are defined.
 pub fn reserve_prefix() {
     // SAFETY: a constant string, in _PG_init.
-    #[cfg(any(feature = "pg15", feature = "pg16", feature = "pg17", feature = "pg18"))]
-    unsafe {
-        pg_sys::MarkGUCPrefixReserved(c"workos_auth".as_ptr());
-    }
-    #[cfg(any(feature = "pg13", feature = "pg14"))]
-    unsafe {
-        pg_sys::EmitWarningsOnPlaceholders(c"workos_auth".as_ptr());
-    }
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"workos_auth".as_ptr()) };
 }
 
 fn text(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static Text) {

@@ -10,7 +10,7 @@ export ROOT
 [[ -d ${HOME:-}/.cargo/bin && :$PATH: != *:$HOME/.cargo/bin:* ]] && PATH=$HOME/.cargo/bin:$PATH
 
 # The majors that the extension is written for, in the order they are looked for when PG_MAJOR says nothing.
-PG_MAJORS=(15 17 16 18 14 13)
+PG_MAJORS=(15 17 16 18)
 
 server_pg_config() { echo "/usr/lib/postgresql/$1/bin/pg_config"; }
 

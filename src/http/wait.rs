@@ -97,10 +97,6 @@ impl Drop for WaitEvent {
 fn report(event: u32) {
     // SAFETY: a word of shared memory that is this backend's own.
     unsafe {
-        #[cfg(not(feature = "pg13"))]
-        let word = pg_sys::my_wait_event_info;
-        #[cfg(feature = "pg13")]
-        let word = &raw mut (*pg_sys::MyProc).wait_event_info;
-        ptr::write_volatile(word, event);
+        ptr::write_volatile(pg_sys::my_wait_event_info, event);
     }
 }

@@ -149,9 +149,6 @@ impl Reach {
 unsafe fn partitions_of(relation: pg_sys::Relation) -> Vec<pg_sys::Oid> {
     // SAFETY: by the caller's word; the description lives as long as the relation is open.
     unsafe {
-        #[cfg(feature = "pg13")]
-        let partitions = pg_sys::RelationGetPartitionDesc(relation);
-        #[cfg(not(feature = "pg13"))]
         let partitions = pg_sys::RelationGetPartitionDesc(relation, false);
         match usize::try_from((*partitions).nparts) {
             Ok(count) if count > 0 => std::slice::from_raw_parts((*partitions).oids, count).to_vec(),

@@ -33,7 +33,7 @@ pub fn uses_one_snapshot() -> bool {
 /// (`GetSnapshotDataReuse`, procarray.c; "Interlocking Transaction Begin, Transaction End, and Snapshots" of transam/README).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
-    /// transactions with a number that have ended since the server began; Postgres 13 does not count them
+    /// transactions with a number that have ended since the server began
     ended: u64,
     /// commands of this transaction that have written
     command: pg_sys::CommandId,
@@ -49,10 +49,7 @@ impl Sight {
                 return None;
             }
             let snapshot = pg_sys::GetLatestSnapshot().as_ref()?;
-            #[cfg(not(feature = "pg13"))]
             let ended = snapshot.snapXactCompletionCount;
-            #[cfg(feature = "pg13")]
-            let ended = 0;
             (ended != 0).then(|| Self { ended, command: snapshot.curcid })
         }
     }
@@ -147,9 +144,9 @@ pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
 pub fn may_become(role: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups of the current role.
     unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15"))]
+        #[cfg(feature = "pg15")]
         let may = pg_sys::is_member_of_role(pg_sys::GetUserId(), role);
-        #[cfg(not(any(feature = "pg13", feature = "pg14", feature = "pg15")))]
+        #[cfg(not(feature = "pg15"))]
         let may = pg_sys::member_can_set_role(pg_sys::GetUserId(), role);
         may
     }

@@ -199,7 +199,7 @@ pub fn unreadable(column: &str) -> Error {
     Error::with_detail(ErrorCode::UserMetadataUnreadable, format!("The column {column} is {}.", Jsonb::UNREADABLE))
 }
 
-/// `timestamptz_lt` (pg_proc.dat). Postgres 13 has another name for the constant.
+/// `timestamptz_lt` (pg_proc.dat).
 const TIMESTAMPTZ_LT: u32 = 1154;
 
 /// A column of the table's index, and what it must be.
