@@ -1,0 +1,162 @@
+//! `auth.check()` of rights on the extension's objects: named roles, everybody, and rights that are missing.
+
+use workos_end_to_end::check::{Fault, Patient, check};
+use workos_end_to_end::sql::lines;
+use workos_testbed::Cluster;
+
+/// A fault that nobody can use by itself.
+const fn of(plant: &'static str, rows: &'static [(&'static str, &'static str, &'static str)]) -> Fault {
+    Fault { plant, rows, leak: "", clean: "" }
+}
+
+const CREATE_SESSION: &str = "auth.create_session(uuid,text,text,text,text,interval)";
+
+const FAULTS: &[Fault] = &[
+    // Named roles: PEOPLE, whoever was in the installer's default privileges, a column, a type.
+    Fault {
+        plant: "grant execute on function auth.create_user, auth.create_session to PEOPLE",
+        rows: &[
+            ("error", CREATE_SESSION, "PEOPLE may call a function that the extension does not give it."),
+            ("error", "auth.create_user(text,text,uuid)", "PEOPLE may call"),
+        ],
+        leak: "select auth.create_user(gen_random_uuid() || '@example.com')",
+        clean: "",
+    },
+    Fault {
+        plant: "grant execute on function auth.create_user to DATABASE_group; grant DATABASE_group to PEOPLE",
+        rows: &[("error", "auth.create_user(text,text,uuid)", "DATABASE_group may call")],
+        leak: "select auth.create_user(gen_random_uuid() || '@example.com')",
+        clean: "",
+    },
+    of(
+        "grant execute on function auth.grant_admin(regrole) to DATABASE_other",
+        &[("error", "auth.grant_admin(regrole)", "DATABASE_other may call")],
+    ),
+    of(
+        "grant execute on function auth.cleanup(integer) to DATABASE_other",
+        &[("warning", "auth.cleanup(integer)", "DATABASE_other may call")],
+    ),
+    of(
+        "grant select (id), update (email) on auth.users to DATABASE_other",
+        &[(
+            "warning",
+            "auth.users",
+            "DATABASE_other has rights on a table of the extension that the extension does not give: SELECT, UPDATE.",
+        )],
+    ),
+    of(
+        "grant usage on type auth.users to DATABASE_other",
+        &[(
+            "warning",
+            "auth.users",
+            "DATABASE_other has rights on a type of the extension that the extension does not give: USAGE.",
+        )],
+    ),
+    of("grant create on schema auth to DATABASE_other", &[("error", "auth", "DATABASE_other may create objects")]),
+    of(
+        "grant select on auth.hooks to APP",
+        &[(
+            "warning",
+            "auth.hooks",
+            "APP has rights on a table of the extension that the extension does not give: SELECT.",
+        )],
+    ),
+    // Who got it from somebody who might pass it on.
+    of(
+        "grant execute on function auth.create_session to DATABASE_group with grant option; set role DATABASE_group;
+         grant execute on function auth.create_session to DATABASE_other; reset role",
+        &[("error", CREATE_SESSION, "DATABASE_group may call"), ("error", CREATE_SESSION, "DATABASE_other may call")],
+    ),
+    of(
+        "grant select on auth.hooks to DATABASE_operator with grant option; set role DATABASE_operator;
+         grant select on auth.hooks to DATABASE_other; reset role",
+        &[("warning", "auth.hooks", "DATABASE_other has rights")],
+    ),
+    // What is missing: a hardened database shuts the readers in silence.
+    of(
+        "revoke execute on function auth.uid() from public",
+        &[("warning", "auth.uid()", "Everybody lacks what the extension gives: EXECUTE on auth.uid().")],
+    ),
+    of(
+        "revoke execute on all functions in schema auth from public",
+        &[("warning", "auth", "EXECUTE on auth.clear_session(), auth.connection_id(), auth.email()")],
+    ),
+    of(
+        "revoke usage on schema auth from public; revoke usage on type auth.session from public; revoke select on auth.error_codes from public",
+        &[
+            ("warning", "auth", "Everybody lacks what the extension gives: USAGE on auth."),
+            ("warning", "auth.error_codes", "SELECT on auth.error_codes."),
+            ("warning", "auth.session", "USAGE on auth.session."),
+        ],
+    ),
+    of(
+        "revoke execute on function auth.refresh_session, auth.handle_callback from APP",
+        &[(
+            "warning",
+            "APP",
+            "It has a part of what auth.grant_sign_in gives, and lacks EXECUTE on auth.handle_callback(text, text, text, text, text, text, boolean), auth.refresh_session(text, inet, text).",
+        )],
+    ),
+    of(
+        "revoke insert on auth.redirect_urls from DATABASE_operator; revoke execute on function auth.check_own from DATABASE_operator",
+        &[(
+            "warning",
+            "DATABASE_operator",
+            "It has a part of what auth.grant_admin gives, and lacks EXECUTE on auth.check_own(); INSERT on auth.redirect_urls.",
+        )],
+    ),
+    of(
+        "revoke execute on function auth.create_root_key(text) from pg_write_server_files",
+        &[("warning", "auth.create_root_key(text)", "pg_write_server_files lacks")],
+    ),
+];
+
+#[tokio::test]
+async fn rights_are_those_of_the_list() {
+    let patient = Patient::new(Cluster::shared().unwrap(), "check_rights").await;
+    patient
+        .run(
+            "create role DATABASE_group; create role DATABASE_other; create role DATABASE_operator; select auth.grant_admin('DATABASE_operator');
+             grant usage on schema auth to DATABASE_group",
+        )
+        .await;
+    for fault in FAULTS {
+        patient.is_mended_of(fault).await;
+    }
+    // A role to which everything was given before its time, as by default privileges of an installer.
+    patient.run("grant execute on all functions in schema auth to DATABASE_other; grant all on all tables in schema auth to DATABASE_other").await;
+    let findings = check(&patient.bed.admin).await;
+    assert!(
+        findings.iter().any(|finding| finding.object == "auth.users" && finding.severity == "error"),
+        "{findings:#?}"
+    );
+    for finding in &findings {
+        assert!(finding.remedy.ends_with(" FROM check_rights_other;"), "{finding:#?}");
+        patient.remedy(finding).await;
+    }
+    // What is left is what the two bundles give, since who has their first function is a backend and an administrator.
+    patient.is_sound("all rights").await;
+    patient.run("select auth.revoke_admin('DATABASE_other'), auth.revoke_sign_in('DATABASE_other')").await;
+    let left = "select p.oid::regprocedure::text from pg_proc as p, aclexplode(p.proacl) as acl
+        where acl.grantee = 'check_rights_other'::regrole and not has_function_privilege('public', p.oid, 'execute')";
+    assert_eq!(lines(&patient.bed.admin, left).await.unwrap(), Vec::<String>::new());
+
+    for (harmless, clean) in [
+        (
+            "create role DATABASE_copy replication; grant select on auth.sessions, auth.signing_keys to DATABASE_copy",
+            "",
+        ),
+        ("grant references on auth.users to DATABASE_other", ""),
+        (
+            "grant execute on function auth.uid() to DATABASE_other; grant select on auth.error_codes to DATABASE_other",
+            "",
+        ),
+        (
+            "create role DATABASE_files; grant pg_write_server_files to DATABASE_files",
+            "revoke pg_write_server_files from DATABASE_files",
+        ),
+        ("grant select on auth.hooks to DATABASE_operator", ""),
+    ] {
+        patient.stays_sound(harmless, clean).await;
+    }
+}

@@ -1,0 +1,120 @@
+//! The end-to-end tests: one program, one Postgres cluster for all tests that change nothing that is the cluster's, and a database for
+//! each of them. tests/README.md says more.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+/// From the authorize URL to a session, and what goes wrong on the way.
+mod sign_in {
+    mod authorize_url;
+    mod bad_exchange;
+    mod bad_input;
+    mod callback;
+    mod callback_races;
+    mod emulator;
+    mod first_sign_ins;
+    mod hooks;
+    mod implicit;
+    mod json_of_any_names;
+    mod network;
+    mod raced_losers;
+    mod races;
+    mod same_call;
+    mod whole_flow;
+    mod workos_faults;
+}
+
+/// Whose account it is, and what is done to people and by people.
+mod accounts {
+    mod account_vectors;
+    mod addresses_and_ids;
+    mod decision_table;
+    mod linking;
+    mod linking_brokered;
+    mod operating;
+    mod own_account;
+    mod people;
+    mod unlinking;
+}
+
+/// How long a session lasts, and what renews and ends it.
+mod sessions {
+    mod at_once;
+    mod cleanup;
+    mod crashes;
+    mod expiry;
+    mod refresh;
+    mod refresh_limits;
+    mod refresh_moves;
+    mod refresh_theft;
+    mod refresh_together;
+    mod revocation;
+    mod session_checks;
+    mod session_model;
+    mod session_races;
+}
+
+/// Which tokens are believed, and what their claims say.
+mod tokens {
+    mod bad_tokens;
+    mod claims;
+    mod claims_as_jsonb;
+    mod forged_tokens;
+    mod own_tokens;
+    mod request_attacks;
+}
+
+/// Whom readers and row-level security see.
+mod policies {
+    mod as_user;
+    mod identity_edges;
+    mod one_query;
+    mod one_query_loading;
+    mod parallel;
+    mod pooling;
+    mod results_outlive_queries;
+    mod rls_attacks;
+    mod rls_identity;
+    mod visitors;
+    mod walls;
+}
+
+/// Whoever attaches, plants, sets or reads something gets no more than they had.
+mod rights {
+    mod attacks;
+    mod attacks_postgres_settings;
+    mod attacks_reading;
+    mod attacks_settings;
+    mod large_arguments;
+    mod locks_of_strangers;
+    mod others_code;
+    mod privileges;
+}
+
+/// What stays hidden, and what is written down about whom.
+mod secrets {
+    mod audit;
+    mod backtraces;
+    mod root_key;
+    mod secrecy;
+}
+
+/// `auth.check()`: every fault is planted, reported, and mended by its own remedy.
+mod check {
+    mod check_attached;
+    mod check_functions;
+    mod check_own;
+    mod check_people;
+    mod check_replaced;
+    mod check_rights;
+    mod check_settings;
+    mod check_sound;
+    mod check_tables;
+}
+
+/// What CREATE EXTENSION makes, and what becomes of it in copies, dumps and standbys.
+mod installation {
+    mod copies;
+    mod install;
+    mod readme;
+    mod rights_from_before;
+    mod standby;
+}
