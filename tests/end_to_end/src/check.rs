@@ -29,17 +29,20 @@ pub async fn check(client: &Client) -> Vec<Finding> {
         .collect()
 }
 
+/// A row of `auth.check()` that is expected: severity, object, and a part of the finding.
+pub type Row<'a> = (&'a str, &'a str, &'a str);
+
 /// Something unsafe, and what `auth.check()` makes of it. In its SQL, `PEOPLE`, `APP` and `DATABASE` stand for a patient's.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Fault {
+pub struct Fault<'a> {
     /// What makes the database unsafe.
-    pub plant: &'static str,
-    /// The rows that are expected, in their order: severity, object, and a part of the finding.
-    pub rows: &'static [(&'static str, &'static str, &'static str)],
+    pub plant: &'a str,
+    /// The rows that are expected, in their order.
+    pub rows: &'a [Row<'a>],
     /// A query that PEOPLE can run and that gives a row, until the remedy has been run. Empty: nothing to show.
-    pub leak: &'static str,
+    pub leak: &'a str,
     /// What removes the rest.
-    pub clean: &'static str,
+    pub clean: &'a str,
 }
 
 /// A database with the two roles of an application, in which nothing is unsafe.
@@ -86,7 +89,7 @@ impl<'a> Patient<'a> {
     }
 
     /// These rows are reported, and no other.
-    pub async fn shows(&self, rows: &[(&str, &str, &str)], when: &str) -> Vec<Finding> {
+    pub async fn shows(&self, rows: &[Row<'_>], when: &str) -> Vec<Finding> {
         let findings = check(&self.bed.admin).await;
         let as_expected = findings.len() == rows.len()
             && findings.iter().zip(rows).all(|(found, (severity, object, part))| {
@@ -110,19 +113,23 @@ impl<'a> Patient<'a> {
         }
     }
 
-    /// Plants a fault, sees it reported, runs every row's remedy, and sees nothing reported any more.
-    pub async fn is_mended_of(&self, fault: &Fault) {
-        self.run(fault.plant).await;
-        let findings = self.shows(fault.rows, fault.plant).await;
-        if !fault.leak.is_empty() {
-            assert!(self.leaks(fault.leak).await, "nothing leaks: {}", fault.leak);
-        }
-        for finding in &findings {
+    /// These rows are reported, and no other; once every row's remedy has been run, none is.
+    pub async fn is_mended(&self, rows: &[Row<'_>], when: &str) {
+        for finding in &self.shows(rows, when).await {
             self.remedy(finding).await;
         }
-        self.is_sound(fault.plant).await;
+        self.is_sound(when).await;
+    }
+
+    /// Plants a fault, sees it reported, runs every row's remedy, and sees nothing reported any more.
+    pub async fn is_mended_of(&self, fault: &Fault<'_>) {
+        self.run(fault.plant).await;
         if !fault.leak.is_empty() {
-            assert!(!self.leaks(fault.leak).await, "it still leaks: {}", fault.leak);
+            assert!(self.leaks(fault.leak).await, "nothing leaks: {}", fault.plant);
+        }
+        self.is_mended(fault.rows, fault.plant).await;
+        if !fault.leak.is_empty() {
+            assert!(!self.leaks(fault.leak).await, "it still leaks: {}", fault.plant);
         }
         self.run(fault.clean).await;
     }

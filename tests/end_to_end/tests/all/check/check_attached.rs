@@ -2,13 +2,14 @@
 //! foreign keys with a cast, functions of triggers and the like, event triggers, and hooks that changed hands.
 
 use workos_end_to_end::bed::ALICE;
-use workos_end_to_end::check::Patient;
-use workos_testbed::Cluster;
+use workos_end_to_end::check::{Fault, Patient};
+
+use super::CLUSTER;
 
 const CAST: &str = "its cast runs as the extension's owner, whatever it does";
 
 async fn patient(name: &str) -> Patient<'static> {
-    let patient = Patient::new(Cluster::shared().unwrap(), name).await;
+    let patient = Patient::new(&CLUSTER, name).await;
     patient
         .run(
             "create role DATABASE_mallory; grant create on schema public to DATABASE_mallory; create table ran_as (name name); grant insert, select on ran_as to workos_auth_owner;
@@ -58,9 +59,7 @@ async fn foreign_keys_whose_cast_is_somebodys_code() {
         past.batch_execute("alter event trigger workos_auth_foreign_keys disable").await.unwrap();
         past.batch_execute(plant).await.unwrap_or_else(|error| panic!("{plant}\n{error:?}"));
         past.batch_execute("alter event trigger workos_auth_foreign_keys enable always").await.unwrap();
-        let findings = patient.shows(&[("error", object, CAST)], plant).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(plant).await;
+        patient.is_mended(&[("error", object, CAST)], plant).await;
         patient.run("drop table t").await;
     }
     for harmless in [
@@ -125,11 +124,13 @@ async fn code_of_others_that_runs_as_the_owner() {
         let plant = format!(
             "{function}; create trigger quiet after insert on auth.users for each row execute function quiet()"
         );
-        patient.run(&plant).await;
-        let findings = patient.shows(&[("warning", "quiet ON auth.users", "a dump does not carry it")], &plant).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(&plant).await;
-        patient.run("drop function quiet()").await;
+        let fault = Fault {
+            plant: &plant,
+            rows: &[("warning", "quiet ON auth.users", "a dump does not carry it")],
+            clean: "drop function quiet()",
+            ..Fault::default()
+        };
+        patient.is_mended_of(&fault).await;
     }
 }
 
@@ -144,10 +145,8 @@ async fn an_event_trigger_of_the_extension_that_does_not_fire() {
         .await;
     for state in ["disable", "enable replica"] {
         let plant = format!("alter event trigger DATABASE_watch {state}");
-        patient.run(&plant).await;
-        let findings = patient.shows(&[("error", "check_events_watch", "does not fire")], &plant).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(&plant).await;
+        let rows = &[("error", "DATABASE_watch", "does not fire")];
+        patient.is_mended_of(&Fault { plant: &plant, rows, ..Fault::default() }).await;
     }
     patient.stays_sound("alter event trigger DATABASE_watch enable always", "").await;
     patient
@@ -167,18 +166,19 @@ async fn hooks_that_changed_hands() {
         patient
             .run(&format!(
                 "create role DATABASE_first; {create}; alter function {function} owner to DATABASE_first;
-                 insert into auth.hooks (event, function, function_owner) values ('token', '{name}', 'check_hooks_first')"
+                 insert into auth.hooks (event, function, function_owner) values ('token', '{name}', 'DATABASE_first')"
             ))
             .await;
         patient.is_sound(name).await;
         patient
             .run(&format!("drop function {function}; {create}; alter function {function} owner to DATABASE_mallory"))
             .await;
-        let findings = patient
-            .shows(&[("error", "auth.hooks", "The function of the hook token belongs to DATABASE_mallory now")], name)
+        patient
+            .is_mended(
+                &[("error", "auth.hooks", "The function of the hook token belongs to DATABASE_mallory now")],
+                name,
+            )
             .await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(name).await;
         patient.bed.sign_in(ALICE).await;
         patient.run(&format!("drop function {function}; drop role DATABASE_first")).await;
     }

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use workos_end_to_end::check::{Fault, Patient, check};
-use workos_testbed::Cluster;
+
+use super::CLUSTER;
 
 const BELIEVES: &str = "it believes request.jwt.claims or request.headers";
 const EXCLUDES: &str = "it compares auth.role() by exclusion";
 
 async fn patient(name: &str) -> Patient<'static> {
-    let patient = Patient::new(Cluster::shared().unwrap(), name).await;
+    let patient = Patient::new(&CLUSTER, name).await;
     patient
         .run(
             "create table badges (badge text); insert into badges values ('none'); alter table badges enable row level security;
@@ -56,14 +57,13 @@ async fn definers_that_believe_what_anybody_can_say() {
             "",
         ),
     ] {
-        patient.run(&plant).await;
-        patient.run(more).await;
-        let findings = patient.shows(&[("error", "public.set_badge(text)", BELIEVES)], &plant).await;
-        assert!(patient.leaks(leak).await, "nothing leaks: {plant}");
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(&plant).await;
-        assert!(!patient.leaks(leak).await, "it still leaks: {plant}");
-        patient.run("drop function set_badge").await;
+        let fault = Fault {
+            plant: &format!("{plant}; {more}"),
+            rows: &[("error", "public.set_badge(text)", BELIEVES)],
+            leak,
+            clean: "drop function set_badge",
+        };
+        patient.is_mended_of(&fault).await;
     }
     for fault in [
         Fault {
@@ -160,11 +160,10 @@ async fn comparisons_that_a_visitor_slips_through() {
         patient.run("create or replace function no_visitor() returns boolean language sql stable as $$ select auth.role() <> 'anon' $$").await;
         patient.run(&format!("create policy p on badges {policy}")).await;
         if is_found {
-            let findings =
-                patient.shows(&[("warning", "p ON public.badges", "compares auth.role() by exclusion")], policy).await;
-            patient.remedy(&findings[0]).await;
+            patient.is_mended(&[("warning", "p ON public.badges", "compares auth.role() by exclusion")], policy).await;
+        } else {
+            patient.is_sound(policy).await;
         }
-        patient.is_sound(policy).await;
         patient.run("drop policy p on badges").await;
     }
     patient.run("drop function no_visitor").await;
@@ -211,15 +210,15 @@ async fn comparisons_that_a_visitor_slips_through() {
             ))
             .await;
         if let Some((severity, part)) = expected {
-            let findings = patient.shows(&[(severity, "public.credit(uuid)", part)], guard).await;
             let call = "select from credit('00000000-0000-4000-8000-0000000000ad') as c where c = 'written'";
             if part.contains("NULL") || part.contains("nobody") {
                 assert!(patient.leaks(call).await, "a visitor is refused: {guard}");
             }
-            patient.remedy(&findings[0]).await;
+            patient.is_mended(&[(severity, "public.credit(uuid)", part)], guard).await;
             assert!(!patient.leaks(call).await, "{guard}");
+        } else {
+            patient.is_sound(guard).await;
         }
-        patient.is_sound(guard).await;
         patient.run("drop function credit").await;
     }
 }

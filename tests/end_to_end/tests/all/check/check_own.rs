@@ -8,7 +8,7 @@ const GUARD: &str = "does not bind it";
 const KEYS: &str = "forget_cached_rows ON auth.signing_keys";
 
 /// Roles that row-level security does not bind, or that are more than they should be.
-const ROLES: &[Fault] = &[
+const ROLES: &[Fault<'_>] = &[
     Fault {
         plant: "alter role PEOPLE bypassrls",
         rows: &[("error", "PEOPLE", GUARD)],
@@ -74,7 +74,7 @@ const ROLES: &[Fault] = &[
 ];
 
 /// What protects the extension's objects, and who has rights on them.
-const PROTECTION: &[Fault] = &[
+const PROTECTION: &[Fault<'_>] = &[
     Fault {
         plant: "alter table auth.users disable row level security; grant select on auth.users to PEOPLE; grant select, trigger on auth.users to \"DATABASE z;\"",
         rows: &[
@@ -203,27 +203,21 @@ async fn roles_and_the_extensions_own_objects() {
     }
     let evil = |sql: &str| sql.replace("EVIL", EVIL);
     for (plant, object, part) in ATTACHED {
-        patient.run(&evil(plant)).await;
-        let findings = patient.shows(&[("warning", &evil(object), part)], plant).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(plant).await;
+        let rows = &[("warning", &*evil(object), *part)];
+        patient.is_mended_of(&Fault { plant: &evil(plant), rows, ..Fault::default() }).await;
     }
     // Moved out of the way, not dropped.
     let describe = "select count(*) from pg_depend where refobjid = 'public'::regnamespace and deptype = 'n'";
     for (plant, object) in STRANGERS {
         let before = patient.bed.count(describe).await;
-        patient.run(&evil(plant)).await;
-        let findings = patient.shows(&[("warning", &evil(object), "stands in the schema auth")], plant).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(plant).await;
+        let rows = &[("warning", &*evil(object), "stands in the schema auth")];
+        patient.is_mended_of(&Fault { plant: &evil(plant), rows, ..Fault::default() }).await;
         assert!(patient.bed.count(describe).await > before, "{plant}");
         patient.run("drop schema public cascade; create schema public").await;
     }
     // With no schema public to move it to, it goes.
     patient.run("drop schema public; create function auth.stranger() returns int language sql as 'select 1'").await;
-    let findings = patient.shows(&[("warning", "auth.stranger()", "stands in the schema auth")], "no public").await;
-    patient.remedy(&findings[0]).await;
-    patient.is_sound("no public").await;
+    patient.is_mended(&[("warning", "auth.stranger()", "stands in the schema auth")], "no public").await;
 
     // Members of the backend's role are backends too; a role for replication reads what it copies.
     for (harmless, clean) in [
@@ -239,7 +233,7 @@ async fn roles_and_the_extensions_own_objects() {
     }
     let fault = Fault {
         plant: "create role DATABASE_second login bypassrls in role APP",
-        rows: &[("error", "own_second", "It signs people in, and it is BYPASSRLS")],
+        rows: &[("error", "DATABASE_second", "It signs people in, and it is BYPASSRLS")],
         ..Fault::default()
     };
     patient.is_mended_of(&fault).await;

@@ -1,15 +1,16 @@
 //! `auth.check()` of the extension's own objects: one that is not what was installed is reported, and its remedy restores it.
 
-use workos_end_to_end::check::{Fault, Patient, check};
-use workos_testbed::Cluster;
+use workos_end_to_end::check::{Fault, Patient, Row, check};
+
+use super::CLUSTER;
 
 /// A fault that nobody can use by itself.
-const fn of(plant: &'static str, rows: &'static [(&'static str, &'static str, &'static str)]) -> Fault {
+const fn of<'a>(plant: &'a str, rows: &'a [Row<'a>]) -> Fault<'a> {
     Fault { plant, rows, leak: "", clean: "" }
 }
 
 /// Statements that a member of the extension stays a member under, what is reported of each, and who gets at what by it.
-const REPLACED: &[Fault] = &[
+const REPLACED: &[Fault<'_>] = &[
     // What "test bootstrap" scripts of many projects do.
     Fault {
         plant: "create or replace function auth.uid() returns uuid language sql stable
@@ -148,7 +149,7 @@ const REPLACED: &[Fault] = &[
 ];
 
 async fn patient(name: &str) -> Patient<'static> {
-    let patient = Patient::new(Cluster::shared().unwrap(), name).await;
+    let patient = Patient::new(&CLUSTER, name).await;
     patient
         .run(
             "create function nothing() returns trigger language plpgsql as 'begin return new; end';

@@ -1,17 +1,18 @@
 //! `auth.check()` of rights on the extension's objects: named roles, everybody, and rights that are missing.
 
-use workos_end_to_end::check::{Fault, Patient, check};
+use workos_end_to_end::check::{Fault, Patient, Row, check};
 use workos_end_to_end::sql::lines;
-use workos_testbed::Cluster;
+
+use super::CLUSTER;
 
 /// A fault that nobody can use by itself.
-const fn of(plant: &'static str, rows: &'static [(&'static str, &'static str, &'static str)]) -> Fault {
+const fn of<'a>(plant: &'a str, rows: &'a [Row<'a>]) -> Fault<'a> {
     Fault { plant, rows, leak: "", clean: "" }
 }
 
 const CREATE_SESSION: &str = "auth.create_session(uuid,text,text,text,text,interval)";
 
-const FAULTS: &[Fault] = &[
+const FAULTS: &[Fault<'_>] = &[
     // Named roles: PEOPLE, whoever was in the installer's default privileges, a column, a type.
     Fault {
         plant: "grant execute on function auth.create_user, auth.create_session to PEOPLE",
@@ -113,7 +114,7 @@ const FAULTS: &[Fault] = &[
 
 #[tokio::test]
 async fn rights_are_those_of_the_list() {
-    let patient = Patient::new(Cluster::shared().unwrap(), "check_rights").await;
+    let patient = Patient::new(&CLUSTER, "check_rights").await;
     patient
         .run(
             "create role DATABASE_group; create role DATABASE_other; create role DATABASE_operator; select auth.grant_admin('DATABASE_operator');

@@ -1,20 +1,18 @@
 //! `auth.check()` of settings, keys and clean-up. Settings are the cluster's, so each test has one of its own.
 
 use workos_end_to_end::bed::{ALICE, sign_in, start};
-use workos_end_to_end::check::{Fault, Patient, check};
+use workos_end_to_end::check::{Fault, Patient, Row, check};
 use workos_end_to_end::sql::{lines, refused_as, shell};
 use workos_testbed::Cluster;
 
-const CHECK_SESSIONS: &[(&str, &str, &str)] = &[("warning", "workos_auth.check_sessions", "good until it expires.")];
-const GUARD: &[(&str, &str, &str)] = &[("warning", "workos_auth.rls_guard", "also serves superusers")];
-const PLAIN: &[(&str, &str, &str)] = &[("warning", "workos_auth.allow_plain_pkce", "knows its verifier")];
-const LOGGED: &[(&str, &str, &str)] =
-    &[("warning", "log_parameter_max_length", "logs statements with their bind values")];
-const LOGGED_ERRORS: &[(&str, &str, &str)] =
-    &[("warning", "log_parameter_max_length_on_error", "statements that fail")];
+const CHECK_SESSIONS: &[Row<'_>] = &[("warning", "workos_auth.check_sessions", "good until it expires.")];
+const GUARD: &[Row<'_>] = &[("warning", "workos_auth.rls_guard", "also serves superusers")];
+const PLAIN: &[Row<'_>] = &[("warning", "workos_auth.allow_plain_pkce", "knows its verifier")];
+const LOGGED: &[Row<'_>] = &[("warning", "log_parameter_max_length", "logs statements with their bind values")];
+const LOGGED_ERRORS: &[Row<'_>] = &[("warning", "log_parameter_max_length_on_error", "statements that fail")];
 
 /// A fault in the place that a statement names.
-const fn of(plant: &'static str, rows: &'static [(&'static str, &'static str, &'static str)]) -> Fault {
+const fn of<'a>(plant: &'a str, rows: &'a [Row<'a>]) -> Fault<'a> {
     Fault { plant, rows, leak: "", clean: "" }
 }
 
@@ -141,7 +139,7 @@ async fn tokens_in_the_catalogs() {
     let cluster = Cluster::start().unwrap();
     let patient = Patient::new(&cluster, "planted").await;
     patient.run("create role \"DATABASE x;\" login").await;
-    const PLANTED: &[(&str, &str, &str)] = &[("error", "workos_auth.session_token", "kept in the catalogs")];
+    const PLANTED: &[Row<'_>] = &[("error", "workos_auth.session_token", "kept in the catalogs")];
     for fault in [
         of("alter database DATABASE set workos_auth.session_token = 'a=b'", PLANTED),
         of("alter role all set workos_auth.session_token = 'a'", PLANTED),
@@ -230,8 +228,8 @@ async fn keys_and_clean_up() {
     patient.run("alter database DATABASE set workos_auth.allow_implicit = 'No'").await;
     patient.shows(&[("info", "workos_auth.require_code_challenge", "enough")], "implicit is off").await;
     patient.run("alter role APP set workos_auth.allow_implicit = 'TRUE'").await;
-    let findings = patient
-        .shows(
+    patient
+        .is_mended(
             &[
                 ("info", "workos_auth.allow_implicit", "(for APP)"),
                 ("info", "workos_auth.require_code_challenge", "enough"),
@@ -239,9 +237,6 @@ async fn keys_and_clean_up() {
             "implicit is on for one role",
         )
         .await;
-    patient.remedy(&findings[0]).await;
-    patient.remedy(&findings[1]).await;
-    patient.is_sound("both are mended").await;
     let flows = "insert into auth.flow_states (id, state_hash, upstream_verifier, data_key_id, client_id, api_url, provider, expires_at, code_challenge)
          select gen_random_uuid(), sha256(i::text::bytea), '', (select min(id) from auth.data_keys), 'c', 'u', 'p', now() - interval '25 hours', i
          from generate_series(1, 10001) as i";

@@ -5,6 +5,8 @@ use workos_end_to_end::bed::{ALICE, BOB};
 use workos_end_to_end::check::check;
 use workos_testbed::Cluster;
 
+use super::CLUSTER;
+
 /// The value of a string constant in Rust source.
 fn constant(source: &str, name: &str) -> String {
     let value = source.split_once(&format!("const {name}: &str = \"")).unwrap().1.split_once("\";").unwrap().0;
@@ -13,7 +15,7 @@ fn constant(source: &str, name: &str) -> String {
 
 #[tokio::test]
 async fn a_fresh_database_and_one_that_is_used() {
-    let cluster = Cluster::shared().unwrap();
+    let cluster = &*CLUSTER;
     cluster.create_database("sound_empty").await.unwrap();
     let admin = cluster.connect("sound_empty", "postgres").await.unwrap();
     admin.batch_execute("create extension workos_auth").await.unwrap();

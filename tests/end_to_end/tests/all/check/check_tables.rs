@@ -2,10 +2,11 @@
 
 use workos_end_to_end::check::{Fault, Patient, check};
 use workos_end_to_end::sql::refused_as;
-use workos_testbed::Cluster;
+
+use super::CLUSTER;
 
 async fn patient(name: &str) -> Patient<'static> {
-    Patient::new(Cluster::shared().unwrap(), name).await
+    Patient::new(&CLUSTER, name).await
 }
 
 const OFF: &str = "Row-level security is off";
@@ -95,20 +96,19 @@ async fn owners_that_their_policies_do_not_bind() {
         ("APP", "warning", "owner APP, as whom a backend may connect"),
         ("\"DATABASE deploy; --\"", "warning", "as whom a backend may connect"),
     ] {
-        patient.run("create role \"DATABASE deploy; --\" login").await;
-        patient.run(&format!("{owned} {owner}")).await;
-        let findings = patient.shows(&[(severity, "public.t", part)], owner).await;
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(owner).await;
-        patient.run("drop table t; drop role \"DATABASE deploy; --\"").await;
+        let fault = Fault {
+            plant: &format!("create role \"DATABASE deploy; --\" login; {owned} {owner}"),
+            rows: &[(severity, "public.t", part)],
+            clean: "drop table t; drop role \"DATABASE deploy; --\"",
+            ..Fault::default()
+        };
+        patient.is_mended_of(&fault).await;
     }
     // Who owns it needs no grant: without row-level security, two remedies, one after the other.
     patient.run("create table t as select 1 as a; alter table t owner to PEOPLE").await;
     let first = patient.shows(&[("error", "public.t", OFF)], "owned by PEOPLE").await;
     patient.remedy(&first[0]).await;
-    let second = patient.shows(&[("error", "public.t", "do not bind its owner")], "owned by PEOPLE").await;
-    patient.remedy(&second[0]).await;
-    patient.is_sound("owned by PEOPLE").await;
+    patient.is_mended(&[("error", "public.t", "do not bind its owner")], "owned by PEOPLE").await;
     patient.run("drop table t").await;
 
     // A backend that cannot switch serves people as itself.
@@ -241,20 +241,14 @@ async fn policies_that_let_everybody_in() {
             "",
         ),
     ] {
-        let name = r#""p ON x; ""drop"#;
-        let name = &format!("{name}\"");
-        patient.run(&format!("create policy {name} on protected {policy}")).await;
-        let object = format!("{name} ON public.protected");
-        let findings = patient.shows(&[(severity, &object, part)], policy).await;
-        if !leak.is_empty() {
-            assert!(patient.leaks(leak).await, "{policy}");
-        }
-        patient.remedy(&findings[0]).await;
-        patient.is_sound(policy).await;
-        if !leak.is_empty() {
-            assert!(!patient.leaks(leak).await, "{policy}");
-        }
-        patient.run(&format!("drop policy {name} on protected")).await;
+        let name = r#""p ON x; ""drop""#;
+        let fault = Fault {
+            plant: &format!("create policy {name} on protected {policy}"),
+            rows: &[(severity, &format!("{name} ON public.protected"), part)],
+            leak,
+            clean: &format!("drop policy {name} on protected"),
+        };
+        patient.is_mended_of(&fault).await;
     }
 
     let p = "create policy p on protected";
