@@ -56,6 +56,7 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 logging_collector = off
 log_destination = 'stderr'
+log_line_prefix = '%m [%p] %q[%d] '
 ";
 
 /// A running cluster. Dropping it ends the server and removes everything it wrote.
@@ -74,7 +75,9 @@ pub struct Cluster {
     base: TempDir,
 }
 
-static SHARED: LazyLock<Result<Cluster>> = LazyLock::new(Cluster::start);
+/// Several tests at a time, each with as many connections and calls of WorkOS as it likes.
+static SHARED: LazyLock<Result<Cluster>> =
+    LazyLock::new(|| Cluster::start_with(&["max_connections = 300", "workos_auth.max_concurrent_requests = 200"]));
 
 impl Cluster {
     /// Makes and starts a cluster with the server that `PG_CONFIG` names (default: `pg_config` on the path).
@@ -155,6 +158,22 @@ impl Cluster {
     pub fn log(&self) -> Result<String> {
         let bytes = fs::read(self.log_path()).map_err(Error::io("read the server's log"))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The same without what was logged for other databases.
+    ///
+    /// # Errors
+    /// As [`Cluster::log`].
+    pub fn log_of(&self, database: &str) -> Result<String> {
+        let mut is_of_another = false;
+        let of_this = |line: &&str| {
+            // A line that begins with a tab goes on with the entry before it.
+            if !line.starts_with('\t') {
+                is_of_another = database_of(line).is_some_and(|of| of != database);
+            }
+            !is_of_another
+        };
+        Ok(self.log()?.lines().filter(of_this).collect::<Vec<_>>().join("\n"))
     }
 
     /// Adds lines to `postgresql.conf`; they count after [`Cluster::reload`] or [`Cluster::restart`].
@@ -391,6 +410,13 @@ pub(crate) fn free_port() -> Result<u16> {
 /// Which line of `postmaster.pid`, counted from 0, is the server's status, as `pg_ctl` reads it (`LOCK_FILE_LINE_PM_STATUS` of
 /// Postgres's `utils/pidfile.h`).
 const STATUS_LINE: usize = 7;
+
+/// The database whose entry begins with this line of the log, by `log_line_prefix`; `None` where it is no database's.
+fn database_of(line: &str) -> Option<&str> {
+    let (_, after_time) = line.split_once(" [")?;
+    let (_, after_process) = after_time.split_once("] ")?;
+    after_process.strip_prefix('[')?.split_once("] ").map(|(database, _)| database)
+}
 
 fn is_ready(pid_file: &Path) -> bool {
     fs::read_to_string(pid_file)

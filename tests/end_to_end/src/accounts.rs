@@ -22,13 +22,17 @@ pub struct Accounts {
 
 impl Accounts {
     /// Makes it, with settings that are given without their prefix.
-    pub async fn new(database: &str, settings: &[(&str, &str)]) -> Self {
-        let bed = Bed::shared(database).await;
-        for (setting, value) in settings {
-            bed.set(&format!("workos_auth.{setting}"), value).await;
+    #[track_caller]
+    pub fn new(name: &str, settings: &[(&str, &str)]) -> impl Future<Output = Self> {
+        let bed = Bed::shared(name);
+        async move {
+            let bed = bed.await;
+            for (setting, value) in settings {
+                bed.set(&format!("workos_auth.{setting}"), value).await;
+            }
+            let app = bed.backend().await;
+            Self { bed, app }
         }
-        let app = bed.backend().await;
-        Self { bed, app }
     }
 
     /// Makes the profile what it shall be, and signs it in through its connection.

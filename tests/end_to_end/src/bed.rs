@@ -1,5 +1,7 @@
 //! A fresh database with the extension in it, and people who sign in there.
 
+use std::panic::Location;
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -31,6 +33,9 @@ pub const BOB: Person = Person { selector: "organization => 'org_globex'", email
 /// Of no organization.
 pub const GINA: Person = Person { selector: "provider => 'GoogleOAuth'", email: "gina@gmail.com" };
 
+/// A longer name is cut by Postgres (NAMEDATALEN), and then two may be one.
+const LONGEST_NAME: usize = 63;
+
 /// A database of its own on a cluster, set up for a WorkOS stand-in of its own.
 pub struct Bed<'a> {
     /// Where it is.
@@ -43,14 +48,40 @@ pub struct Bed<'a> {
     pub admin: Client,
 }
 
+impl Bed<'static> {
+    /// A database of the cluster that all tests of this program share. Its name begins with the name of the caller's file, so a test gives
+    /// a name that no other test of the same file gives.
+    #[track_caller]
+    pub fn shared(name: &str) -> impl Future<Output = Self> + use<> {
+        let database = database_of(Location::caller(), name);
+        async move { Self::new(Cluster::shared().unwrap(), &database).await }
+    }
+}
+
+fn database_of(caller: &Location<'_>, name: &str) -> String {
+    let file = Path::new(caller.file()).file_stem().unwrap().to_string_lossy();
+    format!("{file}_{name}")
+}
+
 impl<'a> Bed<'a> {
     /// Makes the database and sets the extension up in it.
     pub async fn new(cluster: &'a Cluster, database: &str) -> Self {
+        assert!(database.len() <= LONGEST_NAME, "{database} is too long for a name");
         let workos = Workos::start().unwrap();
         let _one_at_a_time = SETTING_UP.lock().await;
         cluster.create_database(database).await.unwrap();
         let admin = workos.install(cluster, database).await.unwrap();
         Self { cluster, workos, database: database.to_owned(), admin }
+    }
+
+    /// SQL in which DATABASE stands for this database's name.
+    pub fn named(&self, sql: &str) -> String {
+        sql.replace("DATABASE", &self.database)
+    }
+
+    /// What the server has logged for this database so far, and what it logged for none.
+    pub fn log(&self) -> String {
+        self.cluster.log_of(&self.database).unwrap()
     }
 
     /// Another connection of the superuser's.
@@ -66,6 +97,7 @@ impl<'a> Bed<'a> {
     /// Makes a role that may log in, of a name that no other database of the cluster uses, and returns the name.
     pub async fn role(&self, name: &str, attributes: &str) -> String {
         let name = format!("{}_{name}", self.database);
+        assert!(name.len() <= LONGEST_NAME, "{name} is too long for a name");
         self.admin.batch_execute(&format!("create role {name} login {attributes}")).await.unwrap();
         name
     }

@@ -15,12 +15,16 @@ pub const SITE_URL: &str = "https://site.example/home";
 
 impl Bed<'static> {
     /// A database with a site, and a connection of the backend's role.
-    pub async fn brokered(database: &str) -> (Self, Client) {
-        let bed = Self::shared(database).await;
-        bed.set("workos_auth.site_url", SITE_URL).await;
-        // Settings of a database are read when a connection begins.
-        let backend = bed.backend().await;
-        (bed, backend)
+    #[track_caller]
+    pub fn brokered(name: &str) -> impl Future<Output = (Self, Client)> + use<> {
+        let bed = Self::shared(name);
+        async move {
+            let bed = bed.await;
+            bed.set("workos_auth.site_url", SITE_URL).await;
+            // Settings of a database are read when a connection begins.
+            let backend = bed.backend().await;
+            (bed, backend)
+        }
     }
 }
 

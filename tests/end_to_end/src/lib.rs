@@ -21,6 +21,7 @@ pub mod racing;
 pub mod refreshing;
 pub mod session_walk;
 pub mod sql;
+pub mod waiting;
 pub mod walk;
 pub mod whole;
 pub mod wire;

@@ -1,7 +1,6 @@
 //! Tokens that must not be believed, and what holds for every one of them.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -61,8 +60,13 @@ pub struct Mint {
 
 impl Mint {
     /// Makes all of it.
-    pub async fn new(database: &str) -> Self {
-        let bed = Bed::shared(database).await;
+    #[track_caller]
+    pub fn new(name: &str) -> impl Future<Output = Self> + use<> {
+        Self::of(Bed::shared(name))
+    }
+
+    async fn of(bed: impl Future<Output = Bed<'static>>) -> Self {
+        let bed = bed.await;
         let app = bed.backend().await;
         let session = sign_in(&app, ALICE).await;
         let key = SigningKey::generate().unwrap();
@@ -113,11 +117,6 @@ impl Mint {
     /// A token of our key with this header and payload, whatever they are.
     pub fn sign(&self, header: &str, payload: &str) -> String {
         signed_by(&self.key, header, payload)
-    }
-
-    /// Seconds since 1970.
-    pub fn now(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().try_into().unwrap()
     }
 
     /// The token is refused by this name however it is presented, nothing of it is shown, the session before it stays
@@ -201,7 +200,7 @@ impl Mint {
 
     /// Nothing that was presented stands in the server's log.
     pub fn is_not_logged(&self) {
-        let log = self.bed.cluster.log().unwrap();
+        let log = self.bed.log();
         let secrets = self.shown_to_nobody.lock().unwrap_or_else(PoisonError::into_inner);
         assert!(!secrets.is_empty() && log.contains("auth.verify_token($1)"), "nothing was refused");
         for secret in secrets.iter() {

@@ -22,8 +22,13 @@ pub struct Notes {
 
 impl Notes {
     /// Makes all of it; roles are named after the database.
-    pub async fn new(database: &str) -> Self {
-        let bed = Bed::shared(database).await;
+    #[track_caller]
+    pub fn new(name: &str) -> impl Future<Output = Self> + use<> {
+        Self::of(Bed::shared(name))
+    }
+
+    async fn of(bed: impl Future<Output = Bed<'static>>) -> Self {
+        let bed = bed.await;
         let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
         let mallory = bed.role("mallory", "").await;
         let owner = bed.role("owner", "").await;
@@ -44,7 +49,7 @@ impl Notes {
             alice.user_id, bob.user_id
         );
         bed.admin.batch_execute(&sql).await.unwrap();
-        let (client, notices) = connect_with_notices(&bed.cluster.config(database, &mallory)).await.unwrap();
+        let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, &mallory)).await.unwrap();
         set_session(&client, &bob.access_token, false).await.unwrap();
         let mut notes = Self { bed, alice, bob, mallory: client, notices, before: Vec::new() };
         notes.before = notes.all().await;

@@ -29,8 +29,13 @@ pub struct Ground {
 
 impl Ground {
     /// Makes it.
-    pub async fn new(database: &str) -> Self {
-        let bed = Bed::shared(database).await;
+    #[track_caller]
+    pub fn new(name: &str) -> impl Future<Output = Self> + use<> {
+        Self::of(Bed::shared(name))
+    }
+
+    async fn of(bed: impl Future<Output = Bed<'static>>) -> Self {
+        let bed = bed.await;
         let app = bed.role("app", "").await;
         let mut tokens = vec![Token { token: "no.token".to_owned(), claims: Err("WA501") }];
         let mut ended = bed.sign_in(ALICE).await;

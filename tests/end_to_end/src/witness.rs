@@ -2,7 +2,6 @@
 
 use tokio_postgres::Client;
 use workos_simulator::{Profile, RecordedRequest, Simulator};
-use workos_testbed::Cluster;
 
 use crate::bed::Bed;
 
@@ -19,13 +18,6 @@ pub fn profile(id: &str, connection: &str, email: &str, idp_id: &str) -> Profile
         roles: None,
         groups: Vec::new(),
         custom_attributes: Default::default(),
-    }
-}
-
-impl Bed<'static> {
-    /// A database of the cluster that all tests of a file share.
-    pub async fn shared(database: &str) -> Self {
-        Self::new(Cluster::shared().unwrap(), database).await
     }
 }
 

@@ -99,6 +99,13 @@ mod secrets {
 
 /// `auth.check()`: every fault is planted, reported, and mended by its own remedy.
 mod check {
+    use std::sync::LazyLock;
+
+    use workos_testbed::Cluster;
+
+    /// `auth.check()` looks at every role of its cluster, and no other test's are to be among them.
+    static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
+
     mod check_attached;
     mod check_functions;
     mod check_own;

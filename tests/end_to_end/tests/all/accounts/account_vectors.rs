@@ -164,12 +164,12 @@ async fn a_name_that_changes_at_the_identity_provider_changes_here() {
 #[tokio::test]
 async fn a_token_that_says_an_old_address_reads_nothing_of_who_has_it_next() {
     let at = Accounts::new("old_address", &[]).await;
-    at.admin(
+    at.admin(&at.bed.named(
         "create table letters (owner_email text not null default auth.email(), letter text);
          alter table letters enable row level security;
          create policy own on letters using (owner_email = auth.email());
-         grant all on letters to old_address_backend",
-    )
+         grant all on letters to DATABASE_backend",
+    ))
     .await;
     let ann = at.signs_in("prof_1", OKTA, "sales@initech.com", "ann").await;
     let renamed = at.signs_in("prof_1", OKTA, "ann@initech.com", "ann").await;

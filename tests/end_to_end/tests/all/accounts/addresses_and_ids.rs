@@ -60,7 +60,7 @@ async fn nobody_signs_in_with_what_is_no_address() {
             assert_eq!(lines(&bed.admin, people).await.unwrap(), before, "{email:?} left something behind");
         }
     }
-    let log = bed.cluster.log().unwrap();
+    let log = bed.log();
     assert!(!log.contains("mallory@acme"), "the log shows an address that is none");
 }
 

@@ -185,7 +185,7 @@ async fn without_sign_up_only_known_people_come_in() {
     at.is_refused("prof_1", OKTA, "ann@initech.com", "ann", "signup_disabled").await;
     assert_eq!(at.users().await, 0);
     let at = Accounts { app: at.bed.superuser().await, ..at };
-    at.admin("alter database no_signup reset all").await;
+    at.admin(&at.bed.named("alter database DATABASE reset all")).await;
     let at = Accounts { app: at.bed.backend().await, ..at };
     at.signs_in("prof_1", OKTA, "ann@initech.com", "ann").await;
     at.bed.set("workos_auth.allow_signup", "off").await;
@@ -254,7 +254,7 @@ async fn addresses_that_only_look_alike_are_never_joined() {
 #[tokio::test]
 async fn two_tenants_with_one_address_see_nothing_of_each_other() {
     let at = Accounts::new("tenants", &[]).await;
-    let backend = "tenants_backend";
+    let backend = at.bed.named("DATABASE_backend");
     at.admin(&format!(
         "create table notes (id serial, owner_email text not null default auth.email(), owner uuid not null default auth.uid(), note text);
          alter table notes enable row level security;

@@ -232,7 +232,7 @@ async fn another_organization_is_linked_by_a_setting_alone() {
     );
     assert_eq!(google.claims.get("org_id"), None);
     // Once linked, the setting is not asked again.
-    at.admin("alter database across reset workos_auth.link_across_organizations").await;
+    at.admin(&at.bed.named("alter database DATABASE reset workos_auth.link_across_organizations")).await;
     let at = Accounts { app: at.bed.backend().await, ..at };
     assert_eq!(at.signs_in("prof_2", "conn_globex", "ann@globex.com", "prof_2").await.user_id, globex.user_id);
 }

@@ -1,7 +1,5 @@
 //! What people see and change of their own account, and of nobody else's.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -302,7 +300,8 @@ async fn update_user_merges_as_supabase_does_and_touches_nothing_else() {
 
     // Nothing of the values stands in the audit log.
     let audited = "select user_id, session_id, organization_id, connection_id, actor, payload from auth.audit_log_entries where action = 'user_modified'";
-    let expected = format!("{}|{}|org_acme|conn_acme|update_user_app|{{}}", session.user_id, session.session_id);
+    let expected =
+        format!("{}|{}|org_acme|conn_acme|{}|{{}}", session.user_id, session.session_id, bed.named("DATABASE_app"));
     assert_eq!(lines(&bed.admin, audited).await.unwrap(), [expected]);
 
     // The next token carries it, under user_metadata and nowhere else; a sign-in keeps what the profile does not say.
@@ -388,11 +387,7 @@ async fn two_changes_at_once_are_both_kept() {
         update_user(&one, &session, &json!({ "one": 1 })).await.unwrap();
         let changes = json!({ "other": 2 });
         let (outcome, ()) = tokio::join!(update_user(&other, &session, &changes), async {
-            let waits =
-                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-            while text(&bed.admin, waits).await.unwrap().as_deref() != Some("1") {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            bed.until_waiting(1).await;
             one.batch_execute("commit").await.unwrap();
         });
         match level {

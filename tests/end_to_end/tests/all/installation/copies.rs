@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +15,9 @@ use workos_end_to_end::sql::{lines, refused, refused_as, shell, text};
 use workos_end_to_end::{Bed, Refusal, Session};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
+
+/// Copies are made, taken over and dropped, and a role of the cluster's notes it: this is no other test's business.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
 const COPY: &str = "installation_is_a_copy";
 const BECOME_NEW: &str = "select auth.become_new_installation()";
@@ -150,7 +154,7 @@ async fn bring_root_key(from: &Cluster, to: &Cluster) {
 
 #[tokio::test]
 async fn nothing_made_in_a_copy_is_good_in_production() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "production").await;
+    let mut bed = Bed::new(&CLUSTER, "production").await;
     let mut alice = bed.sign_in(ALICE).await;
     let (pending, brokered) = (start(&bed.admin, BOB).await, come_back(&bed.admin, "'org_acme'", ANNA.email).await);
     let page = "organization => 'org_acme', redirect_to => 'http://localhost:3000/after'";
@@ -199,7 +203,7 @@ async fn nothing_made_in_a_copy_is_good_in_production() {
 
 #[tokio::test]
 async fn who_takes_over_goes_on_and_the_other_stops_at_once() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "first").await;
+    let mut bed = Bed::new(&CLUSTER, "first").await;
     let mut alice = bed.sign_in(ALICE).await;
     let second = copy(&mut bed, "second").await;
     let third = copy(&mut bed, "third").await;
@@ -267,7 +271,7 @@ async fn who_takes_over_goes_on_and_the_other_stops_at_once() {
 
 #[tokio::test]
 async fn a_copy_whose_original_is_gone_waits_all_the_same() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "gone").await;
+    let mut bed = Bed::new(&CLUSTER, "gone").await;
     let mut alice = bed.sign_in(ALICE).await;
     let left = copy(&mut bed, "left_over").await;
     let gone = oid(&bed.admin).await;
@@ -283,7 +287,7 @@ async fn a_copy_whose_original_is_gone_waits_all_the_same() {
 
 #[tokio::test]
 async fn a_new_installation_keeps_people_and_forgets_keys_and_sessions() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "kept").await;
+    let mut bed = Bed::new(&CLUSTER, "kept").await;
     let old = bed.sign_in(ALICE).await;
     bed.sign_in(BOB).await;
     bed.admin.batch_execute("select auth.rotate_signing_key()").await.unwrap();
@@ -352,13 +356,13 @@ async fn a_new_installation_keeps_people_and_forgets_keys_and_sessions() {
 
 #[tokio::test]
 async fn sign_ins_under_way_come_before_a_new_installation_or_fail() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "under_way").await;
+    let mut bed = Bed::new(&CLUSTER, "under_way").await;
     let alice = bed.sign_in(ALICE).await;
     let busy = bed.superuser().await;
     busy.batch_execute(&format!("begin; select auth.create_session('{}')", alice.user_id)).await.unwrap();
     let other = bed.superuser().await;
     let (made, _) = tokio::join!(other.batch_execute(BECOME_NEW), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        bed.until_waiting(1).await;
         busy.batch_execute("commit").await.unwrap();
     });
     made.unwrap();
@@ -369,7 +373,7 @@ async fn sign_ins_under_way_come_before_a_new_installation_or_fail() {
 
 #[tokio::test]
 async fn which_installation_a_database_is_only_a_superuser_says() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "said").await;
+    let mut bed = Bed::new(&CLUSTER, "said").await;
     bed.sign_in(ALICE).await;
     let copied = copy(&mut bed, "said_copy").await;
     let roles = "create role said_admin login; create role said_creator login createrole createdb; grant all on database said_copy to said_creator;
@@ -430,7 +434,7 @@ async fn which_installation_a_database_is_only_a_superuser_says() {
 
 #[tokio::test]
 async fn a_check_finds_a_copy_and_its_remedy_mends_it() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "checked").await;
+    let mut bed = Bed::new(&CLUSTER, "checked").await;
     let copied = copy(&mut bed, "checked_copy").await;
     copied.batch_execute("create role checked_admin login; select auth.grant_admin('checked_admin')").await.unwrap();
     let admin = bed.cluster.connect("checked_copy", "checked_admin").await.unwrap();
@@ -452,7 +456,7 @@ async fn a_check_finds_a_copy_and_its_remedy_mends_it() {
 
 #[tokio::test]
 async fn a_dump_goes_on_elsewhere_and_beside_its_original_it_is_a_copy() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "dumped").await;
+    let bed = Bed::new(&CLUSTER, "dumped").await;
     let mut alice = bed.sign_in(ALICE).await;
     let file = dump(&bed);
 
@@ -496,7 +500,7 @@ async fn a_dump_goes_on_elsewhere_and_beside_its_original_it_is_a_copy() {
 
 #[tokio::test]
 async fn the_first_tokens_after_a_move_wait_for_nobody() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "moved_home").await;
+    let bed = Bed::new(&CLUSTER, "moved_home").await;
     let mut sessions = Vec::new();
     for _ in 0..8 {
         sessions.push(bed.sign_in(ALICE).await);
@@ -595,15 +599,17 @@ async fn a_standby_refuses_both_calls_and_goes_on_when_it_takes_over() {
 
 #[tokio::test]
 async fn who_took_over_is_told_of_the_installation_alone() {
-    let mut bed = Bed::new(Cluster::shared().unwrap(), "one").await;
-    let mut other = Bed::new(Cluster::shared().unwrap(), "another").await;
+    let mut bed = Bed::new(&CLUSTER, "one").await;
+    let mut other = Bed::new(&CLUSTER, "another").await;
     let (mut alice, mut bob) = (bed.sign_in(ALICE).await, other.sign_in(BOB).await);
     let (one, another) = (copy(&mut bed, "one_copy").await, copy(&mut other, "another_copy").await);
     // Both at once, in one row of a catalog: the later one waits.
     one.batch_execute("begin; select auth.take_over_installation()").await.unwrap();
     let (first, second) = tokio::join!(
         async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            let waits =
+                "exists (select from pg_stat_activity where datname = 'another_copy' and wait_event_type = 'Lock')";
+            bed.until(waits).await;
             one.batch_execute("commit").await
         },
         another.batch_execute(TAKE_OVER)

@@ -199,8 +199,7 @@ async fn configure(bed: &Bed<'_>, client: &Client) {
 
 #[tokio::test]
 async fn open_sessions_go_on_after_drop_and_create() {
-    let cluster = Cluster::shared().unwrap();
-    let bed = Bed::new(cluster, "reinstalled").await;
+    let bed = Bed::shared("reinstalled").await;
     let app = bed.role("app", "").await;
     let reader = bed.connect(&app).await;
     let old = bed.sign_in(ALICE).await;
@@ -238,8 +237,7 @@ async fn open_sessions_go_on_after_drop_and_create() {
 
 #[tokio::test]
 async fn every_object_is_explained_and_protected() {
-    let cluster = Cluster::shared().unwrap();
-    let bed = Bed::new(cluster, "described").await;
+    let bed = Bed::shared("described").await;
     let none: [String; 0] = [];
     let auth = "(select oid from pg_namespace where nspname = 'auth')";
     for (what, sql) in [
@@ -302,8 +300,7 @@ async fn every_object_is_explained_and_protected() {
 
 #[tokio::test]
 async fn every_function_is_labelled_as_it_behaves() {
-    let cluster = Cluster::shared().unwrap();
-    let bed = Bed::new(cluster, "labelled").await;
+    let bed = Bed::shared("labelled").await;
     let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,\
         session_id,uid,verify_token";
     let of = |condition: &str| {

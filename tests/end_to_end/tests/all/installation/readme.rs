@@ -1,6 +1,7 @@
 //! Runs the SQL of the README from top to bottom, as a reader would: in one database, statement by statement.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use tokio_postgres::SimpleQueryMessage;
 use workos_end_to_end::refusal;
@@ -9,6 +10,9 @@ use workos_testbed::{Cluster, Workos, browser_sign_in};
 
 const README: &str = include_str!("../../../../../README.md");
 const DATABASE: &str = "readme";
+
+/// The README makes the cluster's root key.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
 /// The statements of all blocks fenced as `sql`.
 fn statements() -> Vec<String> {
@@ -67,7 +71,7 @@ fn bind(statement: &str, values: &HashMap<String, String>) -> String {
 
 #[tokio::test]
 async fn the_sql_of_the_readme_runs() {
-    let cluster = Cluster::shared().unwrap();
+    let cluster = &*CLUSTER;
     let workos = Workos::start().unwrap();
     cluster.create_database(DATABASE).await.unwrap();
     let client = cluster.connect(DATABASE, "postgres").await.unwrap();
@@ -116,7 +120,7 @@ async fn the_sql_of_the_readme_runs() {
 /// The README's tables name every function and every setting.
 #[tokio::test]
 async fn the_readme_names_every_function_and_setting() {
-    let cluster = Cluster::shared().unwrap();
+    let cluster = &*CLUSTER;
     let database = "readme_names";
     cluster.create_database(database).await.unwrap();
     let client = cluster.connect(database, "postgres").await.unwrap();

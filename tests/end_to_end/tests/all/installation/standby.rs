@@ -247,7 +247,7 @@ async fn a_standby_follows_sessions_and_keys_and_takes_over() {
 
 #[tokio::test]
 async fn a_read_only_transaction_is_told_apart_from_a_standby() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "read_only").await;
+    let bed = Bed::shared("read_only").await;
     let app = bed.role("app", "").await;
     let client = bed.connect(&app).await;
     let pending = start(&bed.admin, ALICE).await;

@@ -1,8 +1,6 @@
 //! One query, one identity, in the places that are easily forgotten; what people do every day, which it must leave alone; and
 //! keys that change under an open connection in ways that are out of the ordinary.
 
-use std::time::Duration;
-
 use tokio_postgres::{Client, NoTls};
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, is_good, reader, set_session, start};
@@ -286,7 +284,7 @@ async fn the_extension_may_be_dropped_and_made_again_under_a_session() {
     let bed = Bed::shared("dropped").await;
     let (alice, role, admin) = (bed.sign_in(ALICE).await, bed.role("app", "").await, bed.superuser().await);
     // Nobody reads by an index that this connection was told to mistrust.
-    let mut config = bed.cluster.config("dropped", &role);
+    let mut config = bed.cluster.config(&bed.database, &role);
     let (mistrusting, connection) = config.options("-c ignore_system_indexes=on").connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     let reader = reader(&bed, &role, &alice).await;
@@ -348,7 +346,7 @@ async fn two_administrators_who_rotate_at_once_leave_one_key_that_signs() {
         }
         one.batch_execute(rotate).await.unwrap();
         let (second, ()) = tokio::join!(other.batch_execute(rotate), async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            bed.until_waiting(1).await;
             one.batch_execute("commit").await.unwrap();
         });
         match level {

@@ -4,7 +4,6 @@ use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, set_session};
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
-use workos_testbed::Cluster;
 
 /// Documents of both people under a policy that reads the session in two ways, and functions that change the session in the
 /// middle of a query, each in its own way.
@@ -41,7 +40,7 @@ struct Two {
 }
 
 async fn two<'a>(name: &str) -> (Bed<'a>, Two) {
-    let bed = Bed::new(Cluster::shared().unwrap(), name).await;
+    let bed = Bed::shared(name).await;
     let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
     bed.admin.batch_execute(SCHEMA).await.unwrap();
     for (who, session) in [("alice", &alice), ("bob", &bob)] {

@@ -7,7 +7,6 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB};
 use workos_end_to_end::meanwhile::STAND_STILL;
 use workos_end_to_end::sql::{lines, refused};
-use workos_testbed::Cluster;
 
 const SCHEMA: &str = "
 create table tokens (who text primary key, token text not null, id uuid not null);
@@ -47,7 +46,7 @@ struct Two {
 
 /// Alice's and Bob's ids and tokens; each has two documents.
 async fn two(name: &str) -> Two {
-    let bed = Bed::new(Cluster::shared().unwrap(), name).await;
+    let bed = Bed::shared(name).await;
     let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
     bed.admin.batch_execute(SCHEMA).await.unwrap();
     for (at, (who, session)) in [("alice", &alice), ("bob", &bob)].into_iter().enumerate() {

@@ -239,7 +239,7 @@ async fn a_row_that_was_changed_meanwhile_is_compared_with_the_same_person() {
         &[],
     );
     let commit = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        two.bed.until_waiting(1).await;
         other.batch_execute("update docs set id = id where id = 2; commit").await.unwrap();
     };
     let (rows, ()) = tokio::join!(update, commit);

@@ -77,8 +77,9 @@ async fn a_leaky_function_sees_only_ones_own_rows() {
 #[tokio::test]
 async fn views_bind_whom_they_should() {
     let notes = Notes::new("views").await;
-    let client = notes.bed.connect("views_owner").await;
-    notes.bed.admin.batch_execute("grant create on schema public to views_owner").await.unwrap();
+    let owner = notes.bed.named("DATABASE_owner");
+    let client = notes.bed.connect(&owner).await;
+    notes.bed.admin.batch_execute(&format!("grant create on schema public to {owner}")).await.unwrap();
     client
         .batch_execute(
             "create view public.invoking with (security_invoker = true) as select * from public.notes;

@@ -18,9 +18,9 @@ async fn a_definer_function_has_its_owners_rights_and_its_callers_session() {
         create function functions.sets(token text) returns void language plpgsql security definer as 'begin perform auth.set_session(token, true); end';
         create function functions.sets_as_guarded(token text) returns void language plpgsql security definer as 'begin perform auth.set_session(token, true); end';
         create function functions.ends(token text) returns bigint language sql security definer as 'select auth.sign_out(token, ''local'')';
-        alter function functions.of_owner() owner to definer_owner; alter function functions.of_guarded() owner to definer_guarded;
-        alter function functions.sets_as_guarded(text) owner to definer_guarded; alter function functions.ends(text) owner to definer_guarded";
-    notes.bed.admin.batch_execute(sql).await.unwrap();
+        alter function functions.of_owner() owner to DATABASE_owner; alter function functions.of_guarded() owner to DATABASE_guarded;
+        alter function functions.sets_as_guarded(text) owner to DATABASE_guarded; alter function functions.ends(text) owner to DATABASE_guarded";
+    notes.bed.admin.batch_execute(&notes.bed.named(sql)).await.unwrap();
     notes.bed.admin.batch_execute(&format!("grant select on public.notes to {guarded}")).await.unwrap();
     let call = async |function: &str| text(&notes.mallory, &format!("select functions.{function}()")).await.unwrap();
     // Rights: a superuser and the table's owner are not bound by policies; an ordinary role is. The person is Bob for all of them.
@@ -49,17 +49,18 @@ async fn a_definer_function_has_its_owners_rights_and_its_callers_session() {
 #[tokio::test]
 async fn another_role_has_its_own_rights_and_the_same_session() {
     let notes = Notes::new("roles").await;
+    let (mallory, owner) = (notes.bed.named("DATABASE_mallory"), notes.bed.named("DATABASE_owner"));
     let (plain, bypassing) = (notes.bed.role("plain", "").await, notes.bed.role("bypassing", "bypassrls").await);
     notes
         .bed
         .admin
         .batch_execute(&format!(
-            "grant {plain}, {bypassing} to roles_mallory; grant select on public.notes to {plain}, {bypassing}"
+            "grant {plain}, {bypassing} to {mallory}; grant select on public.notes to {plain}, {bypassing}"
         ))
         .await
         .unwrap();
     let count = "select count(*) || ' ' || auth.email() from public.notes";
-    for (role, rows) in [(plain.as_str(), 3), ("roles_mallory", 3), ("none", 3)] {
+    for (role, rows) in [(plain.as_str(), 3), (&mallory, 3), ("none", 3)] {
         notes.mallory.batch_execute(&format!("set role {role}")).await.unwrap();
         assert_eq!(text(&notes.mallory, count).await.unwrap(), Some(format!("{rows} bob@globex.com")), "{role}");
     }
@@ -68,7 +69,7 @@ async fn another_role_has_its_own_rights_and_the_same_session() {
     assert_eq!(text(&notes.mallory, "select auth.email()").await.unwrap().as_deref(), Some("bob@globex.com"));
     refused(set_session(&notes.mallory, &notes.alice.access_token, false).await, "role_bypasses_rls");
     notes.mallory.batch_execute("reset role").await.unwrap();
-    for role in ["postgres", "roles_owner", "workos_auth_owner", "workos_auth_nobody"] {
+    for role in ["postgres", owner.as_str(), "workos_auth_owner", "workos_auth_nobody"] {
         refused_as(notes.mallory.batch_execute(&format!("set role {role}")).await, "42501");
         refused_as(notes.mallory.batch_execute(&format!("set session authorization {role}")).await, "42501");
     }
@@ -112,13 +113,14 @@ async fn what_stands_in_front_on_the_search_path_is_no_part_of_a_policy() {
         );
     }
     // The same where the role brings the path along, and where a function does.
+    let mallory = notes.bed.named("DATABASE_mallory");
     notes
         .bed
         .admin
-        .batch_execute("alter role shadowed_mallory set search_path = evil, pg_catalog, public")
+        .batch_execute(&format!("alter role {mallory} set search_path = evil, pg_catalog, public"))
         .await
         .unwrap();
-    let again = notes.bed.connect("shadowed_mallory").await;
+    let again = notes.bed.connect(&mallory).await;
     assert_eq!(lines(&again, read).await.unwrap().len(), 0, "without a session");
     set_session(&again, &notes.bob.access_token, false).await.unwrap();
     assert_eq!(lines(&again, read).await.unwrap(), own);
@@ -144,10 +146,11 @@ async fn upkeep_of_an_attackers_table_leaves_the_session_alone() {
             return $1; end $$;
         create index on evil.bait (evil.f(x)); insert into evil.bait values (1), (2)";
     notes.mallory.batch_execute(&sql.replace("$token", &notes.bob.access_token)).await.unwrap();
-    let config = notes.bed.cluster.config("upkeep", SUPERUSER);
+    let config = notes.bed.cluster.config(&notes.bed.database, SUPERUSER);
     let (admin, notices) = connect_with_notices(&config).await.unwrap();
     admin.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
     set_session(&admin, &notes.alice.access_token, false).await.unwrap();
+    let trap = notes.bed.named("as DATABASE_mallory for ");
     for upkeep in [
         "analyze evil.bait",
         "reindex table evil.bait",
@@ -158,7 +161,7 @@ async fn upkeep_of_an_attackers_table_leaves_the_session_alone() {
         let who = text(&admin, "select current_user || ' ' || auth.email()").await.unwrap();
         assert_eq!(who.as_deref(), Some("postgres alice@acme.com"), "{upkeep}");
         let warnings = notices.take_warnings();
-        let ran = warnings.iter().any(|warning| warning.message.starts_with("as upkeep_mallory for "));
+        let ran = warnings.iter().any(|warning| warning.message.starts_with(&trap));
         assert!(ran, "{upkeep}: the trap did not run: {warnings:?}");
     }
 }
@@ -171,7 +174,7 @@ const TRIGGERS: &str = "
         $$ begin insert into public.seen values (current_user, auth.uid()); return new; end $$;
     create function public.sees_as_owner() returns trigger language plpgsql security definer as
         $$ begin insert into public.seen values (current_user, auth.uid()); return new; end $$;
-    alter function public.sees_as_owner() owner to triggers_owner;
+    alter function public.sees_as_owner() owner to DATABASE_owner;
     create function public.gives() returns trigger language plpgsql as
         $$ begin new.owner := '$alice'; return new; end $$;
     create function public.switches() returns trigger language plpgsql as
@@ -187,12 +190,17 @@ const TRIGGERS: &str = "
 async fn a_trigger_gets_no_row_past_the_policy() {
     let notes = Notes::new("triggers").await;
     let triggers = TRIGGERS.replace("$alice", &notes.alice.user_id.to_string());
-    notes.bed.admin.batch_execute(&triggers.replace("$token", &notes.alice.access_token)).await.unwrap();
+    notes
+        .bed
+        .admin
+        .batch_execute(&notes.bed.named(&triggers.replace("$token", &notes.alice.access_token)))
+        .await
+        .unwrap();
     let insert = "insert into public.notes (id, body) values (7, 'x')";
     notes.mallory.batch_execute(&format!("begin; {insert}; set constraints all immediate")).await.unwrap();
     let seen = lines(&notes.mallory, "select * from public.seen").await.unwrap();
     let bob = notes.bob.user_id;
-    assert_eq!(seen, ["triggers_mallory", "triggers_owner", "triggers_mallory"].map(|whom| format!("{whom}|{bob}")));
+    assert_eq!(seen, ["mallory", "owner", "mallory"].map(|whom| format!("{}_{whom}|{bob}", notes.bed.database)));
     notes.mallory.batch_execute("rollback").await.unwrap();
     for (function, sqlstate) in [("gives", "42501"), ("switches", "55000")] {
         let attach = format!(

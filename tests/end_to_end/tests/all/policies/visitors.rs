@@ -11,9 +11,10 @@ async fn without_a_session_the_role_is_the_clients() {
     let (people, backend) = (bed.role("people", "").await, bed.role("backend_role", "").await);
     bed.admin
         .batch_execute(&format!(
-            "alter database visitors set workos_auth.allowed_roles = '{people}, authenticated'; grant {people} to {backend};
+            "alter database {} set workos_auth.allowed_roles = '{people}, authenticated'; grant {people} to {backend};
              create function below() returns text language plpgsql security definer as 'begin return auth.role(); end';
-             create function inlined() returns text language sql security definer as 'select auth.role()'"
+             create function inlined() returns text language sql security definer as 'select auth.role()'",
+            bed.database
         ))
         .await
         .unwrap();
@@ -44,8 +45,8 @@ async fn without_a_session_the_role_is_the_clients() {
     assert_eq!(text(&client, "reset role; select auth.role()").await.unwrap().as_deref(), Some(&*backend));
     client.batch_execute("commit").await.unwrap();
     // A role that is renamed is called what it is called.
-    bed.admin.batch_execute(&format!("alter role {backend} rename to visitors_renamed")).await.unwrap();
-    assert_eq!(text(&client, "select auth.role()").await.unwrap().as_deref(), Some("visitors_renamed"));
+    bed.admin.batch_execute(&format!("alter role {backend} rename to {backend}_renamed")).await.unwrap();
+    assert_eq!(text(&client, "select auth.role()").await.unwrap().as_deref(), Some(&*format!("{backend}_renamed")));
 
     // With a session it is the session's, and without it again what it was.
     let alice = bed.sign_in(ALICE).await;
@@ -66,7 +67,7 @@ async fn guards_are_closed_to_visitors() {
     let people = bed.role("people", "").await;
     bed.admin
         .batch_execute(&format!(
-            "alter database guards set workos_auth.allowed_roles = '{people}, authenticated';
+            "alter database {} set workos_auth.allowed_roles = '{people}, authenticated';
              create function credit() returns text language plpgsql security definer as $$ begin
                  if auth.role() <> 'service_role' then raise exception 'forbidden' using errcode = '42501'; end if;
                  return 'credited';
@@ -81,7 +82,8 @@ async fn guards_are_closed_to_visitors() {
              create table members (line text); insert into members values ('inside');
              alter table members enable row level security;
              create policy members on members using (auth.role() = 'authenticated');
-             grant select on notices, members to public; analyze"
+             grant select on notices, members to public; analyze",
+            bed.database
         ))
         .await
         .unwrap();

@@ -4,11 +4,10 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, configure_workos, set_session, sign_in};
 use workos_end_to_end::catalog::{difference, of_the_extension};
 use workos_end_to_end::sql::{lines, refusal, refused_as, text};
-use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
 
 async fn bed(name: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), name).await
+    Bed::shared(name).await
 }
 
 #[tokio::test]
@@ -189,7 +188,7 @@ async fn every_definer_function_has_its_own_search_path() {
 }
 
 /// What somebody tries who may create objects, roles and databases, and owns this one; and the refusal. Statements that
-/// would be harmless are not among them.
+/// would be harmless are not among them. DATABASE stands for the database's name.
 const CREATIONS: &[(&str, &str)] = &[
     ("create function auth.mine() returns int language sql as 'select 1'", "42501"),
     ("create or replace function auth.uid() returns uuid language sql as 'select null::uuid'", "42501"),
@@ -199,7 +198,7 @@ const CREATIONS: &[(&str, &str)] = &[
     ("create type auth.mine as enum ('x')", "42501"),
     ("create operator auth.= (leftarg = uuid, rightarg = uuid, function = uuid_eq)", "42501"),
     ("create schema auth", "42P06"),
-    ("alter function auth.uid() owner to creators_mallory", "42501"),
+    ("alter function auth.uid() owner to DATABASE_mallory", "42501"),
     ("alter function auth.uid() volatile", "42501"),
     ("alter function auth.uid() set search_path = public", "42501"),
     ("alter function auth.sign_out(text, text) security invoker", "42501"),
@@ -208,7 +207,7 @@ const CREATIONS: &[(&str, &str)] = &[
     ("alter function auth.uid() set schema public", "42501"),
     ("drop function auth.uid()", "42501"),
     ("comment on function auth.uid() is 'x'", "42501"),
-    ("grant execute on function auth.exchange_code(text, text, text, inet, text) to creators_mallory", "42501"),
+    ("grant execute on function auth.exchange_code(text, text, text, inet, text) to DATABASE_mallory", "42501"),
     ("create trigger t before insert on auth.users for each row execute function public.mine()", "42501"),
     ("create policy p on auth.users using (true)", "42501"),
     ("create rule r as on insert to auth.users do nothing", "42501"),
@@ -217,7 +216,7 @@ const CREATIONS: &[(&str, &str)] = &[
     ("alter table auth.users disable row level security", "42501"),
     ("alter table auth.users disable trigger all", "42501"),
     ("alter table auth.signing_keys disable trigger forget_cached_rows", "42501"),
-    ("alter table auth.sessions owner to creators_mallory", "42501"),
+    ("alter table auth.sessions owner to DATABASE_mallory", "42501"),
     ("alter table auth.sessions replica identity nothing", "42501"),
     ("truncate auth.sessions", "42501"),
     ("drop table auth.sessions cascade", "42501"),
@@ -245,13 +244,13 @@ const CREATIONS: &[(&str, &str)] = &[
     ("drop extension workos_auth", "42501"),
     ("drop schema auth cascade", "42501"),
     ("alter schema auth rename to mine", "42501"),
-    ("alter schema auth owner to creators_mallory", "42501"),
-    ("alter default privileges for role workos_auth_owner grant all on tables to creators_mallory", "42501"),
+    ("alter schema auth owner to DATABASE_mallory", "42501"),
+    ("alter default privileges for role workos_auth_owner grant all on tables to DATABASE_mallory", "42501"),
     ("set role workos_auth_owner", "42501"),
     ("set role workos_auth_nobody", "42501"),
-    ("reassign owned by workos_auth_owner to creators_mallory", "42501"),
+    ("reassign owned by workos_auth_owner to DATABASE_mallory", "42501"),
     ("select lo_import('/etc/hostname')", "42501"),
-    ("select auth.grant_sign_in('creators_mallory')", "42501"),
+    ("select auth.grant_sign_in('DATABASE_mallory')", "42501"),
     ("create publication p for table auth.signing_keys", "42501"),
 ];
 
@@ -259,7 +258,8 @@ const CREATIONS: &[(&str, &str)] = &[
 async fn a_role_that_creates_in_public_changes_nothing_of_the_extension() {
     let bed = bed("creators").await;
     let mallory = bed.role("mallory", "createdb").await;
-    let grants = format!("grant create on schema public to {mallory}; alter database creators owner to {mallory}");
+    let grants =
+        format!("grant create on schema public to {mallory}; alter database {} owner to {mallory}", bed.database);
     bed.admin.batch_execute(&grants).await.unwrap();
     let client = bed.connect(&mallory).await;
     let own = "create table public.mine (id uuid);
@@ -268,7 +268,7 @@ async fn a_role_that_creates_in_public_changes_nothing_of_the_extension() {
     let (before, contents) = (of_the_extension(&bed.admin).await, bed.contents().await);
     for (statement, sqlstate) in CREATIONS {
         client.batch_execute("begin").await.unwrap();
-        let result = client.batch_execute(statement).await;
+        let result = client.batch_execute(&bed.named(statement)).await;
         client.batch_execute("rollback").await.unwrap();
         assert!(result.is_err(), "{statement}: done");
         let refusal = refusal(result);
@@ -280,12 +280,12 @@ async fn a_role_that_creates_in_public_changes_nothing_of_the_extension() {
     // These give and take nothing: Postgres warns, or refuses, and does nothing.
     for statement in [
         "revoke execute on function auth.uid() from public",
-        "grant create on schema auth to creators_mallory",
-        "grant usage on schema auth to creators_mallory with grant option",
+        "grant create on schema auth to DATABASE_mallory",
+        "grant usage on schema auth to DATABASE_mallory with grant option",
     ] {
-        client.batch_execute(statement).await.ok();
+        client.batch_execute(&bed.named(statement)).await.ok();
     }
-    let rights = "select has_function_privilege('public', 'auth.uid()', 'execute'), has_schema_privilege('creators_mallory', 'auth', 'create'),
-        has_schema_privilege('creators_mallory', 'auth', 'usage with grant option')";
-    assert_eq!(lines(&bed.admin, rights).await.unwrap(), ["t|f|f"]);
+    let rights = "select has_function_privilege('public', 'auth.uid()', 'execute'), has_schema_privilege('DATABASE_mallory', 'auth', 'create'),
+        has_schema_privilege('DATABASE_mallory', 'auth', 'usage with grant option')";
+    assert_eq!(lines(&bed.admin, &bed.named(rights)).await.unwrap(), ["t|f|f"]);
 }

@@ -21,7 +21,7 @@ async fn claims_of_postgrest_are_nobodys() {
     client.batch_execute(&forge).await.unwrap();
     let read = "select auth.uid(), auth.jwt(), auth.role(), auth.email(), auth.session_id(), auth.organization_id(), auth.has_role('admin')";
     // auth.role() is the database role where nobody is signed in, and no setting of anybody's.
-    assert_eq!(lines(&client, read).await.unwrap(), ["NULL|NULL|postgrest_mallory|NULL|NULL|NULL|NULL"]);
+    assert_eq!(lines(&client, read).await.unwrap(), [format!("NULL|NULL|{mallory}|NULL|NULL|NULL|NULL")]);
     refused(client.batch_execute("select auth.get_user()").await, "no_authorization");
     set_session(&client, &alice.access_token, false).await.unwrap();
     client.batch_execute(&forge).await.unwrap();

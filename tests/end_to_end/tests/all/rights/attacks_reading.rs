@@ -20,7 +20,7 @@ fn is_hidden(what: &str, text: &str, token: &str) {
     }
 }
 
-/// Everything that a function could look at or have written down.
+/// Everything that a function could look at or have written down. DATABASE stands for the database's name.
 const ATTEMPTS: &[&str] = &[
     "select current_setting('workos_auth.session_token')",
     "select current_setting('workos_auth.session_token', true)",
@@ -36,8 +36,8 @@ const ATTEMPTS: &[&str] = &[
     "create procedure pg_temp.thief() language sql set workos_auth.session_token from current as 'select 1'",
     "alter function public.harmless() set workos_auth.session_token from current",
     "alter role current_user set workos_auth.session_token from current",
-    "alter role current_user in database reading set workos_auth.session_token from current",
-    "alter database reading set workos_auth.session_token from current",
+    "alter role current_user in database DATABASE set workos_auth.session_token from current",
+    "alter database DATABASE set workos_auth.session_token from current",
     "select current_query()",
     "select string_agg(a::text, ' ') from pg_stat_activity a",
     "select string_agg(a::text, ' ') from pg_stat_get_activity(null) a",
@@ -91,7 +91,7 @@ async fn trap(bed: &Bed<'_>, rights: &str, attributes: &str) -> (String, Client)
     let victim = bed.role("victim", "").await;
     bed.admin.batch_execute(&format!("grant create on schema public to {mallory}")).await.unwrap();
     let client = bed.connect(&mallory).await;
-    client.batch_execute(&spy(ATTEMPTS, rights)).await.unwrap();
+    client.batch_execute(&bed.named(&spy(ATTEMPTS, rights))).await.unwrap();
     client
         .batch_execute(
             "create table public.guestbook (entry text); grant all on public.guestbook to public;
@@ -120,7 +120,7 @@ async fn a_trigger_of_a_colleague_s_finds_no_token() {
         let loot: Vec<(String, String)> = loot.iter().map(|row| (row.get(0), row.get(1))).collect();
         assert_eq!(loot.len(), ATTEMPTS.len() + 1, "{loot:?}");
         // It sees who is signed in, for that is what triggers are for.
-        let whom = if rights.ends_with("invoker") { format!("{database}_victim") } else { mallory };
+        let whom = if rights.ends_with("invoker") { bed.named("DATABASE_victim") } else { mallory };
         assert_eq!(loot[0].1, format!("{whom} {}", alice.user_id));
         for (attempt, outcome) in &loot {
             is_hidden(attempt, outcome, &alice.access_token);
@@ -136,7 +136,7 @@ async fn a_trigger_of_a_colleague_s_finds_no_token() {
         ] {
             is_hidden(sql, &text(&bed.admin, sql).await.unwrap().unwrap_or_default(), &alice.access_token);
         }
-        is_hidden("the log", &bed.cluster.log().unwrap(), &alice.access_token);
+        is_hidden("the log", &bed.log(), &alice.access_token);
     }
 }
 
@@ -157,7 +157,7 @@ async fn monitoring_is_shown_no_token() {
     let monitor = bed.connect(&mallory).await;
     set_session(&monitor, &alice.access_token, false).await.unwrap();
     for attempt in ATTEMPTS {
-        if let Ok(shown) = lines(&monitor, attempt).await {
+        if let Ok(shown) = lines(&monitor, &bed.named(attempt)).await {
             is_hidden(attempt, &shown.join("\n"), &alice.access_token);
         }
     }

@@ -147,9 +147,12 @@ async fn an_ordinary_role_changes_no_setting_of_later_sessions() {
     let mallory = bed.role("mallory", "createrole").await;
     let victim = bed.role("victim", "").await;
     // Even the owner of the database sets only what everybody may.
-    bed.admin.batch_execute(&format!("alter database kept owner to {mallory}")).await.unwrap();
-    let kept = "select count(*) from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase
-        where setconfig::text like '%workos_auth%' and coalesce(datname, 'kept') = 'kept'";
+    bed.admin.batch_execute(&format!("alter database {} owner to {mallory}", bed.database)).await.unwrap();
+    let database = &bed.database;
+    let kept = &bed.named(
+        "select count(*) from pg_db_role_setting s left join pg_database d on d.oid = s.setdatabase
+        where setconfig::text like '%workos_auth%' and coalesce(datname, 'DATABASE') = 'DATABASE'",
+    );
     let before = bed.count(kept).await;
     for loaded in [true, false] {
         for setting in settings(&bed.admin).await {
@@ -158,11 +161,14 @@ async fn an_ordinary_role_changes_no_setting_of_later_sessions() {
                 ("ALTER ROLE", format!("alter role {mallory} set {name} = '{other}'")),
                 ("ALTER ROLE CURRENT_USER", format!("alter role current_user set {name} = '{other}'")),
                 ("ALTER ROLE of another", format!("alter role {victim} set {name} = '{other}'")),
-                ("ALTER ROLE IN DATABASE", format!("alter role {victim} in database kept set {name} = '{other}'")),
+                (
+                    "ALTER ROLE IN DATABASE",
+                    format!("alter role {victim} in database {database} set {name} = '{other}'"),
+                ),
                 ("ALTER ROLE ALL", format!("alter role all set {name} = '{other}'")),
                 ("ALTER ROLE FROM CURRENT", format!("alter role {mallory} set {name} from current")),
-                ("ALTER DATABASE", format!("alter database kept set {name} = '{other}'")),
-                ("ALTER DATABASE FROM CURRENT", format!("alter database kept set {name} from current")),
+                ("ALTER DATABASE", format!("alter database {database} set {name} = '{other}'")),
+                ("ALTER DATABASE FROM CURRENT", format!("alter database {database} set {name} from current")),
                 ("ALTER SYSTEM", format!("alter system set {name} = '{other}'")),
                 ("GRANT SET", format!("grant set on parameter {name} to {mallory}")),
             ] {

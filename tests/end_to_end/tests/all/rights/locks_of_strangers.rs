@@ -75,9 +75,10 @@ async fn a_sign_in_to_the_same_account_waits() {
     at.signs_in("prof_eve0", OKTA, "eve@initech.com", "eve0").await;
 }
 
-/// The numbers of the locks of one kind that others may guess the names of.
+/// The numbers of the locks of one kind in this database that others may guess the names of.
 async fn numbers(client: &Client) -> Vec<String> {
-    let sql = "select classid || ' ' || objid from pg_locks where locktype = 'advisory' and objsubid between 8 and 30 order by 1";
+    let sql = "select classid || ' ' || objid from pg_locks where locktype = 'advisory' and objsubid between 8 and 30
+        and database = (select oid from pg_database where datname = current_database()) order by 1";
     lines(client, sql).await.unwrap()
 }
 

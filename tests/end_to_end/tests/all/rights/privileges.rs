@@ -4,7 +4,6 @@ use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, configure_workos, sign_in};
 use workos_end_to_end::sql::{lines, refusal, refused, refused_as, shell, text};
 use workos_end_to_end::{Bed, catalog};
-use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
 
 /// What auth.rights() must say of everyone, a name for each signature: whoever opens a function writes it here too.
@@ -13,7 +12,7 @@ const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,get_user,
     session_claims,session_id,set_session,sign_out,uid,unlink_identity,update_user,use_request_token,verify_token";
 
 async fn bed(name: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), name).await
+    Bed::shared(name).await
 }
 
 /// What a bundle of rights gives, an object and a privilege a line; its objects are there.
@@ -357,26 +356,28 @@ async fn grants_survive_dump_and_restore() {
     let (backend, operator) = (bed.role("backend", "").await, bed.role("operator", "").await);
     bed.admin.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
     bed.admin.execute("select auth.grant_admin($1::text::regrole)", &[&operator]).await.unwrap();
+    let restored = bed.named("DATABASE_restored");
     let file = bed.cluster.root_key_path().with_file_name("dumped.dump");
-    let dump =
-        bed.cluster.command("pg_dump").args(["--format=custom", "--file"]).arg(&file).arg("dumped").output().unwrap();
-    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-    bed.cluster.create_database("restored_grants").await.unwrap();
-    let restore = bed
+    let dump = bed
         .cluster
-        .command("pg_restore")
-        .args(["--exit-on-error", "--dbname=restored_grants"])
+        .command("pg_dump")
+        .args(["--format=custom", "--file"])
         .arg(&file)
+        .arg(&bed.database)
         .output()
         .unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    bed.cluster.create_database(&restored).await.unwrap();
+    let restore =
+        bed.cluster.command("pg_restore").args(["--exit-on-error", "--dbname", &restored]).arg(&file).output().unwrap();
     assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
-    let restored = bed.cluster.connect("restored_grants", workos_testbed::cluster::SUPERUSER).await.unwrap();
+    let as_operator = bed.cluster.connect(&restored, &operator).await.unwrap();
+    let restored = bed.cluster.connect(&restored, workos_testbed::cluster::SUPERUSER).await.unwrap();
     assert_eq!(beyond_everybody(&restored, &backend).await, bundle(&restored, "sign_in").await);
     assert_eq!(beyond_everybody(&restored, &operator).await, bundle(&restored, "admin").await);
     let difference =
         catalog::difference(&catalog::of_the_extension(&bed.admin).await, &catalog::of_the_extension(&restored).await);
     assert!(difference.is_empty(), "{difference:#?}");
-    let as_operator = bed.cluster.connect("restored_grants", &operator).await.unwrap();
     as_operator
         .batch_execute("insert into auth.redirect_urls (pattern) values ('https://restored.example.com/')")
         .await

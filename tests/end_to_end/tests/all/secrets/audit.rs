@@ -6,6 +6,7 @@ use uuid::Uuid;
 use workos_end_to_end::Mint;
 use workos_end_to_end::bed::{ALICE, ANNA, Bed, configure_workos, set_session, start};
 use workos_end_to_end::sql::{lines, refused_as, text};
+use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
 
 /// The entries since the last look, the oldest first.
@@ -124,7 +125,10 @@ async fn a_sign_in_names_the_clients_address_in_each_of_its_entries() {
     for entry in &entries {
         assert_eq!((&entry["ip"], &entry["user_agent"]), (&json!("2001:db8::7"), &json!("Browser/1.0")));
         assert_eq!((&entry["organization_id"], &entry["connection_id"]), (&json!("org_acme"), &json!("conn_acme")));
-        assert_eq!((&entry["user_id"], &entry["actor"]), (&json!(row.get::<_, Uuid>(0)), &json!("addresses_backend")));
+        assert_eq!(
+            (&entry["user_id"], &entry["actor"]),
+            (&json!(row.get::<_, Uuid>(0)), &json!(bed.named("DATABASE_backend")))
+        );
         assert_eq!(entry["actor_id"], Value::Null, "nobody is signed in yet");
     }
     assert_eq!(entries[1]["session_id"], json!(row.get::<_, Uuid>(1)));
@@ -199,7 +203,7 @@ async fn who_acts_as_somebody_is_named_beside_them() {
     mint.app.execute("select auth.sign_out($1)", &[&token]).await.unwrap();
     let sql = "select concat_ws(' ', actor, actor_id, actor_act, user_id) from auth.audit_log_entries where action = 'logout'";
     let entry = text(&mint.bed.admin, sql).await.unwrap().unwrap();
-    assert_eq!(entry, format!("acting_backend {0} support@example.com {0}", mint.session.user_id));
+    assert_eq!(entry, format!("{1}_backend {0} support@example.com {0}", mint.session.user_id, mint.bed.database));
 }
 
 /// Runs as the role what would change the log; it is refused, or reaches nothing.
@@ -229,7 +233,9 @@ async fn tampers(client: &Client, role: &str) {
 
 #[tokio::test]
 async fn nobody_changes_the_log_or_takes_from_it_whatever_their_role() {
-    let bed = Bed::shared("every_role").await;
+    // The roles of other tests are none of this one's.
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "every_role").await;
     bed.sign_in(ALICE).await;
     let (operator, backend) = (bed.role("operator", "").await, bed.role("backend_only", "").await);
     bed.role("all_data", "in role pg_read_all_data, pg_write_all_data, pg_monitor").await;

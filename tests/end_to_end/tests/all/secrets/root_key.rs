@@ -110,8 +110,8 @@ async fn a_root_key_that_is_no_key_or_no_secret_is_refused() {
 
 #[tokio::test]
 async fn a_root_key_file_is_made_once_and_for_the_server_alone() {
-    let cluster = Cluster::shared().unwrap();
-    let bed = Bed::new(cluster, "key_files").await;
+    let bed = Bed::shared("key_files").await;
+    let cluster = bed.cluster;
     let (keys, data) = (keys(cluster), cluster.data_dir().display().to_string());
     let create = |path: &str| format!("select auth.create_root_key('{}')", path.replace('\'', "''"));
 
@@ -153,12 +153,18 @@ async fn a_root_key_file_is_made_once_and_for_the_server_alone() {
 
 #[tokio::test]
 async fn a_dump_works_beside_its_root_key_and_beside_no_other() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "moved").await;
+    let bed = Bed::shared("moved").await;
     let session = bed.sign_in(ALICE).await;
     start(&bed.admin, BOB).await;
     let file = bed.cluster.root_key_path().with_file_name("moved.dump");
-    let dump =
-        bed.cluster.command("pg_dump").args(["--format=custom", "--file"]).arg(&file).arg("moved").output().unwrap();
+    let dump = bed
+        .cluster
+        .command("pg_dump")
+        .args(["--format=custom", "--file"])
+        .arg(&file)
+        .arg(&bed.database)
+        .output()
+        .unwrap();
     assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
 
     let elsewhere = Cluster::start().unwrap();
@@ -232,7 +238,7 @@ async fn a_dump_works_beside_its_root_key_and_beside_no_other() {
 
 #[tokio::test]
 async fn a_sealed_value_opens_nowhere_but_in_its_row() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "sealed").await;
+    let bed = Bed::shared("sealed").await;
     let elsewhere = Workos::start().unwrap();
     let other_url = elsewhere.url();
     let broken = "seal_broken";

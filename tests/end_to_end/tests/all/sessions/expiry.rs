@@ -1,11 +1,10 @@
 //! A token that expires meanwhile: between statements, under a cursor, in a cache.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tokio_postgres::Client;
 use workos_end_to_end::Mint;
 use workos_end_to_end::sql::{lines, refused};
+use workos_end_to_end::waiting::{now, pass};
 
 /// Long enough for what is done before the token expires, on a busy machine.
 const LIFE: i64 = 6;
@@ -29,7 +28,7 @@ async fn table(database: &str) -> (Mint, Client) {
 
 /// A token that expires soon, and when that is.
 fn short_lived(mint: &Mint) -> (String, i64) {
-    let exp = mint.now() + LIFE;
+    let exp = now() + LIFE;
     (mint.token(json!({ "exp": exp })), exp)
 }
 
@@ -37,17 +36,10 @@ async fn set(client: &Client, token: &str) {
     client.query_one("select auth.set_session($1, false)", &[&token]).await.unwrap();
 }
 
-/// Sleeps until the token has expired for certain.
-async fn pass(mint: &Mint, exp: i64) {
-    while mint.now() <= exp {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 #[tokio::test]
 async fn between_two_statements_of_one_transaction() {
     let (mint, committed) = table("between").await;
-    let serializable = mint.bed.connect("between_user").await;
+    let serializable = mint.bed.connect(&mint.bed.named("DATABASE_user")).await;
     let (token, exp) = short_lived(&mint);
     for (client, isolation) in [(&committed, "read committed"), (&serializable, "serializable")] {
         set(client, &token).await;
@@ -55,7 +47,7 @@ async fn between_two_statements_of_one_transaction() {
         assert_eq!(lines(client, "select id from notes order by 1").await.unwrap(), ["1", "3", "5"]);
         client.batch_execute("savepoint s").await.unwrap();
     }
-    pass(&mint, exp).await;
+    pass(exp).await;
     for client in [&committed, &serializable] {
         for statement in [
             "select id from notes",
@@ -92,7 +84,7 @@ async fn under_an_open_cursor() {
     }
     assert_eq!(lines(&client, "fetch 1 from c0").await.unwrap(), [format!("3|{}", mint.session.user_id)]);
     client.batch_execute("savepoint s").await.unwrap();
-    pass(&mint, exp).await;
+    pass(exp).await;
     for (at, kind) in kinds.into_iter().enumerate() {
         // Neither the policy nor the column goes on with who is gone.
         let fetched = client.batch_execute(&format!("fetch all from c{at}")).await;
@@ -112,7 +104,7 @@ async fn under_a_cursor_that_is_still_to_be_held() {
     let (token, exp) = short_lived(&mint);
     set(&client, &token).await;
     client.batch_execute("begin; declare c cursor with hold for select id from notes; fetch 1 from c").await.unwrap();
-    pass(&mint, exp).await;
+    pass(exp).await;
     refused(client.batch_execute("commit").await, "bad_jwt_expired");
     assert_eq!(lines(&client, "select name from pg_cursors where name = 'c'").await.unwrap().len(), 0);
     set(&client, &mint.session.access_token).await;
@@ -128,7 +120,7 @@ async fn under_a_cursor_that_is_held_across_the_commit() {
         .batch_execute("begin; declare c cursor with hold for select id from notes; fetch 1 from c; commit")
         .await
         .unwrap();
-    pass(&mint, exp).await;
+    pass(exp).await;
     assert_eq!(lines(&client, "fetch all from c").await.unwrap(), ["3", "5"]);
     refused(client.batch_execute("select id from notes").await, "bad_jwt_expired");
     refused(client.batch_execute("declare d cursor with hold for select id from notes").await, "bad_jwt_expired");
@@ -157,7 +149,7 @@ async fn within_prepared_statements_and_functions() {
         let row = client.query_one(&count, &[]).await.unwrap();
         assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (3, 3));
     }
-    pass(&mint, exp).await;
+    pass(exp).await;
     refused(client.query(&count, &[]).await, "bad_jwt_expired");
     // An error that is caught is no way to go on with it.
     let caught = "do $$ begin

@@ -8,6 +8,7 @@ use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, Session, refresh, set_session};
 use workos_end_to_end::refreshing::{counter, refresh_times};
 use workos_end_to_end::sql::{refused, refused_as, text};
+use workos_end_to_end::waiting::pass;
 use workos_end_to_end::{Bed, refusal};
 use workos_testbed::Cluster;
 
@@ -16,7 +17,7 @@ async fn a_refresh_gives_new_tokens_and_keeps_the_session() {
     let bed = Bed::shared("refreshed").await;
     let app = bed.backend().await;
     let first = bed.sign_in(ALICE).await;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    pass(first.claims["iat"].as_i64().unwrap()).await;
     let sql = "select * from auth.refresh_session($1, '203.0.113.7', 'Browser 1')";
     let second = Session::from(&app.query_one(sql, &[&first.refresh_token]).await.unwrap());
 

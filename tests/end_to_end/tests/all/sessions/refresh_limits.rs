@@ -4,6 +4,7 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, refresh};
 use workos_end_to_end::refreshing::refresh_times;
 use workos_end_to_end::sql::{refused, refused_as};
+use workos_end_to_end::waiting::pass;
 
 #[tokio::test]
 async fn each_limit_refuses_by_its_own_name_and_writes_nothing() {
@@ -94,7 +95,7 @@ async fn session_ttl_counts_from_the_sign_in_and_for_new_sessions() {
     let short = workos_end_to_end::sign_in(&admin, ALICE).await;
     let next = refresh(&admin, &short.refresh_token).await.unwrap();
     assert!(next.expires_at <= short.expires_at, "a refresh does not prolong a session");
-    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    pass(next.claims["exp"].as_i64().unwrap()).await;
     refused(refresh(&admin, &next.refresh_token).await, "session_expired");
     refused(admin.query("select auth.verify_token($1)", &[&next.access_token]).await, "bad_jwt_expired");
     refresh(&admin, &old.refresh_token).await.unwrap();

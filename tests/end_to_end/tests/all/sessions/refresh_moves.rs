@@ -22,17 +22,18 @@ async fn after_dump_and_restore_beside_the_root_key_everybody_goes_on() {
     // What the dump does not have: Anna refreshed since.
     let newer = refresh_times(&app, &anna, 2).await;
 
-    bed.cluster.create_database("after_the_dump").await.unwrap();
+    let database = bed.named("DATABASE_restored");
+    bed.cluster.create_database(&database).await.unwrap();
     let restore =
-        bed.cluster.command("pg_restore").args(["--exit-on-error", "--dbname=after_the_dump"]).arg(&file).output();
+        bed.cluster.command("pg_restore").args(["--exit-on-error", "--dbname", &database]).arg(&file).output();
     let restore = restore.unwrap();
     assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
-    let admin = bed.cluster.connect("after_the_dump", SUPERUSER).await.unwrap();
+    let admin = bed.cluster.connect(&database, SUPERUSER).await.unwrap();
     admin.batch_execute("select auth.take_over_installation()").await.unwrap();
     let workos = workos_testbed::Workos::start().unwrap();
-    let restored = Bed { cluster: bed.cluster, workos, database: "after_the_dump".to_owned(), admin };
+    let restored = Bed { cluster: bed.cluster, workos, database, admin };
     // The rights came along.
-    let app = restored.connect("before_the_dump_backend").await;
+    let app = restored.connect(&bed.named("DATABASE_backend")).await;
     let next = refresh(&app, &alice.refresh_token).await.unwrap();
     assert_eq!((next.session_id, counter(&next.refresh_token)), (alice.session_id, 4));
     app.query_one("select auth.verify_token($1)", &[&next.access_token]).await.unwrap();

@@ -72,7 +72,10 @@ async fn it_stays_ended_whatever_becomes_of_the_transaction() {
     let entry: String = bed.admin.query_one(sql, &[&session.session_id]).await.unwrap().get(0);
     let payload = json!({ "theft": "stale", "current": 2, "presented": 0 });
     assert!(
-        entry.starts_with(&format!("outlives_backend 192.0.2.1 Thief 1.0 {} org_acme conn_acme {{", session.user_id)),
+        entry.starts_with(&format!(
+            "{}_backend 192.0.2.1 Thief 1.0 {} org_acme conn_acme {{",
+            bed.database, session.user_id
+        )),
         "{entry}"
     );
     assert_eq!(bed.audited("token_theft", session.session_id).await, [payload]);
@@ -110,7 +113,8 @@ async fn a_thief_in_step_is_found_in_the_third_round() {
 async fn a_row_that_somebody_holds_ends_as_soon_as_they_are_done() {
     let bed = Bed::shared("held").await;
     bed.backend().await;
-    let (app, notices) = connect_with_notices(&bed.cluster.config("held", "held_backend")).await.unwrap();
+    let (app, notices) =
+        connect_with_notices(&bed.cluster.config(&bed.database, &bed.named("DATABASE_backend"))).await.unwrap();
 
     // Another transaction holds it.
     for end in ["commit", "rollback"] {

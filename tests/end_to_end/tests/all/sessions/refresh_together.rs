@@ -1,9 +1,7 @@
 //! Tabs, lost answers, crashed clients and old snapshots: nobody is signed out by them, and nobody gets what is stale.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
-
 use futures_util::future::join_all;
+use std::collections::HashSet;
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, refresh, set_session, sign_in};
@@ -175,7 +173,7 @@ async fn who_waits_for_a_change_gets_the_claims_after_it() {
         let holder = bed.superuser().await;
         holder.batch_execute(&format!("begin; {change}")).await.unwrap();
         let (outcome, ()) = tokio::join!(refresh(&app, &session.refresh_token), async {
-            wait_for_a_waiter(&bed).await;
+            bed.until_waiting(1).await;
             holder.batch_execute(end).await.unwrap();
         });
         match wanted {
@@ -186,15 +184,5 @@ async fn who_waits_for_a_change_gets_the_claims_after_it() {
             }
             Err(sqlstate) => assert_eq!(refusal(outcome).sqlstate, sqlstate),
         }
-    }
-}
-
-/// Somebody waits for a row of this database.
-async fn wait_for_a_waiter(bed: &Bed<'_>) {
-    let sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while bed.count(sql).await == 0 {
-        assert!(Instant::now() < deadline, "nobody waits");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

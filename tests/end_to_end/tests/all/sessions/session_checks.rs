@@ -219,13 +219,8 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
             "select coalesce(idx_scan, 0) from pg_stat_user_indexes where indexrelid = 'auth.sessions_pkey'::regclass";
         let settled = async || {
             for connection in [&client, &bed.admin] {
-                connection.batch_execute("select 1").await.unwrap();
+                connection.batch_execute("select pg_stat_force_next_flush()").await.unwrap();
             }
-            tokio::time::sleep(Duration::from_millis(1_200)).await;
-            for connection in [&client, &bed.admin] {
-                connection.batch_execute("select 1").await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(600)).await;
             bed.count(scans).await
         };
         force_parallel(&client).await;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, refresh};
 use workos_end_to_end::operations::{ban, delete_user, revoke_organization, revoke_sessions, unban};
 use workos_end_to_end::racing::{
-    LEVELS, at, clients, no_theft_and_no_deadlock, sessions, sign_out, somewhen, successes, wait_for_waiting,
+    LEVELS, at, clients, no_theft_and_no_deadlock, sessions, sign_out, somewhen, successes,
 };
 use workos_end_to_end::sql::{refused, refused_as};
 use workos_end_to_end::whole::{counter, newest};
@@ -268,7 +268,7 @@ async fn of_two_first_sign_ins_the_second_waits_and_finds_the_user_or_their_abse
             clients[0].batch_execute("begin").await.unwrap();
             let one = exchange(&clients[0], &first).await.unwrap();
             let (two, ()) = tokio::join!(exchange(&clients[1], &second), async {
-                wait_for_waiting(&bed, 1).await;
+                bed.until_waiting(1).await;
                 clients[0].batch_execute(end).await.unwrap();
             });
             assert!(one.is_new_user);
@@ -298,7 +298,7 @@ async fn sign_in_behind(bed: &Bed<'_>, level: &str, operation: &str, end: &str) 
     let pending = start(&client, ALICE).await;
     operator.batch_execute(&format!("begin; {operation}")).await.unwrap();
     let (result, ()) = tokio::join!(exchange(&client, &pending), async {
-        wait_for_waiting(bed, 1).await;
+        bed.until_waiting(1).await;
         operator.batch_execute(end).await.unwrap();
     });
     bed.is_whole().await;

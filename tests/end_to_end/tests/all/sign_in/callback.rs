@@ -47,7 +47,7 @@ async fn without_redirect_to_the_browser_goes_to_the_site() {
     let (bed, backend) = Bed::brokered("to_the_site").await;
     let pending = come_back(&backend, "'org_acme'", ALICE.email).await;
     // Nobody knows where to send it: that is for whoever set the database up, and spends nothing.
-    bed.admin.batch_execute("alter database to_the_site reset workos_auth.site_url").await.unwrap();
+    bed.admin.batch_execute(&bed.named("alter database DATABASE reset workos_auth.site_url")).await.unwrap();
     let homeless = bed.backend().await;
     let before = bed.contents().await;
     for (code, state) in [(Some(&*pending.code), Some(&*pending.state)), (None, None), (Some("x"), Some("unknown"))] {
@@ -65,7 +65,7 @@ async fn without_redirect_to_the_browser_goes_to_the_site() {
 
     // A sign-in that knows its address needs no site.
     let known = come_back(&backend, ACME, ALICE.email).await;
-    bed.admin.batch_execute("alter database to_the_site reset workos_auth.site_url").await.unwrap();
+    bed.admin.batch_execute(&bed.named("alter database DATABASE reset workos_auth.site_url")).await.unwrap();
     assert_eq!(callback(&bed.backend().await, &known).await.unwrap().place(), APP);
 }
 
@@ -296,7 +296,7 @@ async fn what_fails_at_workos_is_told_to_the_application_and_spends_the_state() 
     let unreachable = come_back(&backend, ACME, ALICE.email).await;
     bed.admin.batch_execute("update auth.providers set api_url = 'http://127.0.0.1:1'").await.unwrap();
     callback(&backend, &unreachable).await.unwrap().is_refused(APP, "provider_changed");
-    let log = bed.cluster.log().unwrap();
+    let log = bed.log();
     assert!(
         log.contains("a sign-in failed in its callback") && log.contains("WA304 (workos_invalid_grant)"),
         "the log tells"
@@ -347,7 +347,7 @@ async fn what_is_kept_is_sealed_to_its_row_and_shows_nothing() {
         let secret = secret.to_lowercase();
         assert!(!contents.contains(&secret) && !contents.contains(&hex(&secret)), "{secret} stands in a table");
     }
-    let log = bed.cluster.log().unwrap();
+    let log = bed.log();
     assert!(!log.contains(&code) && !log.contains(&pending.code));
 
     // In another row, under another challenge or for another organization it does not open.

@@ -139,7 +139,7 @@ async fn a_token_hook_adds_claims_and_thins_out_groups_roles_and_permissions() {
 async fn a_hook_runs_as_its_owner_and_may_not_become_anybody_else() {
     let bed = bed("rights").await;
     let hooker = format!("{}_hooker", bed.database);
-    bed.admin.batch_execute(&format!("create role rights_more; grant rights_more to {hooker}")).await.unwrap();
+    bed.admin.batch_execute(&format!("create role {hooker}_more; grant {hooker}_more to {hooker}")).await.unwrap();
     hook(
         &bed,
         "signed_in",
@@ -147,7 +147,7 @@ async fn a_hook_runs_as_its_owner_and_may_not_become_anybody_else() {
              tried text;
          begin
              insert into app.seen (said) values (concat_ws(' ', current_user, session_user, current_setting('search_path')));
-             foreach tried in array array['set role rights_more', 'set session authorization default', 'create temporary table t ()',
+             foreach tried in array array['set role ' || current_user || '_more', 'set session authorization default', 'create temporary table t ()',
                  'reset role', 'table auth.sessions', 'table auth.users', 'select auth.start_sign_in(organization => ''org_acme'')']
              loop
                  begin
@@ -392,7 +392,10 @@ async fn a_snapshot_of_before_does_not_bring_an_owner_back() {
         let error = refused(exchange(&backend, &pending).await, "hook_failed");
         assert!(error.detail.contains("superuser"), "{isolation}: {error}");
         backend.batch_execute("rollback").await.unwrap();
-        bed.admin.batch_execute("alter function app.on_token(jsonb) owner to snapshot_hooker").await.unwrap();
+        bed.admin
+            .batch_execute(&bed.named("alter function app.on_token(jsonb) owner to DATABASE_hooker"))
+            .await
+            .unwrap();
         let pending = start(&backend, ALICE).await;
         backend.batch_execute(&format!("begin isolation level {isolation}")).await.unwrap();
         exchange(&backend, &pending).await.unwrap();
@@ -577,16 +580,16 @@ async fn hooks_do_not_run_within_hooks_at_the_second_attempt_either() {
     let bed = bed("nesting_again").await;
     // What signs people in for the hook, with an administrator's rights.
     bed.admin
-        .batch_execute(
-            "create role nesting_again_admin; grant usage, create on schema app to nesting_again_admin; select auth.grant_admin('nesting_again_admin');
+        .batch_execute(&bed.named(
+            "create role DATABASE_admin; grant usage, create on schema app to DATABASE_admin; select auth.grant_admin('DATABASE_admin');
              select auth.create_user('old@acme.test', user_id => '00000000-0000-4000-8000-000000000001');
-             set role nesting_again_admin;
+             set role DATABASE_admin;
              create function app.make_user() returns void language sql security definer as
                  $$ select auth.create_user(gen_random_uuid() || '@acme.test') $$;
              create function app.make_session() returns void language sql security definer as
                  $$ select auth.create_session('00000000-0000-4000-8000-000000000001') $$;
              reset role",
-        )
+        ))
         .await
         .unwrap();
     let body = |inner: &str| {
@@ -700,11 +703,11 @@ async fn hooks_survive_dump_and_restore() {
             .command("pg_dump")
             .args([&format!("--format={format}"), "--file"])
             .arg(&file)
-            .arg("hooks_dumped")
+            .arg(&bed.database)
             .output()
             .unwrap();
         assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-        let database = format!("hooks_restored_{format}");
+        let database = format!("{}_{format}", bed.database);
         bed.cluster.create_database(&database).await.unwrap();
         let mut restore = match format {
             "plain" => bed.cluster.command("psql"),

@@ -1,7 +1,6 @@
 //! Sign-ins that `auth.handle_callback` finishes itself, and those that an identity provider began.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio_postgres::Client;
@@ -14,9 +13,7 @@ const APP: &str = "http://localhost:3000/app";
 const ACME: &str = "organization => 'org_acme', redirect_to => 'http://localhost:3000/app'";
 
 async fn uid(bed: &Bed<'_>, tokens: &BTreeMap<String, String>) -> String {
-    let role =
-        text(&bed.admin, "select quote_ident(rolname) from pg_roles where rolname ~ '_app$' limit 1").await.unwrap();
-    let client = bed.connect(&role.unwrap()).await;
+    let client = bed.connect(&bed.named("DATABASE_app")).await;
     set_session(&client, &tokens["access_token"], false).await.unwrap();
     text(&client, "select auth.uid()").await.unwrap().unwrap()
 }
@@ -109,7 +106,10 @@ async fn it_takes_the_setting_and_a_listed_address() {
         // With a challenge, the same callback goes through.
         let pkce = come_back(&strict, ACME, ALICE.email).await;
         callback(&strict, &pkce).await.unwrap().code();
-        bed.admin.batch_execute(&format!("alter database implicit_rules reset workos_auth.{setting}")).await.unwrap();
+        bed.admin
+            .batch_execute(&bed.named(&format!("alter database DATABASE reset workos_auth.{setting}")))
+            .await
+            .unwrap();
     }
     assert_eq!(bed.token_requests().len(), 2, "WorkOS is not asked for what will be refused");
     nobody_is_there(&bed).await;
@@ -172,7 +172,7 @@ async fn what_fails_while_it_is_written_leaves_nothing_behind() {
     // The next error of the connection has its own SQLSTATE.
     assert_eq!(sqlstate(&backend, "select 1 / 0").await, "22012");
     assert_eq!(sqlstate(&backend, "select auth.exchange_code(null)").await, "22004");
-    let log = bed.cluster.log().unwrap();
+    let log = bed.log();
     assert!(log.contains("Postgres raised ERRCODE_RAISE_EXCEPTION"), "the log tells why");
 
     // What asks to run the transaction again, and what ends the call, is raised; and then nothing is spent.
@@ -202,16 +202,10 @@ async fn a_cancel_while_it_is_written_is_a_cancel() {
     let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
     let before = bed.contents().await;
     let cancel = backend.cancel_token();
-    let watch = bed.superuser().await;
     let (outcome, ()) = tokio::join!(callback(&backend, &pending), async {
-        let sleeping =
-            "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()";
-        for _ in 0..1000 {
-            if text(&watch, sleeping).await.unwrap().as_deref() == Some("1") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let sleeps =
+            "exists (select from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database())";
+        bed.until(sleeps).await;
         cancel.cancel_query(tokio_postgres::NoTls).await.unwrap();
     });
     refused_as(outcome, "57014");
@@ -274,10 +268,16 @@ async fn or_restarted_where_workos_names_the_connection() {
         .await
         .unwrap();
     for setting in ["allow_implicit = off", "require_code_challenge = on"] {
-        bed.admin.batch_execute(&format!("alter database restarted set workos_auth.{setting}")).await.unwrap();
+        bed.admin
+            .batch_execute(&bed.named(&format!("alter database DATABASE set workos_auth.{setting}")))
+            .await
+            .unwrap();
         assert!(text(&bed.backend().await, named).await.unwrap().unwrap().contains("bad_oauth_callback"), "{setting}");
         let name = setting.split(' ').next().unwrap();
-        bed.admin.batch_execute(&format!("alter database restarted reset workos_auth.{name}")).await.unwrap();
+        bed.admin
+            .batch_execute(&bed.named(&format!("alter database DATABASE reset workos_auth.{name}")))
+            .await
+            .unwrap();
     }
     // A code alone names nothing; an error other than WorkOS's own for this restarts nothing; nor does what is no name.
     for call in [

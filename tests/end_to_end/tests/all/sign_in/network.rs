@@ -22,8 +22,8 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A database whose calls to WorkOS may take much longer than any test waits.
-async fn patient<'a>(cluster: &'a Cluster, name: &str) -> Bed<'a> {
-    let bed = Bed::new(cluster, name).await;
+async fn patient<'a>(bed: impl Future<Output = Bed<'a>>) -> Bed<'a> {
+    let bed = bed.await;
     bed.set("workos_auth.request_timeout", "60s").await;
     bed
 }
@@ -69,7 +69,7 @@ async fn goes_on(bed: &Bed<'_>, client: &Client, pid: i32) {
 
 #[tokio::test]
 async fn a_statement_timeout_and_a_cancel_end_the_wait_at_once() {
-    let bed = patient(Cluster::shared().unwrap(), "cancelled").await;
+    let bed = patient(Bed::shared("cancelled")).await;
     let (client, pid, pending) = ready(&bed).await;
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();
     client.batch_execute("set statement_timeout = '300ms'").await.unwrap();
@@ -107,7 +107,7 @@ async fn a_statement_timeout_and_a_cancel_end_the_wait_at_once() {
 
 #[tokio::test]
 async fn a_terminated_backend_leaves_at_once() {
-    let bed = patient(Cluster::shared().unwrap(), "terminated").await;
+    let bed = patient(Bed::shared("terminated")).await;
     let (client, pid, pending) = ready(&bed).await;
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();
     let task = waiting(&bed, client, pid, pending.clone()).await;
@@ -137,7 +137,7 @@ async fn a_terminated_backend_leaves_at_once() {
 
 #[tokio::test]
 async fn no_exception_handler_swallows_a_cancel() {
-    let bed = patient(Cluster::shared().unwrap(), "handlers").await;
+    let bed = patient(Bed::shared("handlers")).await;
     bed.admin
         .batch_execute(
             "create function public.stubborn(code text, verifier text) returns text language plpgsql as $$
@@ -166,7 +166,7 @@ async fn no_exception_handler_swallows_a_cancel() {
 async fn only_so_many_backends_wait_at_a_time() {
     // Of its own: the limit is the cluster's, and a killed backend restarts it.
     let cluster = Cluster::start_with(&["workos_auth.max_concurrent_requests = 2"]).unwrap();
-    let bed = patient(&cluster, "limited").await;
+    let bed = patient(Bed::new(&cluster, "limited")).await;
     let other = Bed::new(&cluster, "other").await;
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();
 
@@ -241,7 +241,7 @@ async fn only_so_many_backends_wait_at_a_time() {
 
 #[tokio::test]
 async fn what_is_harmless_does_not_end_the_wait() {
-    let bed = patient(Cluster::shared().unwrap(), "harmless").await;
+    let bed = patient(Bed::shared("harmless")).await;
     bed.cluster.create_database("dropped_meanwhile").await.unwrap();
     let (client, pid, pending) = ready(&bed).await;
     bed.simulator().set_fault(Fault::token(FaultKind::Delay { ms: 1_500 })).unwrap();
@@ -254,7 +254,7 @@ async fn what_is_harmless_does_not_end_the_wait() {
     let (client, result) = task.await.unwrap();
     result.unwrap();
     assert_eq!(bed.token_requests().len(), 1);
-    let log = bed.cluster.log().unwrap();
+    let log = bed.log();
     assert!(log.contains("logging memory contexts"), "the backend answered no signal");
     goes_on(&bed, &client, pid).await;
 }
@@ -289,7 +289,7 @@ async fn configure(bed: &Bed<'_>, api_url: &str) {
 
 #[tokio::test]
 async fn connections_are_kept_and_a_closed_one_is_not_used() {
-    let bed = Bed::new(Cluster::shared().unwrap(), "kept_alive").await;
+    let bed = Bed::shared("kept_alive").await;
     let (port, posts) = counting_proxy(bed.simulator().port()).await;
     configure(&bed, &format!("http://127.0.0.1:{port}")).await;
     let (client, pid, pending) = ready(&bed).await;

@@ -107,7 +107,7 @@ async fn a_sign_in_writes_user_identity_organization_membership_and_session() {
     assert_eq!(actions, ["user_signedup", "login"]);
     let login = row(&bed, "select * from auth.audit_log_entries where action = 'login'").await;
     assert_eq!((&login["session_id"], &login["ip"]), (&json!(session.session_id), &json!("2001:db8::7")));
-    assert_eq!(login["actor"], "alice_backend");
+    assert_eq!(login["actor"], bed.named("DATABASE_backend"));
     assert_eq!(bed.count("select count(*) from auth.flow_states").await, 0, "the flow is consumed");
 }
 

@@ -13,7 +13,7 @@ const READERS: &str = "select auth.uid(), auth.jwt(), auth.session_claims(), nul
 const NOBODY: &str = "NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL|NULL";
 
 async fn bed(name: &str) -> Bed<'static> {
-    Bed::new(Cluster::shared().unwrap(), name).await
+    Bed::shared(name).await
 }
 
 /// A connection of an ordinary role's.
@@ -97,7 +97,7 @@ async fn a_session_that_would_end_at_once_is_warned_of() {
     let bed = bed("warned").await;
     let role = bed.role("app", "").await;
     let token = bed.sign_in(ALICE).await.access_token;
-    let (client, notices) = connect_with_notices(&bed.cluster.config("warned", &role)).await.unwrap();
+    let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, &role)).await.unwrap();
     set_session(&client, &token, true).await.unwrap();
     let warnings = notices.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -120,7 +120,7 @@ async fn a_role_that_rls_does_not_bind_is_refused() {
     let bypassing = bed.role("bypassing", "bypassrls").await;
     bed.admin.batch_execute(&format!("grant {ordinary} to {bypassing}")).await.unwrap();
     for role in [SUPERUSER, &bypassing] {
-        let (client, notices) = connect_with_notices(&bed.cluster.config("guarded", role)).await.unwrap();
+        let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, role)).await.unwrap();
         let error = refused(set_session(&client, &token, false).await, "role_bypasses_rls");
         assert!(error.hint.contains("SET LOCAL ROLE"), "{error}");
         assert_eq!(uid(&client).await, None);
@@ -132,7 +132,7 @@ async fn a_role_that_rls_does_not_bind_is_refused() {
     }
     for (guard, warnings) in [("warning", 1), ("off", 0)] {
         bed.set("workos_auth.rls_guard", guard).await;
-        let (client, notices) = connect_with_notices(&bed.cluster.config("guarded", SUPERUSER)).await.unwrap();
+        let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, SUPERUSER)).await.unwrap();
         set_session(&client, &token, false).await.unwrap();
         let seen = notices.take_warnings();
         assert_eq!(seen.len(), warnings, "{guard}: {seen:?}");
@@ -253,7 +253,7 @@ async fn a_token_that_is_too_long_is_refused_without_being_printed() {
 
     // Set before the library is there to look at it.
     let role = format!("{}_app", bed.database);
-    let (client, notices) = connect_with_notices(&bed.cluster.config("long", &role)).await.unwrap();
+    let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, &role)).await.unwrap();
     client.batch_execute(&format!("set workos_auth.session_token = '{long}'")).await.unwrap();
     let _ = client.batch_execute("select auth.uid()").await;
     for warning in notices.take_warnings() {
