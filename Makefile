@@ -38,8 +38,7 @@ demo: install ## A guided tour: two people sign in, in a Postgres of its own. On
 	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
 .PHONY: test
-test: setup-tests ## Everything below, in this order; stops at the first failure
-	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
+test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the first failure
 	@$(ENV) heading "All tests passed"
 
 .PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
@@ -55,29 +54,31 @@ test-core: ## The rules without Postgres: unit and property tests
 test-simulator: ## The WorkOS stand-in
 	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
 
-test-e2e: ## End to end in throw-away clusters; needs the installed extension
-	@$(STEP) $@ "The demo's gateway" cargo build --release -p workos_auth_gateway
-	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
+# The extension is installed first, once however many steps there are: nobody tests yesterday's library.
+test-e2e test-gateway test-supabase test-sql test-examples test-browser test-frameworks: install
 
-test-gateway: ## The gateway for Supabase's client; needs the installed extension
+test-e2e: ## End to end in throw-away clusters. ONLY=name: the tests and modules with this in their path
+	@$(STEP) $@ "End to end" tools/test-e2e.sh
+
+test-gateway: ## The gateway for Supabase's client
 	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway
 
-test-supabase: ## Supabase's own clients against the gateway; needs the installed extension
+test-supabase: ## Supabase's own clients against the gateway
 	@$(STEP) $@ "Supabase's clients" tools/test-supabase.sh
 
-test-sql: ## SQL in, SQL out (pg_regress); needs the installed extension
+test-sql: ## SQL in, SQL out (pg_regress)
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
 
 test-node: ## WorkOS's own SDK against the simulator
 	@$(STEP) $@ "WorkOS's SDK" tools/test-node.sh
 
-test-examples: ## The examples, each as it stands; needs the installed extension
+test-examples: ## The examples, each as it stands
 	@$(STEP) $@ "Examples" tools/test-examples.sh
 
-test-browser: ## The page of examples/browser in Chromium; needs the installed extension
+test-browser: ## The page of examples/browser in Chromium
 	@$(STEP) $@ "Browser" tools/test-browser.sh
 
-test-frameworks: ## The examples with Supabase's client on the server; needs the installed extension
+test-frameworks: ## The examples with Supabase's client on the server
 	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
 
 .PHONY: bench
