@@ -9,6 +9,7 @@ pub mod bed;
 pub mod brokered;
 pub mod catalog;
 pub mod check;
+pub mod hooks;
 pub mod links;
 pub mod made;
 pub mod meanwhile;

@@ -12,6 +12,9 @@ mod sign_in {
     mod emulator;
     mod first_sign_ins;
     mod hooks;
+    mod hooks_failing;
+    mod hooks_named;
+    mod hooks_rights;
     mod implicit;
     mod json_of_any_names;
     mod network;
