@@ -113,16 +113,16 @@ pub mod sqlstate {
     }
 
     impl Lost {
-        /// The error being raised, as far as the frames above this one have completed it.
+        /// The error being raised, as far as the frames above this one have completed it; `None` for a warning or a notice.
         ///
         /// # Safety
         /// In a function on `error_context_stack`, called by errfinish.
-        unsafe fn of_this_error() -> Self {
+        unsafe fn of_this_error() -> Option<Self> {
             // SAFETY: the caller's word. The copy is made in a memory context of its own kind, and freed; its texts are C strings or NULL.
             unsafe {
                 let sqlstate = pg_sys::geterrcode();
                 if text(sqlstate) == OUT_OF_MEMORY {
-                    return Self { sqlstate, ..Self::default() };
+                    return Some(Self { sqlstate, ..Self::default() });
                 }
                 let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
                 let error = pg_sys::CopyErrorData();
@@ -136,9 +136,10 @@ pub mod sqlstate {
                 ];
                 let names = names.into_iter().filter_map(|(field, name)| Some((field, copied(name)?))).collect();
                 let lost = Self { sqlstate, context: copied((*error).context), names };
+                let is_error = (*error).elevel >= PgLogLevel::ERROR as c_int;
                 pg_sys::FreeErrorData(error);
                 pg_sys::MemoryContextSwitchTo(before);
-                lost
+                is_error.then(|| lost)
             }
         }
 
@@ -231,12 +232,10 @@ pub mod sqlstate {
         }
 
         unsafe extern "C-unwind" fn hear(arg: *mut c_void) {
-            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked; called by errfinish, where
-            // geterrcode is allowed.
+            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked; called by errfinish.
             unsafe {
-                // Notices and warnings pass by here too: classes 00 and 01.
-                if pg_sys::geterrcode() & 0xfff > 1 << 6 {
-                    (*arg.cast::<RefCell<Lost>>()).replace(Lost::of_this_error());
+                if let Some(lost) = Lost::of_this_error() {
+                    (*arg.cast::<RefCell<Lost>>()).replace(lost);
                 }
             }
         }

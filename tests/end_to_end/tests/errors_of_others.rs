@@ -46,6 +46,8 @@ async fn an_error_of_a_trigger_says_where_it_was_raised() {
         ("a primary key", "insert into people values (new.id, new.email); insert into people values (new.id, new.email);"),
         ("a domain", "perform 'more than twenty characters'::short;"),
         ("a SQLSTATE that nobody knows", "raise exception 'no' using errcode = 'ZZ123', detail = 'd', hint = 'h';"),
+        ("one of class P0", "raise exception 'no' using errcode = 'P0123';"),
+        ("a notice before it", "raise notice 'soon'; raise exception 'no' using errcode = 'ZZ123', table = 't';"),
         (
             "names of its own",
             "raise exception 'no' using schema = 's', table = 't', column = 'c', datatype = 'd', constraint = 'k';",
