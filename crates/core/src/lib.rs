@@ -20,6 +20,7 @@
 //! | [`people`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
+//! | `token_hash` | what a token is known by before anybody has looked into it |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
 //! | [`json`] | JSON from outside: the one way in |
 //! | `jsonb` | what Postgres can hold of what JSON can say, and how |
@@ -51,6 +52,7 @@ pub mod secret;
 pub mod session_model;
 pub mod signing_key;
 pub mod token;
+mod token_hash;
 pub mod user;
 pub mod workos;
 pub mod workos_id;
