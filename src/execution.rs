@@ -16,7 +16,7 @@ use workos_auth_core::Result;
 
 use crate::error::unexpected;
 use crate::session::Identity;
-use crate::store::transaction::restricted_to;
+use crate::store::transaction::{owner, restricted_to, with_the_rights_of};
 
 /// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
 pub struct Run {
@@ -55,17 +55,36 @@ impl Drop for Joined {
     }
 }
 
-/// A query whose AFTER triggers run as somebody else.
-struct Removal {
+/// As whom the code of others runs that a statement of ours sets off: triggers, and the functions of defaults, constraints and indexes.
+#[derive(Debug, Clone, Copy)]
+pub struct Others {
+    pub run_as: pg_sys::Oid,
+    /// Whether it runs within a security-restricted operation, and what it sets is undone. Postgres then refuses to put a trigger off to
+    /// the end of the transaction, where it would run as whoever commits.
+    pub is_restricted: bool,
+}
+
+/// A statement of ours, by its text: the queries that a rule adds to it have the same.
+#[derive(Clone, Copy)]
+struct Ours {
+    sql: &'static str,
+    others: Others,
+    has_started: bool,
+}
+
+/// A query of [`with_others_as`] that has started.
+struct Restricted {
     /// `es_query_cxt`
     query: pg_sys::MemoryContext,
-    triggers_run_as: pg_sys::Oid,
+    others: Others,
 }
 
 struct State {
-    /// The statement that is run next with triggers as somebody else, by its text.
-    next_removal: Cell<Option<(&'static str, pg_sys::Oid)>>,
-    removals: RefCell<Vec<Removal>>,
+    /// The statement of [`with_others_as`] that runs.
+    ours: Cell<Option<Ours>>,
+    restricted: RefCell<Vec<Restricted>>,
+    /// How many queries of [`with_others_as`] could set off code of others.
+    set_off: Cell<u64>,
     /// The runs that a hook saw begin, each in its hook's own frame, the innermost last.
     hooked: RefCell<Vec<*const Run>>,
     /// The number of the last of them, or 0; beside it for the readers, which look at nothing else.
@@ -91,8 +110,9 @@ struct State {
 unsafe impl Sync for State {}
 
 static STATE: State = State {
-    next_removal: Cell::new(None),
-    removals: RefCell::new(Vec::new()),
+    ours: Cell::new(None),
+    restricted: RefCell::new(Vec::new()),
+    set_off: Cell::new(0),
     hooked: RefCell::new(Vec::new()),
     number: Cell::new(0),
     joined: RefCell::new(Vec::new()),
@@ -155,53 +175,107 @@ pub fn apart<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Runs `f`, which runs the statement `sql`: the AFTER triggers that it fires, and those of the rows that foreign keys remove or change in
-/// turn, run with the rights of a role and no others, and within a security-restricted operation. Postgres then refuses to put a trigger
-/// off to the end of the transaction, where it would run as whoever commits.
+/// Runs `f`, which runs the statement `sql`. Postgres looks at the rights of the current user when the statement starts. What it sets off
+/// later, row by row and at its end, has the rights of another role and no others. So have the queries of foreign keys between our tables.
 ///
 /// # Errors
 /// `unexpected_failure`: `f` did not run the statement.
-pub fn with_triggers_as<T>(role: pg_sys::Oid, sql: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
-    STATE.next_removal.set(Some((sql, role)));
+pub fn with_others_as<T>(others: Others, sql: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    struct Back(Option<Ours>);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            STATE.ours.set(self.0);
+        }
+    }
+
+    let _back = Back(STATE.ours.replace(Some(Ours { sql, others, has_started: false })));
     let value = f()?;
-    match STATE.next_removal.take() {
-        None => Ok(value),
-        Some(_) => Err(unexpected("A statement was not seen by the executor's hook.")),
+    match STATE.ours.get() {
+        Some(ours) if ours.has_started => Ok(value),
+        _ => Err(unexpected("A statement was not seen by the executor's hook.")),
     }
 }
 
-/// Notes a query that starts, if it is the statement of [`with_triggers_as`].
+/// Counts the statements of ours that may have run code of others: where it stays the same, none has run.
+pub fn set_off() -> u64 {
+    STATE.set_off.get()
+}
+
+/// Notes a query that starts, if it is the statement of [`with_others_as`], or what a foreign key does to a table of ours in one.
 ///
 /// # Safety
 /// `query` was started.
-unsafe fn begin_removal(query: *const pg_sys::QueryDesc) {
+unsafe fn restrict(query: *const pg_sys::QueryDesc) {
     struct Forget(pg_sys::MemoryContext);
 
     impl Drop for Forget {
         fn drop(&mut self) {
-            if let Ok(mut removals) = STATE.removals.try_borrow_mut() {
-                removals.retain(|removal| removal.query != self.0);
+            if let Ok(mut restricted) = STATE.restricted.try_borrow_mut() {
+                restricted.retain(|other| other.query != self.0);
             }
         }
     }
 
-    let Some((sql, triggers_run_as)) = STATE.next_removal.get() else { return };
-    // SAFETY: by the caller's word; the text is a C string or NULL.
+    // SAFETY: by the caller's word; the text is a C string or NULL; reads the current user.
     unsafe {
         let text = (*query).sourceText;
-        if text.is_null() || CStr::from_ptr(text).to_bytes() != sql.as_bytes() {
-            return;
+        let is_text = |sql: &str| !text.is_null() && CStr::from_ptr(text).to_bytes() == sql.as_bytes();
+        let others = match STATE.ours.get() {
+            Some(ours) if is_text(ours.sql) => {
+                STATE.ours.set(Some(Ours { has_started: true, ..ours }));
+                ours.others
+            }
+            _ => match runs().find_map(|run| others_of(run.query())) {
+                Some(others) if pg_sys::GetUserId() == owner() => others,
+                _ => return,
+            },
+        };
+        let estate = (*query).estate;
+        let context = (*estate).es_query_cxt;
+        PgMemoryContexts::For(context).leak_and_drop_on_delete(Forget(context));
+        STATE.restricted.borrow_mut().push(Restricted { query: context, others });
+        if others.is_restricted || is_watched(estate) {
+            STATE.set_off.set(STATE.set_off.get() + 1);
         }
-        STATE.next_removal.set(None);
-        let query = (*(*query).estate).es_query_cxt;
-        PgMemoryContexts::For(query).leak_and_drop_on_delete(Forget(query));
-        STATE.removals.borrow_mut().push(Removal { query, triggers_run_as });
     }
 }
 
-/// As whom the AFTER triggers of a query run, if not as its user.
-fn triggers_of(query: pg_sys::MemoryContext) -> Option<pg_sys::Oid> {
-    STATE.removals.borrow().iter().find(|removal| removal.query == query).map(|removal| removal.triggers_run_as)
+fn others_of(query: pg_sys::MemoryContext) -> Option<Others> {
+    STATE.restricted.borrow().iter().find(|other| other.query == query).map(|other| other.others)
+}
+
+/// Whether a table that a query writes to has a trigger that is neither a foreign key's nor for TRUNCATE.
+///
+/// # Safety
+/// `estate` is one of a query that was started.
+unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
+    let fires = pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE;
+    // SAFETY: by the caller's word; Postgres's own list of the tables, NULL where it is empty. Each has a description of its triggers or NULL.
+    unsafe {
+        let Some(tables) = (*estate).es_opened_result_relations.as_ref() else { return false };
+        let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
+        let tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::ResultRelInfo>());
+        tables.filter_map(|table| (*table).ri_TrigDesc.as_ref()).any(|description| {
+            let count = usize::try_from(description.numtriggers).unwrap_or_default();
+            let mut triggers = std::slice::from_raw_parts(description.triggers, count).iter();
+            triggers.any(|trigger| {
+                !trigger.tgisinternal && u32::try_from(trigger.tgtype).is_ok_and(|kind| kind & fires != 0)
+            })
+        })
+    }
+}
+
+/// Runs a part of a query, and what it sets off, with the rights that [`with_others_as`] asked for.
+///
+/// # Safety
+/// `context` is a query's `es_query_cxt`.
+unsafe fn with_rights_of_query(context: pg_sys::MemoryContext, f: impl FnOnce()) {
+    match others_of(context) {
+        None => f(),
+        Some(Others { run_as, is_restricted: true }) => restricted_to(run_as, f),
+        Some(Others { run_as, is_restricted: false }) => with_the_rights_of(run_as, f),
+    }
 }
 
 /// Hooks into the executor. Called once, from `_PG_init`.
@@ -410,7 +484,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
                 crate::session::pin_started(estate.es_query_cxt, &identity);
             }
         });
-        begin_removal(query);
+        restrict(query);
     }
 }
 
@@ -486,7 +560,14 @@ unsafe extern "C-unwind" fn process_utility(
                 hook(statement, text, is_read_only, context, parameters, environment, destination, completion);
             }
             None => standard_ProcessUtility(
-                statement, text, is_read_only, context, parameters, environment, destination, completion,
+                statement,
+                text,
+                is_read_only,
+                context,
+                parameters,
+                environment,
+                destination,
+                completion,
             ),
         }
     }
@@ -516,14 +597,15 @@ macro_rules! executor_run {
             // SAFETY: Postgres passes a started query; the call goes to whom it would have gone without us.
             unsafe {
                 let is_shared = is_shared(query);
-                running(query, (*(*query).estate).es_query_cxt, |_| {
+                let context = (*(*query).estate).es_query_cxt;
+                running(query, context, |_| {
                     if is_shared {
                         crate::session::pin_shared();
                     }
-                    match STATE.previous_run.get() {
+                    with_rights_of_query(context, || match STATE.previous_run.get() {
                         Some(hook) => hook(query, direction, count, $($extra)?),
                         None => standard_ExecutorRun(query, direction, count, $($extra)?),
-                    }
+                    });
                 });
             }
         }
@@ -550,10 +632,7 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
                 Some(hook) => hook(query),
                 None => standard_ExecutorFinish(query),
             };
-            match triggers_of(context) {
-                None => finish(),
-                Some(role) => restricted_to(role, finish),
-            }
+            with_rights_of_query(context, finish);
         });
         if is_clients_own {
             end_statement();

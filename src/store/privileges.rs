@@ -1,11 +1,10 @@
 //! The two bundles of rights. What is in them stands in `sql/80_rights.sql`.
 
-use pgrx::prelude::*;
+use pgrx::pg_sys;
 use serde_json::json;
 use workos_auth_core::{Result, error};
 
 use super::{Subject, query};
-use crate::error::{sqlstate, unexpected};
 
 /// A bundle of rights.
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +64,6 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: &str) -> Result<String> {
         &[statement.into(), name.as_ref().into(), bundle.name().into()],
         |row| row.get::<String>(1),
     )?;
-    sqlstate::kept(|_| {
-        statements
-            .iter()
-            .try_for_each(|statement| Spi::run(statement))
-            .map_err(|error| unexpected(&format!("SPI failed: {error}")))
-    })?;
+    statements.iter().try_for_each(|statement| query::utility(statement))?;
     Ok(name.into_owned())
 }

@@ -189,6 +189,22 @@ pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     acting_as(role, |context| context | restricted.cast_signed(), f)
 }
 
+/// Runs `f` with the rights of a role and no others. What it sets stays.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
+pub fn with_the_rights_of<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of ri_PerformCheck (ri_triggers.c), in its order, with valid pointers.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        let value = f();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        value
+    }
+}
+
 /// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
 /// it sets is undone: our own statements come after it.
 ///
@@ -243,6 +259,12 @@ pub fn become_owner() {
 }
 
 const OWNER: &CStr = c"workos_auth_owner";
+
+/// `workos_auth_owner`; the invalid OID where it is gone.
+pub fn owner() -> pg_sys::Oid {
+    // SAFETY: looks a constant name up; missing_ok.
+    unsafe { pg_sys::get_role_oid(OWNER.as_ptr(), true) }
+}
 
 /// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
 /// does, for a function that must look at the rights of its caller first.
