@@ -8,12 +8,11 @@ use uuid::Uuid;
 use workos_auth_core::installation::{Standing, standing};
 use workos_auth_core::{Error, ErrorCode, Result, random};
 
+use crate::postgres::transaction::{Right, as_owner, require_right, require_writable};
 use crate::store::configuration::{self, Provider};
-use crate::store::installation as store;
 use crate::store::scan::{self, InstallationRow, Snapshot};
-use crate::store::transaction::{Right, as_owner, require_right, require_writable};
-use crate::store::{Subject, audit, flows, guards, sessions};
-use crate::{secrets, session};
+use crate::store::{Subject, audit, flows, installation as store, locks, sessions};
+use crate::{current_session, secrets};
 
 /// The installation that lives here and may mint. Nobody can have one of a copy.
 #[derive(Debug, Clone, Copy)]
@@ -82,7 +81,7 @@ fn where_it_lives(row: &InstallationRow, other: u32) -> String {
 pub fn become_new() -> Result<Uuid> {
     require_superuser()?;
     let id = as_owner(|| {
-        guards::setup();
+        locks::setup();
         let old = scan::installation().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let provider = configuration::provider()?;
         let secret = provider.as_ref().map(secrets::open_client_secret).transpose()?;
@@ -105,7 +104,7 @@ pub fn become_new() -> Result<Uuid> {
         audit("installation_made_new", &Subject::default(), payload)?;
         Ok(id)
     })?;
-    session::look_again();
+    current_session::look_again();
     Ok(id)
 }
 
@@ -116,7 +115,7 @@ pub fn become_new() -> Result<Uuid> {
 /// `insufficient_privilege`, `provider_not_configured`.
 pub fn take_over() -> Result<Uuid> {
     require_superuser()?;
-    guards::setup();
+    locks::setup();
     let row = scan::installation().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     let here = store::here();
     match standing_of(&row, Some(&Snapshot::now())) {

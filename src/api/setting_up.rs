@@ -6,12 +6,13 @@ use pgrx::prelude::*;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::configure::{self, Configuration};
+use crate::admin::configure::{self, Configuration};
+use crate::admin::signing_keys;
 use crate::error::or_raise;
+use crate::postgres::transaction::{Right, require_right, require_writable};
 use crate::store::configuration_file;
 use crate::store::privileges::{self, Bundle};
-use crate::store::transaction::{Right, require_right, require_writable};
-use crate::{installation, secrets, signing_keys};
+use crate::{installation, secrets};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {

@@ -7,11 +7,10 @@ use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
 use super::METHOD;
-use crate::hooks::{self, NewUser};
+use crate::auth_hooks::{self, NewUser};
 use crate::settings;
-use crate::store::accounts as store;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Client, Subject, audit, guards};
+use crate::store::{Client, Subject, accounts as store, audit, locks};
 
 /// Who signs in.
 pub struct Account {
@@ -68,7 +67,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     store::touch_user(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, &email, issuer)?;
     if is_new_user {
-        hooks::user_created(&NewUser {
+        auth_hooks::user_created(&NewUser {
             user_id,
             method: METHOD,
             email: Some(&email),
@@ -81,12 +80,12 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
 
 /// One writer at a time for a WorkOS profile. Before the guards of addresses.
 pub fn guard_identity(profile_id: &str) {
-    guards::account(&format!("identity {profile_id}"));
+    locks::account(&format!("identity {profile_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
 pub fn guard_email(email: &str) {
-    guards::account(&format!("email {email}"));
+    locks::account(&format!("email {email}"));
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.

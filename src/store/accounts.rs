@@ -8,7 +8,8 @@ use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
 use super::scan::{self, Snapshot};
-use super::{people, query, transaction, uuid_arg};
+use super::{query, users, uuid_arg};
+use crate::postgres::transaction;
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -76,7 +77,7 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
 /// The same of a user whose row stays locked, so that the decision holds until it is carried out: a ban or a deletion is seen here, or waits
 /// and finds the session that came of it.
 pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
-    match people::lock(user_id)? {
+    match users::lock(user_id)? {
         true => candidate(user_id),
         false => Ok(None),
     }

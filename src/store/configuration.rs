@@ -7,9 +7,8 @@ use workos_auth_core::Result;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 
-use super::query;
 use super::removal::remove;
-use super::{scan, uuid_arg};
+use super::{query, scan, uuid_arg};
 
 /// A row of `auth.data_keys`.
 pub struct DataKeyRow {

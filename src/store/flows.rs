@@ -8,7 +8,8 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::removal::remove;
 use super::scan::{self, FlowKey, Row, Snapshot};
-use super::{pg_uuid, query, transaction, uuid_arg};
+use super::{pg_uuid, query, uuid_arg};
+use crate::postgres::transaction;
 
 /// What a new row needs.
 pub struct NewFlow<'a> {

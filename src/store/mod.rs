@@ -7,19 +7,17 @@ pub mod configuration;
 pub mod configuration_file;
 pub mod configuration_log;
 pub mod flows;
-pub mod guards;
 pub mod hooks;
 pub mod installation;
-pub mod memo;
+pub mod locks;
 pub mod operating;
 pub mod own_account;
-pub mod people;
 pub mod privileges;
 mod query;
 mod removal;
 pub mod scan;
 pub mod sessions;
-pub mod transaction;
+pub mod users;
 
 use pgrx::JsonB;
 use uuid::Uuid;
@@ -27,12 +25,12 @@ use workos_auth_core::Result;
 
 /// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
 pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Result<()> {
-    audit_as(crate::session::peek().as_deref(), action, subject, payload)
+    audit_as(crate::current_session::peek().as_deref(), action, subject, payload)
 }
 
 /// The same, with the person who acts.
 pub fn audit_as(
-    actor: Option<&crate::session::Verified>,
+    actor: Option<&crate::current_session::Verified>,
     action: &str,
     subject: &Subject,
     payload: serde_json::Value,
@@ -86,7 +84,7 @@ pub struct Client<'a> {
 
 impl<'a> Subject<'a> {
     /// The person of a session.
-    pub fn of(session: &'a crate::session::Verified) -> Self {
+    pub fn of(session: &'a crate::current_session::Verified) -> Self {
         let claims = &session.claims;
         Self {
             user_id: Some(claims.sub),

@@ -9,7 +9,8 @@ use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
 use super::scan::{self, Row, Snapshot};
-use super::{query, transaction, uuid_arg};
+use super::{query, uuid_arg};
+use crate::postgres::transaction;
 
 /// A row of `auth.my_sessions`.
 pub struct OwnSession {

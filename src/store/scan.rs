@@ -14,7 +14,7 @@ use workos_auth_core::seal::Purpose;
 
 use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
 use super::installation::place;
-use crate::json::Jsonb;
+use crate::postgres::jsonb::Jsonb;
 use table::{Key, Table, all, find, one};
 
 pub use table::{Row, Snapshot, unreadable};

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
-use crate::json::Jsonb;
+use crate::postgres::jsonb::Jsonb;
 
 /// OIDs of a table and of the index that it is read by, looked up once; forgotten when anything about a relation changes that
 /// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.

@@ -14,9 +14,9 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use workos_auth_core::Result;
 
+use super::transaction::{owner, restricted_to, with_the_rights_of};
+use crate::current_session::Identity;
 use crate::error::unexpected;
-use crate::session::Identity;
-use crate::store::transaction::{owner, restricted_to, with_the_rights_of};
 
 /// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
 pub struct Run {
@@ -331,7 +331,7 @@ unsafe fn join_running_queries() {
             STATE.joined.borrow_mut().push(joined);
         }
         if is_any_shared {
-            crate::session::pin_shared();
+            crate::current_session::pin_shared();
         }
     }
 }
@@ -481,7 +481,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
                 None => standard_ExecutorStart(query, flags),
             }
             if let (Some(identity), Some(estate)) = (run.read_at_start.get(), (*query).estate.as_ref()) {
-                crate::session::pin_started(estate.es_query_cxt, &identity);
+                crate::current_session::pin_started(estate.es_query_cxt, &identity);
             }
         });
         restrict(query);
@@ -600,7 +600,7 @@ macro_rules! executor_run {
                 let context = (*(*query).estate).es_query_cxt;
                 running(query, context, |_| {
                     if is_shared {
-                        crate::session::pin_shared();
+                        crate::current_session::pin_shared();
                     }
                     with_rights_of_query(context, || match STATE.previous_run.get() {
                         Some(hook) => hook(query, direction, count, $($extra)?),
@@ -643,7 +643,7 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
 unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
     use pg_sys::XactEvent::*;
     if matches!(event, XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE) {
-        crate::people::end_sessions_before_commit();
+        crate::admin::end_sessions_before_commit();
     }
     if matches!(
         event,
@@ -659,8 +659,8 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
         if let Ok(mut stack) = STATE.at_subtransaction.try_borrow_mut() {
             stack.clear();
         }
-        crate::session::transaction_ended();
-        crate::people::transaction_ended();
+        crate::current_session::transaction_ended();
+        crate::admin::transaction_ended();
     }
 }
 

@@ -10,9 +10,9 @@ use workos_auth_core::secret::ClientSecret;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 use zeroize::Zeroizing;
 
+use crate::postgres::transaction::{Right, as_owner, require_right, require_writable};
 use crate::store::configuration::{Provider, provider, upsert_provider};
-use crate::store::transaction::{Right, as_owner, require_right, require_writable};
-use crate::store::{Subject, audit, guards};
+use crate::store::{Subject, audit, locks};
 use crate::{installation, secrets};
 
 /// The arguments, as they came from SQL.
@@ -58,7 +58,7 @@ pub fn configure(given: &Configuration) -> Result<()> {
     let secret = secret(given)?;
 
     as_owner(|| {
-        guards::setup();
+        locks::setup();
         installation::refuse_copy()?;
         secrets::set_up()?;
         let known = provider()?;

@@ -7,8 +7,8 @@
 
 use pgrx::prelude::*;
 
-use crate::execution;
-use crate::session::{Uuid, Varlena};
+use super::executor;
+use crate::current_session::{Uuid, Varlena};
 
 /// Declares functions for SQL, whose symbols are their names behind `workos_auth_`. A body is what is returned, an `Option`.
 macro_rules! functions {
@@ -23,16 +23,21 @@ macro_rules! functions {
                 &pgrx::pg_sys::Pg_finfo_record { api_version: 1 }
             }
             #[inline(always)]
-            unsafe fn body($arguments: $crate::api::v1::Arguments) -> Option<impl $crate::api::v1::Returned> {
+            unsafe fn body(
+                $arguments: $crate::postgres::bare_function::Arguments,
+            ) -> Option<impl $crate::postgres::bare_function::Returned> {
                 // SAFETY: Postgres calls with the arguments that the function is declared with. Nothing here has a destructor.
                 unsafe { $body }
             }
             // SAFETY: as above.
-            unsafe { $crate::api::v1::finish(fcinfo, body($crate::api::v1::Arguments(fcinfo))) }
+            unsafe {
+                let arguments = $crate::postgres::bare_function::Arguments(fcinfo);
+                $crate::postgres::bare_function::finish(fcinfo, body(arguments))
+            }
         }
     )+};
 }
-pub(super) use functions;
+pub(crate) use functions;
 
 /// The arguments of a call.
 #[derive(Clone, Copy)]
@@ -99,7 +104,7 @@ macro_rules! returned_from_a_session {
                     value.copied()
                 }
 
-                match execution::run() {
+                match executor::run() {
                     0 => copied(self),
                     _ => (*self).datum(),
                 }

@@ -8,11 +8,10 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::{Error, Result};
 
-use crate::store::operating as store;
+use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, Scope};
-use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit, people};
-use crate::{session, settings};
+use crate::store::{Subject, audit, operating as store, users};
+use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.
 const LARGEST_BATCH: i32 = 100_000;
@@ -28,7 +27,7 @@ pub fn ban(user_id: Option<PgUuid>, until: Option<TimestampWithTimeZone>) -> Res
     let Some(until) = store::ban(user_id, until)? else { return Ok(0) };
     let ended = sessions::end(user_id, Scope::Global)?;
     audit("user_banned", &about(user_id), json!({ "until": until, "sessions": ended }))?;
-    session::look_again();
+    current_session::look_again();
     Ok(1)
 }
 
@@ -48,7 +47,7 @@ pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
     let ended = sessions::end(user_id, Scope::Global)?;
     if ended > 0 {
         audit("sessions_revoked", &about(user_id), json!({ "sessions": ended }))?;
-        session::look_again();
+        current_session::look_again();
     }
     Ok(count(ended))
 }
@@ -61,7 +60,7 @@ pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     if ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..Subject::default() };
         audit("organization_revoked", &subject, json!({ "sessions": ended }))?;
-        session::look_again();
+        current_session::look_again();
     }
     Ok(count(ended))
 }
@@ -79,7 +78,7 @@ pub fn delete(user_id: Option<PgUuid>) -> Result<i64> {
     let ended = sessions::end(user_id, Scope::Global)?;
     let deleted = store::delete(user_id)?;
     audit("user_deleted", &about(user_id), json!({ "sessions": ended }))?;
-    session::look_again();
+    current_session::look_again();
     Ok(count(deleted))
 }
 
@@ -88,15 +87,15 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     let user_id = writing_about(user_id)?;
     let organization = organization.ok_or_else(|| Error::null("organization"))?;
     // A sign-in under way holds the user's row, so its session is there to be ended afterwards.
-    if !people::lock(user_id)? {
+    if !users::lock(user_id)? {
         return Ok(0);
     }
     let ended = sessions::end_in_organization(user_id, organization)?;
-    let removed = people::delete_membership(organization, user_id)?;
+    let removed = users::delete_membership(organization, user_id)?;
     if removed + ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..about(user_id) };
         audit("member_removed", &subject, json!({ "sessions": ended }))?;
-        session::look_again();
+        current_session::look_again();
     }
     Ok(count(removed))
 }
@@ -117,7 +116,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     if let Some(retention) = settings::audit_retention() {
         removed += store::remove_audit_entries(retention, batch)?;
     }
-    session::look_again();
+    current_session::look_again();
     Ok(count(removed))
 }
 

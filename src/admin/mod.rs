@@ -6,10 +6,13 @@
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
 //!
-//! What may be asked for is `core::people`.
+//! What may be asked for is `core::admin`.
 
 mod as_user;
+pub mod configure;
+pub mod operating;
 mod session;
+pub mod signing_keys;
 mod user;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};

@@ -11,7 +11,7 @@ use super::{Session, issue};
 use crate::error::unexpected;
 use crate::store::Client;
 use crate::store::sessions::{self, NewSession, RefreshKey};
-use crate::{hooks, installation, secrets, settings};
+use crate::{auth_hooks, installation, secrets, settings};
 
 /// What a session is opened with.
 pub struct Opening<'a> {
@@ -43,7 +43,7 @@ pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
     let installation = installation::minting()?;
     let id = random::uuid()?;
     // The statement's clock, which the token is verified by: a slow answer of WorkOS must not date it into the future.
-    let now = crate::session::now();
+    let now = crate::current_session::now();
     let key = match opening.actor {
         None => Some(RefreshKey { id: secrets::data_key(Purpose::RefreshToken)?.id(), salt: random::bytes()? }),
         Some(_) => None,
@@ -65,7 +65,7 @@ pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
     let found = || sessions::find(id)?.ok_or_else(|| unexpected("The session was not written."));
     let ttl = settings::access_token_ttl();
     let mut row = found()?;
-    if hooks::signed_in(&row, client, opening.method, || Ok(subject(&row, ttl)?.claims()))? {
+    if auth_hooks::signed_in(&row, client, opening.method, || Ok(subject(&row, ttl)?.claims()))? {
         row = found()?;
     }
     let tokens = issue(installation, &row, 0, ttl, opening.method)?;

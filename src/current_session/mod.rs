@@ -20,9 +20,9 @@ use workos_auth_core::token::Hashed;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::or_raise;
-use crate::execution;
+use crate::postgres::executor;
+use crate::postgres::transaction::bypasses_rls;
 use crate::settings::{self, RlsGuard};
-use crate::store::transaction::bypasses_rls;
 
 pub use client_role::client_role;
 pub use keys::{issuer, public_keys};
@@ -53,7 +53,7 @@ impl Statement {
             let transaction = (*pg_sys::MyProc).vxid.lxid;
             #[cfg(not(any(feature = "pg17", feature = "pg18")))]
             let transaction = (*pg_sys::MyProc).lxid;
-            Self { started: pg_sys::GetCurrentStatementStartTimestamp(), number: execution::statement(), transaction }
+            Self { started: pg_sys::GetCurrentStatementStartTimestamp(), number: executor::statement(), transaction }
         }
     }
 }
@@ -88,7 +88,7 @@ thread_local! {
 /// transaction.
 #[inline(always)]
 pub unsafe fn read<'a>() -> Option<&'a Verified> {
-    let session = if SEEN.run.get() == execution::run() { SEEN.session.get() } else { look() };
+    let session = if SEEN.run.get() == executor::run() { SEEN.session.get() } else { look() };
     // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
     unsafe { session.as_ref() }
 }
@@ -99,7 +99,7 @@ pub unsafe fn read<'a>() -> Option<&'a Verified> {
 #[pg_guard]
 extern "C-unwind" fn look() -> *const Verified {
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
-    match execution::run() {
+    match executor::run() {
         0 => {}
         run => {
             SEEN.session.set(session);
@@ -231,7 +231,7 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     let session = verify(access_token)?;
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
-    if is_local && execution::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {
+    if is_local && executor::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {
         crate::error::warn(
             PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
             "the session ends with this statement",

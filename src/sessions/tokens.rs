@@ -10,7 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use crate::error::unexpected;
 use crate::installation::Installation;
 use crate::store::sessions::Row;
-use crate::{hooks, secrets, session, settings};
+use crate::{auth_hooks, current_session, secrets, settings};
 
 /// What a session is given.
 #[derive(Debug)]
@@ -32,11 +32,11 @@ pub struct Tokens {
 /// `role_not_allowed`, `hook_failed`, `token_too_large`, and those of keys that cannot be opened.
 pub fn issue(installation: Installation, row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
     let subject = subject(row, ttl)?;
-    let claims = hooks::token(row, method, subject.claims())?;
+    let claims = auth_hooks::token(row, method, subject.claims())?;
     let json = serde_json::to_string(&claims).map_err(|_| unexpected("The claims cannot be written as JSON."))?;
     let (access_token, own) = secrets::signing_key()?.sign(&json)?;
     claims::check_size(&access_token, settings::max_token_size(), &claims)?;
-    session::remember_own(own);
+    current_session::remember_own(own);
     let refresh_token = match &row.refresh_key {
         Some(key) => {
             let parts = Parts { key_id: key.id, session_id: row.id, counter };
@@ -58,12 +58,12 @@ pub fn subject(row: &Row, ttl: Duration) -> Result<TokenSubject> {
         let detail = format!("The role {} is not in workos_auth.allowed_roles.", user.role);
         return Err(Error::with_detail(ErrorCode::RoleNotAllowed, detail));
     }
-    let now = session::now();
+    let now = current_session::now();
     let expires_at = now.saturating_add_unsigned(ttl.as_secs());
     Ok(TokenSubject {
         user_id: row.user_id,
         session_id: row.id,
-        issuer: session::issuer()?.to_string(),
+        issuer: current_session::issuer()?.to_string(),
         audience: settings::audience(),
         role: user.role.clone(),
         email: user.email.clone(),

@@ -12,7 +12,7 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use workos_auth_core::{ErrorCode, Result};
 
-use crate::execution;
+use crate::postgres::executor;
 
 /// Whose token: its hash, or nobody's.
 pub type Identity = Option<[u8; 32]>;
@@ -32,7 +32,7 @@ thread_local! {
 /// # Errors
 /// `session_changed` if one of them has another.
 pub fn pin(identity: &Identity) -> Result<()> {
-    for run in execution::runs() {
+    for run in executor::runs() {
         let query = run.query();
         let pinned = match query.is_null() {
             true => run.read_at_start.get().map(|read| read == *identity),

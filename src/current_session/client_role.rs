@@ -7,8 +7,9 @@ use pgrx::prelude::*;
 
 use super::NO_RUN;
 use super::verified::{Text, Varlena};
-use crate::store::transaction::role_name;
-use crate::{execution, settings};
+use crate::postgres::executor;
+use crate::postgres::transaction::role_name;
+use crate::settings;
 
 /// What a role is called that people act as while nobody is signed in, as Supabase calls it.
 const VISITOR: &str = "anon";
@@ -34,7 +35,7 @@ thread_local! {
 /// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
 #[inline(always)]
 pub fn client_role() -> *const Text {
-    match SEEN.run.get() == execution::run() {
+    match SEEN.run.get() == executor::run() {
         true => SEEN.role.get(),
         false => look(),
     }
@@ -56,7 +57,7 @@ extern "C-unwind" fn look() -> *const Text {
         answers.push(new);
         role
     });
-    match execution::run() {
+    match executor::run() {
         0 => {}
         run => {
             SEEN.role.set(role);

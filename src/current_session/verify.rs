@@ -11,7 +11,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::keys;
 use super::verified::Verified;
-use crate::store::transaction::{Sight, unix_seconds};
+use crate::postgres::transaction::{Sight, unix_seconds};
 use crate::{settings, store};
 
 thread_local! {

@@ -3,12 +3,12 @@
 use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
-use workos_auth_core::{Error, ErrorCode, Result, people, random};
+use workos_auth_core::{Error, ErrorCode, Result, admin, random};
 
-use crate::hooks::{self, NewUser};
+use crate::auth_hooks::{self, NewUser};
+use crate::postgres::transaction::require_writable;
 use crate::sign_in::guard_email;
-use crate::store::transaction::require_writable;
-use crate::store::{Subject, accounts, audit, people as store};
+use crate::store::{Subject, accounts, audit, users as store};
 
 /// Makes a user, as a member of the organization if one is given.
 ///
@@ -16,7 +16,7 @@ use crate::store::{Subject, accounts, audit, people as store};
 /// `email_exists`, `user_already_exists`; `validation_failed` for what is no address or no organization's id.
 pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Option<Uuid>) -> Result<Uuid> {
     require_writable()?;
-    let email = people::check_email(email.ok_or_else(|| Error::null("email"))?)?;
+    let email = admin::check_email(email.ok_or_else(|| Error::null("email"))?)?;
     // The same rules as where somebody signs in through it.
     organization.map(|organization| Selector::new(Some(organization), None, None)).transpose()?;
     guard_email(&email);
@@ -30,7 +30,7 @@ pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Opt
         return Err(ErrorCode::EmailExists.into());
     }
     // The address is guarded, so only the id can have been taken meanwhile.
-    if !store::insert_user(id, &email, organization.is_some(), people::app_metadata())? {
+    if !store::insert_user(id, &email, organization.is_some(), admin::app_metadata())? {
         return Err(ErrorCode::UserAlreadyExists.into());
     }
     if let Some(organization) = organization {
@@ -39,7 +39,7 @@ pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Opt
     }
     let subject = Subject { user_id: Some(id), organization_id: organization, ..Subject::default() };
     audit("user_signedup", &subject, json!({ "provider": "custom" }))?;
-    hooks::user_created(&NewUser {
+    auth_hooks::user_created(&NewUser {
         user_id: id,
         method: "custom",
         email: Some(&email),

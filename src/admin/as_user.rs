@@ -12,10 +12,10 @@ use workos_auth_core::secret::AccessToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::session::{find, open};
+use crate::current_session::{self, Verified};
 use crate::error::or_raise;
-use crate::session::{self, Verified};
+use crate::postgres::transaction::{as_owner, bypasses_rls, may_become, require_writable, set_local_role};
 use crate::settings;
-use crate::store::transaction::{as_owner, bypasses_rls, may_become, require_writable, set_local_role};
 use crate::store::{Subject, audit, sessions};
 
 /// What the claim `amr` says of such a session.
@@ -47,7 +47,7 @@ pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>) -> Result<Rc<Verif
     if let Some(name) = &name {
         set_local_role(name)?;
     }
-    session::set(token.expose(), true)
+    current_session::set(token.expose(), true)
 }
 
 /// The role, if the caller is a member of it.

@@ -4,8 +4,8 @@ use serde_json::json;
 use workos_auth_core::token::Algorithm;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::store::transaction::require_writable;
-use crate::store::{Subject, audit, configuration, guards};
+use crate::postgres::transaction::require_writable;
+use crate::store::{Subject, audit, configuration, locks};
 use crate::{installation, secrets};
 
 /// Signs with a fresh key from now on; returns its `kid`.
@@ -13,7 +13,7 @@ pub fn rotate(algorithm: Option<&str>) -> Result<String> {
     require_writable()?;
     let name = algorithm.ok_or_else(|| Error::null("algorithm"))?;
     let algorithm = Algorithm::parse(name).ok_or_else(|| Error::invalid("algorithm", "only ES256 is supported."))?;
-    guards::setup();
+    locks::setup();
     if configuration::provider()?.is_none() {
         return Err(ErrorCode::ProviderNotConfigured.into());
     }
@@ -27,7 +27,7 @@ pub fn rotate(algorithm: Option<&str>) -> Result<String> {
 pub fn retire(kid: Option<&str>) -> Result<()> {
     require_writable()?;
     let kid = kid.ok_or_else(|| Error::null("kid"))?;
-    guards::setup();
+    locks::setup();
     match configuration::signing_key_status(kid)?.as_deref() {
         None => Err(Error::invalid("kid", "auth.signing_keys has no such key.")),
         Some("active") => Err(Error::invalid("kid", "it is the key that signs.").hint(

@@ -11,7 +11,7 @@ use workos_auth_core::Result;
 use workos_auth_core::token::{Claims, PublicKey};
 
 use crate::error::unexpected;
-use crate::store::transaction::Sight;
+use crate::postgres::transaction::Sight;
 
 /// A token that was verified. It is never changed, and not freed before the end of the transaction that read it.
 pub struct Verified {

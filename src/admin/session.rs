@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::accounts::Candidate;
-use workos_auth_core::people::{self, Actor};
+use workos_auth_core::admin::{self, Actor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::lifecycle::{self, Opening, Session};
+use crate::postgres::transaction::require_writable;
+use crate::sessions::{self, Opening, Session};
 use crate::settings;
-use crate::store::transaction::require_writable;
-use crate::store::{Client, Subject, accounts, audit, people as store};
+use crate::store::{Client, Subject, accounts, audit, users as store};
 
 /// The arguments of `auth.create_session`.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +42,9 @@ pub fn microseconds(months: i32, days: i32, micros: i64) -> i128 {
 pub fn create_session(asked: &Asked) -> Result<Session> {
     require_writable()?;
     let user_id = asked.user_id.ok_or_else(|| Error::null("user_id"))?;
-    let method = people::check_method(asked.method.ok_or_else(|| Error::null("method"))?)?;
+    let method = admin::check_method(asked.method.ok_or_else(|| Error::null("method"))?)?;
     let actor = Actor::new(asked.actor, asked.reason)?;
-    let ttl = people::lifetime(asked.ttl, settings::session_ttl(), actor.is_some())?;
+    let ttl = admin::lifetime(asked.ttl, settings::session_ttl(), actor.is_some())?;
 
     // A ban, a deletion or the end of a membership comes before or after.
     if !store::lock(user_id)? {
@@ -106,5 +106,5 @@ pub fn open(
         actor,
         ttl,
     };
-    lifecycle::open(&opening, &Client::default())
+    sessions::open(&opening, &Client::default())
 }

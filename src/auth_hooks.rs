@@ -15,14 +15,14 @@ use uuid::Uuid;
 use workos_auth_core::hook::{self, Event, FunctionName};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use crate::current_session;
 use crate::error::sqlstate;
-use crate::json::Jsonb;
-use crate::store::Client;
+use crate::postgres::executor;
+use crate::postgres::jsonb::Jsonb;
+use crate::postgres::transaction::{restricted_as, role_name};
 use crate::store::hooks::{self as store, Function};
-use crate::store::scan;
 use crate::store::sessions::Row;
-use crate::store::transaction::{restricted_as, role_name};
-use crate::{execution, session};
+use crate::store::{Client, scan};
 
 /// Whose account was made, and by what.
 pub struct NewUser<'a> {
@@ -189,8 +189,8 @@ impl Hook {
             ));
         }
         restricted_as(function.owner, || {
-            session::clear_for_now()?;
-            execution::apart(|| self.call(&function, document))
+            current_session::clear_for_now()?;
+            executor::apart(|| self.call(&function, document))
         })
     }
 

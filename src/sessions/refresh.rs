@@ -7,11 +7,12 @@ use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{Session, issue, theft};
-use crate::installation::Installation;
+use crate::installation::{self, Installation};
+use crate::postgres::executor;
+use crate::postgres::transaction::{now, require_writable, uses_one_snapshot};
 use crate::store::sessions::{self, Row};
-use crate::store::transaction::{now, require_writable, uses_one_snapshot};
-use crate::store::{Client, Subject, audit, people};
-use crate::{execution, installation, secrets, settings};
+use crate::store::{Client, Subject, audit, users};
+use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
 const METHOD: &str = "token_refresh";
@@ -52,7 +53,7 @@ fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Cli
     let limits =
         Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
     let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
-    let set_off = execution::set_off();
+    let set_off = executor::set_off();
     let is_current = match decision {
         Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
             sessions::rotate(&row, signed(counter), client)?
@@ -69,8 +70,8 @@ fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Cli
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
     let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
-    if execution::set_off() != set_off {
-        people::require_good_standing(row.user_id)?;
+    if executor::set_off() != set_off {
+        users::require_good_standing(row.user_id)?;
     }
     Ok(Some(Session::of(tokens, row)))
 }

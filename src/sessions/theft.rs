@@ -10,8 +10,9 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTi
 use pgrx::prelude::*;
 use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
+use crate::postgres::transaction;
 use crate::store::sessions::{self, Row, Stolen};
-use crate::store::{Client, guards, scan, transaction};
+use crate::store::{Client, locks, scan};
 
 /// How long the caller waits for the worker. It goes on without the caller, such as where the caller's own transaction holds the row.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -34,7 +35,7 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
         user_agent: client.user_agent().unwrap_or_default(),
     };
     // Of many who come at once, one starts a worker, and all of them see what it does.
-    let first = guards::theft_found(row.id);
+    let first = locks::theft_found(row.id);
     if first.is_some() && scan::live_session(row.id).is_some() && !start(&order.to_text(EXTRA_LEN)) {
         warn("No background worker was free.", "Raise max_worker_processes.");
         return;
@@ -116,7 +117,7 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         // For good: what runs at the commit has no more rights either.
         transaction::become_owner();
         // One is enough: while the row is locked, the token may be presented again and again.
-        let Some(guard) = guards::theft(order.session) else { return };
+        let Some(guard) = locks::theft(order.session) else { return };
         guard.keep();
         let stolen = Stolen {
             session: order.session,
