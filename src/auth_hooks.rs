@@ -17,9 +17,9 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::current_session;
 use crate::error::sqlstate;
-use crate::postgres::executor;
 use crate::postgres::jsonb::Jsonb;
-use crate::postgres::transaction::{restricted_as, role_name};
+use crate::postgres::roles::{restricted_as, role_name};
+use crate::postgres::runs;
 use crate::store::hooks::{self as store, Function};
 use crate::store::sessions::Row;
 use crate::store::{Client, scan};
@@ -190,7 +190,7 @@ impl Hook {
         }
         restricted_as(function.owner, || {
             current_session::clear_for_now()?;
-            executor::apart(|| self.call(&function, document))
+            runs::apart(|| self.call(&function, document))
         })
     }
 

@@ -10,6 +10,7 @@
 //! | [`own_account`] | what a person sees and changes of their account |
 //! | [`auth_hooks`] | the administrator's own functions, called on the way |
 //! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
+//! | [`audit`] | the audit log |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
 //! | [`current_session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
@@ -25,6 +26,7 @@ use pgrx::prelude::*;
 
 mod admin;
 mod api;
+mod audit;
 mod auth_hooks;
 mod current_session;
 mod error;

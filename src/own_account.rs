@@ -4,12 +4,13 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result, user};
 
+use crate::audit::audit_as;
 use crate::error::unexpected;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::transaction::require_writable;
+use crate::store::Subject;
 use crate::store::own_account::{self as store, OwnSession};
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, audit_as};
 use crate::{current_session, settings};
 
 /// `auth.get_user`
@@ -41,7 +42,7 @@ pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> 
         _ => return Err(Error::invalid("scope", "it must be global, local or others.")),
     };
     let ended = sessions::end(claims.sub, which)?;
-    audit_as(Some(&session), "logout", &Subject::of(&session), json!({ "scope": scope, "sessions": ended }))?;
+    audit_as(Some(&session), "logout", &Subject::of(claims), json!({ "scope": scope, "sessions": ended }))?;
     current_session::look_again();
     Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
@@ -57,7 +58,7 @@ pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Resu
     let stored = store::lock_user_metadata(claims.sub)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
     let changed = user::change_metadata(&stored, changes, &claims.json, settings::max_token_size())?;
     store::set_user_metadata(claims.sub, changed)?;
-    audit_as(Some(&session), "user_modified", &Subject::of(&session), json!({}))?;
+    audit_as(Some(&session), "user_modified", &Subject::of(claims), json!({}))?;
     shown(claims.sub)
 }
 

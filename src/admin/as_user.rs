@@ -12,11 +12,13 @@ use workos_auth_core::secret::AccessToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::session::{find, open};
+use crate::audit::audit;
 use crate::current_session::{self, Verified};
 use crate::error::or_raise;
-use crate::postgres::transaction::{as_owner, bypasses_rls, may_become, require_writable, set_local_role};
+use crate::postgres::roles::{as_owner, bypasses_rls, may_become, set_local_role};
+use crate::postgres::transaction::require_writable;
 use crate::settings;
-use crate::store::{Subject, audit, sessions};
+use crate::store::{Subject, sessions};
 
 /// What the claim `amr` says of such a session.
 const METHOD: &str = "as_user";

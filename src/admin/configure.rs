@@ -10,9 +10,11 @@ use workos_auth_core::secret::ClientSecret;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 use zeroize::Zeroizing;
 
-use crate::postgres::transaction::{Right, as_owner, require_right, require_writable};
+use crate::audit::audit;
+use crate::postgres::roles::{Right, as_owner, require_right};
+use crate::postgres::transaction::require_writable;
 use crate::store::configuration::{Provider, provider, upsert_provider};
-use crate::store::{Subject, audit, locks};
+use crate::store::{Subject, locks};
 use crate::{installation, secrets};
 
 /// The arguments, as they came from SQL.

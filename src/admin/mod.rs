@@ -11,6 +11,7 @@
 mod as_user;
 pub mod configure;
 pub mod operating;
+pub mod privileges;
 mod session;
 pub mod signing_keys;
 mod user;

@@ -8,9 +8,10 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::{Error, Result};
 
+use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, audit, operating as store, users};
+use crate::store::{Subject, operating as store, users};
 use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.

@@ -8,10 +8,11 @@ use workos_auth_core::accounts::Candidate;
 use workos_auth_core::admin::{self, Actor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
 use crate::settings;
-use crate::store::{Client, Subject, accounts, audit, users as store};
+use crate::store::{Client, Subject, accounts, users as store};
 
 /// The arguments of `auth.create_session`.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,9 @@ use serde_json::json;
 use workos_auth_core::token::Algorithm;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
-use crate::store::{Subject, audit, configuration, locks};
+use crate::store::{Subject, configuration, locks};
 use crate::{installation, secrets};
 
 /// Signs with a fresh key from now on; returns its `kid`.

@@ -5,10 +5,11 @@ use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
 use workos_auth_core::{Error, ErrorCode, Result, admin, random};
 
+use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::postgres::transaction::require_writable;
 use crate::sign_in::guard_email;
-use crate::store::{Subject, accounts, audit, users as store};
+use crate::store::{Subject, accounts, users as store};
 
 /// Makes a user, as a member of the organization if one is given.
 ///

@@ -4,10 +4,11 @@ use pgrx::JsonB;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, token};
 
-use crate::current_session::{self, Set, Varlena, Verified, client_role, read};
+use crate::current_session::{self, Set, Verified, client_role, read};
 use crate::error::or_raise;
 use crate::postgres::bare_function::{self, Arguments};
 use crate::postgres::jsonb::Built;
+use crate::postgres::varlena::Varlena;
 
 bare_function::functions! {
     /// `auth.uid()`

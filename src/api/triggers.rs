@@ -5,8 +5,9 @@ use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
 use workos_auth_core::{Error, email};
 
+use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
-use crate::store::{configuration_log, installation as store};
+use crate::store::installation as store;
 use crate::{auth_hooks, members};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
@@ -75,14 +76,14 @@ fn audit_configuration<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let read = |row: &PgHeapTuple<'_, AllocatedByPostgres>| {
-        configuration_log::COLUMNS
+        configuration::COLUMNS
             .iter()
             .filter_map(|name| Some((*name, row.get_by_name::<String>(name).ok().flatten()?)))
             .collect()
     };
     let table = trigger.table_name().unwrap_or_default();
     let (old, new) = (trigger.old(), trigger.new());
-    or_raise(configuration_log::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
+    or_raise(configuration::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
     Ok(new)
 }
 

@@ -5,10 +5,10 @@ use std::ptr;
 
 use pgrx::prelude::*;
 
-use super::NO_RUN;
-use super::verified::{Text, Varlena};
-use crate::postgres::executor;
-use crate::postgres::transaction::role_name;
+use super::seen::NO_RUN;
+use crate::postgres::roles::role_name;
+use crate::postgres::runs;
+use crate::postgres::varlena::{Text, Varlena};
 use crate::settings;
 
 /// What a role is called that people act as while nobody is signed in, as Supabase calls it.
@@ -35,7 +35,7 @@ thread_local! {
 /// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
 #[inline(always)]
 pub fn client_role() -> *const Text {
-    match SEEN.run.get() == executor::run() {
+    match SEEN.run.get() == runs::run() {
         true => SEEN.role.get(),
         false => look(),
     }
@@ -57,7 +57,7 @@ extern "C-unwind" fn look() -> *const Text {
         answers.push(new);
         role
     });
-    match executor::run() {
+    match runs::run() {
         0 => {}
         run => {
             SEEN.role.set(role);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use workos_auth_core::token::PublicKey;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::Statement;
+use crate::postgres::statement::Statement;
 use crate::settings;
 use crate::store::scan;
 

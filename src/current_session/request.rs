@@ -7,6 +7,7 @@ use serde_json::Value;
 use workos_auth_core::{Error, ErrorCode, Result, json};
 use zeroize::Zeroizing;
 
+use super::current::set;
 use super::token;
 
 /// The setting that PostgREST puts a request's headers into, as a JSON object with names in lower case.
@@ -25,7 +26,7 @@ pub fn use_request_token() -> Result<()> {
     let token = bearer_token().map_err(unauthorized)?;
     match token {
         None => token::assign(None, true),
-        Some(token) => super::set(&token, true).map(drop).map_err(|error| match error.code().http_status() {
+        Some(token) => set(&token, true).map(drop).map_err(|error| match error.code().http_status() {
             401 => unauthorized(error),
             _ => error,
         }),

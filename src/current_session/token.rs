@@ -13,6 +13,8 @@ use workos_auth_core::token::MAX_TOKEN_LEN;
 use workos_auth_core::{Error, Result};
 use zeroize::Zeroizing;
 
+use super::seen::forget_seen;
+
 const NAME: &CStr = c"workos_auth.session_token";
 
 static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -72,7 +74,7 @@ pub fn seen() {
 /// Has the value verified again.
 pub fn mark_changed() {
     STATE.changed.set(true);
-    super::forget_seen();
+    forget_seen();
 }
 
 /// Sets or clears the token, for the transaction or for the session.

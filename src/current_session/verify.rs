@@ -11,7 +11,8 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::keys;
 use super::verified::Verified;
-use crate::postgres::transaction::{Sight, unix_seconds};
+use crate::postgres::clock::unix_seconds;
+use crate::postgres::snapshot::Sight;
 use crate::{settings, store};
 
 thread_local! {

@@ -7,8 +7,8 @@
 
 use pgrx::prelude::*;
 
-use super::executor;
-use crate::current_session::{Uuid, Varlena};
+use super::runs;
+use super::varlena::{Uuid, Varlena};
 
 /// Declares functions for SQL, whose symbols are their names behind `workos_auth_`. A body is what is returned, an `Option`.
 macro_rules! functions {
@@ -104,7 +104,7 @@ macro_rules! returned_from_a_session {
                     value.copied()
                 }
 
-                match executor::run() {
+                match runs::run() {
                     0 => copied(self),
                     _ => (*self).datum(),
                 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use workos_auth_core::{Result, json, jsonb};
 
-use crate::current_session::Varlena;
+use super::varlena::Varlena;
 
 /// The most digits that the numbers of a `jsonb` may have together: nine bytes, `1e131071`, are 131,072 when they are written out.
 const MAX_DIGITS: usize = 1 << 20;

@@ -13,7 +13,7 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
 use workos_auth_core::{Result, pkce};
 
-use super::executor;
+use super::runs;
 
 /// What tells one call from another: the plan's execution, the subtransaction, the function and its arguments.
 #[derive(PartialEq, Eq, Clone)]
@@ -54,7 +54,7 @@ fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &str) -> Option<Call> {
         let flinfo = (*fcinfo).flinfo.as_ref()?;
         (flinfo.fn_mcxt, flinfo.fn_oid)
     };
-    executor::runs().any(|run| run.query() == execution).then(|| Call {
+    runs::runs().any(|run| run.query() == execution).then(|| Call {
         execution,
         // SAFETY: reads the transaction state.
         subtransaction: unsafe { pg_sys::GetCurrentSubTransactionId() },

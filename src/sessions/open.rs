@@ -6,8 +6,8 @@ use uuid::Uuid;
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::{Result, claims, random};
 
-use super::tokens::subject;
-use super::{Session, issue};
+use super::session::Session;
+use super::tokens::{issue, subject};
 use crate::error::unexpected;
 use crate::store::Client;
 use crate::store::sessions::{self, NewSession, RefreshKey};

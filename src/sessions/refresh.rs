@@ -6,12 +6,17 @@ use workos_auth_core::refresh_token::{Authentic, Decision, Limits, Moment, Prese
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::{Session, issue, theft};
+use super::session::Session;
+use super::theft;
+use super::tokens::issue;
+use crate::audit::audit;
 use crate::installation::{self, Installation};
-use crate::postgres::executor;
-use crate::postgres::transaction::{now, require_writable, uses_one_snapshot};
+use crate::postgres::clock::now;
+use crate::postgres::others_code;
+use crate::postgres::snapshot::uses_one_snapshot;
+use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, Row};
-use crate::store::{Client, Subject, audit, users};
+use crate::store::{Client, Subject, users};
 use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
@@ -53,7 +58,7 @@ fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Cli
     let limits =
         Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
     let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
-    let set_off = executor::set_off();
+    let set_off = others_code::set_off();
     let is_current = match decision {
         Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
             sessions::rotate(&row, signed(counter), client)?
@@ -70,7 +75,7 @@ fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Cli
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
     let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
-    if executor::set_off() != set_off {
+    if others_code::set_off() != set_off {
         users::require_good_standing(row.user_id)?;
     }
     Ok(Some(Session::of(tokens, row)))

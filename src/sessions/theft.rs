@@ -10,7 +10,7 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTi
 use pgrx::prelude::*;
 use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
-use crate::postgres::transaction;
+use crate::postgres::{clock, roles, setting};
 use crate::store::sessions::{self, Row, Stolen};
 use crate::store::{Client, locks, scan};
 
@@ -45,7 +45,7 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
         if scan::live_session(row.id).is_none() {
             return;
         }
-        transaction::sleep(TICK);
+        clock::sleep(TICK);
     }
     warn(
         "Another transaction holds its row, or a table references auth.sessions without ON DELETE CASCADE or SET NULL.",
@@ -75,7 +75,7 @@ fn start(extra: &str) -> bool {
         if started.is_ok() {
             return true;
         }
-        transaction::sleep(TICK);
+        clock::sleep(TICK);
     }
     false
 }
@@ -111,11 +111,11 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         // Long, but not for ever: whoever waits keeps a worker's place.
         (c"lock_timeout", c"60s"),
     ] {
-        transaction::set_for_session(name, value);
+        setting::set_for_session(name, value);
     }
     BackgroundWorker::transaction(|| {
         // For good: what runs at the commit has no more rights either.
-        transaction::become_owner();
+        roles::become_owner();
         // One is enough: while the row is locked, the token may be presented again and again.
         let Some(guard) = locks::theft(order.session) else { return };
         guard.keep();

@@ -6,11 +6,14 @@ use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incomin
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
-use super::METHOD;
+use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::settings;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Client, Subject, accounts as store, audit, locks};
+use crate::store::{Client, Subject, accounts as store, locks};
+
+/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
+pub const METHOD: &str = "oauth";
 
 /// Who signs in.
 pub struct Account {

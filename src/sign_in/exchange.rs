@@ -9,14 +9,15 @@ use workos_auth_core::secret::AuthorizationCode;
 use workos_auth_core::workos::{self, Profile, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::account::{self, Account};
-use super::{METHOD, link};
+use super::account::{self, Account, METHOD};
+use super::link;
+use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::scan::{self, FlowKey};
-use crate::store::{Client, Subject, audit, locks, users};
+use crate::store::{Client, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.

@@ -6,8 +6,9 @@ use workos_auth_core::accounts::{KnownIdentity, identities};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{account, link};
+use crate::audit::audit_as;
 use crate::current_session::{self, Verified};
-use crate::store::{Subject, accounts, audit_as, sessions, users};
+use crate::store::{Subject, accounts, sessions, users};
 
 /// Removes one of the person's identities, with the sessions that it opened and, if no other leads to its organization, with the
 /// membership and every session there.
@@ -50,7 +51,7 @@ fn write_audit(session: &Verified, identity: &KnownIdentity, ended: u64) -> Resu
     let subject = Subject {
         organization_id: identity.organization_id.as_deref(),
         connection_id: identity.connection_id.as_deref(),
-        ..Subject::of(session)
+        ..Subject::of(&session.claims)
     };
     let payload = json!({
         "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,

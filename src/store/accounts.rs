@@ -7,9 +7,9 @@ use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
-use super::scan::{self, Snapshot};
-use super::{query, users, uuid_arg};
-use crate::postgres::transaction;
+use super::{query, scan, users, uuid_arg};
+use crate::postgres::clock;
+use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -63,7 +63,7 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let user = scan::user(user_id, &snapshot, |row| Candidate {
         user_id,
         email: row.get(c"email"),
-        banned: row.micros(c"banned_until").is_some_and(|until| until > transaction::now()),
+        banned: row.micros(c"banned_until").is_some_and(|until| until > clock::now()),
         deleted: row.micros(c"deleted_at").is_some(),
         invited: row.micros(c"invited_at").is_some() && row.micros(c"email_confirmed_at").is_none(),
         memberships: Vec::new(),

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
-use super::scan::{self, Row, Snapshot};
+use super::scan::{self, Row};
 use super::{query, uuid_arg};
-use crate::postgres::transaction;
+use crate::postgres::clock;
+use crate::postgres::snapshot::Snapshot;
 
 /// A row of `auth.my_sessions`.
 pub struct OwnSession {
@@ -36,7 +37,7 @@ pub struct OwnSession {
 
 /// A person's live sessions, the oldest first.
 pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
-    let now = transaction::now();
+    let now = clock::now();
     let read = |row: &Row| {
         if row.micros(c"not_after").is_some_and(|end| end <= now) {
             return Ok(None);

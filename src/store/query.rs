@@ -16,8 +16,8 @@ use workos_auth_core::{Error, ErrorCode, Result, json};
 
 use super::scan::unreadable;
 use crate::error::{sqlstate, unexpected};
-use crate::postgres::executor::{Others, with_others_as};
-use crate::postgres::transaction::bypasses_rls;
+use crate::postgres::others_code::{Others, with_others_as};
+use crate::postgres::roles::bypasses_rls;
 
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.

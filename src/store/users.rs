@@ -6,9 +6,9 @@ use uuid::Uuid;
 use workos_auth_core::{ErrorCode, Result};
 
 use super::removal::remove;
-use super::scan::{self, Snapshot};
-use super::{query, uuid_arg};
-use crate::postgres::transaction::now;
+use super::{query, scan, uuid_arg};
+use crate::postgres::clock::now;
+use crate::postgres::snapshot::Snapshot;
 
 /// Writes a user whom an administrator makes. False if the id or the address is taken. The address is confirmed by nobody yet.
 pub fn insert_user(id: Uuid, email: &str, invited: bool, app_metadata: Value) -> Result<bool> {

@@ -9,13 +9,10 @@
 use std::cell::RefCell;
 
 use pgrx::memcxt::PgMemoryContexts;
-use pgrx::pg_sys;
+use pgrx::prelude::*;
 use workos_auth_core::{ErrorCode, Result};
 
-use crate::postgres::executor;
-
-/// Whose token: its hash, or nobody's.
-pub type Identity = Option<[u8; 32]>;
+use super::runs::{self, Identity};
 
 struct Pin {
     /// `es_query_cxt`
@@ -32,7 +29,7 @@ thread_local! {
 /// # Errors
 /// `session_changed` if one of them has another.
 pub fn pin(identity: &Identity) -> Result<()> {
-    for run in executor::runs() {
+    for run in runs::runs() {
         let query = run.query();
         let pinned = match query.is_null() {
             true => run.read_at_start.get().map(|read| read == *identity),
@@ -71,4 +68,18 @@ impl Drop for Release {
             }
         });
     }
+}
+
+/// Whether other processes may read claims for this query, or this is one of them: each knows only what it reads itself. A plan
+/// without dependencies calls Postgres's own functions alone.
+///
+/// # Safety
+/// `query` is one that Postgres passes to a hook.
+pub unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
+    // SAFETY: the caller's word; reads a global of the backend.
+    unsafe { is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && runs::depth() == 0 }
+}
+
+pub fn is_shared_plan(plan: &pg_sys::PlannedStmt) -> bool {
+    plan.parallelModeNeeded && !plan.invalItems.is_null()
 }

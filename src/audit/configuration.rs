@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use workos_auth_core::Result;
 
-use super::{Subject, audit};
+use super::entry::audit;
+use crate::store::Subject;
 
 /// The columns that are written down, of whichever table has them.
 pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "event", "function", "function_owner"];
