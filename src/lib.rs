@@ -24,6 +24,8 @@
 
 use pgrx::prelude::*;
 
+use crate::postgres::executor::{self, Callbacks};
+
 mod admin;
 mod api;
 mod audit;
@@ -74,11 +76,21 @@ extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires 
 pub extern "C-unwind" fn _PG_init() {
     error::switch_backtraces_off();
     settings::refuse_options();
-    postgres::executor::outside_parallel_mode(|| {
+    executor::outside_parallel_mode(|| {
         settings::define();
         current_session::define();
     });
     settings::reserve_prefix();
-    postgres::executor::install();
+    executor::install(Callbacks {
+        identity: current_session::unverified_identity,
+        before_commit: admin::end_sessions_before_commit,
+        transaction_ended,
+    });
     foreign_keys::install();
+}
+
+/// Called by the executor's hooks, where nothing may be raised.
+fn transaction_ended() {
+    current_session::transaction_ended();
+    admin::transaction_ended();
 }

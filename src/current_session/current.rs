@@ -13,7 +13,7 @@ use super::verified::Verified;
 use super::verify::{self, verify};
 use super::{client_role, token};
 use crate::error::or_raise;
-use crate::postgres::pinning::{pin, pin_to};
+use crate::postgres::pinning::pin;
 use crate::postgres::roles::bypasses_rls;
 use crate::postgres::runs::{self, Identity};
 use crate::postgres::statement::Statement;
@@ -83,25 +83,12 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
     Ok(session)
 }
 
-/// Pins what the processes of a parallel query are going to read to the running queries, as if it had been read here. It is not
-/// verified: that is for those who read it.
-#[cold]
-#[inline(never)]
-#[pg_guard]
-pub extern "C-unwind" fn pin_shared() {
-    let identity = match token::changed() {
+/// Whose token a reader would find now. It is not verified: that is for those who read it.
+pub fn unverified_identity() -> Identity {
+    match token::changed() {
         true => token::current().map(|token| *Hashed::new(&token).hash()),
         false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
-    };
-    or_raise(pin(&identity));
-}
-
-/// Pins what a query read while it started to the rest of it.
-#[cold]
-#[inline(never)]
-#[pg_guard]
-pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &Identity) {
-    pin_to(query, identity);
+    }
 }
 
 fn remember(statement: Statement, session: Option<Rc<Verified>>) {

@@ -14,8 +14,8 @@ mod verify;
 
 pub use client_role::client_role;
 pub use current::{
-    clear, clear_for_now, current, look_again, of_token, peek, pin_shared, pin_started, read, required, set,
-    transaction_ended,
+    clear, clear_for_now, current, look_again, of_token, peek, read, required, set, transaction_ended,
+    unverified_identity,
 };
 pub use keys::{issuer, public_keys};
 pub use request::use_request_token;

@@ -11,11 +11,23 @@ use pgrx::prelude::*;
 
 use super::loading::join_running_queries;
 use super::others_code::{restrict, with_rights_of_query};
-use super::pinning::is_shared;
-use super::runs::{self, running};
+use super::pinning::{is_shared, pin_shared, pin_started};
+use super::runs::{self, Identity, running};
 use super::statement::{begin_statement, end_statement};
 
+/// What the hooks ask of those who use the executor.
+#[derive(Clone, Copy)]
+pub struct Callbacks {
+    /// Whose token a reader would find now.
+    pub identity: fn() -> Identity,
+    /// The transaction is about to commit. May raise an error.
+    pub before_commit: extern "C-unwind" fn(),
+    /// The transaction is over, and with it every Datum. Must neither allocate nor raise.
+    pub transaction_ended: fn(),
+}
+
 struct State {
+    callbacks: Cell<Option<Callbacks>>,
     previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
     previous_start: Cell<pg_sys::ExecutorStart_hook_type>,
     previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
@@ -26,6 +38,7 @@ struct State {
 unsafe impl Sync for State {}
 
 static STATE: State = State {
+    callbacks: Cell::new(None),
     previous_utility: Cell::new(None),
     previous_start: Cell::new(None),
     previous_run: Cell::new(None),
@@ -33,10 +46,11 @@ static STATE: State = State {
 };
 
 /// Hooks into the executor. Called once, from `_PG_init`.
-pub fn install() {
+pub fn install(callbacks: Callbacks) {
     // SAFETY: _PG_init runs in the one thread of the backend; the callbacks are functions of this library, which is never
     // unloaded.
     unsafe {
+        STATE.callbacks.set(Some(callbacks));
         STATE.previous_utility.set(pg_sys::ProcessUtility_hook);
         pg_sys::ProcessUtility_hook = Some(process_utility);
         STATE.previous_start.set(pg_sys::ExecutorStart_hook);
@@ -47,7 +61,9 @@ pub fn install() {
         pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(runs::subtransaction_event), ptr::null_mut());
-        join_running_queries();
+        if join_running_queries() {
+            pin_shared(&callbacks.identity);
+        }
     }
 }
 
@@ -83,7 +99,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
                 None => standard_ExecutorStart(query, flags),
             }
             if let (Some(identity), Some(estate)) = (run.read_at_start.get(), (*query).estate.as_ref()) {
-                crate::current_session::pin_started(estate.es_query_cxt, &identity);
+                pin_started(estate.es_query_cxt, &identity);
             }
         });
         restrict(query);
@@ -162,8 +178,8 @@ macro_rules! executor_run {
                 let is_shared = is_shared(query);
                 let context = (*(*query).estate).es_query_cxt;
                 running(query, context, |_| {
-                    if is_shared {
-                        crate::current_session::pin_shared();
+                    if is_shared && let Some(callbacks) = STATE.callbacks.get() {
+                        pin_shared(&callbacks.identity);
                     }
                     with_rights_of_query(context, || match STATE.previous_run.get() {
                         Some(hook) => hook(query, direction, count, $($extra)?),
@@ -205,8 +221,9 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
 
 unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
     use pg_sys::XactEvent::*;
+    let Some(callbacks) = STATE.callbacks.get() else { return };
     if matches!(event, XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE) {
-        crate::admin::end_sessions_before_commit();
+        (callbacks.before_commit)();
     }
     if matches!(
         event,
@@ -217,7 +234,6 @@ unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _:
             | XACT_EVENT_PREPARE
     ) {
         runs::transaction_ended();
-        crate::current_session::transaction_ended();
-        crate::admin::transaction_ended();
+        (callbacks.transaction_ended)();
     }
 }

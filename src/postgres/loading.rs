@@ -16,13 +16,15 @@ use super::statement;
 /// query of its own, where an error in it was caught. One is missed: what parallel workers have read before the library came to this
 /// process is known to them alone.
 ///
+/// Says whether other processes may read claims for one of them.
+///
 /// # Safety
 /// In `_PG_init`.
-pub unsafe fn join_running_queries() {
+pub unsafe fn join_running_queries() -> bool {
     // SAFETY: reads globals of the backend, and its tree of memory contexts, which changes only where something is added to a context.
     unsafe {
         if pg_sys::TopTransactionContext.is_null() {
-            return;
+            return false;
         }
         if !pg_sys::ActivePortal.is_null() {
             statement::load_in_statement();
@@ -42,9 +44,7 @@ pub unsafe fn join_running_queries() {
             is_any_shared |= is_shared_plan(plan);
             runs::join(context, portal, is_clients_text((*estate).es_sourceText));
         }
-        if is_any_shared {
-            crate::current_session::pin_shared();
-        }
+        is_any_shared
     }
 }
 

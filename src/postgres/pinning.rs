@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 use workos_auth_core::{ErrorCode, Result};
 
 use super::runs::{self, Identity};
+use crate::error::or_raise;
 
 struct Pin {
     /// `es_query_cxt`
@@ -49,9 +50,25 @@ pub fn pin(identity: &Identity) -> Result<()> {
 }
 
 /// Pins `identity` to a query that has none.
-pub fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
+fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
     PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
     PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
+}
+
+/// Pins what the processes of a parallel query are going to read to the running queries, as if it had been read here.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_shared(identity: &fn() -> Identity) {
+    or_raise(pin(&identity()));
+}
+
+/// Pins what a query read while it started to the rest of it.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &Identity) {
+    pin_to(query, identity);
 }
 
 /// Removes the pin of a query when Postgres deletes the query's memory context.
