@@ -7,7 +7,7 @@ use url::Url;
 use crate::error::{Error, ErrorCode, Result};
 
 /// The longest redirect URL, in bytes; what proxies and browsers commonly take in one header line.
-const MAX_URL_BYTES: usize = 8192;
+pub const MAX_URL_BYTES: usize = 8192;
 
 /// Schemes that run a script, read a file, or are no page to return to.
 pub const REFUSED_SCHEMES: [&str; 12] = [
@@ -176,7 +176,7 @@ fn without_flow_id(rest: &str) -> String {
 
 /// Browsers resolve these before they ask the server, `%2e` included, and servers that decode `%2f` and `%5c` do so
 /// afterwards, twice at times, or cut path parameters off (`..;x`): all of them would walk out of a listed path.
-fn has_dot_segment(rest: &str) -> bool {
+pub fn has_dot_segment(rest: &str) -> bool {
     let mut path = rest.split('?').next().unwrap_or_default().to_ascii_lowercase();
     while path.contains("%25") {
         path = path.replace("%25", "%");

@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::token::tag;
 use super::*;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Result};
 use crate::seal::{DataKey, Purpose};
 use crate::secret::RefreshToken;
 

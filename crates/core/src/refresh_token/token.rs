@@ -81,7 +81,7 @@ pub fn mint(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &Parts) -
     Ok(RefreshToken::new(URL_SAFE_NO_PAD.encode(&*token)))
 }
 
-fn tag(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &[u8]) -> Zeroizing<[u8; TAG_LEN]> {
+pub(super) fn tag(key: &DataKey, installation: Uuid, salt: &[u8; 16], parts: &[u8]) -> Zeroizing<[u8; TAG_LEN]> {
     let mac = Zeroizing::new(key.mac(&[LABEL, installation.as_bytes(), parts, salt]));
     let mut tag = Zeroizing::new([0; TAG_LEN]);
     tag.copy_from_slice(&mac[..TAG_LEN]);
