@@ -46,7 +46,7 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
-test-lint: ## clippy, every warning an error
+test-lint: ## clippy, every warning an error, and no files that import each other in a circle
 	@$(STEP) $@ "Lint" tools/lint.sh
 
 test-core: ## The rules without Postgres: unit and property tests

@@ -3,23 +3,20 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped as the README's reference is |
-//! | [`configure`] | `auth.configure_workos` |
 //! | [`installation`] | which installation this database is, and whether it is a copy |
-//! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
-//! | [`lifecycle`] | the life of a session: opened, given tokens |
-//! | [`operating`] | bans, deletions, revocations, the clean-up |
+//! | [`sessions`] | the life of a session: opened, given tokens |
 //! | [`members`] | what follows from a change of a membership |
 //! | [`own_account`] | what a person sees and changes of their account |
-//! | [`hooks`] | the administrator's own functions, called on the way |
-//! | [`people`] | people and sessions that do not come through WorkOS |
+//! | [`auth_hooks`] | the administrator's own functions, called on the way |
+//! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
+//! | [`audit`] | the audit log |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
-//! | [`session`] | the current session: its token, verified and cached |
+//! | [`current_session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
 //! | [`secrets`] | root key and data keys |
-//! | [`execution`] | which query is running |
+//! | [`postgres`] | what Postgres offers: the executor, roles, transactions, values |
 //! | [`foreign_keys`] | which foreign keys to the extension's tables are refused |
-//! | [`json`] | `jsonb` from SQL |
 //! | [`settings`] | every setting, with its help text |
 //! | [`error`] | how an error reaches the client |
 //!
@@ -27,25 +24,24 @@
 
 use pgrx::prelude::*;
 
+use crate::postgres::executor::{self, Callbacks};
+
+mod admin;
 mod api;
-mod configure;
+mod audit;
+mod auth_hooks;
+mod current_session;
 mod error;
-mod execution;
 mod foreign_keys;
-mod hooks;
 mod http;
 mod installation;
-mod json;
-mod lifecycle;
 mod members;
-mod operating;
 mod own_account;
-mod people;
+mod postgres;
 mod secrets;
-mod session;
+mod sessions;
 mod settings;
 mod sign_in;
-mod signing_keys;
 mod store;
 
 ::pgrx::pg_module_magic!(name, version);
@@ -80,11 +76,21 @@ extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires 
 pub extern "C-unwind" fn _PG_init() {
     error::switch_backtraces_off();
     settings::refuse_options();
-    execution::outside_parallel_mode(|| {
+    executor::outside_parallel_mode(|| {
         settings::define();
-        session::define();
+        current_session::define();
     });
     settings::reserve_prefix();
-    execution::install();
+    executor::install(Callbacks {
+        identity: current_session::unverified_identity,
+        before_commit: admin::end_sessions_before_commit,
+        transaction_ended,
+    });
     foreign_keys::install();
+}
+
+/// Called by the executor's hooks, where nothing may be raised.
+fn transaction_ended() {
+    current_session::transaction_ended();
+    admin::transaction_ended();
 }

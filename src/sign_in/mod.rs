@@ -11,9 +11,6 @@
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
-/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
-const METHOD: &str = "oauth";
-
 mod account;
 mod callback;
 mod exchange;

@@ -15,9 +15,9 @@ use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result, json};
 
 use super::scan::unreadable;
-use super::transaction::bypasses_rls;
 use crate::error::{sqlstate, unexpected};
-use crate::execution::{Others, with_others_as};
+use crate::postgres::others_code::{Others, with_others_as};
+use crate::postgres::roles::bypasses_rls;
 
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::query::{self, utility};
-use super::transaction::{as_outer_user, role_name};
+use crate::postgres::roles::{as_outer_user, role_name};
 
 /// Runs a statement that removes rows of a table, and says how many rows it wrote.
 ///
