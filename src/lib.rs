@@ -25,6 +25,8 @@
 //!
 //! What is decided, as opposed to done, stands in `crates/core`.
 
+#![allow(unsafe_code, reason = "Postgres is called, and calls, by pointers of C")]
+
 use pgrx::prelude::*;
 
 mod api;

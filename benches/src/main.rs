@@ -16,6 +16,8 @@
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
 //! | [`sample`] | times, CPU and how they are shown |
 
+#![forbid(unsafe_code)]
+
 mod exchanges;
 mod first_calls;
 mod gateway;

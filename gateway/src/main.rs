@@ -15,6 +15,8 @@
 //! | [`database`] | every SQL statement; the map from SQLSTATE to HTTP |
 //! | [`error`], [`json`], [`parameters`] | what goes out and what comes in |
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod config;
 mod connection;

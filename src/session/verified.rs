@@ -1,5 +1,7 @@
 //! A verified token, in the form that readers return: Datums that are built once and point into it.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use std::cell::{Cell, OnceCell};
 use std::ffi::CString;
 use std::rc::Rc;
@@ -155,7 +157,7 @@ impl Varlena {
     }
 
     fn from_payload(payload: &[u8]) -> Self {
-        let size = Self::HEADER + payload.len();
+        let size = payload.len().saturating_add(Self::HEADER);
         // Of u64, so that it is aligned for every type.
         let mut words = vec![0_u64; size.div_ceil(size_of::<u64>())].into_boxed_slice();
         // SAFETY: the words have at least `size` bytes, of which the header is the first four.
@@ -175,7 +177,7 @@ impl Varlena {
 
     /// A copy in the current memory context.
     pub fn copied(&self) -> pg_sys::Datum {
-        copied(self.0.as_ptr().cast(), Self::HEADER + self.payload().len())
+        copied(self.0.as_ptr().cast(), self.payload().len().saturating_add(Self::HEADER))
     }
 
     /// The bytes behind the header.
