@@ -21,7 +21,7 @@
 //! | [`foreign_keys`] | which foreign keys to the extension's tables are refused |
 //! | [`json`] | `jsonb` from SQL |
 //! | [`settings`] | every setting, with its help text |
-//! | [`error`] | how an error reaches the client |
+//! | [`mod@error`] | how an error reaches the client |
 //!
 //! What is decided, as opposed to done, stands in `crates/core`.
 

@@ -6,6 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-export RUSTDOCFLAGS="-D warnings"
+# It is for those who work on the code, so what is public may link to what is private.
+export RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links"
 cargo doc --quiet --release --no-deps --document-private-items --workspace --exclude workos_auth
 cargo doc --quiet --release --no-deps --document-private-items -p workos_auth "${PG_FEATURES[@]}"
