@@ -33,8 +33,10 @@ fi
 export PG_MAJOR=${PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-$(server_pg_config "$PG_MAJOR")}
 export PG_CONFIG
+# pgrx finds the headers by it. Without it, in a file that cargo-pgrx writes.
+export PGRX_PG_CONFIG_PATH=$PG_CONFIG
 
-# What `cargo pgrx install` links with, given to every other cargo command too: with the same flags, the same profile
+# What `cargo pgrx` links with, given to every other cargo command too: with the same flags, the same profile
 # and one target directory, everything is compiled once, not once for each step.
 export RUSTFLAGS="${RUSTFLAGS:--C link-arg=-Wl,--no-gc-sections}"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}

@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests need: shellcheck, a pooler, pg_cron, pgTAP, Node, Python
+#   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, pg_cron, pgTAP, Node, Python
 #
 # PG_MAJOR chooses the Postgres (default: one that is installed, else 15, else the distribution's).
 # It changes nothing, and takes a moment, where everything is there.
@@ -63,7 +63,6 @@ command -v cargo >/dev/null || fail "setup: there is no cargo; install Rust firs
 if ! command -v cc >/dev/null || ! command -v make >/dev/null; then
     need gcc libc6-dev make -- "a C compiler, for aws-lc and the linker"
 fi
-command -v pkg-config >/dev/null || need pkg-config -- "cargo-pgrx is built with it"
 
 # --- libclang: pgrx reads Postgres's headers with bindgen.
 
@@ -100,11 +99,14 @@ if [[ $PG_CONFIG == "$(server_pg_config "$PG_MAJOR")" ]]; then
 fi
 [[ -f $("$PG_CONFIG" --includedir-server)/postgres.h ]] || fail "setup: $PG_CONFIG has no server headers"
 
-# --- cargo-pgrx, at the version of the pgrx in Cargo.toml.
+[[ $with_tests == yes ]] || exit 0
+
+# --- cargo-pgrx, for `cargo pgrx test`: at the version of the pgrx in Cargo.toml.
 
 if [[ $(cargo pgrx --version 2>/dev/null) != "cargo-pgrx $PGRX_VERSION" ]]; then
+    command -v pkg-config >/dev/null || need pkg-config -- "cargo-pgrx is built with it"
     pkg-config --exists openssl || need libssl-dev -- "cargo-pgrx is linked with OpenSSL; the extension is not"
-    say "installing cargo-pgrx $PGRX_VERSION: it builds the extension (a few minutes, once)"
+    say "installing cargo-pgrx $PGRX_VERSION: the tests inside a backend run by it (a few minutes, once)"
     # Without the flags of our own builds, which are not for it.
     env -u RUSTFLAGS cargo install cargo-pgrx --version "$PGRX_VERSION" --locked --quiet ||
         fail "setup: cargo-pgrx does not build; try: cargo install cargo-pgrx --version $PGRX_VERSION --locked"
@@ -121,8 +123,6 @@ if ! grep -qs "^pg$PG_MAJOR *=" "$pgrx_config"; then
     cargo pgrx init "${known[@]}" "--pg$PG_MAJOR=$PG_CONFIG" >/dev/null ||
         fail "setup: cargo-pgrx cannot use $PG_CONFIG; try: cargo pgrx init --pg$PG_MAJOR=$PG_CONFIG"
 fi
-
-[[ $with_tests == yes ]] || exit 0
 
 # --- The linter of scripts, which `make test` has look at the scripts.
 
