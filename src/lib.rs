@@ -25,6 +25,8 @@
 //!
 //! What is decided, as opposed to done, stands in `crates/core`.
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
 mod api;
@@ -48,7 +50,13 @@ mod sign_in;
 mod signing_keys;
 mod store;
 
-::pgrx::pg_module_magic!(name, version);
+::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
+
+/// What Postgres 18 shows in `pg_get_loaded_modules()`. Said here: pgrx's own takes the version for the name.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
 
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
 extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
