@@ -12,6 +12,9 @@ STEP := tools/run-step
 # The quick and the likely failures first.
 TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 
+# What is run on every version of Postgres: what depends on the version.
+VERSION_STEPS := install test-sql test-e2e test-gateway
+
 .PHONY: help
 help: ## Shows this
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -42,6 +45,10 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
+.PHONY: test-versions
+test-versions: ## What depends on Postgres, on every version that is here, or on those of VERSIONS="15 18"; tools/postgres.sh brings them
+	@tools/test-versions.sh $(VERSION_STEPS)
+
 .PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
@@ -63,7 +70,7 @@ test-simulator: ## The WorkOS stand-in
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
 	@$(STEP) $@ "The demo's gateway" cargo build --release -p workos_auth_gateway
-	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
+	@$(ENV) $(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo -- $$(left_out)
 
 test-gateway: ## The gateway for Supabase's client; needs the installed extension
 	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway

@@ -24,6 +24,8 @@
 
 #![allow(unsafe_code, reason = "Postgres is called, and calls, by pointers of C")]
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
 use crate::postgres::executor::{self, Callbacks};
@@ -46,7 +48,13 @@ mod settings;
 mod sign_in;
 mod store;
 
-::pgrx::pg_module_magic!(name, version);
+::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
+
+/// What Postgres 18 shows in `pg_get_loaded_modules()`. Said here: pgrx's own takes the version for the name.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
 
 // What `cargo pgrx` makes the install script of, each after the one before: tools/install.sh takes them by their names.
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
