@@ -65,9 +65,8 @@ BEGIN
 END
 $preflight$;
 
--- Two roles that nobody is a member of. workos_auth_owner owns every table and every SECURITY DEFINER function: whatever trigger, cast or
--- default somebody attaches to a table runs with its rights at most, never with a superuser's. workos_auth_nobody has no rights: the
--- triggers of tables that reference the extension's run as it.
+-- Two roles that nobody is a member of. workos_auth_owner owns every table and every SECURITY DEFINER function. workos_auth_nobody has no
+-- rights: what others attach to the tables, such as a trigger or a default, runs as it, and so do the triggers of tables that reference them.
 DO $roles$
 DECLARE
     role text;
@@ -75,7 +74,7 @@ DECLARE
 BEGIN
     FOR role, comment IN VALUES
         ('workos_auth_owner', 'owns the tables and definer functions of the extension workos_auth; nobody is a member'),
-        ('workos_auth_nobody', 'has no rights: triggers of tables that reference those of the extension workos_auth run as it; nobody is a member')
+        ('workos_auth_nobody', 'has no rights: triggers of others run as it, on the tables of the extension workos_auth and on those that reference them; nobody is a member')
     LOOP
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role) THEN
             BEGIN

@@ -32,7 +32,7 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
     SELECT 'sign-ins without a code challenge', NULL, (
         SELECT pg_catalog.count(*) FROM (SELECT FROM auth.flow_states AS f WHERE f.code_challenge IS NULL LIMIT 10001) AS few)
     UNION ALL
-    -- Read as src/hooks.rs reads it: what stands without quotes is in lower case. A name that is none was written past its trigger.
+    -- Read as src/auth_hooks.rs reads it: what stands without quotes is in lower case. A name that is none was written past its trigger.
     SELECT 'owner of the function of a hook that had another owner', h.event, o.oid::pg_catalog.int8
     FROM auth.hooks AS h
         JOIN pg_catalog.pg_proc AS p ON p.pronargs OPERATOR(pg_catalog.=) 1 AND p.proargtypes[0] OPERATOR(pg_catalog.=) 'pg_catalog.jsonb'::pg_catalog.regtype

@@ -106,7 +106,8 @@ lacking AS (
 
 -- WHAT OTHERS HAVE ATTACHED -------------------------------------------------------------------------------------------------------
 
--- By whose hand what is attached calls a function: one that is no SECURITY DEFINER runs as whoever writes the row, which is the extension's owner.
+-- By whose hand what is attached calls a function: one that is no SECURITY DEFINER runs as whoever writes the row. For the extension's own
+-- statements that is workos_auth_nobody, by hand it is an administrator or a superuser.
 attached AS (
     SELECT m.*, (
             SELECT min(r.rolname) FROM pg_depend AS d JOIN pg_proc AS p ON d.refclassid = 'pg_proc'::regclass AND p.oid = d.refobjid JOIN pg_roles AS r ON r.oid = p.proowner
@@ -191,7 +192,7 @@ SELECT 'error', 'auth', format('The schema auth belongs to %s, who is no superus
 FROM pg_namespace AS n JOIN pg_roles AS r ON r.oid = n.nspowner WHERE n.nspname = 'auth' AND NOT r.rolsuper
 UNION ALL
 
--- TRUNCATE passes row-level security by, and a trigger runs with the rights of whoever writes: the extension's owner. Some functions harm nobody.
+-- TRUNCATE passes row-level security by, and a trigger runs with the rights of whoever writes. Some functions harm nobody.
 SELECT CASE r.kind
         WHEN 'TABLE' THEN CASE WHEN r.is_grave THEN 'error' ELSE 'warning' END
         WHEN 'FUNCTION' THEN CASE WHEN r.grantee <> 0 AND r.name ~ '^auth\.(cleanup|rights|check_\w+|"check")\(' THEN 'warning' ELSE 'error' END
@@ -219,7 +220,7 @@ UNION ALL
 SELECT CASE WHEN a.hand IS NULL THEN 'warning' ELSE 'error' END,
     CASE WHEN a.kind IN ('trigger', 'policy', 'rule', 'table constraint') THEN format('%I ON %s', a.name, a.relation) ELSE a.identity END,
     format('Somebody attached this %s to %s of the extension: %s.', a.kind, a.relation, CASE
-        WHEN a.hand IS NOT NULL THEN format('what %I writes into its function runs as the extension''s owner', a.hand)
+        WHEN a.hand IS NOT NULL THEN format('what %I writes into its function runs as whoever writes to the table by hand, a superuser too', a.hand)
         WHEN a.kind = 'policy' THEN 'it opens rows that nobody is to see, and a dump does not carry it'
         WHEN a.kind = 'table column' THEN 'a dump with its values cannot be restored; keep them in a table of your own first'
         ELSE 'a dump does not carry it' END),

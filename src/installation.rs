@@ -8,12 +8,13 @@ use uuid::Uuid;
 use workos_auth_core::installation::{Standing, standing};
 use workos_auth_core::{Error, ErrorCode, Result, random};
 
+use crate::audit::audit;
+use crate::postgres::roles::{Right, as_owner, require_right};
+use crate::postgres::snapshot::Snapshot;
+use crate::postgres::transaction::require_writable;
 use crate::store::configuration::{self, Provider};
-use crate::store::installation as store;
-use crate::store::scan::{self, InstallationRow, Snapshot};
-use crate::store::transaction::{Right, as_owner, require_right, require_writable};
-use crate::store::{Subject, audit, flows, guards, sessions};
-use crate::{secrets, session};
+use crate::store::{Subject, flows, installation as store, locks, scan, sessions};
+use crate::{current_session, secrets};
 
 /// The installation that lives here and may mint. Nobody can have one of a copy.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub struct Installation {
 /// # Errors
 /// `installation_is_a_copy`, `provider_not_configured`.
 pub fn minting() -> Result<Installation> {
-    let row = scan::installation().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+    let row = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     match standing_of(&row, Some(&Snapshot::now())) {
         Standing::Home => {}
         Standing::Moved => store::settle(store::here())?,
@@ -49,23 +50,23 @@ pub fn refuse_copy() -> Result<()> {
 
 /// What `auth.check()` says of a copy; `None` where this is none.
 pub fn copy_finding() -> Option<String> {
-    let row = scan::installation()?;
+    let row = store::row()?;
     match standing_of(&row, None) {
         Standing::CopyOf(other) => Some(where_it_lives(&row, other)),
         _ => None,
     }
 }
 
-fn standing_of(row: &InstallationRow, snapshot: Option<&Snapshot>) -> Standing {
+fn standing_of(row: &store::Row, snapshot: Option<&Snapshot>) -> Standing {
     let exists = |oid| store::database_name(oid).is_some();
     standing(store::here(), row.home, scan::homes(snapshot).of(row.id), exists)
 }
 
-fn is_a_copy(row: &InstallationRow, other: u32) -> Error {
+fn is_a_copy(row: &store::Row, other: u32) -> Error {
     Error::with_detail(ErrorCode::InstallationIsACopy, where_it_lives(row, other))
 }
 
-fn where_it_lives(row: &InstallationRow, other: u32) -> String {
+fn where_it_lives(row: &store::Row, other: u32) -> String {
     let named = |oid| match store::database_name(oid) {
         Some(name) => format!("the database \"{name}\" (OID {oid})"),
         None => format!("a database that is gone (OID {oid})"),
@@ -82,8 +83,8 @@ fn where_it_lives(row: &InstallationRow, other: u32) -> String {
 pub fn become_new() -> Result<Uuid> {
     require_superuser()?;
     let id = as_owner(|| {
-        guards::setup();
-        let old = scan::installation().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+        locks::setup();
+        let old = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let provider = configuration::provider()?;
         let secret = provider.as_ref().map(secrets::open_client_secret).transpose()?;
         store::shut_out_sign_ins()?;
@@ -105,7 +106,7 @@ pub fn become_new() -> Result<Uuid> {
         audit("installation_made_new", &Subject::default(), payload)?;
         Ok(id)
     })?;
-    session::look_again();
+    current_session::look_again();
     Ok(id)
 }
 
@@ -116,8 +117,8 @@ pub fn become_new() -> Result<Uuid> {
 /// `insufficient_privilege`, `provider_not_configured`.
 pub fn take_over() -> Result<Uuid> {
     require_superuser()?;
-    guards::setup();
-    let row = scan::installation().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+    locks::setup();
+    let row = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     let here = store::here();
     match standing_of(&row, Some(&Snapshot::now())) {
         Standing::Home => {}

@@ -3,73 +3,76 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped as the README's reference is |
-//! | [`configure`] | `auth.configure_workos` |
 //! | [`installation`] | which installation this database is, and whether it is a copy |
-//! | [`signing_keys`] | which key signs, and which ones verify |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
-//! | [`lifecycle`] | the life of a session: opened, given tokens |
-//! | [`operating`] | bans, deletions, revocations, the clean-up |
+//! | [`sessions`] | the life of a session: opened, given tokens |
 //! | [`members`] | what follows from a change of a membership |
 //! | [`own_account`] | what a person sees and changes of their account |
-//! | [`hooks`] | the administrator's own functions, called on the way |
-//! | [`people`] | people and sessions that do not come through WorkOS |
+//! | [`auth_hooks`] | the administrator's own functions, called on the way |
+//! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
+//! | [`audit`] | the audit log |
 //! | [`store`] | every SQL statement and every table scan the extension runs |
-//! | [`session`] | the current session: its token, verified and cached |
+//! | [`current_session`] | the current session: its token, verified and cached |
 //! | [`http`] | waiting for WorkOS inside a backend |
 //! | [`secrets`] | root key and data keys |
-//! | [`execution`] | which query is running |
+//! | [`postgres`] | what Postgres offers: the executor, roles, transactions, values |
 //! | [`foreign_keys`] | which foreign keys to the extension's tables are refused |
-//! | [`json`] | `jsonb` from SQL |
 //! | [`settings`] | every setting, with its help text |
-//! | [`error`] | how an error reaches the client |
+//! | [`mod@error`] | how an error reaches the client |
 //!
 //! What is decided, as opposed to done, stands in `crates/core`.
 
+#![allow(unsafe_code, reason = "Postgres is called, and calls, by pointers of C")]
+
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
+use crate::postgres::executor::{self, Callbacks};
+
+mod admin;
 mod api;
-mod configure;
+mod audit;
+mod auth_hooks;
+mod current_session;
 mod error;
-mod execution;
 mod foreign_keys;
-mod hooks;
 mod http;
 mod installation;
-mod json;
-mod lifecycle;
 mod members;
-mod operating;
 mod own_account;
-mod people;
+mod postgres;
 mod secrets;
-mod session;
+mod sessions;
 mod settings;
 mod sign_in;
-mod signing_keys;
 mod store;
 
-::pgrx::pg_module_magic!(name, version);
+::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
 
+/// What Postgres 18 shows in `pg_get_loaded_modules()`. Said here: pgrx's own takes the version for the name.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
+// What `cargo pgrx` makes the install script of, each after the one before: tools/install.sh takes them by their names.
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
 extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
 extension_sql_file!("../sql/11_people.sql", name = "people", requires = ["installation"]);
 extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["people"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["signing_in"]);
-extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["signing_in"]);
+extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
 extension_sql_file!("../sql/36_identities.sql", name = "identities", requires = ["people_without_workos"]);
-extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
+extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["identities"]);
 extension_sql_file!("../sql/42_own_account.sql", name = "own_account", requires = ["reading"]);
-extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
+extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["own_account"]);
 extension_sql_file!("../sql/46_check_people.sql", name = "check_people", requires = ["check_parts"]);
 extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", requires = ["check_people"]);
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_own"]);
-extension_sql_file!(
-    "../sql/80_rights.sql",
-    name = "rights",
-    requires = ["check", "operating", "identities", "own_account"]
-);
+extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
 extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
 extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires = ["check_installed"]);
@@ -80,11 +83,21 @@ extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires 
 pub extern "C-unwind" fn _PG_init() {
     error::switch_backtraces_off();
     settings::refuse_options();
-    execution::outside_parallel_mode(|| {
+    executor::outside_parallel_mode(|| {
         settings::define();
-        session::define();
+        current_session::define();
     });
     settings::reserve_prefix();
-    execution::install();
+    executor::install(Callbacks {
+        identity: current_session::unverified_identity,
+        before_commit: admin::end_sessions_before_commit,
+        transaction_ended,
+    });
     foreign_keys::install();
+}
+
+/// Called by the executor's hooks, where nothing may be raised.
+fn transaction_ended() {
+    current_session::transaction_ended();
+    admin::transaction_ended();
 }

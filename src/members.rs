@@ -3,7 +3,7 @@
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use crate::session;
+use crate::current_session;
 use crate::store::sessions;
 
 /// Who is a member of what.
@@ -26,6 +26,6 @@ pub fn changed(old: Option<&Member>, new: Option<&Member>) -> Result<()> {
         (Some(old), _) => drop(sessions::end_in_organization(old.user_id, &old.organization_id)?),
         (None, Some(_)) => {}
     }
-    session::look_again();
+    current_session::look_again();
     Ok(())
 }

@@ -11,8 +11,8 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Browser, Callback, Error, Result, Workos};
 
+use crate::bench::{Bench, DATABASE};
 use crate::sample::{Sample, backend_pid, measured, measured_with, median, spread, together};
-use crate::{Bench, DATABASE};
 
 /// How many each client makes, each round.
 const EXCHANGES: usize = 200;

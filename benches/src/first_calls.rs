@@ -8,9 +8,9 @@ use tokio_postgres::types::ToSql;
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Browser, Result};
 
+use crate::bench::{Bench, DATABASE};
 use crate::exchanges::{EXCHANGE, Flow};
 use crate::sample::{median, milliseconds, spread};
-use crate::{Bench, DATABASE};
 
 /// Fresh connections for each call.
 const CONNECTIONS: usize = 25;

@@ -14,8 +14,12 @@
 //! | [`readers`] | claims: on every row, once a request, once a statement |
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
+//! | [`bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
 
+#![forbid(unsafe_code)]
+
+mod bench;
 mod exchanges;
 mod first_calls;
 mod gateway;
@@ -25,47 +29,19 @@ mod sessions;
 mod statements;
 
 use std::env;
-use std::fs;
 use std::process::ExitCode;
 
-use tokio_postgres::Client;
-use workos_testbed::{Cluster, Error, Result, Workos};
+use workos_testbed::{Error, Result};
 
-/// How many clients at once, a line of a table each.
-const CLIENTS: [usize; 2] = [1, 8];
+use crate::bench::{Bench, CLIENTS, machine, number};
+
 /// How often everything is measured; `BENCH_ROUNDS` is another number.
 const ROUNDS: usize = 5;
-/// The testbed's clusters are quick rather than durable; these are what Postgres has by default.
-const DURABLE: &[&str] =
-    &["fsync = on", "full_page_writes = on", "synchronous_commit = on", "shared_buffers = '128MB'"];
 const PRELOAD: &str = "shared_preload_libraries = 'workos_auth'";
 
 /// What a reader of the tables must know.
 const CONDITIONS: &str = "Default settings, fsync on; server, simulator and clients share the machine. Codes are fetched \
                           before the clock starts. Ratios are medians over the rounds, each with its own floor.";
-
-const FLOORS: &str = "
-create function bench_floor() returns text language plpgsql volatile as $$ begin return ''; end $$;
-create table bench_rows (id uuid primary key default gen_random_uuid(), text text not null);";
-
-const DATABASE: &str = "postgres";
-
-/// The extension set up in a cluster of its own.
-struct Bench {
-    cluster: Cluster,
-    workos: Workos,
-    admin: Client,
-}
-
-impl Bench {
-    async fn start(settings: &[&str]) -> Result<Self> {
-        let workos = Workos::start()?;
-        let cluster = Cluster::start_with(&[DURABLE, settings].concat())?;
-        let admin = workos.install(&cluster, DATABASE).await?;
-        admin.batch_execute(FLOORS).await?;
-        Ok(Self { cluster, workos, admin })
-    }
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -113,11 +89,6 @@ async fn run() -> Result<()> {
     Ok(())
 }
 
-/// A number from the environment.
-fn number(variable: &str, default: usize) -> usize {
-    env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
 async fn measure_sign_ins(rounds: usize) -> Result<()> {
     let bench = Bench::start(&[]).await?;
     println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
@@ -134,20 +105,4 @@ async fn measure_sign_ins(rounds: usize) -> Result<()> {
     let preloading = Bench::start(&[PRELOAD]).await?;
     first_calls::measure("no", &bench).await?;
     first_calls::measure("yes", &preloading).await
-}
-
-/// What the figures are of, and how busy it was with other things.
-async fn machine(admin: &Client) -> Result<String> {
-    let row = admin.query_one("select current_date::text, split_part(version(), ' on ', 1)", &[]).await?;
-    let (date, postgres): (String, String) = (row.get(0), row.get(1));
-    let first_field = |path: &str, name: &str| {
-        let text = fs::read_to_string(path).unwrap_or_default();
-        let line =
-            text.lines().find_map(|line| line.strip_prefix(name).map(|rest| rest.trim_matches([' ', '\t', ':'])));
-        line.unwrap_or("unknown").to_owned()
-    };
-    let processor = first_field("/proc/cpuinfo", "model name");
-    let load = first_field("/proc/loadavg", "").split(' ').next().unwrap_or("unknown").to_owned();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    Ok(format!("{date}, {postgres}, {processor}, {cores} cores, load {load} at the start"))
 }

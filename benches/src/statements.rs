@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use workos_testbed::Result;
 use workos_testbed::cluster::SUPERUSER;
 
+use crate::bench::{Bench, DATABASE};
 use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
-use crate::{Bench, DATABASE};
 
 /// How long a statement is repeated, each round.
 const DURATION: Duration = Duration::from_secs(2);

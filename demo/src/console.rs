@@ -10,6 +10,11 @@ use workos_testbed::{Cluster, Error};
 
 use crate::failure::{Failure, Result};
 use crate::paper::{Paper, shorten};
+use crate::stage::DATABASE;
+
+/// Who is at a prompt.
+pub const ADMINISTRATOR: &str = "postgres=#";
+pub const BACKEND: &str = "app=>";
 
 /// A bind value, and what it is.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +44,7 @@ impl Console {
     /// # Errors
     /// The server refuses.
     pub async fn open(cluster: &Cluster, user: &str, prompt: &'static str, paper: Paper) -> Result<Self> {
-        Ok(Self { client: cluster.connect(crate::DATABASE, user).await?, prompt, paper })
+        Ok(Self { client: cluster.connect(DATABASE, user).await?, prompt, paper })
     }
 
     /// Runs a statement that returns nothing, or several.

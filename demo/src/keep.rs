@@ -5,7 +5,7 @@ use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET};
 
 use crate::paper::Paper;
 use crate::site::Site;
-use crate::{DATABASE, Stage};
+use crate::stage::{DATABASE, Stage};
 
 /// A sign-in in psql. The click on the login page is curl's; what it is sent to holds the code.
 const SIGN_IN: &str = r"select *, split_part(url, '?', 1) as at, split_part(url, '?', 2) as query

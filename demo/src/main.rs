@@ -4,17 +4,21 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`story`] | the tour, a file a step: what is said, and the SQL |
+//! | [`stage`] | the cluster and the stand-in for WorkOS |
 //! | [`site`] | the gateway and the page |
 //! | [`console`] | runs a statement and shows it |
 //! | [`paper`] | prose, tables and colours |
 //! | [`keep`] | on a terminal or with `KEEP=1`: everything stays until Ctrl-C |
 //! | [`failure`] | what failed, where, and what to try next |
 
+#![forbid(unsafe_code)]
+
 mod console;
 mod failure;
 mod keep;
 mod paper;
 mod site;
+mod stage;
 mod story;
 
 use std::env;
@@ -22,28 +26,13 @@ use std::io::{IsTerminal, stdin, stdout};
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use workos_testbed::{Cluster, Workos};
 
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;
-
-/// The database of the tour: the one that every cluster has.
-const DATABASE: &str = "postgres";
+use crate::stage::Stage;
 
 /// What a shell says of a command that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
-
-/// Everything that is running. Dropping it ends it and removes what it wrote.
-pub struct Stage {
-    cluster: Cluster,
-    workos: Workos,
-}
-
-impl Stage {
-    fn set() -> Result<Self> {
-        Ok(Self { workos: Workos::start()?, cluster: Cluster::start()? })
-    }
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {

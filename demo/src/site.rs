@@ -11,7 +11,7 @@ use std::{env, io, thread};
 use workos_testbed::{Error, Workos};
 
 use crate::failure::{Failure, Result};
-use crate::{DATABASE, Stage};
+use crate::stage::{DATABASE, Stage};
 
 /// The page, as a person finds it.
 const PAGE_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/browser");

@@ -5,6 +5,14 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
+/// The other end of a request's connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Whom a request comes from, for the endpoints.
+#[derive(Debug, Clone, Copy)]
+pub struct Address(pub IpAddr);
+
 /// The client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from its right end, each entry was added by
 /// the hop to the right of it, so the right-most untrusted one is the last that is known.
 pub fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

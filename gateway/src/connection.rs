@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
+use crate::address::Peer;
 use crate::places::{GivenUp, Place, Seat};
 use crate::tls::Tls;
 
@@ -32,10 +33,6 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const MOST_HEADERS: usize = 100;
 /// How much is read at a time, from a client whose connection closes.
 const LEFTOVERS: usize = 8 * 1024;
-
-/// The other end of a request's connection.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 /// What every connection of a listener is served with.
 #[derive(Debug, Clone)]

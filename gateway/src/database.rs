@@ -15,8 +15,8 @@ use tokio_postgres::types::{FromSql, Json, ToSql};
 use tokio_postgres::{NoTls, Row};
 use uuid::Uuid;
 
+use crate::answer::SessionAnswer;
 use crate::error::{ApiError, Result};
-use crate::json::SessionAnswer;
 use lease::Lease;
 use refusal::ErrorCodes;
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::json::json_response;
+use crate::answer::json_response;
 
 /// The API version whose errors are `{"code": "<name>", "message": …}`.
 const API_VERSION: &str = "2024-01-01";

@@ -8,14 +8,20 @@
 //! | [`places`] | who has a connection, and the deadlines of its steps |
 //! | [`connection`] | one connection: handshake, requests, deadlines |
 //! | [`tls`] | the certificate, and its renewal |
+//! | [`app`] | what every request can reach |
 //! | [`routes`] | the endpoints |
 //! | [`observe`] | around every request: its id, its log line, its figures, the form of its errors |
 //! | [`limits`], [`address`] | limits for each address, and whose a request is |
 //! | [`cookie`] | binds an implicit sign-in to its browser |
 //! | [`database`] | every SQL statement; the map from SQLSTATE to HTTP |
-//! | [`error`], [`json`], [`parameters`] | what goes out and what comes in |
+//! | [`answer`], [`error`] | what goes out |
+//! | [`json`], [`parameters`] | what comes in |
+
+#![forbid(unsafe_code)]
 
 mod address;
+mod answer;
+mod app;
 mod config;
 mod connection;
 mod cookie;
@@ -42,21 +48,13 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::EnvFilter;
 
+use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::database::Database;
 use crate::limits::{FORGET_EVERY, Limits};
 use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::tls::Tls;
-
-/// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
-#[derive(Debug)]
-pub struct App {
-    config: Config,
-    database: Database,
-    limits: Limits,
-    metrics: Metrics,
-}
 
 #[tokio::main]
 async fn main() -> ExitCode {

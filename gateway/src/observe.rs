@@ -12,9 +12,8 @@ use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::App;
-use crate::address::{client, is_trusted};
-use crate::connection::Peer;
+use crate::address::{Address, Peer, client, is_trusted};
+use crate::app::App;
 use crate::error::ApiError;
 use crate::json::{drain, too_large};
 use crate::places::Seat;
@@ -23,10 +22,6 @@ use crate::places::Seat;
 const REQUEST_ID: &str = "x-request-id";
 /// The longest id that is taken over from a proxy.
 const LONGEST_ID: usize = 64;
-
-/// Whom a request comes from, for the endpoints.
-#[derive(Debug, Clone, Copy)]
-pub struct Address(pub IpAddr);
 
 /// The outermost layer.
 pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::App;
+use crate::app::App;
 use crate::connection::Server;
 use crate::places::{Places, Step};
 use crate::routes;

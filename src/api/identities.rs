@@ -3,14 +3,14 @@
 use pgrx::prelude::*;
 use workos_auth_core::Result;
 
-use super::record::Record;
 use super::signing_in::{parse_params, started_record};
+use crate::current_session::{self, Verified};
 use crate::error::or_raise;
-use crate::json::Jsonb;
-use crate::session::{self, Verified};
+use crate::postgres::jsonb::Jsonb;
+use crate::postgres::once_per_query;
+use crate::postgres::record::Record;
+use crate::postgres::transaction::require_writable;
 use crate::sign_in::{self, Begin};
-use crate::store::memo;
-use crate::store::transaction::require_writable;
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -33,14 +33,14 @@ fn link_identity(
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let challenge = code_challenge.map(|challenge| (challenge, code_challenge_method));
     let arguments = format!("{} {begin:?} {challenge:?}", session.claims.session_id);
-    let answer = or_raise(memo::once(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
+    let answer = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
     let (started, verifier) = &*answer;
     started_record(started, verifier.as_ref())
 }
 
 fn writing(access_token: Option<&str>) -> Result<std::rc::Rc<Verified>> {
     require_writable()?;
-    session::of_token(access_token)
+    current_session::of_token(access_token)
 }
 
 #[pg_extern(sql = false)]

@@ -6,8 +6,6 @@ mod operating;
 mod own_account;
 mod people;
 mod reading;
-mod record;
 mod setting_up;
 mod signing_in;
 mod triggers;
-mod v1;

@@ -3,8 +3,8 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
+use crate::admin::operating;
 use crate::error::or_raise;
-use crate::operating;
 
 #[pg_extern(sql = false)]
 fn ban_user(user_id: Option<pgrx::Uuid>, until: Option<TimestampWithTimeZone>) -> i64 {

@@ -4,8 +4,8 @@ use pgrx::datum::Inet;
 use pgrx::prelude::*;
 
 use crate::error::or_raise;
-use crate::json::{Built, Jsonb};
 use crate::own_account;
+use crate::postgres::jsonb::{Built, Jsonb};
 
 #[pg_extern(sql = false)]
 fn get_user() -> Built {

@@ -3,12 +3,12 @@
 use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
-use super::record::Record;
 use super::signing_in::session_record;
+use crate::admin::{self, Asked};
 use crate::error::or_raise;
-use crate::json::Built;
-use crate::people::{self, Asked};
-use crate::store::memo;
+use crate::postgres::jsonb::Built;
+use crate::postgres::once_per_query;
+use crate::postgres::record::Record;
 
 fn uuid(id: pgrx::Uuid) -> uuid::Uuid {
     uuid::Uuid::from_bytes(*id.as_bytes())
@@ -16,7 +16,7 @@ fn uuid(id: pgrx::Uuid) -> uuid::Uuid {
 
 #[pg_extern(sql = false)]
 fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Option<pgrx::Uuid>) -> pgrx::Uuid {
-    let id = or_raise(people::create_user(email, organization, user_id.map(uuid)));
+    let id = or_raise(admin::create_user(email, organization, user_id.map(uuid)));
     pgrx::Uuid::from_bytes(id.into_bytes())
 }
 
@@ -31,14 +31,14 @@ fn create_session(
     ttl: Option<Interval>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let ttl = ttl.map(|ttl| people::microseconds(ttl.months(), ttl.days(), ttl.micros()));
+    let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
     let asked = Asked { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
-    let session = or_raise(memo::once(fcinfo, &format!("{asked:?}"), || people::create_session(&asked)));
+    let session = or_raise(once_per_query::once(fcinfo, &format!("{asked:?}"), || admin::create_session(&asked)));
     or_raise(session_record(&session))
 }
 
 #[pg_extern(sql = false)]
 fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>) -> Built {
-    let session = people::as_user(user_id.map(uuid), as_role);
+    let session = admin::as_user(user_id.map(uuid), as_role);
     or_raise(session.and_then(|session| session.json().map(Built::new)))
 }

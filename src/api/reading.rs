@@ -1,15 +1,18 @@
 //! Reading: what everyone may call, in policies too. Declared in `sql/40_reading.sql`.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, token};
 
-use super::v1::{self, Arguments};
+use crate::current_session::{self, Set, Verified, client_role, read};
 use crate::error::or_raise;
-use crate::json::Built;
-use crate::session::{self, Set, Varlena, Verified, client_role, read};
+use crate::postgres::bare_function::{self, Arguments};
+use crate::postgres::jsonb::Built;
+use crate::postgres::varlena::Varlena;
 
-v1::functions! {
+bare_function::functions! {
     /// `auth.uid()`
     fn uid(_) { Some(&read()?.sub) }
 
@@ -138,26 +141,26 @@ extern "C-unwind" fn refuse_null(list: List) -> ! {
 fn set_session(access_token: Option<&str>, is_local: Option<bool>) -> Built {
     let access_token = or_raise(access_token.ok_or_else(|| Error::null("access_token")));
     let is_local = or_raise(is_local.ok_or_else(|| Error::null("is_local")));
-    or_raise(session::set(access_token, is_local).and_then(|session| session.json().map(Built::new)))
+    or_raise(current_session::set(access_token, is_local).and_then(|session| session.json().map(Built::new)))
 }
 
 #[pg_extern(sql = false)]
 fn clear_session() {
-    or_raise(session::clear());
+    or_raise(current_session::clear());
 }
 
 #[pg_extern(sql = false)]
 fn use_request_token() {
-    or_raise(session::use_request_token());
+    or_raise(current_session::use_request_token());
 }
 
 #[pg_extern(sql = false)]
 fn verify_token(access_token: Option<&str>) -> Built {
     let access_token = or_raise(access_token.ok_or_else(|| Error::null("access_token")));
-    or_raise(session::verify(access_token).and_then(|session| session.json().map(Built::new)))
+    or_raise(current_session::verify(access_token).and_then(|session| session.json().map(Built::new)))
 }
 
 #[pg_extern(sql = false)]
 fn jwks() -> JsonB {
-    JsonB(token::jwks(session::public_keys().iter()))
+    JsonB(token::jwks(current_session::public_keys().iter()))
 }

@@ -6,12 +6,13 @@ use pgrx::prelude::*;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::configure::{self, Configuration};
+use crate::admin::configure::{self, Configuration};
+use crate::admin::{privileges, signing_keys};
 use crate::error::or_raise;
+use crate::postgres::roles::{Right, require_right};
 use crate::store::configuration_file;
-use crate::store::privileges::{self, Bundle};
-use crate::store::transaction::{Right, require_right, require_writable};
-use crate::{installation, secrets, signing_keys};
+use crate::store::privileges::Bundle;
+use crate::{installation, secrets};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -76,30 +77,24 @@ fn check_copy() -> Option<String> {
     installation::copy_finding()
 }
 
-/// Gives a bundle of rights or takes it back. NULL is no role.
-fn change(bundle: Bundle, role: Option<pg_sys::Oid>, how: fn(Bundle, pg_sys::Oid) -> Result<()>) -> Result<()> {
-    require_writable()?;
-    how(bundle, role.ok_or_else(|| Error::null("role"))?)
-}
-
 #[pg_extern(sql = false)]
 fn grant_sign_in(role: Option<pg_sys::Oid>) {
-    or_raise(change(Bundle::SignIn, role, privileges::grant));
+    or_raise(privileges::grant(Bundle::SignIn, role));
 }
 
 #[pg_extern(sql = false)]
 fn revoke_sign_in(role: Option<pg_sys::Oid>) {
-    or_raise(change(Bundle::SignIn, role, privileges::revoke));
+    or_raise(privileges::revoke(Bundle::SignIn, role));
 }
 
 #[pg_extern(sql = false)]
 fn grant_admin(role: Option<pg_sys::Oid>) {
-    or_raise(change(Bundle::Admin, role, privileges::grant));
+    or_raise(privileges::grant(Bundle::Admin, role));
 }
 
 #[pg_extern(sql = false)]
 fn revoke_admin(role: Option<pg_sys::Oid>) {
-    or_raise(change(Bundle::Admin, role, privileges::revoke));
+    or_raise(privileges::revoke(Bundle::Admin, role));
 }
 
 #[pg_extern(sql = false)]

@@ -7,12 +7,13 @@ use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::record::Record;
 use crate::error::{or_raise, unexpected};
-use crate::json::{Built, Jsonb};
-use crate::lifecycle::{self, Session};
+use crate::postgres::jsonb::{Built, Jsonb};
+use crate::postgres::once_per_query;
+use crate::postgres::record::Record;
+use crate::sessions::{self, Session};
 use crate::sign_in::{self, Begin, Callback, Exchange, Started};
-use crate::store::{Client, memo};
+use crate::store::Client;
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -29,7 +30,7 @@ fn start_sign_in(
     let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    let answer = or_raise(memo::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
+    let answer = or_raise(once_per_query::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
     let (started, verifier) = &*answer;
     started_record(started, Some(verifier))
 }
@@ -88,7 +89,7 @@ fn exchange_code(
 ) -> Record {
     let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
-    let session = or_raise(memo::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))
 }
 
@@ -102,7 +103,7 @@ fn refresh_session(
     let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (refresh_token, client));
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
-    let session = or_raise(memo::once(fcinfo, &arguments, || lifecycle::refresh(token.as_ref(), &client)));
+    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sessions::refresh(token.as_ref(), &client)));
     or_raise(session_record(&session))
 }
 

@@ -5,9 +5,10 @@ use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
 use workos_auth_core::{Error, email};
 
+use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
-use crate::store::{configuration_log, installation as store};
-use crate::{hooks, members};
+use crate::store::installation as store;
+use crate::{auth_hooks, members};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
 #[pg_trigger(sql = false)]
@@ -43,7 +44,8 @@ fn check_organization_domain<'a>(
 fn check_hook<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let Some(new) = trigger.new() else { return Ok(None) };
     let function = new.get_by_name::<String>("function").ok().flatten();
-    let owner = or_raise(function.ok_or_else(|| Error::null("function")).and_then(|function| hooks::check(&function)));
+    let owner =
+        or_raise(function.ok_or_else(|| Error::null("function")).and_then(|function| auth_hooks::check(&function)));
     let mut new = new.into_owned();
     or_raise(
         new.set_by_name("function_owner", owner).map_err(|_| unexpected("auth.hooks has no column function_owner.")),
@@ -74,14 +76,14 @@ fn audit_configuration<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let read = |row: &PgHeapTuple<'_, AllocatedByPostgres>| {
-        configuration_log::COLUMNS
+        configuration::COLUMNS
             .iter()
             .filter_map(|name| Some((*name, row.get_by_name::<String>(name).ok().flatten()?)))
             .collect()
     };
     let table = trigger.table_name().unwrap_or_default();
     let (old, new) = (trigger.old(), trigger.new());
-    or_raise(configuration_log::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
+    or_raise(configuration::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
     Ok(new)
 }
 

@@ -4,6 +4,7 @@
 //! their sealed form, so that a changed row is never answered with an old key.
 
 mod root_key;
+pub mod secret_file;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -104,7 +105,7 @@ pub fn set_up() -> Result<()> {
             }
         }
     }
-    if scan::active_signing_key().is_none() {
+    if configuration::active_signing_key().is_none() {
         new_signing_key()?;
     }
     Ok(())
@@ -143,7 +144,7 @@ fn signing_key_place(kid: &str) -> Place<'_> {
 
 /// The key that signs access tokens today.
 pub fn signing_key() -> Result<Rc<SigningKey>> {
-    let row = scan::active_signing_key().ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
+    let row = configuration::active_signing_key().ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
     SIGNING_KEYS.with(|opened| {
         opened.get_or(&row.private_key, || {
             let pkcs8 = data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)?;

@@ -6,12 +6,14 @@ use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incomin
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
-use super::METHOD;
-use crate::hooks::{self, NewUser};
+use crate::audit::audit;
+use crate::auth_hooks::{self, NewUser};
 use crate::settings;
-use crate::store::accounts as store;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Client, Subject, audit, guards};
+use crate::store::{Client, Subject, accounts as store, locks};
+
+/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
+pub const METHOD: &str = "oauth";
 
 /// Who signs in.
 pub struct Account {
@@ -68,7 +70,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     store::touch_user(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, &email, issuer)?;
     if is_new_user {
-        hooks::user_created(&NewUser {
+        auth_hooks::user_created(&NewUser {
             user_id,
             method: METHOD,
             email: Some(&email),
@@ -81,12 +83,12 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
 
 /// One writer at a time for a WorkOS profile. Before the guards of addresses.
 pub fn guard_identity(profile_id: &str) {
-    guards::account(&format!("identity {profile_id}"));
+    locks::account(&format!("identity {profile_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
 pub fn guard_email(email: &str) {
-    guards::account(&format!("email {email}"));
+    locks::account(&format!("email {email}"));
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.

@@ -11,10 +11,10 @@ use workos_auth_core::{Error, ErrorCode, Result, pkce};
 use super::exchange::{provider_of, redeem, sign_in};
 use super::redirects::redirect_urls;
 use super::start::{Begin, start};
+use crate::postgres::transaction::{in_subtransaction, require_writable};
 use crate::store::flows::{self, Flow, Mode};
-use crate::store::scan::FlowKey;
-use crate::store::transaction::{in_subtransaction, require_writable};
-use crate::store::{Client, guards, scan};
+use crate::store::scan::{self, FlowKey};
+use crate::store::{Client, locks};
 use crate::{error, installation, secrets, settings};
 
 /// The query of WorkOS's redirect. What is empty counts as absent.
@@ -48,7 +48,7 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
     };
     let target = Target::of(&flow)?;
     // A transaction that is not finished yet has it, or had it when our snapshot was taken.
-    let Ok(guard) = guards::exchange(flow.id) else {
+    let Ok(guard) = locks::exchange(flow.id) else {
         return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
     };
     match scan::flow_mode(flow.id).as_deref() {
@@ -227,7 +227,7 @@ fn finish(answer: &TokenAnswer, issuer: &str, url: &str) -> Outcome<String> {
         &Tokens {
             access_token: session.access_token.expose(),
             expires_at: session.expires_at,
-            expires_in: session.expires_at.saturating_sub(crate::session::now()),
+            expires_in: session.expires_at.saturating_sub(crate::current_session::now()),
             provider_token: answer.access_token.as_ref().map(|token| token.expose()),
             refresh_token: session.refresh_token.as_ref().map(|token| token.expose()),
         },

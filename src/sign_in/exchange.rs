@@ -9,14 +9,15 @@ use workos_auth_core::secret::AuthorizationCode;
 use workos_auth_core::workos::{self, Profile, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::account::{self, Account};
-use super::{METHOD, link};
-use crate::lifecycle::{self, Opening, Session};
+use super::account::{self, Account, METHOD};
+use super::link;
+use crate::audit::audit;
+use crate::postgres::transaction::require_writable;
+use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
-use crate::store::scan::FlowKey;
-use crate::store::transaction::require_writable;
-use crate::store::{Client, Subject, audit, guards, people, scan};
+use crate::store::scan::{self, FlowKey};
+use crate::store::{Client, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -45,7 +46,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     };
     let provider = provider_of(&flow)?;
 
-    let guard = guards::exchange(flow.id)?;
+    let guard = locks::exchange(flow.id)?;
     // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
     if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
         return Err(ErrorCode::FlowStateNotFound.into());
@@ -107,7 +108,7 @@ pub(super) fn sign_in(
         actor: None,
         ttl: settings::session_ttl(),
     };
-    let session = lifecycle::open(&opening, client)?;
+    let session = sessions::open(&opening, client)?;
     audit(
         "login",
         &Subject {
@@ -120,7 +121,7 @@ pub(super) fn sign_in(
         },
         json!({ "provider": "workos" }),
     )?;
-    people::require_good_standing(account.user_id)?;
+    users::require_good_standing(account.user_id)?;
     Ok((account, session))
 }
 

@@ -11,10 +11,10 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account};
 use super::start::{Begin, Started, start_link};
-use crate::session::{self, Verified};
+use crate::current_session::{self, Verified};
 use crate::settings;
 use crate::store::flows::Link;
-use crate::store::{Client, accounts as store, people, scan, sessions};
+use crate::store::{Client, accounts as store, scan, sessions, users};
 
 /// Starts a link for the person of a session. `challenge`, with its method, is of a verifier that the caller keeps.
 ///
@@ -48,7 +48,7 @@ pub fn check(link: &Link) -> Result<()> {
     if scan::live_session(link.session_id).is_none() {
         return Err(ended());
     }
-    match session::current()? {
+    match current_session::current()? {
         Some(current) if current.claims.sub != link.user_id => Err(Error::with_detail(
             ErrorCode::LinkSessionNotFound,
             "The current session is another person's than the one that started the link.",
@@ -71,7 +71,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> 
     account::guard_identity(&profile.id);
     account::guard_email(&email);
     // First the user and then the session, as a deletion does it.
-    if !people::touch(user_id)? || !sessions::lives(link.session_id, user_id)? {
+    if !users::touch(user_id)? || !sessions::lives(link.session_id, user_id)? {
         return Err(ended());
     }
     check(link)?;
@@ -92,7 +92,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> 
         store::ensure_organization(organization)?;
     }
     let identity_id = account::write_identity(user_id, profile, &email, issuer)?;
-    people::signed_in(user_id)?;
+    users::signed_in(user_id)?;
     account::write_audit("identity_linked", user_id, profile, client)?;
     Ok(Account { user_id, identity_id, is_new_user: false })
 }

@@ -1,4 +1,4 @@
-//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session. In brokered mode
+//! The course of a sign-in: [`start()`] makes the authorize URL, [`exchange()`] turns the code into a session. In brokered mode
 //! [`handle_callback`] stands in between.
 //!
 //! | file | to change |
@@ -10,9 +10,6 @@
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
-
-/// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
-const METHOD: &str = "oauth";
 
 mod account;
 mod callback;

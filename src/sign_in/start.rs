@@ -9,9 +9,9 @@ use workos_auth_core::secret::State;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::redirects::redirect_urls;
-use crate::store::flows::{Link, NewFlow};
-use crate::store::transaction::require_writable;
-use crate::store::{configuration, flows};
+use crate::postgres::transaction::require_writable;
+use crate::store::configuration;
+use crate::store::flows::{self, Link, NewFlow};
 use crate::{installation, secrets, settings};
 
 /// What a caller asks for. Everything as it came from SQL.

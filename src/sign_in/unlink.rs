@@ -6,8 +6,9 @@ use workos_auth_core::accounts::{KnownIdentity, identities};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{account, link};
-use crate::session::{self, Verified};
-use crate::store::{Subject, accounts, audit_as, people, sessions};
+use crate::audit::audit_as;
+use crate::current_session::{self, Verified};
+use crate::store::{Subject, accounts, sessions, users};
 
 /// Removes one of the person's identities, with the sessions that it opened and, if no other leads to its organization, with the
 /// membership and every session there.
@@ -28,21 +29,21 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     // the address may be that of another customer's people too.
     account::guard_identity(&identity.provider_id);
     // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
-    if !people::touch(user_id)? {
+    if !users::touch(user_id)? {
         return Err(not_found());
     }
 
     let user = accounts::lock_candidate(user_id)?.ok_or_else(not_found)?;
     let decided = identities::unlink(&user, identity_id)?;
     let mut ended = sessions::end_of_identity(identity_id)?;
-    people::delete_identity(identity_id)?;
+    users::delete_identity(identity_id)?;
     if let Some(organization) = &decided.leaves {
         ended += sessions::end_in_organization(user_id, organization)?;
-        people::delete_membership(organization, user_id)?;
+        users::delete_membership(organization, user_id)?;
     }
     account::change_email(user_id, &decided.email)?;
     write_audit(session, identity, ended)?;
-    session::look_again();
+    current_session::look_again();
     Ok(())
 }
 
@@ -50,7 +51,7 @@ fn write_audit(session: &Verified, identity: &KnownIdentity, ended: u64) -> Resu
     let subject = Subject {
         organization_id: identity.organization_id.as_deref(),
         connection_id: identity.connection_id.as_deref(),
-        ..Subject::of(session)
+        ..Subject::of(&session.claims)
     };
     let payload = json!({
         "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,

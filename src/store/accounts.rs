@@ -7,8 +7,9 @@ use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
-use super::scan::{self, Snapshot};
-use super::{people, query, transaction, uuid_arg};
+use super::{query, scan, users, uuid_arg};
+use crate::postgres::clock;
+use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -62,7 +63,7 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let user = scan::user(user_id, &snapshot, |row| Candidate {
         user_id,
         email: row.get(c"email"),
-        banned: row.micros(c"banned_until").is_some_and(|until| until > transaction::now()),
+        banned: row.micros(c"banned_until").is_some_and(|until| until > clock::now()),
         deleted: row.micros(c"deleted_at").is_some(),
         invited: row.micros(c"invited_at").is_some() && row.micros(c"email_confirmed_at").is_none(),
         memberships: Vec::new(),
@@ -76,7 +77,7 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
 /// The same of a user whose row stays locked, so that the decision holds until it is carried out: a ban or a deletion is seen here, or waits
 /// and finds the session that came of it.
 pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
-    match people::lock(user_id)? {
+    match users::lock(user_id)? {
         true => candidate(user_id),
         false => Ok(None),
     }

@@ -7,9 +7,8 @@ use workos_auth_core::Result;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 
-use super::query;
 use super::removal::remove;
-use super::{scan, uuid_arg};
+use super::{query, scan, uuid_arg};
 
 /// A row of `auth.data_keys`.
 pub struct DataKeyRow {
@@ -51,7 +50,7 @@ pub struct Provider {
 
 /// The key that seals for this purpose today.
 pub fn active_data_key(purpose: Purpose) -> Option<DataKeyRow> {
-    scan::data_key(|row| {
+    first_data_key(|row| {
         row.get::<String>(c"purpose").is_some_and(|of| of == purpose.as_str())
             && row.get::<TimestampWithTimeZone>(c"retired_at").is_none()
     })
@@ -59,7 +58,34 @@ pub fn active_data_key(purpose: Purpose) -> Option<DataKeyRow> {
 
 /// The key of this number.
 pub fn data_key(id: u32) -> Option<DataKeyRow> {
-    scan::data_key(|row| row.key_id(c"id") == Some(id))
+    first_data_key(|row| row.key_id(c"id") == Some(id))
+}
+
+/// The first data key that is wanted.
+fn first_data_key(is_wanted: impl Fn(&scan::Row) -> bool) -> Option<DataKeyRow> {
+    scan::data_key(|row| {
+        is_wanted(row).then(|| {
+            Some(DataKeyRow {
+                id: row.key_id(c"id")?,
+                purpose: Purpose::parse(&row.get::<String>(c"purpose")?).ok()?,
+                wrapped_key: row.get(c"wrapped_key")?,
+            })
+        })?
+    })
+}
+
+/// The signing key that signs today.
+pub fn active_signing_key() -> Option<SigningKeyRow> {
+    scan::signing_key(|row| {
+        if row.get::<String>(c"status")? != "active" {
+            return None;
+        }
+        Some(SigningKeyRow {
+            kid: row.get(c"kid")?,
+            private_key: row.get(c"private_key")?,
+            data_key_id: row.key_id(c"data_key_id")?,
+        })
+    })
 }
 
 /// A new data key.

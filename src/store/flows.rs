@@ -7,8 +7,10 @@ use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::removal::remove;
-use super::scan::{self, FlowKey, Row, Snapshot};
-use super::{pg_uuid, query, transaction, uuid_arg};
+use super::scan::{self, FlowKey, Row};
+use super::{pg_uuid, query, uuid_arg};
+use crate::postgres::clock;
+use crate::postgres::snapshot::Snapshot;
 
 /// What a new row needs.
 pub struct NewFlow<'a> {
@@ -98,7 +100,7 @@ pub struct Flow {
 /// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
 /// same challenge.
 pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
-    if !scan::has_expired_flow(transaction::now(), &Snapshot::of_transaction()) {
+    if !scan::has_expired_flow(clock::now(), &Snapshot::of_transaction()) {
         return Ok(());
     }
     remove(
@@ -167,7 +169,7 @@ fn flow(row: &Row) -> Result<Flow> {
             text(c"provider").as_deref(),
         )?,
         redirect_to: text(c"redirect_to"),
-        is_expired: row.micros(c"expires_at").is_none_or(|expires_at| expires_at < transaction::now()),
+        is_expired: row.micros(c"expires_at").is_none_or(|expires_at| expires_at < clock::now()),
         link: match (row.uuid(c"link_user_id"), row.uuid(c"link_session_id")) {
             (Some(user_id), Some(session_id)) => Some(Link { user_id, session_id }),
             _ => None,

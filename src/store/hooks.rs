@@ -10,8 +10,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::hook::{Facts, FunctionName};
 
-use super::query;
-use super::uuid_arg;
+use super::{query, uuid_arg};
 
 /// A function that takes one `jsonb`.
 pub struct Function {

@@ -8,10 +8,26 @@ use workos_auth_core::installation::Place;
 
 use super::removal::remove;
 use super::{query, scan, uuid_arg};
-use crate::error::{sqlstate, unexpected};
+use crate::postgres::snapshot::Snapshot;
 
 /// Random bytes that the names of locks are keyed with.
 pub type LockKey = [u8; 32];
+
+/// The row of `auth.installation`.
+pub struct Row {
+    /// which installation it is
+    pub id: Uuid,
+    /// where it lives; absent where the row came without it
+    pub home: Option<Place>,
+}
+
+/// The row, if there is one yet.
+pub fn row() -> Option<Row> {
+    scan::installation(|row| {
+        let home = place(row.get(c"system_identifier"), row.get(c"database_oid"));
+        Some(Row { id: row.uuid(c"id")?, home })
+    })
+}
 
 /// The first set-up of a database names it.
 pub fn insert(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
@@ -54,7 +70,7 @@ pub fn move_to(home: Place) -> Result<()> {
 
 /// Nobody signs in, is signed in or refreshes from now on, until the transaction ends. Waits for those who do; readers go on.
 pub fn shut_out_sign_ins() -> Result<()> {
-    query::execute("LOCK TABLE auth.flow_states, auth.sessions IN SHARE ROW EXCLUSIVE MODE", &[]).map(drop)
+    query::utility("LOCK TABLE auth.flow_states, auth.sessions IN SHARE ROW EXCLUSIVE MODE")
 }
 
 /// Tells the other databases of the cluster where an installation lives since it was taken over. With the rights of the caller, who must
@@ -67,11 +83,11 @@ pub fn announce(id: Uuid, home: Place) -> Result<()> {
         let lock = pg_sys::ShareUpdateExclusiveLock.cast_signed();
         pg_sys::LockSharedObject(pg_sys::AuthIdRelationId, owner, 0, lock);
     }
-    let mut homes = scan::homes(Some(&scan::Snapshot::now()));
+    let mut homes = scan::homes(Some(&Snapshot::now()));
     homes.set(id, home);
     // Its text has hexadecimal digits, `-`, `@`, `/` and `,` alone.
     let statement = format!("ALTER ROLE workos_auth_owner SET workos_auth.installation_homes = '{homes}'");
-    sqlstate::kept(|_| Spi::run(&statement).map_err(|error| unexpected(&format!("SPI failed: {error}"))))
+    query::utility(&statement)
 }
 
 /// Where this database is.

@@ -3,60 +3,24 @@
 //! Rows are named as the tables are; each function is one statement.
 
 pub mod accounts;
+pub mod audit_log;
 pub mod configuration;
 pub mod configuration_file;
-pub mod configuration_log;
 pub mod flows;
-pub mod guards;
 pub mod hooks;
 pub mod installation;
-pub mod memo;
+pub mod locks;
 pub mod operating;
 pub mod own_account;
-pub mod people;
 pub mod privileges;
 mod query;
 mod removal;
 pub mod scan;
 pub mod sessions;
-pub mod transaction;
+pub mod users;
 
-use pgrx::JsonB;
 use uuid::Uuid;
-use workos_auth_core::Result;
-
-/// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
-pub fn audit(action: &str, subject: &Subject, payload: serde_json::Value) -> Result<()> {
-    audit_as(crate::session::peek().as_deref(), action, subject, payload)
-}
-
-/// The same, with the person who acts.
-pub fn audit_as(
-    actor: Option<&crate::session::Verified>,
-    action: &str,
-    subject: &Subject,
-    payload: serde_json::Value,
-) -> Result<()> {
-    let claims = actor.map(|session| &session.claims);
-    query::execute(
-        "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload,
-             actor_id, actor_act)
-         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8, $9, $10)",
-        &[
-            action.into(),
-            pg_uuid(subject.user_id).into(),
-            pg_uuid(subject.session_id).into(),
-            subject.organization_id.into(),
-            subject.connection_id.into(),
-            subject.ip.into(),
-            subject.user_agent.into(),
-            JsonB(payload).into(),
-            pg_uuid(claims.map(|claims| claims.sub)).into(),
-            claims.and_then(|claims| claims.act_sub()).into(),
-        ],
-    )?;
-    Ok(())
-}
+use workos_auth_core::token::Claims;
 
 /// Whom an audit entry is about.
 #[derive(Debug, Default, Clone, Copy)]
@@ -85,9 +49,8 @@ pub struct Client<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The person of a session.
-    pub fn of(session: &'a crate::session::Verified) -> Self {
-        let claims = &session.claims;
+    /// The person of a session, by what its token says.
+    pub fn of(claims: &'a Claims) -> Self {
         Self {
             user_id: Some(claims.sub),
             session_id: Some(claims.session_id),

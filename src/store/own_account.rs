@@ -8,8 +8,10 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
-use super::scan::{self, Row, Snapshot};
-use super::{query, transaction, uuid_arg};
+use super::scan::{self, Row};
+use super::{query, uuid_arg};
+use crate::postgres::clock;
+use crate::postgres::snapshot::Snapshot;
 
 /// A row of `auth.my_sessions`.
 pub struct OwnSession {
@@ -35,7 +37,7 @@ pub struct OwnSession {
 
 /// A person's live sessions, the oldest first.
 pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
-    let now = transaction::now();
+    let now = clock::now();
     let read = |row: &Row| {
         if row.micros(c"not_after").is_some_and(|end| end <= now) {
             return Ok(None);

@@ -1,11 +1,9 @@
 //! The two bundles of rights. What is in them stands in `sql/80_rights.sql`.
 
-use pgrx::prelude::*;
-use serde_json::json;
+use pgrx::pg_sys;
 use workos_auth_core::{Result, error};
 
-use super::{Subject, query};
-use crate::error::{sqlstate, unexpected};
+use super::query;
 
 /// A bundle of rights.
 #[derive(Debug, Clone, Copy)]
@@ -17,20 +15,6 @@ pub enum Bundle {
 }
 
 impl Bundle {
-    fn granted(self) -> &'static str {
-        match self {
-            Bundle::SignIn => "sign_in_granted",
-            Bundle::Admin => "admin_granted",
-        }
-    }
-
-    fn revoked(self) -> &'static str {
-        match self {
-            Bundle::SignIn => "sign_in_revoked",
-            Bundle::Admin => "admin_revoked",
-        }
-    }
-
     fn name(self) -> &'static str {
         match self {
             Bundle::SignIn => "sign_in",
@@ -39,16 +23,14 @@ impl Bundle {
     }
 }
 
-/// Gives a bundle to a role, and writes that down.
-pub fn grant(bundle: Bundle, role: pg_sys::Oid) -> Result<()> {
-    let name = each(bundle, role, "GRANT %s ON %s TO %I")?;
-    super::audit(bundle.granted(), &Subject::default(), json!({ "role": name }))
+/// Gives a bundle to a role, and returns its name.
+pub fn grant(bundle: Bundle, role: pg_sys::Oid) -> Result<String> {
+    each(bundle, role, "GRANT %s ON %s TO %I")
 }
 
-/// Takes a bundle back from a role, and writes that down.
-pub fn revoke(bundle: Bundle, role: pg_sys::Oid) -> Result<()> {
-    let name = each(bundle, role, "REVOKE %s ON %s FROM %I")?;
-    super::audit(bundle.revoked(), &Subject::default(), json!({ "role": name }))
+/// Takes a bundle back from a role, and returns its name.
+pub fn revoke(bundle: Bundle, role: pg_sys::Oid) -> Result<String> {
+    each(bundle, role, "REVOKE %s ON %s FROM %I")
 }
 
 /// Runs a statement for each right of a bundle: its form takes privilege, object and role.
@@ -65,11 +47,6 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: &str) -> Result<String> {
         &[statement.into(), name.as_ref().into(), bundle.name().into()],
         |row| row.get::<String>(1),
     )?;
-    sqlstate::kept(|_| {
-        statements
-            .iter()
-            .try_for_each(|statement| Spi::run(statement))
-            .map_err(|error| unexpected(&format!("SPI failed: {error}")))
-    })?;
+    statements.iter().try_for_each(|statement| query::utility(statement))?;
     Ok(name.into_owned())
 }

@@ -1,4 +1,7 @@
 //! One way to run a statement: by SPI, with a plan that is prepared once per backend.
+//!
+//! The statement itself has the rights of `workos_auth_owner`, or of whoever calls. What others have attached to the tables that it writes to
+//! runs as `workos_auth_nobody`, who has no rights: triggers, and the functions of defaults, constraints and indexes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,13 +9,15 @@ use std::rc::Rc;
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiError, SpiHeapTupleData};
+use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiError, SpiHeapTupleData, SpiTupleTable};
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::{Result, json};
+use workos_auth_core::{Error, ErrorCode, Result, json};
 
 use super::scan::unreadable;
 use crate::error::{sqlstate, unexpected};
+use crate::postgres::others_code::{Others, with_others_as};
+use crate::postgres::roles::bypasses_rls;
 
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.
@@ -49,7 +54,7 @@ impl Row<'_> {
 
 /// Runs a statement and reads its rows.
 pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
-    run(sql, args, |table| table.map(|tuple| read(&Row(tuple))).collect())
+    run(sql, args, false, |table| table.map(|tuple| read(&Row(tuple))).collect())
 }
 
 /// Runs a statement and reads its first row, if it has one.
@@ -59,22 +64,51 @@ pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&Row) -
 
 /// Runs a statement and says how many rows it wrote.
 pub fn execute(sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
+    run(sql, args, false, processed)
+}
+
+/// The same, and what it sets off runs within a security-restricted operation.
+pub fn execute_restricted(sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
+    run(sql, args, true, processed)
+}
+
+/// Runs a statement that reads and writes no rows, such as a GRANT.
+pub fn utility(statement: &str) -> Result<()> {
+    sqlstate::kept(|_| Spi::run(statement).map_err(spi))
+}
+
+fn processed(_: SpiTupleTable) -> Result<u64> {
     // SAFETY: SPI has just run the statement and set its global.
-    run(sql, args, |_| Ok(unsafe { pg_sys::SPI_processed }))
+    Ok(unsafe { pg_sys::SPI_processed })
 }
 
 fn run<T>(
     sql: &'static str,
     args: &[DatumWithOid],
-    read: impl FnOnce(pgrx::spi::SpiTupleTable) -> Result<T>,
+    is_restricted: bool,
+    read: impl FnOnce(SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
+    let others = Others { run_as: nobody()?, is_restricted };
     sqlstate::kept(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
-            let table = client.update(&*plan, None, args).map_err(spi)?;
+            let table = with_others_as(others, sql, || client.update(&*plan, None, args).map_err(spi))?;
             read(table)
         })
     })
+}
+
+fn nobody() -> Result<pg_sys::Oid> {
+    // SAFETY: looks a name up; missing_ok.
+    let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
+    let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
+    match role {
+        pg_sys::InvalidOid => unusable("Triggers of others run as workos_auth_nobody, which is not there."),
+        role if bypasses_rls(role) => {
+            unusable("Triggers of others run as workos_auth_nobody, which is a superuser or has BYPASSRLS.")
+        }
+        role => Ok(role),
+    }
 }
 
 fn plan<'conn>(
@@ -94,6 +128,6 @@ fn plan<'conn>(
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn spi(error: SpiError) -> workos_auth_core::Error {
+fn spi(error: SpiError) -> Error {
     unexpected(&format!("SPI failed: {error}"))
 }

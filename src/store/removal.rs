@@ -11,10 +11,8 @@ use pgrx::pg_catalog::pg_proc::PgProc;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::query;
-use super::transaction::{as_outer_user, bypasses_rls, role_name};
-use crate::error::{sqlstate, unexpected};
-use crate::execution;
+use super::query::{self, utility};
+use crate::postgres::roles::{as_outer_user, role_name};
 
 /// Runs a statement that removes rows of a table, and says how many rows it wrote.
 ///
@@ -23,31 +21,15 @@ use crate::execution;
 /// Where a trigger of others may fire, the constraints of the transaction that are deferred are checked first, as whoever calls, and those
 /// that are initially deferred are deferred again afterwards.
 pub fn remove(table: &CStr, sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
-    let nobody = nobody()?;
     let put_off = match Reach::of(table)?.is_foreign {
         true => settle_constraints()?,
         false => Vec::new(),
     };
-    let removed = execution::with_triggers_as(nobody, sql, || query::execute(sql, args))?;
+    let removed = query::execute_restricted(sql, args)?;
     if !put_off.is_empty() {
         as_outer_user(|| utility(&format!("SET CONSTRAINTS {} DEFERRED", put_off.join(", "))))?;
     }
     Ok(removed)
-}
-
-fn nobody() -> Result<pg_sys::Oid> {
-    // SAFETY: looks a name up; missing_ok.
-    let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
-    let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
-    match role {
-        pg_sys::InvalidOid => {
-            unusable("Triggers of tables that reference the extension's run as workos_auth_nobody, which is not there.")
-        }
-        role if bypasses_rls(role) => unusable(
-            "Triggers of tables that reference the extension's run as workos_auth_nobody, which is a superuser or has BYPASSRLS.",
-        ),
-        role => Ok(role),
-    }
 }
 
 /// What removing a row of a table of ours sets off: the tables that foreign keys lead to, and their triggers.
@@ -207,8 +189,4 @@ fn settle_constraints() -> Result<Vec<String>> {
     )?;
     as_outer_user(|| utility("SET CONSTRAINTS ALL IMMEDIATE"))?;
     Ok(deferred.into_iter().filter(|(_, is_deferred)| *is_deferred).map(|(name, _)| name).collect())
-}
-
-fn utility(statement: &str) -> Result<()> {
-    sqlstate::kept(|_| Spi::run(statement)).map_err(|error| unexpected(&format!("SPI failed: {error}")))
 }

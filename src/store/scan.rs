@@ -9,15 +9,13 @@ mod table;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::installation::{Homes, Place};
-use workos_auth_core::seal::Purpose;
+use workos_auth_core::installation::Homes;
 
-use super::configuration::{DataKeyRow, SigningKeyRow as PrivateKeyRow};
-use super::installation::place;
-use crate::json::Jsonb;
+use crate::postgres::jsonb::Jsonb;
+use crate::postgres::snapshot::Snapshot;
 use table::{Key, Table, all, find, one};
 
-pub use table::{Row, Snapshot, unreadable};
+pub use table::{Row, unreadable};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct SigningKeyRow {
@@ -158,22 +156,6 @@ pub fn lock_key() -> Option<Vec<u8>> {
     find(&INSTALLATION, |row| row.get(c"lock_key"))
 }
 
-/// The row of `auth.installation`.
-pub struct InstallationRow {
-    /// which installation it is
-    pub id: Uuid,
-    /// where it lives; absent where the row came without it
-    pub home: Option<Place>,
-}
-
-/// The row of `auth.installation`, if there is one yet.
-pub fn installation() -> Option<InstallationRow> {
-    find(&INSTALLATION, |row| {
-        let home = place(row.get(c"system_identifier"), row.get(c"database_oid"));
-        Some(InstallationRow { id: row.uuid(c"id")?, home })
-    })
-}
-
 /// Which installations of the cluster were taken over: a setting of the role `workos_auth_owner`, which every database of the cluster
 /// sees, and which nobody logs in as. The catalog is read, not the setting: what another database writes counts in the next look.
 pub fn homes(snapshot: Option<&Snapshot>) -> Homes {
@@ -183,33 +165,6 @@ pub fn homes(snapshot: Option<&Snapshot>) -> Homes {
     let settings = one(&ROLE_SETTINGS, &keys, snapshot, |row| row.get::<Vec<String>>(c"setconfig")).flatten();
     let text = settings.iter().flatten().find_map(|setting| setting.strip_prefix("workos_auth.installation_homes="));
     text.map(Homes::parse).unwrap_or_default()
-}
-
-/// The first data key that is wanted.
-pub fn data_key(is_wanted: impl Fn(&Row) -> bool) -> Option<DataKeyRow> {
-    find(&DATA_KEYS, |row| {
-        is_wanted(row).then(|| {
-            Some(DataKeyRow {
-                id: row.key_id(c"id")?,
-                purpose: Purpose::parse(&row.get::<String>(c"purpose")?).ok()?,
-                wrapped_key: row.get(c"wrapped_key")?,
-            })
-        })?
-    })
-}
-
-/// The signing key that signs today.
-pub fn active_signing_key() -> Option<PrivateKeyRow> {
-    find(&SIGNING_KEYS, |row| {
-        if row.get::<String>(c"status")? != "active" {
-            return None;
-        }
-        Some(PrivateKeyRow {
-            kid: row.get(c"kid")?,
-            private_key: row.get(c"private_key")?,
-            data_key_id: row.key_id(c"data_key_id")?,
-        })
-    })
 }
 
 /// The function that is named for an event, and whose it was then.
@@ -276,4 +231,19 @@ pub fn membership<T>(
 ) -> Option<T> {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
     one(&MEMBERSHIP, &keys, Some(snapshot), read)
+}
+
+/// The first answer, over all data keys.
+pub fn data_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    find(&DATA_KEYS, read)
+}
+
+/// The first answer, over all signing keys.
+pub fn signing_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    find(&SIGNING_KEYS, read)
+}
+
+/// The row of `auth.installation`, if there is one yet.
+pub fn installation<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    find(&INSTALLATION, read)
 }

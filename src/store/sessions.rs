@@ -9,10 +9,10 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 
 use super::removal::remove;
-use super::scan::{self, Snapshot};
-use super::transaction::unix_seconds;
-use super::{Client, Subject, pg_uuid, query, uuid_arg};
+use super::{Client, Subject, pg_uuid, query, scan, uuid_arg};
 use crate::error::unexpected;
+use crate::postgres::clock::unix_seconds;
+use crate::postgres::snapshot::Snapshot;
 
 /// What the tags of a session's refresh tokens are made with.
 #[derive(Debug, Clone)]

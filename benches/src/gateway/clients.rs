@@ -13,8 +13,8 @@ use workos_auth_core::pkce::CodeVerifier;
 use workos_testbed::workos::REDIRECT_URI;
 use workos_testbed::{Browser, Callback, Error, Result};
 
+use crate::bench::{Bench, DATABASE};
 use crate::exchanges::person;
-use crate::{Bench, DATABASE};
 
 /// The gateway's role.
 pub const ROLE: &str = "gateway";

@@ -16,9 +16,9 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::CLIENT_ID;
 use workos_testbed::{Error, Result};
 
+use crate::bench::{Bench, DATABASE, machine};
 use crate::sample::{median, milliseconds, spread};
 use crate::sessions::people::People;
-use crate::{Bench, DATABASE};
 use clients::{Client, Operation, ROLE, Way};
 use processes::{Gateway, free_port, postgres_cpu, postgres_memory};
 
@@ -114,7 +114,7 @@ struct Setup {
 /// The gateway or a client fails.
 pub async fn measure(rounds: usize) -> Result<()> {
     let setup = Setup::start().await?;
-    println!("{}.\n{CONDITIONS}\n\n{HEAD}", crate::machine(&setup.bench.admin).await?);
+    println!("{}.\n{CONDITIONS}\n\n{HEAD}", machine(&setup.bench.admin).await?);
     for operation in Operation::ALL {
         for clients in CLIENTS {
             setup.measure(operation, clients, rounds).await?;

@@ -4,7 +4,7 @@ use futures_util::future::try_join_all;
 use tokio_postgres::{Client, NoTls};
 use workos_testbed::Result;
 
-use super::{Connection, PIPELINED, SESSIONS};
+use super::connection::{Connection, PIPELINED, SESSIONS};
 use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured};
 
 /// Statements a turn.

@@ -10,6 +10,7 @@
 //! | [`plot`] | the picture of the README |
 
 mod catalogue;
+mod connection;
 mod floor;
 mod look_up;
 mod plot;
@@ -19,12 +20,11 @@ mod tokens;
 
 use std::path::Path;
 
-use tokio_postgres::Client;
-use workos_testbed::cluster::SUPERUSER;
-use workos_testbed::{Cluster, Result};
+use workos_testbed::Result;
 
-use crate::{Bench, DATABASE};
-use tokens::{Issuer, ROLE, SESSION};
+use crate::bench::{Bench, DATABASE, machine};
+use connection::{Connection, SESSIONS};
+use tokens::{Issuer, SESSION, Tokens};
 
 /// Everything in memory, and nothing beside it. Parallel plans wherever they are possible.
 const SETTINGS: &[&str] = &[
@@ -52,60 +52,12 @@ the differences between a request and its neighbour, with which it takes turns, 
 since what shares the machine only adds; the statements are sent without waiting for each answer, or run by a procedure, which leaves the \
 protocol out.";
 
-/// Statements that are sent before an answer is waited for.
-const PIPELINED: usize = 28;
 /// A database with one session.
 const SINGLE: &str = "bench_single";
-/// Rows of `auth.sessions` in the database of all else.
-const SESSIONS: u32 = 1_000_000;
 /// Tokens that a backend has not seen.
 const UNSEEN: usize = 2000;
 /// Tokens that a backend has seen, which take turns as in a pool.
 const SEEN: usize = 4;
-
-/// The tokens of a run.
-struct Tokens {
-    /// Somebody's.
-    usual: String,
-    /// With many roles.
-    large: String,
-    /// Of several sessions.
-    seen: Vec<String>,
-    /// Of many, each of its own.
-    unseen: Vec<String>,
-    /// As many of one session, as its refreshes give them.
-    refreshed: Vec<String>,
-    /// The public key that all of them are signed for, as a point of P-256.
-    key: Vec<u8>,
-}
-
-/// Where readers connect to.
-struct Connection<'a> {
-    cluster: &'a Cluster,
-    database: &'a str,
-}
-
-impl Connection<'_> {
-    /// Connects as a role that row-level security binds.
-    async fn open(&self, check_sessions: bool) -> Result<Client> {
-        let client = self.cluster.connect(self.database, SUPERUSER).await?;
-        // The setting is the superuser's, who therefore becomes the role afterwards.
-        let settings =
-            format!("load 'workos_auth'; set workos_auth.check_sessions = {check_sessions}; set role {ROLE}");
-        client.batch_execute(&settings).await?;
-        Ok(client)
-    }
-
-    /// The same with a session, and with what others read claims from.
-    async fn reader(&self, check_sessions: bool, token: &str) -> Result<Client> {
-        let client = self.open(check_sessions).await?;
-        client.query("select auth.set_session($1, false)", &[&token]).await?;
-        let payload = tokens::payload(token)?;
-        let others = "select set_config('request.jwt.claims', $1, false), set_config('app.user_id', $2, false)";
-        client.query(others, &[&payload, &tokens::PERSON.to_string()]).await?;
-        Ok(client)
-    }
-}
 
 /// Measures all of it, prints the tables, and writes the picture.
 ///
@@ -121,7 +73,7 @@ pub async fn measure(rounds: usize) -> Result<()> {
 }
 
 async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
-    let machine = crate::machine(&bench.admin).await?;
+    let machine = machine(&bench.admin).await?;
     println!("{machine}.\n{CONDITIONS}\n");
 
     let issuer = Issuer::new(&bench.admin).await?;

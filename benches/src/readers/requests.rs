@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 use tokio_postgres::{Client, Statement};
 use workos_testbed::Result;
 
-use super::tokens::{Issuer, payload};
-use super::{Connection, PIPELINED, Tokens};
+use super::connection::{Connection, PIPELINED};
+use super::tokens::{Issuer, Tokens, payload};
 use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured, quartiles};
 
 /// Requests a turn.

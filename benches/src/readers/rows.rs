@@ -6,8 +6,8 @@ use tokio_postgres::{Client, Statement};
 use workos_testbed::{Error, Result};
 
 use super::catalogue::{Filter, Table, filters};
-use super::tokens;
-use super::{Connection, Tokens};
+use super::connection::Connection;
+use super::tokens::{self, Tokens};
 use crate::sample::{Sample, backend_pid, both, measured, over, pair, times};
 
 /// The numbers of parallel workers.

@@ -29,6 +29,22 @@ pub const MANY: usize = 50;
 /// Longer than any run takes.
 const LIFETIME: u64 = 24 * 3600;
 
+/// The tokens of a run.
+pub struct Tokens {
+    /// Somebody's.
+    pub usual: String,
+    /// With many roles.
+    pub large: String,
+    /// Of several sessions.
+    pub seen: Vec<String>,
+    /// Of many, each of its own.
+    pub unseen: Vec<String>,
+    /// As many of one session, as its refreshes give them.
+    pub refreshed: Vec<String>,
+    /// The public key that all of them are signed for, as a point of P-256.
+    pub key: Vec<u8>,
+}
+
 /// Signs tokens that a database takes.
 pub struct Issuer {
     key: SigningKey,

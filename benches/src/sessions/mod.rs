@@ -19,8 +19,9 @@ use std::time::Instant;
 use workos_testbed::Result;
 use workos_testbed::cluster::SUPERUSER;
 
+use crate::bench::{Bench, CLIENTS, DATABASE, machine, number};
+use crate::exchanges;
 use crate::sample::{Sample, median, spread};
-use crate::{Bench, CLIENTS, DATABASE, exchanges, number};
 use people::People;
 
 /// People in the smaller database, each with a session.
@@ -32,10 +33,6 @@ const REFRESHES: usize = 1_000_000;
 
 /// The larger database.
 const LARGE: &str = "large";
-
-/// What a backend says of its client: the arguments `ip` and `user_agent`.
-const CLIENT: &str = "'203.0.113.7'::inet,
-    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36'";
 
 /// What a reader of the tables must know.
 const CONDITIONS: &str = "Default settings (shared_buffers 128 MB, autovacuum on), fsync on; server, simulator and clients share the machine. \
@@ -60,7 +57,7 @@ pub async fn measure(rounds: usize) -> Result<()> {
 }
 
 async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
-    println!("{}.\n{CONDITIONS}\n", crate::machine(&bench.admin).await?);
+    println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
     let cluster = &bench.cluster;
     let many = number("BENCH_SESSIONS", MANY).max(FEW);
     let begin = Instant::now();

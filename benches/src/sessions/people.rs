@@ -13,8 +13,11 @@ use workos_auth_core::seal::{DataKey, Purpose, RootKey};
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Browser, Cluster, Error, Result};
 
-use super::CLIENT;
 use crate::exchanges::Flow;
+
+/// What a backend says of its client: the arguments `ip` and `user_agent`.
+pub const CLIENT: &str = "'203.0.113.7'::inet,
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36'";
 
 /// Organizations that the people belong to.
 const ORGANIZATIONS: usize = 1000;

@@ -7,8 +7,7 @@ use workos_auth_core::random;
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Cluster, Result};
 
-use super::CLIENT;
-use super::people::{People, id_and_salt, refused};
+use super::people::{CLIENT, People, id_and_salt, refused};
 use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
 
 /// How long a statement is repeated, each round.

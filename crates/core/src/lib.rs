@@ -17,9 +17,10 @@
 //! | [`hook`] | which function may be a hook, and what one may change |
 //! | [`lock_name`] | what locks are called where everybody sees them |
 //! | [`metadata`] | what is kept of a profile beside its columns |
-//! | [`people`] | people and sessions that do not come through WorkOS |
+//! | [`admin`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
+//! | `token_hash` | what a token is known by before anybody has looked into it |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
 //! | [`json`] | JSON from outside: the one way in |
 //! | `jsonb` | what Postgres can hold of what JSON can say, and how |
@@ -28,7 +29,10 @@
 //! | [`secret`] | types of values that must not be seen |
 //! | `session_model` | what tests compare sessions with; there with the feature `model` alone |
 
+#![forbid(unsafe_code)]
+
 pub mod accounts;
+pub mod admin;
 pub mod authorize;
 pub mod callback;
 pub mod claims;
@@ -40,7 +44,6 @@ pub mod json;
 pub mod jsonb;
 pub mod lock_name;
 pub mod metadata;
-pub mod people;
 pub mod pkce;
 pub mod random;
 pub mod redirect;
@@ -51,6 +54,7 @@ pub mod secret;
 pub mod session_model;
 pub mod signing_key;
 pub mod token;
+mod token_hash;
 pub mod user;
 pub mod workos;
 pub mod workos_id;

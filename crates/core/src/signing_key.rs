@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::secret::{AccessToken, SecretBytes};
-use crate::token::Hashed;
+use crate::token_hash::Hashed;
 
 /// Bytes of a coordinate of P-256.
 const COORDINATE_LEN: usize = 32;

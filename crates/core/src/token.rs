@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Digest, SHA256, digest};
+use aws_lc_rs::digest::Digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::json;
 use crate::jsonb::{self, Members, Node, Strict};
 pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
+pub use crate::token_hash::Hashed;
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_LEN: usize = 64 * 1024;
@@ -37,29 +38,17 @@ pub struct Rules<'a> {
     pub now: i64,
 }
 
-/// What somebody says is a token, and the hash that it is known by.
-pub struct Hashed<'a> {
-    text: &'a str,
-    signed: Digest,
+/// A token of good form, about which nothing is known yet but the key it names.
+pub struct Unverified {
     hash: [u8; 32],
+    signed: Digest,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    algorithm: Option<Algorithm>,
+    kid: String,
 }
 
-impl<'a> Hashed<'a> {
-    /// Hashes a text.
-    pub fn new(text: &'a str) -> Self {
-        let (signed, signature) = text.split_at(text.rfind('.').unwrap_or(text.len()));
-        let signed = digest(&SHA256, signed.as_bytes());
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, &[signed.as_ref(), signature.as_bytes()].concat()).as_ref());
-        Self { text, signed, hash }
-    }
-
-    /// SHA-256 of two things: the SHA-256 that the signature is over, and the signature with the dot before it. No two texts are known
-    /// to have the same, and a token need not be hashed twice.
-    pub fn hash(&self) -> &[u8; 32] {
-        &self.hash
-    }
-
+impl Hashed<'_> {
     /// Takes a token apart.
     ///
     /// # Errors
@@ -102,16 +91,6 @@ impl<'a> Hashed<'a> {
         }
         Ok(Unverified { hash, signed, payload, signature, algorithm, kid })
     }
-}
-
-/// A token of good form, about which nothing is known yet but the key it names.
-pub struct Unverified {
-    hash: [u8; 32],
-    signed: Digest,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
-    algorithm: Option<Algorithm>,
-    kid: String,
 }
 
 /// Takes a token apart that nobody has hashed: [`Hashed::parse`].

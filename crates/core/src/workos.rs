@@ -1,5 +1,6 @@
 //! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile.
 
+mod answer;
 mod profile;
 mod refusal;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
+pub use answer::Answer;
 pub use profile::Profile;
 use refusal::{Refusal, request_id};
 
@@ -93,19 +95,6 @@ impl TokenRequest<'_> {
             ("code_verifier", self.code_verifier.expose()),
         ]
     }
-}
-
-/// An HTTP answer of WorkOS. It may hold tokens, so it does not print.
-#[derive(Clone, Copy)]
-pub struct Answer<'a> {
-    /// HTTP status.
-    pub status: u16,
-    /// `X-Request-ID`, by which WorkOS's support finds the request.
-    pub request_id: Option<&'a str>,
-    /// `Retry-After`: seconds or an HTTP date.
-    pub retry_after: Option<&'a str>,
-    /// The whole body.
-    pub body: &'a [u8],
 }
 
 /// What an exchange brings.

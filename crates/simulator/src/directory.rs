@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
 
+const BUILT_IN: &str = include_str!("../seed.yaml");
 /// What WorkOS's answers give as `created_at`; nothing in the simulator has a history.
 const CREATED_AT: &str = "2026-01-01T00:00:00.000Z";
 
@@ -67,6 +68,20 @@ impl Directory {
     /// The people of a connection, in seed order.
     pub fn people<'a>(&'a self, connection: &'a Connection) -> impl Iterator<Item = &'a Profile> {
         self.profiles.values().filter(move |profile| profile.connection == connection.id)
+    }
+}
+
+impl Seed {
+    /// Reads a seed file and checks that its ids are unique and its references lead somewhere.
+    pub fn from_yaml(yaml: &str) -> Result<Self, SeedError> {
+        let seed: Self = serde_saphyr::from_str(yaml)?;
+        Directory::new(seed.clone())?;
+        Ok(seed)
+    }
+
+    /// The seed that is used when none is given.
+    pub fn built_in() -> Result<Self, SeedError> {
+        Self::from_yaml(BUILT_IN)
     }
 }
 
@@ -145,4 +160,41 @@ pub(crate) fn organization_json(organization: &Organization) -> Value {
         "created_at": CREATED_AT,
         "updated_at": CREATED_AT,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_built_in_seed_is_sound() {
+        let seed = Seed::built_in().unwrap();
+        assert_eq!(seed.profiles[0].id, "prof_alice");
+    }
+
+    #[test]
+    fn a_seed_that_makes_no_sense_is_refused() {
+        let client = "clients: [{client_id: c, api_key: k, redirect_uris: [URI]}]";
+        for uri in [
+            "/callback",
+            "https://*.example.com/",
+            "https://example.com:*/cb",
+            "https://a/#f",
+            "http://localhost:*/*",
+            "http://localhost.evil.com:*/cb",
+        ] {
+            let error = Seed::from_yaml(&client.replace("URI", &format!("'{uri}'"))).unwrap_err();
+            assert!(matches!(error, SeedError::RedirectUri(_)), "{uri}: {error}");
+        }
+        assert!(matches!(Seed::from_yaml("clients: []"), Err(SeedError::NoClient)));
+        assert!(matches!(Seed::from_yaml("clients: {"), Err(SeedError::Syntax(_))));
+        let twice = "clients: [{client_id: x, api_key: k, redirect_uris: []}]\norganizations: [{id: x, name: X}]";
+        assert!(matches!(Seed::from_yaml(twice), Err(SeedError::Duplicate(_))));
+        let dangling = "clients: [{client_id: x, api_key: k, redirect_uris: []}]\nprofiles: [{id: p, connection: no, email: e, idp_id: i}]";
+        assert!(matches!(Seed::from_yaml(dangling), Err(SeedError::Dangling { .. })));
+        let unknown = "clients: [{client_id: x, api_key: k, redirect_uris: [], colour: red}]";
+        assert!(matches!(Seed::from_yaml(unknown), Err(SeedError::Syntax(_))));
+    }
 }

@@ -6,10 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::directory::Directory;
-
-const BUILT_IN: &str = include_str!("../seed.yaml");
-
 /// Everything a seed file holds. Order counts: without a `login_hint` the first person signs in.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -156,18 +152,6 @@ pub enum SeedError {
 }
 
 impl Seed {
-    /// Reads a seed file and checks that its ids are unique and its references lead somewhere.
-    pub fn from_yaml(yaml: &str) -> Result<Self, SeedError> {
-        let seed: Self = serde_saphyr::from_str(yaml)?;
-        Directory::new(seed.clone())?;
-        Ok(seed)
-    }
-
-    /// The seed that is used when none is given.
-    pub fn built_in() -> Result<Self, SeedError> {
-        Self::from_yaml(BUILT_IN)
-    }
-
     /// Everything but that references lead somewhere, which the directory checks as it is filled.
     pub(crate) fn check(&self) -> Result<(), SeedError> {
         if self.clients.is_empty() {
@@ -242,12 +226,6 @@ mod tests {
     }
 
     #[test]
-    fn the_built_in_seed_is_sound() {
-        let seed = Seed::built_in().unwrap();
-        assert_eq!(seed.profiles[0].id, "prof_alice");
-    }
-
-    #[test]
     fn a_redirect_uri_is_compared_character_by_character() {
         let client = client(&["https://app.example/callback", "http://localhost:*/callback"]);
         for good in ["https://app.example/callback", "http://localhost:1/callback", "http://localhost:65535/callback"] {
@@ -272,29 +250,5 @@ mod tests {
         ] {
             assert!(!client.allows_redirect(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_seed_that_makes_no_sense_is_refused() {
-        let client = "clients: [{client_id: c, api_key: k, redirect_uris: [URI]}]";
-        for uri in [
-            "/callback",
-            "https://*.example.com/",
-            "https://example.com:*/cb",
-            "https://a/#f",
-            "http://localhost:*/*",
-            "http://localhost.evil.com:*/cb",
-        ] {
-            let error = Seed::from_yaml(&client.replace("URI", &format!("'{uri}'"))).unwrap_err();
-            assert!(matches!(error, SeedError::RedirectUri(_)), "{uri}: {error}");
-        }
-        assert!(matches!(Seed::from_yaml("clients: []"), Err(SeedError::NoClient)));
-        assert!(matches!(Seed::from_yaml("clients: {"), Err(SeedError::Syntax(_))));
-        let twice = "clients: [{client_id: x, api_key: k, redirect_uris: []}]\norganizations: [{id: x, name: X}]";
-        assert!(matches!(Seed::from_yaml(twice), Err(SeedError::Duplicate(_))));
-        let dangling = "clients: [{client_id: x, api_key: k, redirect_uris: []}]\nprofiles: [{id: p, connection: no, email: e, idp_id: i}]";
-        assert!(matches!(Seed::from_yaml(dangling), Err(SeedError::Dangling { .. })));
-        let unknown = "clients: [{client_id: x, api_key: k, redirect_uris: [], colour: red}]";
-        assert!(matches!(Seed::from_yaml(unknown), Err(SeedError::Syntax(_))));
     }
 }

@@ -2,11 +2,11 @@
 
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET};
 
-use crate::Stage;
 use crate::console::{Console, Show};
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;
 use crate::site::{Plan, Site};
+use crate::stage::{DATABASE, Stage};
 
 pub async fn tell(stage: &Stage, paper: Paper, admin: &Console) -> Result<Site> {
     let plan = Plan::make()?;
@@ -23,7 +23,7 @@ pub async fn tell(stage: &Stage, paper: Paper, admin: &Console) -> Result<Site> 
             "alter database {database} set workos_auth.issuer = '{issuer}';
 alter database {database} set workos_auth.site_url = '{page}';
 insert into auth.redirect_urls (pattern) values ('{page}/**');",
-            database = crate::DATABASE,
+            database = DATABASE,
         ))
         .await?;
     let configure = format!(

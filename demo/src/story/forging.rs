@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::SignedIn;
 use super::reading::{BEGIN, SET_SESSION};
+use super::signing_in::SignedIn;
 use crate::console::{Bind, Console, Show};
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;

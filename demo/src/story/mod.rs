@@ -10,23 +10,11 @@ mod todos;
 
 use workos_testbed::cluster::SUPERUSER;
 
-use crate::Stage;
-use crate::console::{Console, Show};
+use crate::console::{ADMINISTRATOR, BACKEND, Console, Show};
 use crate::failure::Result;
 use crate::paper::Paper;
 use crate::site::Site;
-
-/// Who is at a prompt.
-const ADMINISTRATOR: &str = "postgres=#";
-const BACKEND: &str = "app=>";
-
-/// Somebody who has signed in.
-pub struct SignedIn {
-    /// For the prose.
-    name: &'static str,
-    /// What the backend got for the code.
-    access_token: String,
-}
+use crate::stage::Stage;
 
 /// Tells everything, in order, and returns what a browser can be pointed at.
 ///

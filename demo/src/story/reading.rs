@@ -1,6 +1,6 @@
 //! Step 5: the same query for two people.
 
-use super::SignedIn;
+use super::signing_in::SignedIn;
 use crate::console::{Bind, Console, Show, column};
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;

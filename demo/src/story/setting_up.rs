@@ -2,10 +2,10 @@
 
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_PATTERN, REDIRECT_URI};
 
-use crate::Stage;
-use crate::console::{Console, Show};
+use crate::console::{ADMINISTRATOR, Console, Show};
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;
+use crate::stage::Stage;
 
 const ROLES: &str = "create role authenticated nologin;
 create role app login noinherit;
@@ -22,7 +22,7 @@ pub async fn tell(stage: &Stage, paper: Paper, admin: &Console) -> Result<()> {
     let path = stage.cluster.root_key_path().display().to_string();
     admin.query(&format!("select auth.create_root_key(\n    '{path}')"), &[], Show::Table).await?;
     admin.run(&format!("alter system set workos_auth.root_key_file =\n    '{path}';")).await?;
-    paper.statement(super::ADMINISTRATOR, "select pg_reload_conf();");
+    paper.statement(ADMINISTRATOR, "select pg_reload_conf();");
     // The same statement, and a wait until the server has done it.
     stage.cluster.reload().await.map_err(|error| Failure::from(error).in_statement("select pg_reload_conf();"))?;
 

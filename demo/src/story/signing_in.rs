@@ -4,10 +4,17 @@ use tokio_postgres::Row;
 use url::Url;
 use workos_testbed::{Callback, browser_sign_in};
 
-use super::SignedIn;
 use crate::console::{Bind, Console, Show, column};
 use crate::failure::{Failure, Result};
 use crate::paper::{Paper, shorten};
+
+/// Somebody who has signed in.
+pub struct SignedIn {
+    /// For the prose.
+    pub name: &'static str,
+    /// What the backend got for the code.
+    pub access_token: String,
+}
 
 const EXCHANGE: &str = "select * from auth.exchange_code($1, $2, $3)";
 const CLAIMS: &str = "select key as claim, value from jsonb_each(auth.verify_token($1)) order by key";

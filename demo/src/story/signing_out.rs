@@ -1,11 +1,11 @@
 //! Step 7: a session that ends while it is in use.
 
-use super::SignedIn;
 use super::reading::{self, SELECT};
-use crate::Stage;
+use super::signing_in::SignedIn;
 use crate::console::{Bind, Console, Show};
 use crate::failure::Result;
 use crate::paper::Paper;
+use crate::stage::Stage;
 
 const SESSION_NOT_FOUND: &str = "WA509";
 

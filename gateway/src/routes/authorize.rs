@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::redirect;
+use super::headers::redirect;
+use crate::address::Address;
+use crate::app::App;
+use crate::cookie;
 use crate::database::Authorize;
 use crate::error::{ApiError, Result};
-use crate::observe::Address;
 use crate::parameters::Parameters;
-use crate::{App, cookie};
 
 /// Not WorkOS's to see, nor an application's to set: dropped as Supabase Auth drops them, together with what is only ours.
 const DROPPED: [&str; 16] = [

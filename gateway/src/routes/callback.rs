@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use url::Url;
 
 use super::authorize::{bind, parameter};
-use super::redirect;
+use super::headers::redirect;
+use crate::address::Address;
+use crate::app::App;
 use crate::database::Callback;
 use crate::error::Result;
-use crate::observe::Address;
 use crate::parameters::Parameters;
-use crate::{App, cookie, json};
+use crate::{cookie, json};
 
 /// `GET /callback`
 pub async fn get(

@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use crate::App;
+use crate::answer::json_response;
+use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::json::json_response;
 
 /// As Supabase Auth has it. A key that is rotated in is used at once, so those who verify must look again where they do not know a `kid`.
 const CACHED: &str = "public, max-age=600";

@@ -7,9 +7,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::App;
+use crate::answer::json_response;
+use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::json::json_response;
 
 /// `GET /health`: this process answers. Looks at nothing else, so that a database that is down has nobody restart it.
 pub async fn health() -> Response {

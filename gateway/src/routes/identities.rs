@@ -10,10 +10,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::authorize::requested;
-use super::{bearer, redirect};
-use crate::App;
+use super::headers::{bearer, redirect};
+use crate::answer::json_response;
+use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::json::json_response;
 use crate::parameters::Parameters;
 
 /// `GET /user/identities/authorize`

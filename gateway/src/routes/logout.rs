@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 
-use super::bearer;
-use crate::App;
+use super::headers::bearer;
+use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::parameters::Parameters;
 

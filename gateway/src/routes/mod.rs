@@ -3,6 +3,7 @@
 mod authorize;
 mod callback;
 mod discovery;
+mod headers;
 mod health;
 mod identities;
 mod logout;
@@ -14,15 +15,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::App;
-use crate::error::{ApiError, Result};
+use crate::app::App;
 use crate::observe::observe;
+use headers::bearer;
 
 /// How long a browser may keep the answer to a preflight.
 const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(86_400);
@@ -88,35 +89,10 @@ async fn not_found() -> Response {
     response
 }
 
-/// Sends a browser on. 302 or 303: a 307 would have it send a form's body along.
-fn redirect(status: StatusCode, url: &str) -> Result<Response> {
-    let location = HeaderValue::from_str(url)
-        .map_err(|_| ApiError::unexpected("The database returned a URL that cannot stand in a header."))?;
-    Ok((status, [(header::LOCATION, location)]).into_response())
-}
-
 /// Without a token, any method is 401, as Supabase Auth has it.
 async fn with_token(request: Request, next: Next) -> Response {
     match bearer(request.headers()) {
         Ok(_) => next.run(request).await,
         Err(error) => error.into_response(),
     }
-}
-
-/// The access token of a request.
-fn bearer(headers: &HeaderMap) -> Result<&str> {
-    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(line), None) = (lines.next(), lines.next()) else { return Err(ApiError::no_authorization()) };
-    let (scheme, token) =
-        line.to_str().ok().and_then(|line| line.split_once(' ')).ok_or_else(ApiError::no_authorization)?;
-    let token = token.trim();
-    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-        return Err(ApiError::no_authorization());
-    }
-    Ok(token)
-}
-
-/// What a client calls itself; a header that is no UTF-8 is read as far as it is.
-fn user_agent(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }

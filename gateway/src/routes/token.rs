@@ -7,12 +7,13 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::user_agent;
-use crate::App;
+use super::headers::user_agent;
+use crate::address::Address;
+use crate::answer::json_response;
+use crate::app::App;
 use crate::database::{Client, Opened};
 use crate::error::{ApiError, Result};
-use crate::json::{self, json_response, without_nul};
-use crate::observe::Address;
+use crate::json::{self, without_nul};
 use crate::parameters::Parameters;
 
 #[derive(Deserialize)]

@@ -8,10 +8,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::bearer;
-use crate::App;
+use super::headers::bearer;
+use crate::answer::json_response;
+use crate::app::App;
 use crate::error::{ApiError, Result};
-use crate::json::{self, json_response};
+use crate::json;
 
 /// What `updateUser` sends. Members that are not named here do nothing.
 #[derive(Deserialize)]

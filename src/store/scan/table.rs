@@ -11,7 +11,8 @@ use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
-use crate::json::Jsonb;
+use crate::postgres::jsonb::Jsonb;
+use crate::postgres::snapshot::Snapshot;
 
 /// OIDs of a table and of the index that it is read by, looked up once; forgotten when anything about a relation changes that
 /// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.
@@ -88,32 +89,6 @@ impl Table {
 }
 
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
-
-/// What is seen of the tables. For rows of several tables that must agree.
-pub struct Snapshot(pg_sys::Snapshot);
-
-// Registered, so that it lasts until it is dropped; an error's clean-up drops it too, before the resource owner that counts it ends.
-impl Snapshot {
-    /// What is committed now, and what this transaction has written, whatever its isolation level is. Not in a parallel query, whose
-    /// processes share a snapshot.
-    pub fn now() -> Self {
-        // SAFETY: in a transaction, as every SQL function is.
-        Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
-    }
-
-    /// What a statement of [`crate::store::query`] would see: under REPEATABLE READ and SERIALIZABLE, what the transaction sees.
-    pub fn of_transaction() -> Self {
-        // SAFETY: as above.
-        Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot()) })
-    }
-}
-
-impl Drop for Snapshot {
-    fn drop(&mut self) {
-        // SAFETY: registered when it was made, once.
-        unsafe { pg_sys::UnregisterSnapshot(self.0) };
-    }
-}
 
 /// A row of one of the tables.
 pub struct Row {
@@ -305,7 +280,7 @@ fn scan(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut each: impl
         let Some(mut wanted) = keys.iter().map(|key| key.scan_key(descriptor)).collect::<Option<Vec<_>>>() else {
             return pg_sys::relation_close(relation, LOCK);
         };
-        let snapshot = snapshot.map_or(std::ptr::null_mut(), |snapshot| snapshot.0);
+        let snapshot = snapshot.map_or(std::ptr::null_mut(), Snapshot::as_ptr);
         let scan = pg_sys::systable_beginscan(
             relation,
             index,

@@ -67,6 +67,8 @@ impl<'a> Bed<'a> {
     /// Makes the database and sets the extension up in it.
     pub async fn new(cluster: &'a Cluster, database: &str) -> Self {
         assert!(database.len() <= LONGEST_NAME, "{database} is too long for a name");
+        // A cluster that is a static is never dropped, which would look at them.
+        cluster.assertions().unwrap();
         let workos = Workos::start().unwrap();
         let _one_at_a_time = SETTING_UP.lock().await;
         cluster.create_database(database).await.unwrap();

@@ -142,7 +142,7 @@ fn write_numeric(out: &mut Vec<u8>, is_negative: bool, magnitude: u64) {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::super::Strict;
+    use super::super::node::Strict;
     use super::*;
 
     fn encoded(json: &str) -> Option<Vec<u8>> {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::fits_numeric;
+use super::numeric::fits_numeric;
 use crate::json::{Key, Name};
 
 /// Members to make room for beforehand: of a token's payload, and of an object within.

@@ -3,7 +3,7 @@
 use regex::Regex;
 use url::Url;
 
-use super::{Parts, REFUSED_SCHEMES, Target, is_loopback, is_web, split_port, with_root};
+use super::target::{Parts, REFUSED_SCHEMES, Target, is_loopback, is_web, split_port, with_root};
 use crate::error::{Error, ErrorCode, Result};
 
 /// The longest pattern, in bytes.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use url::Url;
 
+use super::target::{MAX_URL_BYTES, has_dot_segment};
 use super::*;
 
 mod urls;

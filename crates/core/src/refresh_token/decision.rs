@@ -49,7 +49,8 @@
 
 use std::time::Duration;
 
-use super::Authentic;
+use super::refusal::Refusal;
+use super::token::Authentic;
 
 /// So many recoveries in a row are theft.
 const RECOVERIES_OF_A_THIEF: i16 = 3;
@@ -179,25 +180,6 @@ impl Theft {
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Stale, Self::Recoveries].into_iter().find(|theft| theft.as_str() == text)
     }
-}
-
-/// Why a refresh token is refused although nobody is suspected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
-    /// `refresh_token_not_found`: its tag is wrong, or its session is no more.
-    NotFound,
-    /// `user_deleted`.
-    UserDeleted,
-    /// `user_banned`.
-    UserBanned,
-    /// `session_expired`: it has reached its end.
-    Expired,
-    /// `session_idle`: nobody refreshed it for too long.
-    Idle,
-    /// `session_superseded`: the person signed in elsewhere.
-    Superseded,
-    /// `session_exhausted`: the counter has reached the end of its column, which only a hand can bring about.
-    Exhausted,
 }
 
 /// Decides by the tables of this module. `row` is the row of [`Authentic::session_id`], `now` the clock rather than

@@ -4,9 +4,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_lc_rs::{hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use proptest::prelude::*;
+use uuid::Uuid;
+use zeroize::Zeroizing;
 
+use super::token::tag;
 use super::*;
+use crate::error::{ErrorCode, Result};
+use crate::seal::{DataKey, Purpose};
+use crate::secret::RefreshToken;
 
 mod agreement;
 mod decision;

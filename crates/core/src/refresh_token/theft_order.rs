@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::Theft;
+use super::decision::Theft;
 
 /// Which session to end, and what to write into the audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

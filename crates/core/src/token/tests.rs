@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-use aws_lc_rs::digest::digest;
+use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken as witness;
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::Answer;
+use super::answer::Answer;
 use crate::error::{Error, ErrorCode};
 use crate::json::{self, Free};
 

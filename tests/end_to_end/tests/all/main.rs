@@ -86,6 +86,7 @@ mod rights {
     mod attacks_postgres_settings;
     mod attacks_reading;
     mod attacks_settings;
+    mod errors_of_others;
     mod large_arguments;
     mod locks_of_strangers;
     mod others_code;
@@ -124,6 +125,7 @@ mod check {
 mod installation {
     mod copies;
     mod install;
+    mod installed_files;
     mod readme;
     mod rights_from_before;
     mod standby;

@@ -3,6 +3,8 @@
 
 use workos_end_to_end::bed::ALICE;
 use workos_end_to_end::check::{Fault, Patient};
+use workos_end_to_end::sql::lines;
+use workos_testbed::cluster::SUPERUSER;
 
 use super::CLUSTER;
 
@@ -12,7 +14,7 @@ async fn patient(name: &str) -> Patient<'static> {
     let patient = Patient::new(&CLUSTER, name).await;
     patient
         .run(
-            "create role DATABASE_mallory; grant create on schema public to DATABASE_mallory; create table ran_as (name name); grant insert, select on ran_as to workos_auth_owner;
+            "create role DATABASE_mallory; grant create on schema public to DATABASE_mallory; create table ran_as (name name); grant insert, select on ran_as to workos_auth_owner, workos_auth_nobody;
              create function spy() returns trigger language plpgsql as $$ begin insert into public.ran_as values (current_user); return new; end $$;
              alter function spy() owner to DATABASE_mallory;
              create function spied(text) returns boolean language plpgsql as $$ begin insert into public.ran_as values (current_user); return true; end $$;
@@ -20,6 +22,11 @@ async fn patient(name: &str) -> Patient<'static> {
         )
         .await;
     patient
+}
+
+/// As whom the planted code ran.
+async fn ran_as(patient: &Patient<'_>) -> Vec<String> {
+    lines(&patient.bed.admin, "select distinct name::text from ran_as").await.unwrap()
 }
 
 #[tokio::test]
@@ -72,49 +79,45 @@ async fn foreign_keys_whose_cast_is_somebodys_code() {
 }
 
 #[tokio::test]
-async fn code_of_others_that_runs_as_the_owner() {
+async fn code_of_others_that_runs_by_whoever_writes() {
     let patient = patient("check_hands").await;
-    let owner = "select count(*) from ran_as where name = 'workos_auth_owner'";
-    for (plant, object, provoke) in [
+    let user = "insert into auth.users (id, email) values (gen_random_uuid(), gen_random_uuid() || '@example.com')";
+    let entry = "insert into auth.audit_log_entries (action) values ('tested')";
+    for (plant, object, by_hand) in [
         (
             "create trigger spy after insert on auth.users for each row execute function spy()",
             "spy ON auth.users",
-            "select auth.create_user(gen_random_uuid() || '@example.com')",
+            user,
         ),
         (
             "create trigger spy after insert on auth.audit_log_entries for each statement execute function spy()",
             "spy ON auth.audit_log_entries",
-            "select auth.create_user(gen_random_uuid() || '@example.com')",
+            entry,
         ),
-        (
-            "alter table auth.users add constraint spied check (spied(email))",
-            "spied ON auth.users",
-            "select auth.create_user(gen_random_uuid() || '@example.com')",
-        ),
-        (
-            "alter table auth.users add column spied boolean default spied('')",
-            "auth.users.spied",
-            "select auth.create_user(gen_random_uuid() || '@example.com')",
-        ),
+        ("alter table auth.users add constraint spied check (spied(email))", "spied ON auth.users", user),
+        ("alter table auth.users add column spied boolean default spied('')", "auth.users.spied", user),
         ("create policy spied on auth.users using (spied(email))", "spied ON auth.users", ""),
         (
             "create rule spied as on insert to auth.audit_log_entries do also select public.spied(new.action)",
             "spied ON auth.audit_log_entries",
-            "select auth.create_user(gen_random_uuid() || '@example.com')",
+            entry,
         ),
     ] {
         patient.run(plant).await;
         patient.run("delete from ran_as").await;
-        let findings = patient.shows(&[("error", object, "runs as the extension's owner")], plant).await;
-        if !provoke.is_empty() {
-            patient.run(provoke).await;
-            assert!(patient.bed.count(owner).await > 0, "it did not run as the owner: {plant}");
+        let findings = patient.shows(&[("error", object, "runs as whoever writes to the table by hand")], plant).await;
+        if !by_hand.is_empty() {
+            patient.run("select auth.create_user(gen_random_uuid() || '@example.com')").await;
+            assert_eq!(ran_as(&patient).await, ["workos_auth_nobody"], "by a call: {plant}");
+            patient.run("delete from ran_as").await;
+            patient.run(by_hand).await;
+            assert_eq!(ran_as(&patient).await, [SUPERUSER], "by hand: {plant}");
         }
         patient.remedy(&findings[0]).await;
         patient.is_sound(plant).await;
         patient.run("delete from ran_as").await;
         patient.run("select auth.create_user(gen_random_uuid() || '@example.com')").await;
-        assert_eq!(patient.bed.count(owner).await, 0, "it still runs: {plant}");
+        assert!(ran_as(&patient).await.is_empty(), "it still runs: {plant}");
     }
     // A trigger whose function runs as somebody, and one of a superuser's: a dump loses them, no more.
     for function in [

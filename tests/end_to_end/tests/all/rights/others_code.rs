@@ -35,6 +35,23 @@ async fn bed(name: &str) -> Bed<'static> {
     bed
 }
 
+/// A table of the owner's that everybody may write to, whose trigger says as whom it runs.
+async fn watch(bed: &Bed<'_>) {
+    bed.admin
+        .batch_execute(&format!(
+            "create function app.watched() returns trigger language plpgsql as $$ begin
+                 insert into public.seen (what) values (new.what || ' as ' || current_user); return new;
+             end $$;
+             create table app.log (what text);
+             create trigger watched before insert on app.log for each row execute function app.watched();
+             alter table app.log owner to {owner}; alter function app.watched() owner to {owner};
+             grant usage on schema app to public; grant insert on app.log to public",
+            owner = format!("{}_owner", bed.database)
+        ))
+        .await
+        .unwrap();
+}
+
 /// What was seen, in no order.
 async fn seen(bed: &Bed<'_>) -> Vec<String> {
     lines(&bed.admin, "with gone as (delete from public.seen returning what) select what from gone order by what")
@@ -264,18 +281,126 @@ async fn a_persons_own_handle_new_user_goes_on_working() {
     let bed = bed("others_handle").await;
     bed.admin
         .batch_execute(
-            "create table public.profiles (id uuid primary key references auth.users on delete cascade, email text);
+            "create table public.teams (id int primary key);
+             create table public.profiles (
+                 id uuid primary key references auth.users on delete cascade, email text,
+                 team int references public.teams deferrable initially deferred
+             );
              create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$ begin
-                 insert into public.profiles values (new.id, new.email); return new;
+                 insert into public.profiles values (new.id, new.email, 1);
+                 insert into public.teams values (1);
+                 return new;
              end $$;
+             create function public.greeted() returns trigger language plpgsql as $$ begin
+                 new.raw_user_meta_data := new.raw_user_meta_data || '{\"greeted\": true}'; return new;
+             end $$;
+             create trigger on_auth_user_creating before insert on auth.users for each row execute procedure public.greeted();
              create trigger on_auth_user_created after insert on auth.users for each row execute procedure public.handle_new_user()",
         )
         .await
         .unwrap();
     let session = bed.sign_in(ALICE).await;
     assert_eq!(text(&bed.admin, "select email from profiles").await.unwrap().as_deref(), Some(ALICE.email));
+    assert_eq!(bed.count("select count(*) from auth.users where raw_user_meta_data->>'greeted' = 'true'").await, 1);
     bed.admin.execute("select auth.delete_user($1)", &[&session.user_id]).await.unwrap();
     assert_eq!(bed.count("select count(*) from profiles").await, 0);
+}
+
+/// A superuser's trigger on a table of ours writes to a table of somebody else's. Neither its code nor theirs has rights of ours, in what a
+/// person's life writes: before and after, by row and by statement, and where a foreign key removes the rows.
+#[tokio::test]
+async fn triggers_on_our_tables_run_as_nobody() {
+    let bed = bed("others_attached").await;
+    watch(&bed).await;
+    bed.admin
+        .batch_execute(
+            "create function public.pass_on() returns trigger language plpgsql as $$ begin
+                 insert into app.log values (tg_table_name || ' ' || lower(tg_when) || ' ' || lower(tg_op) || ' ' || lower(tg_level));
+                 return coalesce(new, old);
+             end $$",
+        )
+        .await
+        .unwrap();
+    let tables = ["users", "identities", "sessions", "organization_memberships", "flow_states", "audit_log_entries"];
+    let mut expected = Vec::new();
+    for table in tables {
+        for (when, level) in [("before", "row"), ("before", "statement"), ("after", "row"), ("after", "statement")] {
+            bed.admin
+                .batch_execute(&format!(
+                    "create trigger {when}_{level} {when} insert or update or delete on auth.{table}
+                     for each {level} execute function public.pass_on()"
+                ))
+                .await
+                .unwrap();
+            let written = match table {
+                "audit_log_entries" => &["insert"][..],
+                "flow_states" => &["insert", "delete"],
+                "users" | "sessions" => &["insert", "update", "delete"],
+                _ => &["insert", "delete"],
+            };
+            expected.extend(written.iter().map(|event| format!("{table} {when} {event} {level} as {NOBODY}")));
+        }
+    }
+    let app = bed.backend().await;
+    let session = bed.sign_in(ALICE).await;
+    let session = refresh_times(&app, &session, 1).await;
+    app.execute("select auth.update_user($1, '{\"a\": 1}')", &[&session.access_token]).await.unwrap();
+    app.execute("select auth.sign_out($1)", &[&session.access_token]).await.unwrap();
+    bed.sign_in(ALICE).await;
+    bed.admin.execute("select auth.delete_user($1)", &[&session.user_id]).await.unwrap();
+    let mut found = seen(&bed).await;
+    found.dedup();
+    let mut others = found.clone();
+    others.retain(|line| !line.ends_with(&format!(" as {NOBODY}")));
+    assert!(others.is_empty(), "{others:#?}");
+    let missed: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// The functions of a default, a constraint, an index and a rule, which are evaluated in the middle of our statements.
+#[tokio::test]
+async fn expressions_on_our_tables_run_as_nobody() {
+    let bed = bed("others_expressions").await;
+    watch(&bed).await;
+    bed.admin
+        .batch_execute(
+            "create function public.pass_on(kind text) returns boolean language plpgsql as $$ begin
+                 insert into app.log values (kind); return true;
+             end $$;
+             create function public.as_key(text) returns text language plpgsql immutable as $$ begin
+                 perform public.pass_on('index'); return $1;
+             end $$;
+             alter table auth.users add column passed boolean default public.pass_on('default'), add check (public.pass_on('check'));
+             create index on auth.users (public.as_key(email));
+             create rule pass_on as on insert to auth.sessions do also select public.pass_on('rule');
+             create rule pass_on_first as on update to auth.sessions do also select public.pass_on('first rule')",
+        )
+        .await
+        .unwrap();
+    seen(&bed).await;
+    let app = bed.backend().await;
+    let session = bed.sign_in(ALICE).await;
+    refresh_times(&app, &session, 1).await;
+    let mut found = seen(&bed).await;
+    found.dedup();
+    assert_eq!(found, ["check", "default", "first rule", "index", "rule"].map(|kind| format!("{kind} as {NOBODY}")));
+}
+
+/// A trigger that needs rights says so: it has none of ours.
+#[tokio::test]
+async fn a_trigger_without_rights_fails_the_call() {
+    let bed = bed("others_denied").await;
+    bed.admin
+        .batch_execute(
+            "create function public.promote() returns trigger language plpgsql as $$ begin
+                 update auth.users set raw_app_meta_data = '{\"admin\": true}' where id = new.id; return new;
+             end $$;
+             create trigger promote after insert on auth.users for each row execute function public.promote()",
+        )
+        .await
+        .unwrap();
+    refused_as(bed.admin.batch_execute("select auth.create_user('eve@example.com')").await, "42501");
+    assert_eq!(bed.count("select count(*) from auth.users").await, 0);
 }
 
 /// A foreign key to our tables never runs a cast of somebody's: not when it is made, not for rows that are there, not by a later change of

@@ -1,0 +1,19 @@
+//! What every request can reach.
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
+
+/// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
+#[derive(Debug)]
+pub struct App {
+    /// Flags and environment
+    pub config: Config,
+    /// The SQL functions
+    pub database: Database,
+    /// For each address
+    pub limits: Limits,
+    /// For Prometheus
+    pub metrics: Metrics,
+}

@@ -1,0 +1,131 @@
+//! `auth.configure_workos`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::json;
+use workos_auth_core::authorize::{DEFAULT_API_URL, check_api_url, check_redirect_uri};
+use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::{Error, ErrorCode, Result, random};
+use zeroize::Zeroizing;
+
+use crate::audit::audit;
+use crate::postgres::roles::{Right, as_owner, require_right};
+use crate::postgres::transaction::require_writable;
+use crate::secrets::secret_file::{self, Unusable};
+use crate::store::configuration::{Provider, provider, upsert_provider};
+use crate::store::{Subject, locks};
+use crate::{installation, secrets};
+
+/// The arguments, as they came from SQL.
+pub struct Configuration<'a> {
+    /// WorkOS's client id
+    pub client_id: Option<&'a str>,
+    /// the callback that WorkOS knows
+    pub redirect_uri: Option<&'a str>,
+    /// WorkOS's API key
+    pub client_secret: Option<&'a str>,
+    /// a file on the server that holds it
+    pub client_secret_file: Option<&'a str>,
+    /// where WorkOS is
+    pub api_url: Option<&'a str>,
+    /// whether people may sign in
+    pub enabled: Option<bool>,
+}
+
+/// The largest key file; the longest key.
+const SECRET: usize = 4096;
+
+/// Creates or updates the WorkOS provider. Not in a copy: what it says of keys and of WorkOS would be taken for the installation's.
+pub fn configure(given: &Configuration) -> Result<()> {
+    require_writable()?;
+    let client_id = given.client_id.ok_or_else(|| Error::null("client_id"))?;
+    let redirect_uri = given.redirect_uri.ok_or_else(|| Error::null("redirect_uri"))?;
+    let api_url = given.api_url.ok_or_else(|| Error::null("api_url"))?;
+    let enabled = given.enabled.ok_or_else(|| Error::null("enabled"))?;
+    if client_id.is_empty() || client_id.len() > 255 || !client_id.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Error::invalid(
+            "client_id",
+            "it must be 1 to 255 visible ASCII characters, as the WorkOS dashboard shows it.",
+        ));
+    }
+    check_redirect_uri(redirect_uri)?;
+    let api_url = check_api_url(api_url)?;
+    if api_url != DEFAULT_API_URL {
+        require_right(
+            Right::Superuser,
+            "An api_url other than WorkOS's own is a superuser's to set: client secret and codes are sent there.",
+        )?;
+    }
+    let secret = secret(given)?;
+
+    as_owner(|| {
+        locks::setup();
+        installation::refuse_copy()?;
+        secrets::set_up()?;
+        let known = provider()?;
+        let id = match &known {
+            Some(known) => known.id,
+            None => random::uuid()?,
+        };
+        let (client_secret, data_key_id) = match (secret, known) {
+            (Some(secret), _) => secrets::seal_client_secret(id, client_id, &api_url, &secret)?,
+            (None, Some(known)) if known.client_id == client_id && known.api_url == api_url => {
+                (known.client_secret, known.data_key_id)
+            }
+            (None, _) => return Err(ErrorCode::ClientSecretRequired.into()),
+        };
+        upsert_provider(&Provider {
+            id,
+            enabled,
+            client_id: client_id.to_owned(),
+            client_secret,
+            data_key_id,
+            redirect_uri: redirect_uri.to_owned(),
+            api_url: api_url.clone(),
+        })?;
+        audit(
+            "provider_configured",
+            &Subject::default(),
+            json!({ "client_id": client_id, "redirect_uri": redirect_uri, "api_url": api_url, "enabled": enabled }),
+        )
+    })
+}
+
+fn secret(given: &Configuration) -> Result<Option<ClientSecret>> {
+    match (given.client_secret, given.client_secret_file) {
+        (Some(_), Some(_)) => Err(Error::invalid("client_secret_file", "client_secret was passed too.")),
+        (Some(secret), None) if is_key(secret) => Ok(Some(ClientSecret::new(secret.to_owned()))),
+        (Some(_), None) => Err(Error::invalid("client_secret", "it must be 1 to 4096 visible ASCII characters.")),
+        (None, Some(path)) => secret_file(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn is_key(text: &str) -> bool {
+    (1..=SECRET).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn secret_file(path: &str) -> Result<ClientSecret> {
+    require_right(
+        Right::ReadServerFiles,
+        "A file of the server is read for superusers and members of pg_read_server_files.",
+    )?;
+    let unusable = |why: &str| Error::with_detail(ErrorCode::ClientSecretFileInvalid, format!("{path}: {why}."));
+    let file = secret_file::open(Path::new(path)).map_err(|why| match why {
+        Unusable::Unreadable(error) => unusable(&error.to_string()),
+        Unusable::NotRegular => unusable("it is not a regular file"),
+        Unusable::Exposed { mode, owner } => {
+            unusable(&format!("it has the mode {mode:04o} and belongs to user id {owner}")).hint(
+                "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.",
+            )
+        }
+    })?;
+    let mut text = Zeroizing::new(String::with_capacity(SECRET + 1));
+    file.take(SECRET as u64 + 1).read_to_string(&mut text).map_err(|_| unusable("it does not hold text"))?;
+    // Editors end a file with a line feed.
+    match text.trim_end_matches(['\r', '\n']) {
+        key if text.len() <= SECRET && is_key(key) => Ok(ClientSecret::new(key.to_owned())),
+        _ => Err(unusable("it does not hold one key and nothing else")),
+    }
+}

@@ -1,0 +1,21 @@
+//! People and sessions that do not come through WorkOS: what an administrator makes, and what tests of policies need.
+//!
+//! | file | to change |
+//! |---|---|
+//! | `user.rs` | `auth.create_user` |
+//! | `session.rs` | `auth.create_session` |
+//! | `as_user.rs` | `auth.as_user` |
+//!
+//! What may be asked for is `core::admin`.
+
+mod as_user;
+pub mod configure;
+pub mod operating;
+pub mod privileges;
+mod session;
+pub mod signing_keys;
+mod user;
+
+pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
+pub use session::{Asked, create_session, microseconds};
+pub use user::create_user;

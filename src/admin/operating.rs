@@ -1,0 +1,137 @@
+//! What an operator does to people and organizations, also inside a business transaction; and the clean-up.
+//!
+//! A ban and a deletion are written into the session rows: readers look at nothing else, in any backend and on any standby.
+
+use pgrx::Uuid as PgUuid;
+use pgrx::datum::TimestampWithTimeZone;
+use serde_json::json;
+use uuid::Uuid;
+use workos_auth_core::{Error, Result};
+
+use crate::audit::audit;
+use crate::postgres::transaction::require_writable;
+use crate::store::sessions::{self, Scope};
+use crate::store::{Subject, operating as store, users};
+use crate::{current_session, settings};
+
+/// The most rows of a table that one clean-up removes.
+const LARGEST_BATCH: i32 = 100_000;
+
+/// `auth.ban_user`: how many users.
+pub fn ban(user_id: Option<PgUuid>, until: Option<TimestampWithTimeZone>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    let until = until.ok_or_else(|| Error::null("until"))?;
+    if !store::is_future(until)? {
+        return Err(Error::invalid("until", "it must lie in the future."));
+    }
+    // The user's row comes first: a sign-in under way holds it, so its session is there to be ended afterwards.
+    let Some(until) = store::ban(user_id, until)? else { return Ok(0) };
+    let ended = sessions::end(user_id, Scope::Global)?;
+    audit("user_banned", &about(user_id), json!({ "until": until, "sessions": ended }))?;
+    current_session::look_again();
+    Ok(1)
+}
+
+/// `auth.unban_user`: how many users.
+pub fn unban(user_id: Option<PgUuid>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    let unbanned = store::unban(user_id)?;
+    if unbanned > 0 {
+        audit("user_unbanned", &about(user_id), json!({}))?;
+    }
+    Ok(count(unbanned))
+}
+
+/// `auth.revoke_sessions`: how many sessions.
+pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    let ended = sessions::end(user_id, Scope::Global)?;
+    if ended > 0 {
+        audit("sessions_revoked", &about(user_id), json!({ "sessions": ended }))?;
+        current_session::look_again();
+    }
+    Ok(count(ended))
+}
+
+/// `auth.revoke_organization`: how many sessions.
+pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
+    require_writable()?;
+    let organization = organization.ok_or_else(|| Error::null("organization"))?;
+    let ended = sessions::end_of_organization(organization)?;
+    if ended > 0 {
+        let subject = Subject { organization_id: Some(organization), ..Subject::default() };
+        audit("organization_revoked", &subject, json!({ "sessions": ended }))?;
+        current_session::look_again();
+    }
+    Ok(count(ended))
+}
+
+/// `auth.delete_user`: how many users.
+///
+/// # Errors
+/// 23503 where a foreign key says so: Postgres raises it.
+pub fn delete(user_id: Option<PgUuid>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    if !store::lock(user_id)? {
+        return Ok(0);
+    }
+    // Before the foreign keys would, so that they are counted, and in the order that everyone ends sessions in.
+    let ended = sessions::end(user_id, Scope::Global)?;
+    let deleted = store::delete(user_id)?;
+    audit("user_deleted", &about(user_id), json!({ "sessions": ended }))?;
+    current_session::look_again();
+    Ok(count(deleted))
+}
+
+/// `auth.remove_member`: how many memberships.
+pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Result<i64> {
+    let user_id = writing_about(user_id)?;
+    let organization = organization.ok_or_else(|| Error::null("organization"))?;
+    // A sign-in under way holds the user's row, so its session is there to be ended afterwards.
+    if !users::lock(user_id)? {
+        return Ok(0);
+    }
+    let ended = sessions::end_in_organization(user_id, organization)?;
+    let removed = users::delete_membership(organization, user_id)?;
+    if removed + ended > 0 {
+        let subject = Subject { organization_id: Some(organization), ..about(user_id) };
+        audit("member_removed", &subject, json!({ "sessions": ended }))?;
+        current_session::look_again();
+    }
+    Ok(count(removed))
+}
+
+/// `auth.cleanup`: how many rows.
+pub fn cleanup(batch: Option<i32>) -> Result<i64> {
+    require_writable()?;
+    let batch = batch.ok_or_else(|| Error::null("batch"))?;
+    if !(1..=LARGEST_BATCH).contains(&batch) {
+        return Err(Error::invalid("batch", "it must be from 1 to 100000."));
+    }
+    let batch = i64::from(batch);
+    let mut removed = store::remove_expired_flows(batch)?;
+    removed += store::remove_ended_sessions(batch)?;
+    if let Some(timeout) = settings::session_idle_timeout() {
+        removed += store::remove_idle_sessions(timeout, batch)?;
+    }
+    if let Some(retention) = settings::audit_retention() {
+        removed += store::remove_audit_entries(retention, batch)?;
+    }
+    current_session::look_again();
+    Ok(count(removed))
+}
+
+/// The user whom a call that writes is about.
+fn writing_about(user_id: Option<PgUuid>) -> Result<Uuid> {
+    require_writable()?;
+    let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
+    Ok(Uuid::from_bytes(*user_id.as_bytes()))
+}
+
+fn about(user_id: Uuid) -> Subject<'static> {
+    Subject { user_id: Some(user_id), ..Subject::default() }
+}
+
+fn count(rows: u64) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

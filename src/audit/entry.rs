@@ -1,0 +1,17 @@
+//! One entry of the audit log.
+
+use serde_json::Value;
+use workos_auth_core::Result;
+
+use crate::current_session::{self, Verified};
+use crate::store::{Subject, audit_log};
+
+/// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
+pub fn audit(action: &str, subject: &Subject, payload: Value) -> Result<()> {
+    audit_as(current_session::peek().as_deref(), action, subject, payload)
+}
+
+/// The same, with the person who acts.
+pub fn audit_as(actor: Option<&Verified>, action: &str, subject: &Subject, payload: Value) -> Result<()> {
+    audit_log::insert(actor.map(|session| &session.claims), action, subject, payload)
+}

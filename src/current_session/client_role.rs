@@ -1,0 +1,76 @@
+//! What `auth.role()` says where nobody is signed in: never NULL, since `if auth.role() <> 'service_role' then raise …` would let NULL pass.
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+
+use pgrx::prelude::*;
+
+use super::seen::NO_RUN;
+use crate::postgres::roles::role_name;
+use crate::postgres::runs;
+use crate::postgres::varlena::{Text, Varlena};
+use crate::settings;
+
+/// What a role is called that people act as while nobody is signed in, as Supabase calls it.
+const VISITOR: &str = "anon";
+
+/// The last answer, and in which run of a query it was given.
+struct Seen {
+    run: Cell<u64>,
+    role: Cell<*const Text>,
+}
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for Seen {}
+
+static SEEN: Seen = Seen { run: Cell::new(NO_RUN), role: Cell::new(ptr::null()) };
+
+thread_local! {
+    /// Answers of this transaction: Datums may still point into them. Boxed, so that they stay where they are.
+    #[allow(clippy::vec_box, reason = "Datums point into them")]
+    static ANSWERS: RefCell<Vec<Box<Text>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The database role that the client acts as: the setting `role`, below SECURITY DEFINER functions too, else the session's user. Where
+/// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
+#[inline(always)]
+pub fn client_role() -> *const Text {
+    match SEEN.run.get() == runs::run() {
+        true => SEEN.role.get(),
+        false => look(),
+    }
+}
+
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn look() -> *const Text {
+    // SAFETY: reads the state of the backend.
+    let name = role_name(unsafe { pg_sys::GetOuterUserId() });
+    let name = if settings::is_allowed_role(&name) { VISITOR } else { name.as_str() };
+    let role = ANSWERS.with_borrow_mut(|answers| {
+        if let Some(known) = answers.iter().find(|known| known.payload() == name.as_bytes()) {
+            return ptr::from_ref(&**known);
+        }
+        let new = Box::new(Varlena::text(name));
+        let role = ptr::from_ref(&*new);
+        answers.push(new);
+        role
+    });
+    match runs::run() {
+        0 => {}
+        run => {
+            SEEN.role.set(role);
+            SEEN.run.set(run);
+        }
+    }
+    role
+}
+
+/// The transaction is over, and with it every Datum.
+pub fn transaction_ended() {
+    SEEN.run.set(NO_RUN);
+    let _ = ANSWERS.try_with(|answers| answers.try_borrow_mut().map(|mut answers| answers.clear()));
+}

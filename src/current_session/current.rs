@@ -1,0 +1,202 @@
+//! The current session: read, set and taken off.
+
+use std::cell::{Cell, RefCell};
+use std::ptr;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use workos_auth_core::token::Hashed;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::seen::{NO_RUN, SEEN};
+use super::verified::Verified;
+use super::verify::{self, verify};
+use super::{client_role, token};
+use crate::error::or_raise;
+use crate::postgres::pinning::pin;
+use crate::postgres::roles::bypasses_rls;
+use crate::postgres::runs::{self, Identity};
+use crate::postgres::statement::Statement;
+use crate::settings::{self, RlsGuard};
+
+thread_local! {
+    static CURRENT: RefCell<Option<(Statement, Option<Rc<Verified>>)>> = const { RefCell::new(None) };
+    /// Sessions that were current in this transaction: Datums may still point into them.
+    static KEPT: RefCell<Vec<Rc<Verified>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The current session, or `None`: the way of the readers, once a row.
+///
+/// Within one run of a query nothing can change but the token, and assigning that resets `SEEN`: time is the statement's,
+/// and a transaction does not end under a query.
+///
+/// # Safety
+/// Raises an ERROR, so the caller holds nothing that needs to be dropped. What is returned is good until the end of the
+/// transaction.
+#[inline(always)]
+pub unsafe fn read<'a>() -> Option<&'a Verified> {
+    let session = if SEEN.run.get() == runs::run() { SEEN.session.get() } else { look() };
+    // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
+    unsafe { session.as_ref() }
+}
+
+/// The first look of a run; every look outside of a run.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn look() -> *const Verified {
+    let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
+    match runs::run() {
+        0 => {}
+        run => {
+            SEEN.session.set(session);
+            SEEN.run.set(run);
+        }
+    }
+    session
+}
+
+/// The current session, verified in this statement and pinned to the running queries; `None` without one.
+///
+/// # Errors
+/// One code a check, class WA5: a bad token is never an anonymous visitor. `session_changed` if a running query has read
+/// another session.
+pub fn current() -> Result<Option<Rc<Verified>>> {
+    let statement = Statement::current();
+    let known = match token::changed() {
+        true => None,
+        false => CURRENT.with_borrow(Clone::clone),
+    };
+    let still_good = match &known {
+        Some((verified_in, _)) if *verified_in == statement => true,
+        Some((_, Some(session))) => verify::recheck(session)?,
+        Some((_, None)) => true,
+        None => false,
+    };
+    let session = match known {
+        Some((_, session)) if still_good => session,
+        _ => token::current().map(|token| verify(&token)).transpose()?,
+    };
+    token::seen();
+    remember(statement, session.clone());
+    pin(&session.as_ref().map(|session| session.hash))?;
+    Ok(session)
+}
+
+/// Whose token a reader would find now. It is not verified: that is for those who read it.
+pub fn unverified_identity() -> Identity {
+    match token::changed() {
+        true => token::current().map(|token| *Hashed::new(&token).hash()),
+        false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
+    }
+}
+
+fn remember(statement: Statement, session: Option<Rc<Verified>>) {
+    if let Some(session) = &session
+        && !session.is_kept.replace(true)
+    {
+        KEPT.with_borrow_mut(|kept| kept.push(Rc::clone(session)));
+    }
+    CURRENT.set(Some((statement, session)));
+}
+
+/// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
+pub fn transaction_ended() {
+    SEEN.run.set(NO_RUN);
+    client_role::transaction_ended();
+    if let Ok(mut kept) = KEPT.try_with(|kept| kept.take()) {
+        kept.drain(..).for_each(|session| session.is_kept.set(false));
+    }
+}
+
+/// The current session if there is a good one, for those who only write down who asks: looking neither pins it to a query nor
+/// raises over a bad token, which is not verified again in the same statement.
+pub fn peek() -> Option<Rc<Verified>> {
+    thread_local! {
+        static BAD: Cell<Option<(Statement, [u8; 32])>> = const { Cell::new(None) };
+    }
+    let statement = Statement::current();
+    if !token::changed() {
+        match CURRENT.with_borrow(Clone::clone) {
+            Some((verified_in, session)) if verified_in == statement || session.is_none() => return session,
+            Some((_, Some(session))) if verify::recheck(&session) == Ok(true) => return Some(session),
+            _ => {}
+        }
+    }
+    let token = token::current()?;
+    let this = Some((statement, *Hashed::new(&token).hash()));
+    if BAD.get() == this {
+        return None;
+    }
+    let verified = verify(&token).ok();
+    if verified.is_none() {
+        BAD.set(this);
+    }
+    verified
+}
+
+/// The session of an access token that a caller hands over to show that it may act for the person, whoever's session is the current one:
+/// code that merely runs in the person's transaction cannot read the token.
+///
+/// # Errors
+/// `null_value`, and one code a check, class WA5.
+pub fn of_token(access_token: Option<&str>) -> Result<Rc<Verified>> {
+    verify(access_token.ok_or_else(|| Error::null("access_token"))?)
+}
+
+/// The current session, or `no_authorization`.
+pub fn required() -> Result<Rc<Verified>> {
+    current()?.ok_or_else(|| Error::new(ErrorCode::NoAuthorization))
+}
+
+/// Has the next reader look again, also within this statement: after a sign-out.
+pub fn look_again() {
+    token::mark_changed();
+}
+
+/// Verifies a token and makes it the current session.
+pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
+    check_role()?;
+    let session = verify(access_token)?;
+    // As SET LOCAL, which says nothing within a function or a DO block.
+    // SAFETY: reads the transaction state.
+    if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {
+        crate::error::warn(
+            PgSqlErrorCode::ERRCODE_NO_ACTIVE_SQL_TRANSACTION,
+            "the session ends with this statement",
+            "A session that is local to the transaction has effect in a transaction block only.",
+            "Run BEGIN first. What auth.set_session is told with is_local => false lasts as long as the connection.",
+        );
+    }
+    token::assign(Some(access_token), is_local)?;
+    // The next reader need not find it by its hash.
+    token::seen();
+    remember(Statement::current(), Some(Rc::clone(&session)));
+    Ok(session)
+}
+
+/// Takes the session off the connection, and off the transaction that may have set another.
+pub fn clear() -> Result<()> {
+    token::assign(None, false)
+}
+
+/// There is no session until the settings' nest level ends.
+pub fn clear_for_now() -> Result<()> {
+    token::assign(None, true)
+}
+
+/// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.
+fn check_role() -> Result<()> {
+    // SAFETY: reads the current role.
+    let bypasses = bypasses_rls(unsafe { pg_sys::GetUserId() });
+    let detail = "The current role is a superuser or has BYPASSRLS: it reads every row, whoever is signed in.";
+    match settings::rls_guard() {
+        RlsGuard::Error if bypasses => Err(Error::with_detail(ErrorCode::RoleBypassesRls, detail)),
+        RlsGuard::Warning if bypasses => {
+            let code = ErrorCode::RoleBypassesRls;
+            crate::error::warn(PgSqlErrorCode::ERRCODE_WARNING, code.message(), detail, code.hint());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,106 @@
+//! The public keys and the issuer, cached per backend and dropped when Postgres says that their tables changed.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+use serde_json::Value;
+use workos_auth_core::token::PublicKey;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use crate::postgres::statement::Statement;
+use crate::settings;
+use crate::store::scan;
+
+struct Cached {
+    /// the installation's own name
+    issuer: Option<Rc<str>>,
+    keys: Vec<(Value, Rc<PublicKey>)>,
+    loaded_in: Statement,
+}
+
+thread_local! {
+    static CACHED: RefCell<Option<Cached>> = const { RefCell::new(None) };
+}
+
+struct Stale(Cell<bool>);
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for Stale {}
+
+static STALE: Stale = Stale(Cell::new(true));
+
+/// Registers the callback through which Postgres says that a relation changed. `auth.forget_cached_rows()` has it said for rows.
+pub fn register() {
+    // SAFETY: in _PG_init; the callback is a function of this library, which is never unloaded.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::null()) };
+}
+
+/// Allocates nothing and raises nothing: it may be called at any point where a lock is taken.
+unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
+    if scan::forget(relation) {
+        STALE.0.set(true);
+    }
+}
+
+fn load() {
+    // Before the scans: what changes during them is loaded again, and an error in one of them leaves nothing that is old.
+    STALE.0.set(false);
+    let before = CACHED.take().map(|cached| cached.keys).unwrap_or_default();
+    let issuer = scan::installation_id().map(|id| format!("urn:uuid:{id}").into());
+    let keys = scan::signing_keys()
+        .into_iter()
+        .filter(|row| row.status != "retired")
+        .filter_map(|row| {
+            // A key that did not change stays the same one, and what it verified stays verified.
+            let known = before.iter().find(|(jwk, _)| *jwk == row.public_key).map(|(_, key)| Rc::clone(key));
+            let key = known.or_else(|| PublicKey::from_jwk(&row.public_key).ok().map(Rc::new));
+            key.map(|key| (row.public_key, key))
+        })
+        .collect();
+    CACHED.set(Some(Cached { issuer, keys, loaded_in: Statement::current() }));
+}
+
+fn ensure_loaded() {
+    if STALE.0.get() || CACHED.with_borrow(Option::is_none) {
+        load();
+    }
+}
+
+/// The key of this `kid`, if it is known and not retired. An unknown one has the keys loaded again, once a statement.
+pub fn find(kid: &str) -> Result<Rc<PublicKey>> {
+    ensure_loaded();
+    let known = || {
+        CACHED.with_borrow(|cached| {
+            let keys = &cached.as_ref()?.keys;
+            keys.iter().find(|(_, key)| key.kid() == kid).map(|(_, key)| Rc::clone(key))
+        })
+    };
+    if let Some(key) = known() {
+        return Ok(key);
+    }
+    let this = Statement::current();
+    if CACHED.with_borrow(|cached| cached.as_ref().is_some_and(|cached| cached.loaded_in != this)) {
+        load();
+    }
+    known().ok_or_else(|| Error::new(ErrorCode::BadJwtKey))
+}
+
+/// The JWKs of all keys that are not retired.
+pub fn public_keys() -> Vec<Value> {
+    ensure_loaded();
+    CACHED.with_borrow(|cached| {
+        cached.as_ref().map(|cached| cached.keys.iter().map(|(jwk, _)| jwk.clone()).collect()).unwrap_or_default()
+    })
+}
+
+/// What `iss` must be: the setting, or the installation's own name.
+pub fn issuer() -> Result<Rc<str>> {
+    if let Some(issuer) = settings::issuer() {
+        return Ok(issuer.into());
+    }
+    ensure_loaded();
+    CACHED
+        .with_borrow(|cached| cached.as_ref().and_then(|cached| cached.issuer.clone()))
+        .ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
+}

@@ -1,0 +1,29 @@
+//! The current session: the token in `workos_auth.session_token`, verified once and then read from memory.
+//!
+//! Whoever may set the token still cannot forge it: its signature is checked before any claim is read, and its session's row is
+//! looked at in the first reading of every statement, unless nothing was written anywhere since the last look.
+
+mod client_role;
+mod current;
+mod keys;
+mod request;
+mod seen;
+mod token;
+mod verified;
+mod verify;
+
+pub use client_role::client_role;
+pub use current::{
+    clear, clear_for_now, current, look_again, of_token, peek, read, required, set, transaction_ended,
+    unverified_identity,
+};
+pub use keys::{issuer, public_keys};
+pub use request::use_request_token;
+pub use verified::{Set, Verified};
+pub use verify::{now, remember_own, verify};
+
+/// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
+pub fn define() {
+    token::define();
+    keys::register();
+}

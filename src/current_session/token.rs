@@ -1,0 +1,152 @@
+//! The setting `workos_auth.session_token`.
+//!
+//! Anybody may set it in their own session, and nobody can read it: `SHOW`, `current_setting` and `pg_settings` refuse it or show
+//! nothing, and it is taken from nowhere but a session's own SET, so that nobody can plant one.
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::ptr;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
+use workos_auth_core::token::MAX_TOKEN_LEN;
+use workos_auth_core::{Error, Result};
+use zeroize::Zeroizing;
+
+use super::seen::forget_seen;
+
+const NAME: &CStr = c"workos_auth.session_token";
+
+static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+struct State {
+    /// what Postgres's GUC machinery holds now; it owns the memory
+    value: Cell<*const c_char>,
+    changed: Cell<bool>,
+}
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for State {}
+
+static STATE: State = State { value: Cell::new(ptr::null()), changed: Cell::new(true) };
+
+/// Declares the setting.
+pub fn define() {
+    let flags = GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE;
+    // SAFETY: the hooks neither panic nor raise.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            NAME,
+            c"The access token of the current session.",
+            c"Set it with auth.set_session($1). It is verified when a claim is read, and shown to nobody.",
+            &SETTING,
+            GucContext::Userset,
+            flags,
+            Some(check),
+            Some(assign_hook),
+            Some(show),
+        );
+    }
+}
+
+/// The token, if there is one. A copy, since verifying it may run code that sets another.
+pub fn current() -> Option<Zeroizing<String>> {
+    let value = STATE.value.get();
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: the assign hook was given this pointer, and is given another before it is freed. The bytes may be in any
+    // encoding; what is not UTF-8 is no token and fails as malformed.
+    let text = unsafe { CStr::from_ptr(value) }.to_string_lossy();
+    (!text.is_empty()).then(|| Zeroizing::new(text.into_owned()))
+}
+
+/// Whether the setting was assigned since `seen` was called.
+pub fn changed() -> bool {
+    STATE.changed.get()
+}
+
+/// The current value has been verified.
+pub fn seen() {
+    STATE.changed.set(false);
+}
+
+/// Has the value verified again.
+pub fn mark_changed() {
+    STATE.changed.set(true);
+    forget_seen();
+}
+
+/// Sets or clears the token, for the transaction or for the session.
+pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
+    let value = CString::new(token.unwrap_or_default())
+        .map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
+    let value = Zeroizing::new(value.into_bytes_with_nul());
+    let action = match is_local {
+        true => pg_sys::GucAction::GUC_ACTION_LOCAL,
+        false => pg_sys::GucAction::GUC_ACTION_SET,
+    };
+    // SAFETY: two C strings; Postgres copies the value.
+    unsafe {
+        pg_sys::set_config_option(
+            NAME.as_ptr(),
+            value.as_ptr().cast(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            action,
+            true,
+            0,
+            false,
+        );
+    }
+    Ok(())
+}
+
+/// Takes a non-empty value only from a session's own SET. From anywhere else (ALTER ROLE, ALTER DATABASE, PGOPTIONS, the startup
+/// packet) it would be planted: it is ignored with a warning, so that nobody is locked out. The value is never printed.
+unsafe extern "C-unwind" fn check(
+    newval: *mut *mut c_char,
+    _extra: *mut *mut c_void,
+    source: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres passes a pointer to its own copy of the value, which may be NULL. Writing one NUL byte into it makes it empty.
+    unsafe {
+        let value = *newval;
+        if value.is_null() || *value == 0 {
+            return true;
+        }
+        if source < pg_sys::GucSource::PGC_S_INTERACTIVE {
+            *value = 0;
+            warn_planted();
+            return true;
+        }
+        if libc::strnlen(value, MAX_TOKEN_LEN + 1) > MAX_TOKEN_LEN {
+            // Set here, since Postgres's own message would print the value.
+            pg_sys::GUC_check_errmsg_string =
+                c"invalid value for workos_auth.session_token: it is longer than 64 kB".as_ptr().cast_mut();
+            return false;
+        }
+    }
+    true
+}
+
+#[pg_guard]
+extern "C-unwind" fn warn_planted() {
+    crate::error::warn(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        "workos_auth.session_token is ignored unless the session itself sets it",
+        "It came from ALTER ROLE, ALTER DATABASE, connection options or a configuration file.",
+        "Use select auth.set_session($1).",
+    );
+}
+
+/// Nobody is shown the value: flags alone would leave it to superusers and members of `pg_read_all_settings`, and to their triggers
+/// in other people's sessions. Parallel workers are given the variable itself.
+unsafe extern "C-unwind" fn show() -> *const c_char {
+    c"".as_ptr()
+}
+
+unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
+    STATE.value.set(newval);
+    mark_changed();
+}

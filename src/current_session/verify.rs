@@ -1,0 +1,116 @@
+//! Verifies access tokens, and remembers those that were good.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+
+use lru::LruCache;
+use pgrx::prelude::*;
+use workos_auth_core::token::{Hashed, Own, Rules};
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::keys;
+use super::verified::Verified;
+use crate::postgres::clock::unix_seconds;
+use crate::postgres::snapshot::Sight;
+use crate::{settings, store};
+
+thread_local! {
+    /// By the token's hash.
+    static KNOWN: RefCell<LruCache<[u8; 32], Rc<Verified>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+    /// Of tokens that this backend has signed and nobody has presented to it yet; by the same.
+    static OWN: RefCell<LruCache<[u8; 32], Own>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+}
+
+/// This backend has signed a token: when it is presented here, its signature is known to be good.
+pub fn remember_own(own: Own) {
+    OWN.with_borrow_mut(|all| {
+        all.resize(settings::token_cache_size());
+        all.put(*own.token(), own);
+    });
+}
+
+/// Verifies a token: form, key, signature and claims, unless this backend has done so before; what may have changed since, in any
+/// case.
+///
+/// # Errors
+/// One code a check, class WA5.
+pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
+    let token = Hashed::new(access_token);
+    let hash = *token.hash();
+    if let Some(known) = KNOWN.with_borrow_mut(|known| known.get(&hash).map(Rc::clone))
+        && recheck(&known)?
+    {
+        return Ok(known);
+    }
+    with_rules(|rules| {
+        let unverified = token.parse()?;
+        let key = keys::find(unverified.kid())?;
+        let own = OWN.with_borrow_mut(|own| own.pop(&hash));
+        let claims = unverified.verify_own(own.as_ref(), &key, rules)?;
+        let verified = Rc::new(Verified::new(hash, key, claims));
+        KNOWN.with_borrow_mut(|known| {
+            known.resize(settings::token_cache_size());
+            known.put(hash, Rc::clone(&verified));
+        });
+        check_session(&verified)?;
+        Ok(verified)
+    })
+}
+
+/// Checks of a verified token what may have changed: time, issuer, audience and session. False where its `kid` is another key now,
+/// so that the signature has to be checked again.
+///
+/// # Errors
+/// One code a check, class WA5.
+pub fn recheck(verified: &Verified) -> Result<bool> {
+    with_rules(|rules| {
+        if !Rc::ptr_eq(&keys::find(verified.key.kid())?, &verified.key) {
+            return Ok(false);
+        }
+        verified.claims.recheck(rules)?;
+        check_session(verified)?;
+        Ok(true)
+    })
+}
+
+fn with_rules<T>(check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
+    // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
+    // SAFETY: in a transaction, as every SQL function is.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+    let issuer = keys::issuer()?;
+    let audience = settings::audience();
+    check(&Rules { issuer: &issuer, audience: &audience, now: now() })
+}
+
+/// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
+/// anybody may have changed it.
+fn check_session(verified: &Verified) -> Result<()> {
+    if !settings::check_sessions() {
+        return Ok(());
+    }
+    // Before the look, which sees no less.
+    let sight = Sight::now();
+    if sight.is_some() && verified.good_in.get() == sight {
+        return Ok(());
+    }
+    match store::scan::live_session(verified.claims.session_id) {
+        None => Err(ErrorCode::SessionNotFound.into()),
+        Some(session) if session.user_id.is_some_and(|user_id| user_id != verified.claims.sub) => {
+            Err(Error::with_detail(ErrorCode::SessionNotFound, "The session of this token is another person's."))
+        }
+        Some(session) if verified.claims.claims_version < session.claims_version => Err(ErrorCode::SessionStale.into()),
+        Some(_) => {
+            verified.good_in.set(sight);
+            Ok(())
+        }
+    }
+}
+
+/// Seconds since 1970: the later of the statement's and the transaction's start.
+pub fn now() -> i64 {
+    // SAFETY: reads of the backend's own state.
+    let micros =
+        unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) };
+    unix_seconds(micros)
+}

@@ -1,0 +1,29 @@
+//! Time: Postgres's clock, and waiting.
+
+use std::time::Duration;
+
+use pgrx::prelude::*;
+
+/// The clock, in Postgres's own microseconds: as a `timestamptz` holds them.
+pub fn now() -> i64 {
+    // SAFETY: reads the clock.
+    unsafe { pg_sys::GetCurrentTimestamp() }
+}
+
+/// Postgres's own microseconds, which count from 2000, as whole seconds since 1970.
+pub fn unix_seconds(micros: i64) -> i64 {
+    const POSTGRES_EPOCH: i64 = 946_684_800;
+    micros.div_euclid(1_000_000) + POSTGRES_EPOCH
+}
+
+/// Sleeps, unless something wants attention: cancelling and terminating raise their errors as anywhere else.
+pub fn sleep(time: Duration) {
+    // SAFETY: the backend's own latch, in the order of pg_sleep (misc.c).
+    unsafe {
+        let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+        let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        pg_sys::WaitLatch(pg_sys::MyLatch, events.cast_signed(), millis, pg_sys::PG_WAIT_EXTENSION);
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    pgrx::check_for_interrupts!();
+}

@@ -1,0 +1,239 @@
+//! Hooks on the executor: they keep which queries are running, pin these to an identity, and have code of others run as who it should.
+//!
+//! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
+//! error jumps over them.
+
+use std::cell::Cell;
+use std::ffi::{c_char, c_int, c_void};
+use std::ptr;
+
+use pgrx::prelude::*;
+
+use super::loading::join_running_queries;
+use super::others_code::{restrict, with_rights_of_query};
+use super::pinning::{is_shared, pin_shared, pin_started};
+use super::runs::{self, Identity, running};
+use super::statement::{begin_statement, end_statement};
+
+/// What the hooks ask of those who use the executor.
+#[derive(Clone, Copy)]
+pub struct Callbacks {
+    /// Whose token a reader would find now.
+    pub identity: fn() -> Identity,
+    /// The transaction is about to commit. May raise an error.
+    pub before_commit: extern "C-unwind" fn(),
+    /// The transaction is over, and with it every Datum. Must neither allocate nor raise.
+    pub transaction_ended: fn(),
+}
+
+struct State {
+    callbacks: Cell<Option<Callbacks>>,
+    previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
+    previous_start: Cell<pg_sys::ExecutorStart_hook_type>,
+    previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
+    previous_finish: Cell<pg_sys::ExecutorFinish_hook_type>,
+}
+
+// SAFETY: a backend has one thread.
+unsafe impl Sync for State {}
+
+static STATE: State = State {
+    callbacks: Cell::new(None),
+    previous_utility: Cell::new(None),
+    previous_start: Cell::new(None),
+    previous_run: Cell::new(None),
+    previous_finish: Cell::new(None),
+};
+
+/// Hooks into the executor. Called once, from `_PG_init`.
+pub fn install(callbacks: Callbacks) {
+    // SAFETY: _PG_init runs in the one thread of the backend; the callbacks are functions of this library, which is never
+    // unloaded.
+    unsafe {
+        STATE.callbacks.set(Some(callbacks));
+        STATE.previous_utility.set(pg_sys::ProcessUtility_hook);
+        pg_sys::ProcessUtility_hook = Some(process_utility);
+        STATE.previous_start.set(pg_sys::ExecutorStart_hook);
+        pg_sys::ExecutorStart_hook = Some(executor_start);
+        STATE.previous_run.set(pg_sys::ExecutorRun_hook);
+        pg_sys::ExecutorRun_hook = Some(executor_run);
+        STATE.previous_finish.set(pg_sys::ExecutorFinish_hook);
+        pg_sys::ExecutorFinish_hook = Some(executor_finish);
+        pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(runs::subtransaction_event), ptr::null_mut());
+        if join_running_queries() {
+            pin_shared(&callbacks.identity);
+        }
+    }
+}
+
+/// Runs `f` as if no parallel query were running. Postgres refuses to change settings while one is, and so would lose what was set
+/// before the library was there, when a parallel query is the first to need it.
+pub fn outside_parallel_mode(f: impl FnOnce()) {
+    let mut levels = 0;
+    // SAFETY: a counter of the transaction, which is put back before anybody else looks at it.
+    unsafe {
+        while pg_sys::IsInParallelMode() {
+            pg_sys::ExitParallelMode();
+            levels += 1;
+        }
+        f();
+        for _ in 0..levels {
+            pg_sys::EnterParallelMode();
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: c_int) {
+    unsafe extern "C-unwind" {
+        fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: c_int);
+    }
+    // SAFETY: the call goes to whom it would have gone without us; afterwards the query has an estate.
+    unsafe {
+        running(query, ptr::null_mut(), |run| {
+            if run.is_clients_own {
+                begin_statement();
+            }
+            match STATE.previous_start.get() {
+                Some(hook) => hook(query, flags),
+                None => standard_ExecutorStart(query, flags),
+            }
+            if let (Some(identity), Some(estate)) = (run.read_at_start.get(), (*query).estate.as_ref()) {
+                pin_started(estate.es_query_cxt, &identity);
+            }
+        });
+        restrict(query);
+    }
+}
+
+unsafe extern "C-unwind" fn process_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    text: *const c_char,
+    is_read_only: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    destination: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    unsafe extern "C-unwind" {
+        fn standard_ProcessUtility(
+            statement: *mut pg_sys::PlannedStmt,
+            text: *const c_char,
+            is_read_only: bool,
+            context: pg_sys::ProcessUtilityContext::Type,
+            parameters: pg_sys::ParamListInfo,
+            environment: *mut pg_sys::QueryEnvironment,
+            destination: *mut pg_sys::DestReceiver,
+            completion: *mut pg_sys::QueryCompletion,
+        );
+    }
+    let is_clients_own = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
+    if is_clients_own {
+        begin_statement();
+    }
+    // SAFETY: the call goes to whom it would have gone without us.
+    unsafe {
+        match STATE.previous_utility.get() {
+            Some(hook) => {
+                hook(statement, text, is_read_only, context, parameters, environment, destination, completion);
+            }
+            None => standard_ProcessUtility(
+                statement,
+                text,
+                is_read_only,
+                context,
+                parameters,
+                environment,
+                destination,
+                completion,
+            ),
+        }
+    }
+    if is_clients_own {
+        end_statement();
+    }
+}
+
+/// The hook's type changed in Postgres 18, which dropped the last argument.
+macro_rules! executor_run {
+    ($($extra:ident: $type:ty)?) => {
+        unsafe extern "C-unwind" fn executor_run(
+            query: *mut pg_sys::QueryDesc,
+            direction: pg_sys::ScanDirection::Type,
+            count: u64,
+            $($extra: $type,)?
+        ) {
+            unsafe extern "C-unwind" {
+                /// Postgres's own, without pgrx's guard, which would catch every error of every query.
+                fn standard_ExecutorRun(
+                    query: *mut pg_sys::QueryDesc,
+                    direction: pg_sys::ScanDirection::Type,
+                    count: u64,
+                    $($extra: $type,)?
+                );
+            }
+            // SAFETY: Postgres passes a started query; the call goes to whom it would have gone without us.
+            unsafe {
+                let is_shared = is_shared(query);
+                let context = (*(*query).estate).es_query_cxt;
+                running(query, context, |_| {
+                    if is_shared && let Some(callbacks) = STATE.callbacks.get() {
+                        pin_shared(&callbacks.identity);
+                    }
+                    with_rights_of_query(context, || match STATE.previous_run.get() {
+                        Some(hook) => hook(query, direction, count, $($extra)?),
+                        None => standard_ExecutorRun(query, direction, count, $($extra)?),
+                    });
+                });
+            }
+        }
+    };
+}
+
+#[cfg(not(feature = "pg18"))]
+executor_run!(execute_once: bool);
+#[cfg(feature = "pg18")]
+executor_run!();
+
+/// What a query leaves for its end runs there: data-modifying WITH queries that nobody reads, and AFTER triggers.
+unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
+    unsafe extern "C-unwind" {
+        fn standard_ExecutorFinish(query: *mut pg_sys::QueryDesc);
+    }
+    // SAFETY: as above; the query is there until ExecutorEnd.
+    unsafe {
+        let mut is_clients_own = false;
+        let context = (*(*query).estate).es_query_cxt;
+        running(query, context, |run| {
+            is_clients_own = run.is_clients_own;
+            let finish = || match STATE.previous_finish.get() {
+                Some(hook) => hook(query),
+                None => standard_ExecutorFinish(query),
+            };
+            with_rights_of_query(context, finish);
+        });
+        if is_clients_own {
+            end_statement();
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn transaction_event(event: pg_sys::XactEvent::Type, _: *mut c_void) {
+    use pg_sys::XactEvent::*;
+    let Some(callbacks) = STATE.callbacks.get() else { return };
+    if matches!(event, XACT_EVENT_PRE_COMMIT | XACT_EVENT_PRE_PREPARE) {
+        (callbacks.before_commit)();
+    }
+    if matches!(
+        event,
+        XACT_EVENT_COMMIT
+            | XACT_EVENT_PARALLEL_COMMIT
+            | XACT_EVENT_ABORT
+            | XACT_EVENT_PARALLEL_ABORT
+            | XACT_EVENT_PREPARE
+    ) {
+        runs::transaction_ended();
+        (callbacks.transaction_ended)();
+    }
+}

@@ -1,0 +1,30 @@
+//! What Postgres offers, in Rust. Nothing here knows of sign-ins or sessions.
+//!
+//! | file | to change |
+//! |---|---|
+//! | `executor.rs` | the hooks on the executor |
+//! | `runs.rs`, `loading.rs` | which queries are running, and which ran when the library was loaded |
+//! | `statement.rs` | which statement of the client is worked off |
+//! | `pinning.rs` | one query, one identity |
+//! | `others_code.rs` | as whom code of others runs |
+//! | `once_per_query.rs` | the same call within a query is made once |
+//! | `roles.rs`, `setting.rs` | roles and settings |
+//! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
+//! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs` | functions, and values in and out |
+
+pub mod bare_function;
+pub mod clock;
+pub mod executor;
+pub mod jsonb;
+mod loading;
+pub mod once_per_query;
+pub mod others_code;
+pub mod pinning;
+pub mod record;
+pub mod roles;
+pub mod runs;
+pub mod setting;
+pub mod snapshot;
+pub mod statement;
+pub mod transaction;
+pub mod varlena;

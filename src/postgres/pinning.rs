@@ -1,0 +1,102 @@
+//! One query, one identity.
+//!
+//! The first reader under a query pins the session to it: to the innermost running query and to those that it runs under, for all
+//! of their runs. A reader that finds another session later is refused. Otherwise a function in WHERE, a LATERAL rescan or a
+//! cursor across `auth.set_session` would have one policy compare a row with two people.
+//!
+//! Where no executor runs there is no pin: COPY FROM, the arguments of CALL, an expression of a DO block. No policy is applied there.
+
+use std::cell::RefCell;
+
+use pgrx::memcxt::PgMemoryContexts;
+use pgrx::prelude::*;
+use workos_auth_core::{ErrorCode, Result};
+
+use super::runs::{self, Identity};
+use crate::error::or_raise;
+
+struct Pin {
+    /// `es_query_cxt`
+    query: pg_sys::MemoryContext,
+    identity: Identity,
+}
+
+thread_local! {
+    static PINS: RefCell<Vec<Pin>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Pins `identity` to every running query.
+///
+/// # Errors
+/// `session_changed` if one of them has another.
+pub fn pin(identity: &Identity) -> Result<()> {
+    for run in runs::runs() {
+        let query = run.query();
+        let pinned = match query.is_null() {
+            true => run.read_at_start.get().map(|read| read == *identity),
+            // The latest queries stand last, and are the ones that are asked for.
+            false => PINS.with_borrow(|pins| {
+                pins.iter().rev().find(|pin| pin.query == query).map(|pin| pin.identity == *identity)
+            }),
+        };
+        match pinned {
+            Some(true) => {}
+            Some(false) => return Err(ErrorCode::SessionChanged.into()),
+            None if query.is_null() => run.read_at_start.set(Some(*identity)),
+            None => pin_to(query, identity),
+        }
+    }
+    Ok(())
+}
+
+/// Pins `identity` to a query that has none.
+fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
+    PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
+    PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
+}
+
+/// Pins what the processes of a parallel query are going to read to the running queries, as if it had been read here.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_shared(identity: &fn() -> Identity) {
+    or_raise(pin(&identity()));
+}
+
+/// Pins what a query read while it started to the rest of it.
+#[cold]
+#[inline(never)]
+#[pg_guard]
+pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &Identity) {
+    pin_to(query, identity);
+}
+
+/// Removes the pin of a query when Postgres deletes the query's memory context.
+struct Release(pg_sys::MemoryContext);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // Neither a borrow nor the end of the process may make this panic.
+        let _ = PINS.try_with(|pins| {
+            if let Ok(mut pins) = pins.try_borrow_mut()
+                && let Some(at) = pins.iter().rposition(|pin| pin.query == self.0)
+            {
+                pins.remove(at);
+            }
+        });
+    }
+}
+
+/// Whether other processes may read claims for this query, or this is one of them: each knows only what it reads itself. A plan
+/// without dependencies calls Postgres's own functions alone.
+///
+/// # Safety
+/// `query` is one that Postgres passes to a hook.
+pub unsafe fn is_shared(query: *const pg_sys::QueryDesc) -> bool {
+    // SAFETY: the caller's word; reads a global of the backend.
+    unsafe { is_shared_plan(&*(*query).plannedstmt) || pg_sys::ParallelWorkerNumber >= 0 && runs::depth() == 0 }
+}
+
+pub fn is_shared_plan(plan: &pg_sys::PlannedStmt) -> bool {
+    plan.parallelModeNeeded && !plan.invalItems.is_null()
+}

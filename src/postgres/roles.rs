@@ -1,0 +1,202 @@
+//! Roles: what they may do, and acting as one.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::prelude::*;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use super::setting::set_for_session;
+
+/// A right of the caller beyond EXECUTE on the function.
+#[derive(Debug, Clone, Copy)]
+pub enum Right {
+    /// `pg_read_server_files`
+    ReadServerFiles,
+    /// `pg_write_server_files`
+    WriteServerFiles,
+    /// superuser
+    Superuser,
+}
+
+/// Refuses a caller without the right; superusers have each. For functions that are not SECURITY DEFINER.
+pub fn require_right(right: Right, detail: &str) -> Result<()> {
+    // The OIDs of the predefined roles are fixed (pg_authid.dat); their names in C changed between versions.
+    // SAFETY: catalog look-ups of the current role.
+    let allowed = unsafe {
+        let role = pg_sys::GetUserId();
+        match right {
+            Right::ReadServerFiles => pg_sys::has_privs_of_role(role, pg_sys::Oid::from(4569)),
+            Right::WriteServerFiles => pg_sys::has_privs_of_role(role, pg_sys::Oid::from(4570)),
+            Right::Superuser => pg_sys::superuser_arg(role),
+        }
+    };
+    if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
+}
+
+/// The name of a role; of one that is gone, its number.
+pub fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: looks a name up, which is copied; missing_ok.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        match name.is_null() {
+            true => role.to_u32().to_string(),
+            false => CStr::from_ptr(name).to_string_lossy().into_owned(),
+        }
+    }
+}
+
+/// Whether row-level security does not bind a role: a superuser, or one with BYPASSRLS.
+pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups.
+    unsafe { pg_sys::superuser_arg(role) || pg_sys::has_bypassrls_privilege(role) }
+}
+
+/// Whether the current role may become another one.
+pub fn may_become(role: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups of the current role.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let may = pg_sys::is_member_of_role(pg_sys::GetUserId(), role);
+        #[cfg(not(feature = "pg15"))]
+        let may = pg_sys::member_can_set_role(pg_sys::GetUserId(), role);
+        may
+    }
+}
+
+/// SET LOCAL ROLE, which Postgres also asks the session's own user for the right to, and refuses in a SECURITY DEFINER function.
+pub fn set_local_role(name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Error::invalid("as_role", "it holds a NUL character."))?;
+    // SAFETY: two C strings; Postgres copies the value.
+    unsafe {
+        pg_sys::set_config_option(
+            c"role".as_ptr(),
+            name.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_LOCAL,
+            true,
+            0,
+            false,
+        );
+    }
+    Ok(())
+}
+
+/// Runs `f` with the rights of a role and no others, as VACUUM runs the functions of an index (vacuumlazy.c): within a
+/// security-restricted operation, which takes on no other role and leaves nothing behind that would run later with other rights.
+/// Every setting is what it was before, afterwards.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Result<T> {
+    restricted_to(role, || {
+        set_safe_search_path();
+        f()
+    })
+}
+
+/// The same, with the search path that there is.
+pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+    acting_as(role, |context| context | restricted.cast_signed(), f)
+}
+
+/// Runs `f` with the rights of a role and no others. What it sets stays.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
+pub fn with_the_rights_of<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of ri_PerformCheck (ri_triggers.c), in its order, with valid pointers.
+    unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        let value = f();
+        pg_sys::SetUserIdAndSecContext(user, context);
+        value
+    }
+}
+
+/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
+/// it sets is undone: our own statements come after it.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
+    acting_as(unsafe { pg_sys::GetOuterUserId() }, |_| 0, f)
+}
+
+/// Runs `f` as a role, in the security context that `change` makes of the present one.
+fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, f: impl FnOnce() -> T) -> T {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
+    let level = unsafe {
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(role, change(context));
+        pg_sys::NewGUCNestLevel()
+    };
+    let value = f();
+    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
+    unsafe {
+        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
+    value
+}
+
+/// A search path that nobody can plant anything in, until the end of the nest level of settings.
+fn set_safe_search_path() {
+    // SAFETY: two constant C strings.
+    unsafe {
+        pg_sys::set_config_option(
+            c"search_path".as_ptr(),
+            c"pg_catalog, pg_temp".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
+}
+
+/// Takes the rights of `workos_auth_owner` in place of those that the process began with, and a search path that nobody can plant anything
+/// in, for the rest of the process: for one that is ours alone.
+pub fn become_owner() {
+    // SAFETY: in a transaction, outside of every security context; a constant string.
+    unsafe { pg_sys::SetCurrentRoleId(pg_sys::get_role_oid(OWNER.as_ptr(), false), false) };
+    set_for_session(c"search_path", c"pg_catalog, pg_temp");
+}
+
+const OWNER: &CStr = c"workos_auth_owner";
+
+/// `workos_auth_owner`; the invalid OID where it is gone.
+pub fn owner() -> pg_sys::Oid {
+    // SAFETY: looks a constant name up; missing_ok.
+    unsafe { pg_sys::get_role_oid(OWNER.as_ptr(), true) }
+}
+
+/// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
+/// does, for a function that must look at the rights of its caller first.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    let mut user = pg_sys::InvalidOid;
+    let mut context = 0;
+    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and a constant string.
+    let level = unsafe {
+        let owner = pg_sys::get_role_oid(OWNER.as_ptr(), false);
+        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
+        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        pg_sys::NewGUCNestLevel()
+    };
+    set_safe_search_path();
+    let result = f();
+    // SAFETY: undoes the calls above.
+    unsafe {
+        pg_sys::AtEOXact_GUC(true, level);
+        pg_sys::SetUserIdAndSecContext(user, context);
+    }
+    result
+}

@@ -1,0 +1,100 @@
+//! What becomes of `users`, `organization_memberships` and `identities` other than by a sign-in.
+
+use pgrx::JsonB;
+use serde_json::Value;
+use uuid::Uuid;
+use workos_auth_core::{ErrorCode, Result};
+
+use super::removal::remove;
+use super::{query, scan, uuid_arg};
+use crate::postgres::clock::now;
+use crate::postgres::snapshot::Snapshot;
+
+/// Writes a user whom an administrator makes. False if the id or the address is taken. The address is confirmed by nobody yet.
+pub fn insert_user(id: Uuid, email: &str, invited: bool, app_metadata: Value) -> Result<bool> {
+    let written = query::execute(
+        "INSERT INTO auth.users (id, email, invited_at, raw_app_meta_data)
+         VALUES ($1, $2, CASE WHEN $3 THEN pg_catalog.now() END, $4) ON CONFLICT DO NOTHING",
+        &[uuid_arg(id), email.into(), invited.into(), JsonB(app_metadata).into()],
+    )?;
+    Ok(written == 1)
+}
+
+/// Puts a new user into an organization that is known.
+pub fn insert_membership(organization_id: &str, user_id: Uuid) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.organization_memberships (organization_id, user_id) VALUES ($1, $2)",
+        &[organization_id.into(), uuid_arg(user_id)],
+    )
+    .map(drop)
+}
+
+/// Takes a user out of an organization; says how many memberships.
+pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<u64> {
+    remove(
+        c"organization_memberships",
+        "DELETE FROM auth.organization_memberships
+         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
+        &[organization_id.into(), uuid_arg(user_id)],
+    )
+}
+
+/// Whether there is such a user.
+pub fn exists(user_id: Uuid) -> Result<bool> {
+    let found =
+        query::row("SELECT true FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)], |row| {
+            row.get(1)
+        })?;
+    Ok(found.unwrap_or(false))
+}
+
+/// Holds off whoever would change the user, until the transaction ends. False if there is none.
+pub fn lock(user_id: Uuid) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+        &[uuid_arg(user_id)],
+        |row| row.get(1),
+    )?;
+    Ok(found.unwrap_or(false))
+}
+
+/// The same by writing, so that a transaction with an older snapshot fails with 40001 instead of deciding by what was. False if there
+/// is none.
+pub fn touch(user_id: Uuid) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.users SET updated_at = pg_catalog.now() WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id)],
+    )?;
+    Ok(written == 1)
+}
+
+/// Refuses a person who is banned or deleted by now, whatever snapshot the transaction keeps: a trigger of a sign-in's own rows may have
+/// said so.
+///
+/// # Errors
+/// `user_banned`, `user_deleted`.
+pub fn require_good_standing(user_id: Uuid) -> Result<()> {
+    let standing = scan::user(user_id, &Snapshot::now(), |row| {
+        (row.micros(c"banned_until").is_some_and(|until| until > now()), row.micros(c"deleted_at").is_some())
+    });
+    match standing {
+        Some((false, false)) => Ok(()),
+        Some((true, _)) => Err(ErrorCode::UserBanned.into()),
+        Some((false, true)) | None => Err(ErrorCode::UserDeleted.into()),
+    }
+}
+
+/// Somebody has signed in, by whatever way.
+pub fn signed_in(user_id: Uuid) -> Result<()> {
+    query::execute(
+        "UPDATE auth.users SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(user_id)],
+    )
+    .map(drop)
+}
+
+/// Removes an identity.
+pub fn delete_identity(id: Uuid) -> Result<()> {
+    remove(c"identities", "DELETE FROM auth.identities WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
+}
