@@ -43,7 +43,10 @@ async fn an_error_of_a_trigger_says_where_it_was_raised() {
     for (what, body) in [
         ("a column that is not null", "insert into people values (new.id, null);"),
         ("a check", "insert into people values (new.id, new.email, '');"),
-        ("a primary key", "insert into people values (new.id, new.email); insert into people values (new.id, new.email);"),
+        (
+            "a primary key",
+            "insert into people values (new.id, new.email); insert into people values (new.id, new.email);",
+        ),
         ("a domain", "perform 'more than twenty characters'::short;"),
         ("a SQLSTATE that nobody knows", "raise exception 'no' using errcode = 'ZZ123', detail = 'd', hint = 'h';"),
         ("one of class P0", "raise exception 'no' using errcode = 'P0123';"),

@@ -323,8 +323,20 @@ async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administratio
     assert_eq!(refusal(as_operator.batch_execute(&from("missing")).await), error);
 
     for name in [
-        "missing", "empty", "two", "padded", "assignment", "binary", "nul", "large", "directory", "fifo", "shut",
-        "group", "others", "everybody",
+        "missing",
+        "empty",
+        "two",
+        "padded",
+        "assignment",
+        "binary",
+        "nul",
+        "large",
+        "directory",
+        "fifo",
+        "shut",
+        "group",
+        "others",
+        "everybody",
     ] {
         let error = refused(as_reader.batch_execute(&from(name)).await, "client_secret_file_invalid");
         assert!(error.detail.contains(&format!("{keys}/{name}")), "{error}");
