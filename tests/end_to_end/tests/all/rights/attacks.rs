@@ -65,12 +65,12 @@ async fn a_trigger_on_a_table_runs_as_the_owner_at_most() {
     let outcomes = "select distinct as_whom, outcome, count(*) > 0 from public.seen group by 1, 2";
     let secret = format!(", api_url => '{}', client_secret => '{CLIENT_SECRET}'", bed.workos.url());
     bed.admin.batch_execute(&configure_workos(&secret)).await.unwrap();
-    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "configure_workos");
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_nobody|42501|t"], "configure_workos");
     bed.admin.batch_execute("truncate public.seen").await.unwrap();
 
     let mut superuser = bed.superuser().await;
     let session = sign_in(&superuser, ALICE).await;
-    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "exchange_code");
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_nobody|42501|t"], "exchange_code");
     bed.admin.batch_execute("truncate public.seen").await.unwrap();
     bed.admin.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
     superuser.batch_execute("set workos_auth.rls_guard = off").await.unwrap();
@@ -78,7 +78,7 @@ async fn a_trigger_on_a_table_runs_as_the_owner_at_most() {
     transaction.execute("select auth.set_session($1)", &[&session.access_token]).await.unwrap();
     transaction.execute("select auth.sign_out($1)", &[&session.access_token]).await.unwrap();
     transaction.commit().await.unwrap();
-    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_owner|42501|t"], "sign_out");
+    assert_eq!(lines(&bed.admin, outcomes).await.unwrap(), ["workos_auth_nobody|42501|t"], "sign_out");
     // And the caller is itself again afterwards.
     assert_eq!(
         text(&superuser, "select current_user || current_setting('search_path')").await.unwrap().unwrap(),

@@ -44,19 +44,19 @@ async fn what_administrators_do_is_written_down() {
         .await
         .unwrap();
     bed.admin
-        .batch_execute(
+        .batch_execute(&bed.named(
             "select auth.retire_signing_key(kid) from auth.signing_keys where status = 'retiring';
              insert into auth.organizations values ('org_x'), ('org_y');
              insert into auth.organization_domains (organization_id, domain) values ('org_x', 'x.com');
              update auth.organization_domains set domain = 'xx.com';
              delete from auth.organizations where id = 'org_x';
              truncate auth.organization_domains;
-             create schema app authorization written_operator; set role written_operator;
+             create schema app authorization DATABASE_operator; set role DATABASE_operator;
              create function app.f(jsonb) returns jsonb language sql as 'select $1';
              insert into auth.hooks (event, function) values ('token', 'app.f');
              update auth.hooks set event = 'signed_in'; delete from auth.hooks; reset role;
-             select auth.revoke_admin('written_operator')",
-        )
+             select auth.revoke_admin('DATABASE_operator')",
+        ))
         .await
         .unwrap();
     let entries = entries(&bed, &mut known).await;

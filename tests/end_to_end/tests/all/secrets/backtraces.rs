@@ -19,7 +19,7 @@ async fn each_error(bed: &Bed<'_>, app: &Client) -> Vec<(&'static str, Refusal)>
         .batch_execute(
             "create table notes (owner uuid references auth.users (id));
              create function refuse() returns trigger language plpgsql as $$ begin raise 'no' using detail = 'Not this one.'; end $$;
-             create role backtraces_hooker; create schema app authorization backtraces_hooker; set role backtraces_hooker;
+             create role errors_hooker; create schema app authorization errors_hooker; set role errors_hooker;
              create function app.fails(jsonb) returns jsonb language plpgsql as $$ begin raise 'no' using errcode = 'ZZ001'; end $$;
              create function app.passes(jsonb) returns jsonb language plpgsql as $$ begin raise sqlstate '40001'; end $$;
              reset role",
@@ -81,7 +81,7 @@ async fn no_error_and_no_line_of_the_log_shows_one() {
     ] {
         let case = format!("{variable}={value} {preload}");
         let cluster = Cluster::start_in(&[(variable, value)], &[preload]).unwrap();
-        let bed = Bed::new(&cluster, "backtraces").await;
+        let bed = Bed::new(&cluster, "errors").await;
         bed.sign_in(ALICE).await;
         let app = bed.backend().await;
         for (what, error) in each_error(&bed, &app).await {
