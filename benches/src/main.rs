@@ -14,7 +14,7 @@
 //! | [`readers`] | claims: on every row, once a request, once a statement |
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
-//! | [`bench`] | the cluster that all of it runs in |
+//! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
 
 #![forbid(unsafe_code)]
