@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, exchange, is_good, set_session, start};
-use workos_end_to_end::hooks::{SEE, SEE_AND_SAY_NOTHING, allow, bed, function, hook, no_hooks, said, seen};
+use workos_end_to_end::hooks::{SEE, SEE_AND_SAY_NOTHING, allow, bed, function, hook, no_hooks, seen};
 use workos_end_to_end::sql::{refused, text};
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, exchange, start};
-use workos_end_to_end::hooks::{SEE, allow, bed, hook, no_hooks, said, seen};
+use workos_end_to_end::hooks::{SEE, allow, bed, hook, no_hooks, seen};
 use workos_end_to_end::sql::{refused, refused_as};
 
 #[tokio::test]

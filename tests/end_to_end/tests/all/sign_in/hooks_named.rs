@@ -1,8 +1,7 @@
 //! Which functions may be hooks, who names them, and what becomes of a hook whose function changes.
 
-use serde_json::json;
 use workos_end_to_end::bed::{ALICE, exchange, start};
-use workos_end_to_end::hooks::{SEE, bed, function, hook, no_hooks, said, seen};
+use workos_end_to_end::hooks::{SEE, bed, function, hook, no_hooks, seen};
 use workos_end_to_end::sql::{refused, refused_as, text};
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! With whose rights hooks run, who is signed in there, and that no hook runs within another.
 
 use workos_end_to_end::bed::{ALICE, ANNA, exchange, is_good, set_session, start};
-use workos_end_to_end::hooks::{SEE, bed, function, hook, no_hooks, said, seen};
+use workos_end_to_end::hooks::{SEE, bed, hook, no_hooks, said, seen};
 use workos_end_to_end::sql::{refused, text};
 
 #[tokio::test]

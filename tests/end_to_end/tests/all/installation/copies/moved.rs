@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, refresh, sign_in, start};
+use workos_end_to_end::bed::{ALICE, refresh, sign_in};
 use workos_end_to_end::check::check;
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::Cluster;
