@@ -60,7 +60,7 @@ pub fn configure(given: &Configuration) -> Result<()> {
     let secret = secret(given)?;
 
     as_owner(|| {
-        locks::setup();
+        locks::lock_setup();
         installation::refuse_copy()?;
         secrets::set_up()?;
         let known = provider()?;

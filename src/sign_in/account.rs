@@ -29,8 +29,8 @@ pub struct Account {
 pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
-    guard_identity(&profile.id);
-    guard_email(&email);
+    lock_identity(&profile.id);
+    lock_email(&email);
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -81,14 +81,14 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// One writer at a time for a WorkOS profile. Before the guards of addresses.
-pub fn guard_identity(profile_id: &str) {
-    locks::account(&format!("identity {profile_id}"));
+/// One writer at a time for a WorkOS profile. Before the locks of addresses.
+pub fn lock_identity(profile_id: &str) {
+    locks::lock_name(&format!("identity {profile_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
-pub fn guard_email(email: &str) {
-    locks::account(&format!("email {email}"));
+pub fn lock_email(email: &str) {
+    locks::lock_name(&format!("email {email}"));
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.

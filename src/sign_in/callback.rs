@@ -48,7 +48,7 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
     };
     let target = Target::of(&flow)?;
     // A transaction that is not finished yet has it, or had it when our snapshot was taken.
-    let Ok(guard) = locks::exchange(flow.id) else {
+    let Ok(lock) = locks::lock_flow_for_exchange(flow.id) else {
         return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
     };
     match scan::flow_mode(flow.id).as_deref() {
@@ -64,7 +64,7 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
         _ => flows::consume(flow.id),
     };
     match burnt {
-        Ok(()) => guard.keep(),
+        Ok(()) => lock.keep(),
         Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
             return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
         }

@@ -1,4 +1,4 @@
-//! Exchanges a code: guard, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
+//! Exchanges a code: lock, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
 //! session, and no row is locked while WorkOS is waited for.
 
 use serde_json::json;
@@ -46,8 +46,8 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     };
     let provider = provider_of(&flow)?;
 
-    let guard = locks::exchange(flow.id)?;
-    // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
+    let lock = locks::lock_flow_for_exchange(flow.id)?;
+    // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
     if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
         return Err(ErrorCode::FlowStateNotFound.into());
     }
@@ -62,7 +62,7 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
     };
 
     flows::consume(flow.id)?;
-    guard.keep();
+    lock.keep();
 
     let client = Client { ip: given.ip, user_agent: given.user_agent };
     let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;

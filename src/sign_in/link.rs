@@ -68,8 +68,8 @@ fn ended() -> Error {
 pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let user_id = link.user_id;
     let email = fold_email(&profile.email);
-    account::guard_identity(&profile.id);
-    account::guard_email(&email);
+    account::lock_identity(&profile.id);
+    account::lock_email(&email);
     // First the user and then the session, as a deletion does it.
     if !users::touch(user_id)? || !sessions::lives(link.session_id, user_id)? {
         return Err(ended());

@@ -204,7 +204,7 @@ pub fn consume(id: Uuid) -> Result<()> {
         remove(c"flow_states", "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
     match deleted {
         1 => Ok(()),
-        // Only the clean-up of expired flows can have come between: the guard keeps everybody else out.
+        // Only the clean-up of expired flows can have come between: the lock keeps everybody else out.
         _ => Err(ErrorCode::FlowStateExpired.into()),
     }
 }
