@@ -44,7 +44,7 @@ pub fn or_raise<T>(result: Result<T>) -> T {
 /// Raises `error` as a Postgres ERROR.
 pub fn raise(error: Error) -> ! {
     let code = error.code();
-    sqlstate::of_the_next_error(error.sqlstate());
+    sqlstate::override_next(error.sqlstate());
     let mut report = ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, code.message(), "");
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);
@@ -100,7 +100,7 @@ pub mod sqlstate {
     }
 
     /// The error raised next, and no other, gets this SQLSTATE.
-    pub(super) fn of_the_next_error(sqlstate: &str) {
+    pub(super) fn override_next(sqlstate: &str) {
         push(number(sqlstate));
     }
 
@@ -126,10 +126,10 @@ pub mod sqlstate {
         (0..5).map(|i| char::from(((number >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
     }
 
-    /// The SQLSTATE of the last error that was raised in [`kept`].
-    pub struct Heard<'a>(&'a Cell<c_int>);
+    /// The SQLSTATE of the last error that was raised in [`listening`].
+    pub struct LastSqlstate<'a>(&'a Cell<c_int>);
 
-    impl Heard<'_> {
+    impl LastSqlstate<'_> {
         /// Its five characters.
         pub fn text(&self) -> String {
             text(self.0.get())
@@ -138,7 +138,7 @@ pub mod sqlstate {
 
     /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE, and tells `f`
     /// of it where that catches the error.
-    pub fn kept<T>(f: impl FnOnce(&Heard) -> T) -> T {
+    pub fn listening<T>(f: impl FnOnce(&LastSqlstate) -> T) -> T {
         struct Listener {
             frame: Box<pg_sys::ErrorContextCallback>,
             heard: Box<Cell<c_int>>,
@@ -185,7 +185,7 @@ pub mod sqlstate {
         };
         // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
         unsafe { pg_sys::error_context_stack = &mut *listener.frame };
-        let value = f(&Heard(&listener.heard));
+        let value = f(&LastSqlstate(&listener.heard));
         drop(listener);
         value
     }

@@ -33,7 +33,7 @@ fn link_identity(
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
     let challenge = code_challenge.map(|challenge| (challenge, code_challenge_method));
     let arguments = format!("{} {begin:?} {challenge:?}", session.claims.session_id);
-    let answer = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
+    let answer = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
     let (started, verifier) = &*answer;
     started_record(started, verifier.as_ref())
 }

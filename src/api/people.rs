@@ -33,7 +33,7 @@ fn create_session(
 ) -> Record {
     let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
     let asked = Asked { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
-    let session = or_raise(once_per_query::once(fcinfo, &format!("{asked:?}"), || admin::create_session(&asked)));
+    let session = or_raise(once_per_query::answer(fcinfo, &format!("{asked:?}"), || admin::create_session(&asked)));
     or_raise(session_record(&session))
 }
 

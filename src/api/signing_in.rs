@@ -30,7 +30,8 @@ fn start_sign_in(
     let params = or_raise(params.as_ref().map(parse_params).transpose());
     let begin =
         Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    let answer = or_raise(once_per_query::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
+    let answer =
+        or_raise(once_per_query::answer(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
     let (started, verifier) = &*answer;
     started_record(started, Some(verifier))
 }
@@ -89,7 +90,7 @@ fn exchange_code(
 ) -> Record {
     let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
-    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    let session = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))
 }
 
@@ -103,7 +104,7 @@ fn refresh_session(
     let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (refresh_token, client));
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
-    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sessions::refresh(token.as_ref(), &client)));
+    let session = or_raise(once_per_query::answer(fcinfo, &arguments, || sessions::refresh(token.as_ref(), &client)));
     or_raise(session_record(&session))
 }
 

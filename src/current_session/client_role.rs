@@ -35,7 +35,7 @@ thread_local! {
 /// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
 #[inline(always)]
 pub fn client_role() -> *const Text {
-    match SEEN.run.get() == runs::run() {
+    match SEEN.run.get() == runs::current_run() {
         true => SEEN.role.get(),
         false => look(),
     }
@@ -57,7 +57,7 @@ extern "C-unwind" fn look() -> *const Text {
         answers.push(new);
         role
     });
-    match runs::run() {
+    match runs::current_run() {
         0 => {}
         run => {
             SEEN.role.set(role);

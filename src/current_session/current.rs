@@ -35,7 +35,7 @@ thread_local! {
 /// transaction.
 #[inline(always)]
 pub unsafe fn read<'a>() -> Option<&'a Verified> {
-    let session = if SEEN.run.get() == runs::run() { SEEN.session.get() } else { look() };
+    let session = if SEEN.run.get() == runs::current_run() { SEEN.session.get() } else { look() };
     // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
     unsafe { session.as_ref() }
 }
@@ -46,7 +46,7 @@ pub unsafe fn read<'a>() -> Option<&'a Verified> {
 #[pg_guard]
 extern "C-unwind" fn look() -> *const Verified {
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
-    match runs::run() {
+    match runs::current_run() {
         0 => {}
         run => {
             SEEN.session.set(session);

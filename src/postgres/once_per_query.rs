@@ -31,7 +31,7 @@ thread_local! {
 /// Returns the first answer of the same call, or calls `f`. An error is not remembered.
 ///
 /// `arguments` are the arguments in an unambiguous form, such as their `Debug` text.
-pub fn once<T: 'static>(
+pub fn answer<T: 'static>(
     fcinfo: pg_sys::FunctionCallInfo,
     arguments: &str,
     f: impl FnOnce() -> Result<T>,

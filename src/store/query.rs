@@ -74,7 +74,7 @@ pub fn execute_restricted(sql: &'static str, args: &[DatumWithOid]) -> Result<u6
 
 /// Runs a statement that reads and writes no rows, such as a GRANT.
 pub fn utility(statement: &str) -> Result<()> {
-    sqlstate::kept(|_| Spi::run(statement).map_err(spi))
+    sqlstate::listening(|_| Spi::run(statement).map_err(spi))
 }
 
 fn processed(_: SpiTupleTable) -> Result<u64> {
@@ -89,7 +89,7 @@ fn run<T>(
     read: impl FnOnce(SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
     let others = Others { run_as: nobody()?, is_restricted };
-    sqlstate::kept(|_| {
+    sqlstate::listening(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
             let table = with_others_as(others, sql, || client.update(&*plan, None, args).map_err(spi))?;

@@ -226,17 +226,22 @@ impl Key<'_> {
 }
 
 /// The first answer, over all rows of a small table.
-pub fn find<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    first(table, &[], None, read)
+pub fn search_all_rows<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    first_match(table, &[], None, read)
 }
 
 /// The first row with these keys.
-pub fn one<T>(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut read: impl FnMut(&Row) -> T) -> Option<T> {
-    first(table, keys, snapshot, |row| Some(read(row)))
+pub fn row_by_key<T>(
+    table: &Table,
+    keys: &[Key],
+    snapshot: Option<&Snapshot>,
+    mut read: impl FnMut(&Row) -> T,
+) -> Option<T> {
+    first_match(table, keys, snapshot, |row| Some(read(row)))
 }
 
 /// The first answer, over the rows with these keys.
-pub fn first<T>(
+pub fn first_match<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
@@ -254,7 +259,7 @@ pub fn first<T>(
 }
 
 /// Every answer, over the rows with these keys.
-pub fn all<T>(
+pub fn collect<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
