@@ -106,7 +106,7 @@ pub fn become_new() -> Result<Uuid> {
         audit("installation_made_new", &Subject::default(), payload)?;
         Ok(id)
     })?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(id)
 }
 

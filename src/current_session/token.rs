@@ -13,7 +13,7 @@ use workos_auth_core::token::MAX_TOKEN_LEN;
 use workos_auth_core::{Error, Result};
 use zeroize::Zeroizing;
 
-use super::seen::forget_seen;
+use super::run_cache;
 
 const NAME: &CStr = c"workos_auth.session_token";
 
@@ -22,13 +22,13 @@ static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new
 struct State {
     /// what Postgres's GUC machinery holds now; it owns the memory
     value: Cell<*const c_char>,
-    changed: Cell<bool>,
+    is_unverified: Cell<bool>,
 }
 
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { value: Cell::new(ptr::null()), changed: Cell::new(true) };
+static STATE: State = State { value: Cell::new(ptr::null()), is_unverified: Cell::new(true) };
 
 /// Declares the setting.
 pub fn define() {
@@ -61,20 +61,20 @@ pub fn current() -> Option<Zeroizing<String>> {
     (!text.is_empty()).then(|| Zeroizing::new(text.into_owned()))
 }
 
-/// Whether the setting was assigned since `seen` was called.
-pub fn changed() -> bool {
-    STATE.changed.get()
+/// Whether the value has been assigned since it was last verified.
+pub fn is_unverified() -> bool {
+    STATE.is_unverified.get()
 }
 
 /// The current value has been verified.
-pub fn seen() {
-    STATE.changed.set(false);
+pub fn mark_verified() {
+    STATE.is_unverified.set(false);
 }
 
 /// Has the value verified again.
-pub fn mark_changed() {
-    STATE.changed.set(true);
-    forget_seen();
+pub fn mark_unverified() {
+    STATE.is_unverified.set(true);
+    run_cache::SESSION.forget();
 }
 
 /// Sets or clears the token, for the transaction or for the session.
@@ -148,5 +148,5 @@ unsafe extern "C-unwind" fn show() -> *const c_char {
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
     STATE.value.set(newval);
-    mark_changed();
+    mark_unverified();
 }

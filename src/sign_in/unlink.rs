@@ -43,7 +43,7 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     }
     account::change_email(user_id, &decided.email)?;
     write_audit(session, identity, ended)?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(())
 }
 
