@@ -4,7 +4,7 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::signing_in::session_record;
-use crate::admin::{self, Asked};
+use crate::admin::{self, CreateSessionRequest};
 use crate::error::or_raise;
 use crate::postgres::jsonb::Built;
 use crate::postgres::once_per_query;
@@ -32,8 +32,8 @@ fn create_session(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
-    let asked = Asked { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
-    let session = or_raise(once_per_query::answer(fcinfo, &format!("{asked:?}"), || admin::create_session(&asked)));
+    let request = CreateSessionRequest { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
+    let session = or_raise(once_per_query::answer(fcinfo, &format!("{request:?}"), || admin::create_session(&request)));
     or_raise(session_record(&session))
 }
 

@@ -12,7 +12,7 @@ use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::sessions::{self, Session};
-use crate::sign_in::{self, Begin, Callback, Exchange, Started};
+use crate::sign_in::{self, Callback, ExchangeRequest, SignInRequest, StartedSignIn};
 use crate::store::Client;
 
 #[pg_extern(sql = false)]
@@ -28,16 +28,23 @@ fn start_sign_in(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let params = or_raise(params.as_ref().map(parse_params).transpose());
-    let begin =
-        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let request = SignInRequest {
+        organization,
+        connection,
+        provider,
+        redirect_to,
+        login_hint,
+        domain_hint,
+        params: params.as_ref(),
+    };
     let answer =
-        or_raise(once_per_query::answer(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
+        or_raise(once_per_query::answer(fcinfo, &format!("{request:?}"), || sign_in::start_with_verifier(&request)));
     let (started, verifier) = &*answer;
     started_record(started, Some(verifier))
 }
 
 /// What the caller is given of a sign-in or a link that has begun.
-pub(super) fn started_record(started: &Started, verifier: Option<&CodeVerifier>) -> Record {
+pub(super) fn started_record(started: &StartedSignIn, verifier: Option<&CodeVerifier>) -> Record {
     Record::default()
         .with(started.url.as_str())
         .with(started.state.expose())
@@ -59,9 +66,16 @@ fn workos_authorize_url(
     params: Option<Jsonb>,
 ) -> String {
     let params = or_raise(params.as_ref().map(parse_params).transpose());
-    let begin =
-        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
+    let request = SignInRequest {
+        organization,
+        connection,
+        provider,
+        redirect_to,
+        login_hint,
+        domain_hint,
+        params: params.as_ref(),
+    };
+    or_raise(sign_in::start(&request, code_challenge, code_challenge_method)).url
 }
 
 #[pg_extern(sql = false)]
@@ -88,7 +102,7 @@ fn exchange_code(
     user_agent: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let exchange = ExchangeRequest { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
     let session = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))

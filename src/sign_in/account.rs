@@ -44,7 +44,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
         }
         Decision::Join { user_id, email: email_change } => {
             change_email(user_id, &email_change)?;
-            store::adopt(user_id, &email)?;
+            store::mark_linked(user_id, &email)?;
             write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
@@ -67,7 +67,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
             (user_id, true)
         }
     };
-    store::touch_user(user_id, user_metadata)?;
+    store::record_sign_in(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, &email, issuer)?;
     if is_new_user {
         auth_hooks::user_created(&NewUser {

@@ -21,7 +21,7 @@ use crate::store::{Client, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
-pub struct Exchange<'a> {
+pub struct ExchangeRequest<'a> {
     /// the code of the callback URL: WorkOS's, or in brokered mode our own
     pub code: Option<&'a str>,
     /// the verifier that the caller kept
@@ -35,14 +35,14 @@ pub struct Exchange<'a> {
 }
 
 /// Turns a code into a session.
-pub fn exchange(given: &Exchange) -> Result<Session> {
+pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
     require_writable()?;
-    let code = workos::check_code(given.code.ok_or_else(|| Error::null("code"))?)?;
-    let verifier = given.verifier.map(CodeVerifier::parse).transpose()?;
+    let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
+    let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
     installation::minting()?;
     let flow = match callback::own_code_hash(&code)? {
-        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), given.state)?,
-        None => find(verifier.as_ref(), given.state)?,
+        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
+        None => find(verifier.as_ref(), request.state)?,
     };
     let provider = provider_of(&flow)?;
 
@@ -55,16 +55,16 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
         link::check(link)?;
     }
 
-    let answer = match &flow.kept {
+    let answer = match &flow.sealed_answer {
         // WorkOS was asked when its callback came.
-        Some(kept) => callback::kept(secrets::open_answer(&flow, kept)?.expose())?,
+        Some(sealed) => callback::kept(secrets::open_answer(&flow, sealed)?.expose())?,
         None => redeem(&flow, &provider, &code)?,
     };
 
     flows::consume(flow.id)?;
     lock.keep();
 
-    let client = Client { ip: given.ip, user_agent: given.user_agent };
+    let client = Client { ip: request.ip, user_agent: request.user_agent };
     let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
     Ok(Session {
         is_new_user: account.is_new_user,

@@ -21,7 +21,7 @@ mod unlink;
 
 pub use account::lock_email;
 pub use callback::{Callback, handle_callback};
-pub use exchange::{Exchange, exchange};
+pub use exchange::{ExchangeRequest, exchange};
 pub use link::link;
-pub use start::{Begin, Started, start, start_with_verifier};
+pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};
 pub use unlink::unlink;

@@ -29,7 +29,7 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     // the address may be that of another customer's people too.
     account::lock_identity(&identity.provider_id);
     // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
-    if !users::touch(user_id)? {
+    if !users::lock_by_update(user_id)? {
         return Err(not_found());
     }
 

@@ -129,7 +129,7 @@ pub fn set_user_email(user_id: Uuid, email: Option<&str>) -> Result<()> {
 
 /// A profile has become an identity of somebody who was there before: what speaks for the address is confirmed by it, and WorkOS is one
 /// of the account's providers from now on.
-pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
+pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
     query::execute(
         r#"UPDATE auth.users
          SET email_confirmed_at = CASE
@@ -149,7 +149,7 @@ pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
 
 /// A sign-in changes what the person's profile says; members that others wrote stay, and so does what somebody made of it that has none:
 /// a list would grow at every sign-in.
-pub fn touch_user(user_id: Uuid, user_metadata: Value) -> Result<()> {
+pub fn record_sign_in(user_id: Uuid, user_metadata: Value) -> Result<()> {
     query::execute(
         "UPDATE auth.users
          SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),

@@ -60,7 +60,7 @@ pub fn lock(user_id: Uuid) -> Result<bool> {
 
 /// The same by writing, so that a transaction with an older snapshot fails with 40001 instead of deciding by what was. False if there
 /// is none.
-pub fn touch(user_id: Uuid) -> Result<bool> {
+pub fn lock_by_update(user_id: Uuid) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.users SET updated_at = pg_catalog.now() WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id)],
