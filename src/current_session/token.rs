@@ -14,6 +14,8 @@ use workos_auth_core::{Error, Result};
 use zeroize::Zeroizing;
 
 use super::run_cache;
+use crate::error::unexpected;
+use crate::postgres::setting::{self, Until};
 
 const NAME: &CStr = c"workos_auth.session_token";
 
@@ -82,23 +84,12 @@ pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
     let value = CString::new(token.unwrap_or_default())
         .map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
     let value = Zeroizing::new(value.into_bytes_with_nul());
-    let action = match is_local {
-        true => pg_sys::GucAction::GUC_ACTION_LOCAL,
-        false => pg_sys::GucAction::GUC_ACTION_SET,
+    let until = match is_local {
+        true => Until::TransactionEnds,
+        false => Until::SessionEnds,
     };
-    // SAFETY: two C strings; Postgres copies the value.
-    unsafe {
-        pg_sys::set_config_option(
-            NAME.as_ptr(),
-            value.as_ptr().cast(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            action,
-            true,
-            0,
-            false,
-        );
-    }
+    let value = CStr::from_bytes_with_nul(&value).map_err(|_| unexpected("The token is no C string."))?;
+    setting::set(NAME, value, until);
     Ok(())
 }
 
