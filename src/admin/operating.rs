@@ -10,6 +10,7 @@ use workos_auth_core::{Error, Result};
 
 use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
+use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
 use crate::store::{Subject, operating as store, users};
 use crate::{current_session, settings};
@@ -125,7 +126,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
 fn writing_about(user_id: Option<PgUuid>) -> Result<Uuid> {
     require_writable()?;
     let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
-    Ok(Uuid::from_bytes(*user_id.as_bytes()))
+    Ok(from_postgres(user_id))
 }
 
 fn about(user_id: Uuid) -> Subject<'static> {

@@ -10,6 +10,7 @@ use crate::postgres::jsonb::Jsonb;
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::postgres::transaction::require_writable;
+use crate::postgres::uuid::from_postgres;
 use crate::sign_in::{self, SignInRequest};
 
 #[pg_extern(sql = false)]
@@ -53,5 +54,5 @@ fn writing(access_token: Option<&str>) -> Result<std::rc::Rc<Verified>> {
 #[pg_extern(sql = false)]
 fn unlink_identity(access_token: Option<&str>, identity_id: Option<pgrx::Uuid>) {
     let session = or_raise(writing(access_token));
-    or_raise(sign_in::unlink(&session, identity_id.map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))));
+    or_raise(sign_in::unlink(&session, identity_id.map(from_postgres)));
 }

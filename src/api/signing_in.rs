@@ -1,16 +1,17 @@
 //! Signing in: what the backend's role calls. Declared in `sql/30_signing_in.sql`.
 
-use pgrx::Uuid;
-use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
+use pgrx::datum::{Inet, Internal};
 use pgrx::prelude::*;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::error::{or_raise, unexpected};
+use crate::error::or_raise;
+use crate::postgres::clock::timestamp;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
+use crate::postgres::uuid::to_postgres;
 use crate::sessions::{self, Session};
 use crate::sign_in::{self, Callback, ExchangeRequest, SignInRequest, StartedSignIn};
 use crate::store::Client;
@@ -140,20 +141,12 @@ pub(super) fn session_record(session: &Session) -> Result<Record> {
         .with(session.access_token.expose())
         .with(session.refresh_token.as_ref().map(|token| token.expose()))
         .with(timestamp(session.expires_at)?)
-        .with(Uuid::from_bytes(session.session_id.into_bytes()))
-        .with(Uuid::from_bytes(session.user_id.into_bytes()))
+        .with(to_postgres(session.session_id))
+        .with(to_postgres(session.user_id))
         .with(session.email.as_deref())
         .with(session.organization_id.as_deref())
         .with(session.is_new_user)
         .with(session.redirect_to.as_deref())
         .with(session.provider_token.as_ref().map(|token| token.expose()))
         .with(Built::of(&session.claims)?))
-}
-
-fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
-    const POSTGRES_EPOCH: i64 = 946_684_800;
-    unix.checked_sub(POSTGRES_EPOCH)
-        .and_then(|seconds| seconds.checked_mul(1_000_000))
-        .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
-        .ok_or_else(|| unexpected("A time is out of range."))
 }

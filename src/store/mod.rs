@@ -22,6 +22,8 @@ pub mod users;
 use uuid::Uuid;
 use workos_auth_core::token::Claims;
 
+use crate::postgres::uuid::to_postgres;
+
 /// Whom an audit entry is about.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Subject<'a> {
@@ -72,9 +74,9 @@ impl<'a> Client<'a> {
 }
 
 fn pg_uuid(id: Option<Uuid>) -> Option<pgrx::Uuid> {
-    id.map(|id| pgrx::Uuid::from_bytes(id.into_bytes()))
+    id.map(to_postgres)
 }
 
 fn uuid_arg<'a>(id: Uuid) -> pgrx::datum::DatumWithOid<'a> {
-    pgrx::Uuid::from_bytes(id.into_bytes()).into()
+    to_postgres(id).into()
 }

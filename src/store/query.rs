@@ -18,6 +18,7 @@ use super::scan::unreadable;
 use crate::error::{sqlstate, unexpected};
 use crate::postgres::others_code::{Others, with_others_as};
 use crate::postgres::roles::bypasses_rls;
+use crate::postgres::uuid::from_postgres;
 
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.
@@ -48,7 +49,7 @@ impl Row<'_> {
 
     /// A uuid that is never NULL.
     pub fn uuid(&self, column: usize) -> Result<Uuid> {
-        self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+        self.get::<pgrx::Uuid>(column).map(from_postgres)
     }
 }
 
