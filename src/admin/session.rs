@@ -56,12 +56,7 @@ pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
         return Err(ErrorCode::NotAMember.into());
     }
     let session = open(&user, request.organization, method, actor.map(|actor| actor.name), ttl)?;
-    let subject = Subject {
-        user_id: Some(user_id),
-        session_id: Some(session.session_id),
-        organization_id: request.organization,
-        ..Subject::default()
-    };
+    let subject = Subject::of_session(user_id, session.session_id, request.organization, None);
     match actor {
         None => {
             store::signed_in(user_id)?;

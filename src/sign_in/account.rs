@@ -173,9 +173,7 @@ pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Clie
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
-        ip: client.ip,
-        user_agent: client.user_agent(),
         ..Subject::default()
     };
-    audit(action, &subject, json!({ "provider": "workos", "provider_id": profile.id }))
+    audit(action, &subject.from_client(client), json!({ "provider": "workos", "provider_id": profile.id }))
 }

@@ -111,14 +111,8 @@ pub(super) fn sign_in(
     let session = sessions::open(&opening, client)?;
     audit(
         "login",
-        &Subject {
-            user_id: Some(account.user_id),
-            session_id: Some(session.session_id),
-            organization_id: opening.organization_id,
-            connection_id: opening.connection_id,
-            ip: client.ip,
-            user_agent: client.user_agent(),
-        },
+        &Subject::of_session(account.user_id, session.session_id, opening.organization_id, opening.connection_id)
+            .from_client(client),
         json!({ "provider": "workos" }),
     )?;
     users::require_good_standing(account.user_id)?;

@@ -114,13 +114,7 @@ pub struct Row {
 impl Row {
     /// For the audit log.
     pub fn subject(&self) -> Subject<'_> {
-        Subject {
-            user_id: Some(self.user_id),
-            session_id: Some(self.id),
-            organization_id: self.organization_id.as_deref(),
-            connection_id: self.connection_id.as_deref(),
-            ..Subject::default()
-        }
+        Subject::of_session(self.user_id, self.id, self.organization_id.as_deref(), self.connection_id.as_deref())
     }
 }
 
