@@ -64,7 +64,7 @@ pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce()
     document["ip"] = json!(client.ip);
     document["user_agent"] = json!(client.user_agent());
     hook.run(document)?;
-    store::claims_version(row.id)?.ok_or_else(|| hook.failed(GONE))?;
+    store::claims_version(row.id).ok_or_else(|| hook.failed(GONE))?;
     Ok(true)
 }
 
@@ -78,7 +78,7 @@ pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
     // What cannot be parsed is not NULL, and not what was asked for either.
     let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(&unreadable()))).transpose()?;
     let claims = hook::apply(&claims, returned.as_ref()).map_err(|why| hook.failed(&why))?;
-    match store::claims_version(row.id)? {
+    match store::claims_version(row.id) {
         None => Err(hook.failed(GONE)),
         Some(version) if version != row.claims_version => Err(hook.failed(STALE)),
         Some(_) => Ok(claims),

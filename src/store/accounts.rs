@@ -8,7 +8,6 @@ use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
 use super::{query, scan, users, uuid_arg};
-use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
@@ -63,8 +62,8 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let user = scan::user(user_id, &snapshot, |row| Candidate {
         user_id,
         email: row.get(c"email"),
-        banned: row.micros(c"banned_until").is_some_and(|until| until > clock::now()),
-        deleted: row.micros(c"deleted_at").is_some(),
+        banned: users::is_banned(row),
+        deleted: users::is_deleted(row),
         invited: row.micros(c"invited_at").is_some() && row.micros(c"email_confirmed_at").is_none(),
         memberships: Vec::new(),
         identities: Vec::new(),

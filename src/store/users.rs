@@ -68,15 +68,23 @@ pub fn lock_by_update(user_id: Uuid) -> Result<bool> {
     Ok(written == 1)
 }
 
+/// Whether a ban lasts, by a row of `auth.users`.
+pub fn is_banned(row: &scan::Row) -> bool {
+    row.micros(c"banned_until").is_some_and(|until| until > now())
+}
+
+/// Whether it is marked as deleted.
+pub fn is_deleted(row: &scan::Row) -> bool {
+    row.micros(c"deleted_at").is_some()
+}
+
 /// Refuses a person who is banned or deleted by now, whatever snapshot the transaction keeps: a trigger of a sign-in's own rows may have
 /// said so.
 ///
 /// # Errors
 /// `user_banned`, `user_deleted`.
 pub fn require_good_standing(user_id: Uuid) -> Result<()> {
-    let standing = scan::user(user_id, &Snapshot::now(), |row| {
-        (row.micros(c"banned_until").is_some_and(|until| until > now()), row.micros(c"deleted_at").is_some())
-    });
+    let standing = scan::user(user_id, &Snapshot::now(), |row| (is_banned(row), is_deleted(row)));
     match standing {
         Some((false, false)) => Ok(()),
         Some((true, _)) => Err(ErrorCode::UserBanned.into()),
