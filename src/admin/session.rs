@@ -15,7 +15,7 @@ use crate::settings;
 use crate::store::{Client, Subject, accounts, users as store};
 
 /// The arguments of `auth.create_session`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Hash)]
 pub struct CreateSessionRequest<'a> {
     /// whose
     pub user_id: Option<Uuid>,

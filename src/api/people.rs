@@ -31,7 +31,7 @@ fn create_session(
     let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
     let request =
         CreateSessionRequest { user_id: user_id.map(from_postgres), organization, method, actor, reason, ttl };
-    let session = or_raise(once_per_query::answer(fcinfo, &format!("{request:?}"), || admin::create_session(&request)));
+    let session = or_raise(once_per_query::answer(fcinfo, &request, || admin::create_session(&request)));
     or_raise(session_record(&session))
 }
 

@@ -38,8 +38,7 @@ fn start_sign_in(
         domain_hint,
         params: params.as_ref(),
     };
-    let answer =
-        or_raise(once_per_query::answer(fcinfo, &format!("{request:?}"), || sign_in::start_with_verifier(&request)));
+    let answer = or_raise(once_per_query::answer(fcinfo, &request, || sign_in::start_with_verifier(&request)));
     let (started, verifier) = &*answer;
     started_record(started, Some(verifier))
 }
@@ -104,8 +103,7 @@ fn exchange_code(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let exchange = ExchangeRequest { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
-    let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
-    let session = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    let session = or_raise(once_per_query::answer(fcinfo, &exchange, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))
 }
 
@@ -117,9 +115,10 @@ fn refresh_session(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
-    let arguments = format!("{:?}", (refresh_token, client));
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
-    let session = or_raise(once_per_query::answer(fcinfo, &arguments, || sessions::refresh(token.as_ref(), &client)));
+    let session = or_raise(once_per_query::answer(fcinfo, &(refresh_token, client), || {
+        sessions::refresh(token.as_ref(), &client)
+    }));
     or_raise(session_record(&session))
 }
 

@@ -21,6 +21,7 @@ use crate::store::{Client, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
+#[derive(Hash)]
 pub struct ExchangeRequest<'a> {
     /// the code of the callback URL: WorkOS's, or in brokered mode our own
     pub code: Option<&'a str>,

@@ -42,7 +42,7 @@ pub struct Subject<'a> {
 }
 
 /// Whose browser it is, as far as the caller tells.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub struct Client<'a> {
     /// the address, as `inet` prints it
     pub ip: Option<&'a str>,
