@@ -105,14 +105,20 @@ pub mod sqlstate {
     }
 
     fn push(number: c_int) {
-        // SAFETY: the frame is static, so it outlives the stack it is linked into; it is never linked twice.
+        // SAFETY: the frame is static, so it outlives the stack it is linked into, whose frames are all there; it is never linked twice,
+        // which would close the stack to a ring.
         unsafe {
             let frame = OVERRIDE.0.as_ptr();
             (*frame).arg = number as usize as *mut c_void;
-            if pg_sys::error_context_stack != frame {
-                (*frame).previous = pg_sys::error_context_stack;
-                pg_sys::error_context_stack = frame;
+            let mut link = &raw mut pg_sys::error_context_stack;
+            while !(*link).is_null() {
+                match *link == frame {
+                    true => *link = (*frame).previous,
+                    false => link = &raw mut (**link).previous,
+                }
             }
+            (*frame).previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = frame;
         }
     }
 
