@@ -1,4 +1,4 @@
-# Thin on purpose: the work is done by cargo, cargo-pgrx and the scripts in tools/ and tests/.
+# Thin on purpose: the work is done by cargo and the scripts in tools/ and tests/.
 # tools/env.sh decides which Postgres and which flags; PG_MAJOR or PG_CONFIG choose another.
 
 SHELL := /bin/bash
@@ -10,7 +10,10 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+
+# What is run on every version of Postgres: what depends on the version.
+VERSION_STEPS := install test-sql test-e2e test-gateway
 
 .PHONY: help
 help: ## Shows this
@@ -42,12 +45,22 @@ test: setup-tests ## Everything below, in this order; stops at the first failure
 	@for step in $(TEST_STEPS); do $(MAKE) --no-print-directory $$step; done
 	@$(ENV) heading "All tests passed"
 
-.PHONY: test-format test-lint test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+.PHONY: test-versions
+test-versions: ## What depends on Postgres, on every version that is here, or on those of VERSIONS="15 18"; tools/postgres.sh brings them
+	@tools/test-versions.sh $(VERSION_STEPS)
+
+.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
 test-lint: ## clippy, every warning an error, and no files that import each other in a circle
 	@$(STEP) $@ "Lint" tools/lint.sh
+
+test-crates: ## Licences, bans and sources of the crates we build with, by deny.toml
+	@$(STEP) $@ "Crates" tools/check-crates.py
+
+test-docs: ## The documentation of the Rust code, every broken link an error
+	@$(STEP) $@ "Documentation" tools/docs.sh
 
 test-core: ## The rules without Postgres: unit and property tests
 	@$(STEP) $@ "Rules" cargo test --release -p workos_auth_core
@@ -57,7 +70,7 @@ test-simulator: ## The WorkOS stand-in
 
 test-e2e: ## End to end in throw-away clusters; needs the installed extension
 	@$(STEP) $@ "The demo's gateway" cargo build --release -p workos_auth_gateway
-	@$(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo
+	@$(ENV) $(STEP) $@ "End to end" cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo -- $$(left_out)
 
 test-gateway: ## The gateway for Supabase's client; needs the installed extension
 	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway
@@ -85,6 +98,14 @@ bench: export PROFILE = dist
 bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions or gateway: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
+
+.PHONY: audit
+audit: ## The crates we build with against deny.toml and the advisories of RustSec; needs cargo-deny and the network
+	@$(STEP) $@ "Advisories, licences, bans, sources" cargo deny --locked check
+
+.PHONY: workflows
+workflows: ## actionlint over .github/workflows; needs Go
+	@$(STEP) $@ "Workflows" go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .PHONY: fuzz
 fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each target; needs cargo-fuzz and a C++ compiler

@@ -3,9 +3,9 @@
 //! What an error says stands in `crates/core/src/error.rs`, one row a failure.
 
 use std::backtrace::Backtrace;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::env;
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -14,6 +14,8 @@ use workos_auth_core::{Error, ErrorCode, Result};
 unsafe extern "C-unwind" {
     /// Sets the SQLSTATE of the error being raised (`elog.h`); pgrx keeps it out of its bindings.
     fn errcode(sqlerrcode: c_int) -> c_int;
+    /// Adds to its CONTEXT.
+    fn errcontext_msg(format: *const c_char, ...) -> c_int;
 }
 
 /// Keeps Rust backtraces out of errors, whatever the environment of the server asks for: pgrx puts them into DETAIL of each error that
@@ -75,11 +77,12 @@ pub fn unexpected(what: &str) -> Error {
     Error::with_detail(ErrorCode::Unexpected, what)
 }
 
-/// SQLSTATEs that pgrx's closed enum of codes cannot express: ours, and those that other people's triggers raise.
+/// What pgrx loses of an error: SQLSTATEs that its closed enum of codes cannot express, ours and those that other people's triggers raise,
+/// and where the error was raised: CONTEXT, and the names of schema, table, column, data type and constraint.
 ///
-/// pgrx turns an error into a Rust panic and back, and on the way back knows only the codes of its enum. Postgres calls
-/// the functions on `error_context_stack` while it completes an error, and lets them change it (`elog.c`, `errfinish`):
-/// so the code is put there just before the error is raised. Whoever catches the error restores the stack.
+/// pgrx turns an error into a Rust panic and back. Postgres calls the functions on `error_context_stack` while it completes an error, and
+/// lets them change it (`elog.c`, `errfinish`): so what was lost is put there just before the error is raised again. Whoever catches the
+/// error restores the stack.
 pub mod sqlstate {
     use super::*;
 
@@ -94,6 +97,72 @@ pub mod sqlstate {
         arg: std::ptr::null_mut(),
     }));
 
+    thread_local! {
+        /// What the error gets that is raised next.
+        static NEXT: RefCell<Lost> = RefCell::default();
+    }
+
+    /// What is lost of an error.
+    #[derive(Default)]
+    struct Lost {
+        /// 0 where there was no error.
+        sqlstate: c_int,
+        context: Option<CString>,
+        /// By their identifiers, `PG_DIAG_…` (postgres_ext.h).
+        names: Vec<(u8, CString)>,
+    }
+
+    impl Lost {
+        /// The error being raised, as far as the frames above this one have completed it; `None` for a warning or a notice.
+        ///
+        /// # Safety
+        /// In a function on `error_context_stack`, called by errfinish.
+        unsafe fn of_this_error() -> Option<Self> {
+            // SAFETY: the caller's word. The copy is made in a memory context of its own kind, and freed; its texts are C strings or NULL.
+            unsafe {
+                let sqlstate = pg_sys::geterrcode();
+                if text(sqlstate) == OUT_OF_MEMORY {
+                    return Some(Self { sqlstate, ..Self::default() });
+                }
+                let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+                let error = pg_sys::CopyErrorData();
+                let copied = |text: *const c_char| (!text.is_null()).then(|| CStr::from_ptr(text).to_owned());
+                let names = [
+                    (pg_sys::PG_DIAG_SCHEMA_NAME, (*error).schema_name),
+                    (pg_sys::PG_DIAG_TABLE_NAME, (*error).table_name),
+                    (pg_sys::PG_DIAG_COLUMN_NAME, (*error).column_name),
+                    (pg_sys::PG_DIAG_DATATYPE_NAME, (*error).datatype_name),
+                    (pg_sys::PG_DIAG_CONSTRAINT_NAME, (*error).constraint_name),
+                ];
+                let names = names.into_iter().filter_map(|(field, name)| Some((field, copied(name)?))).collect();
+                let lost = Self { sqlstate, context: copied((*error).context), names };
+                let is_error = (*error).elevel >= PgLogLevel::ERROR as c_int;
+                pg_sys::FreeErrorData(error);
+                pg_sys::MemoryContextSwitchTo(before);
+                is_error.then(|| lost)
+            }
+        }
+
+        /// Gives it to the error being raised.
+        ///
+        /// # Safety
+        /// As above.
+        unsafe fn give(&self) {
+            // SAFETY: the caller's word; Postgres copies the texts.
+            unsafe {
+                errcode(self.sqlstate);
+                if let Some(context) = &self.context {
+                    errcontext_msg(c"%s".as_ptr(), context.as_ptr());
+                }
+                for (field, name) in &self.names {
+                    pg_sys::err_generic_string(c_int::from(*field), name.as_ptr());
+                }
+            }
+        }
+    }
+
+    const OUT_OF_MEMORY: &str = "53200";
+
     /// Five characters to Postgres's number (`MAKE_SQLSTATE`): six bits each.
     fn number(sqlstate: &str) -> c_int {
         sqlstate.bytes().take(5).enumerate().fold(0, |n, (i, b)| n | ((c_int::from(b) - 0x30) & 0x3f) << (6 * i))
@@ -101,15 +170,15 @@ pub mod sqlstate {
 
     /// The error raised next, and no other, gets this SQLSTATE.
     pub(super) fn override_next(sqlstate: &str) {
-        push(number(sqlstate));
+        push(Lost { sqlstate: number(sqlstate), ..Lost::default() });
     }
 
-    fn push(number: c_int) {
-        // SAFETY: the frame is static, so it outlives the stack it is linked into, whose frames are all there; it is never linked twice,
-        // which would close the stack to a ring.
+    fn push(lost: Lost) {
+        NEXT.set(lost);
+        // SAFETY: the frame is static, so it outlives the stack it is linked into, whose frames are all there. It is never linked twice,
+        // which would close the stack to a ring: where it is linked already, it is taken out first.
         unsafe {
             let frame = OVERRIDE.0.as_ptr();
-            (*frame).arg = number as usize as *mut c_void;
             let mut link = &raw mut pg_sys::error_context_stack;
             while !(*link).is_null() {
                 match *link == frame {
@@ -122,9 +191,9 @@ pub mod sqlstate {
         }
     }
 
-    unsafe extern "C-unwind" fn set(arg: *mut c_void) {
-        // SAFETY: called by errfinish, where errcode is allowed; it only stores the number.
-        unsafe { errcode(arg as usize as c_int) };
+    unsafe extern "C-unwind" fn set(_: *mut c_void) {
+        // SAFETY: called by errfinish.
+        NEXT.with_borrow(|lost| unsafe { lost.give() });
     }
 
     /// A SQLSTATE as its five characters: the reverse of [`number`].
@@ -132,22 +201,22 @@ pub mod sqlstate {
         (0..5).map(|i| char::from(((number >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
     }
 
-    /// The SQLSTATE of the last error that was raised in [`listening`].
-    pub struct LastSqlstate<'a>(&'a Cell<c_int>);
+    /// The last error that was raised in [`listening`].
+    pub struct LastError<'a>(&'a RefCell<Lost>);
 
-    impl LastSqlstate<'_> {
-        /// Its five characters.
+    impl LastError<'_> {
+        /// The five characters of its SQLSTATE.
         pub fn text(&self) -> String {
-            text(self.0.get())
+            text(self.0.borrow().sqlstate)
         }
     }
 
-    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps the SQLSTATE, and tells `f`
-    /// of it where that catches the error.
-    pub fn listening<T>(f: impl FnOnce(&LastSqlstate) -> T) -> T {
+    /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps what pgrx loses of it, and tells `f`
+    /// of the SQLSTATE where that catches the error.
+    pub fn listening<T>(f: impl FnOnce(&LastError) -> T) -> T {
         struct Listener {
             frame: Box<pg_sys::ErrorContextCallback>,
-            heard: Box<Cell<c_int>>,
+            heard: Box<RefCell<Lost>>,
         }
 
         impl Drop for Listener {
@@ -157,8 +226,9 @@ pub mod sqlstate {
                 unsafe {
                     if pg_sys::error_context_stack == &raw mut *self.frame {
                         pg_sys::error_context_stack = self.frame.previous;
-                        if std::thread::panicking() && self.heard.get() != 0 {
-                            push(self.heard.get());
+                        let heard = self.heard.take();
+                        if std::thread::panicking() && heard.sqlstate != 0 {
+                            push(heard);
                         }
                     } else if pg_sys::error_context_stack == OVERRIDE.0.as_ptr() {
                         (*OVERRIDE.0.as_ptr()).previous = self.frame.previous;
@@ -168,18 +238,15 @@ pub mod sqlstate {
         }
 
         unsafe extern "C-unwind" fn hear(arg: *mut c_void) {
-            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked; called by errfinish, where
-            // geterrcode is allowed.
+            // SAFETY: arg is the `heard` of a Listener that is alive while its frame is linked; called by errfinish.
             unsafe {
-                let number = pg_sys::geterrcode();
-                // Notices and warnings pass by here too: classes 00 and 01.
-                if number & 0xfff > 1 << 6 {
-                    (*arg.cast::<Cell<c_int>>()).set(number);
+                if let Some(lost) = Lost::of_this_error() {
+                    (*arg.cast::<RefCell<Lost>>()).replace(lost);
                 }
             }
         }
 
-        let heard = Box::new(Cell::new(0));
+        let heard = Box::new(RefCell::default());
         let mut listener = Listener {
             frame: Box::new(pg_sys::ErrorContextCallback {
                 // SAFETY: reading a global of this single-threaded backend.
@@ -191,7 +258,7 @@ pub mod sqlstate {
         };
         // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
         unsafe { pg_sys::error_context_stack = &mut *listener.frame };
-        let value = f(&LastSqlstate(&listener.heard));
+        let value = f(&LastError(&listener.heard));
         drop(listener);
         value
     }

@@ -18,9 +18,13 @@
 //! | [`postgres`] | what Postgres offers: the executor, roles, transactions, values |
 //! | [`foreign_keys`] | which foreign keys to the extension's tables are refused |
 //! | [`settings`] | every setting, with its help text |
-//! | [`error`] | how an error reaches the client |
+//! | [`mod@error`] | how an error reaches the client |
 //!
 //! What is decided, as opposed to done, stands in `crates/core`.
+
+#![allow(unsafe_code, reason = "Postgres is called, and calls, by pointers of C")]
+
+use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
@@ -44,28 +48,31 @@ mod settings;
 mod sign_in;
 mod store;
 
-::pgrx::pg_module_magic!(name, version);
+::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
 
+/// What Postgres 18 shows in `pg_get_loaded_modules()`. Said here: pgrx's own takes the version for the name.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
+// What `cargo pgrx` makes the install script of, each after the one before: tools/install.sh takes them by their names.
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
 extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
 extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", requires = ["installation"]);
 extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["account_tables"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["signing_in"]);
-extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["signing_in"]);
+extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
 extension_sql_file!("../sql/36_identities.sql", name = "identities", requires = ["people_without_workos"]);
-extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["signing_in"]);
+extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["identities"]);
 extension_sql_file!("../sql/42_own_account.sql", name = "own_account", requires = ["reading"]);
-extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["reading"]);
+extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires = ["own_account"]);
 extension_sql_file!("../sql/46_check_people.sql", name = "check_people", requires = ["check_parts"]);
 extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", requires = ["check_people"]);
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_own"]);
-extension_sql_file!(
-    "../sql/80_rights.sql",
-    name = "rights",
-    requires = ["check", "operating", "identities", "own_account"]
-);
+extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
 extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
 extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires = ["check_installed"]);

@@ -12,20 +12,38 @@ export ROOT
 # The majors that the extension is written for, in the order they are looked for when PG_MAJOR says nothing.
 PG_MAJORS=(15 17 16 18)
 
-server_pg_config() { echo "/usr/lib/postgresql/$1/bin/pg_config"; }
+# Where tools/postgres.sh puts the servers that it builds, which checkouts share. Root's are outside of its home, which the
+# server's user cannot enter.
+if [[ -z ${POSTGRES_BUILDS:-} ]]; then
+    if ((EUID == 0)); then POSTGRES_BUILDS=/var/cache; else POSTGRES_BUILDS=${XDG_CACHE_HOME:-$HOME/.cache}; fi
+    POSTGRES_BUILDS+=/workos_auth/postgres
+fi
+
+packaged_pg_config() { echo "/usr/lib/postgresql/$1/bin/pg_config"; }
+built_pg_config() { echo "$POSTGRES_BUILDS/$1/bin/pg_config"; }
 
 # A server and its headers: Debian packages them apart.
-server_is_complete() {
+package_is_complete() {
     local config
-    config=$(server_pg_config "$1")
+    config=$(packaged_pg_config "$1")
     [[ -x $config && -x ${config%/*}/postgres && -f /usr/include/postgresql/$1/server/postgres.h ]]
 }
 
+server_is_complete() { package_is_complete "$1" || [[ -x $(built_pg_config "$1") ]]; }
+
+# The server of a major version: the packages', else the one that was built.
+server_pg_config() {
+    if ! package_is_complete "$1" && [[ -x $(built_pg_config "$1") ]]; then built_pg_config "$1"; else packaged_pg_config "$1"; fi
+}
+
+# Whose choice the major version is.
+pg_major_is_chosen=yes
 if [[ -n ${PG_CONFIG:-} ]]; then
     [[ $("$PG_CONFIG" --version 2>/dev/null) =~ ^PostgreSQL\ ([0-9]+) ]] ||
         { echo "PG_CONFIG is $PG_CONFIG, which is no pg_config of a Postgres server" >&2; exit 1; }
     PG_MAJOR=${BASH_REMATCH[1]}
 elif [[ -z ${PG_MAJOR:-} ]]; then
+    pg_major_is_chosen=no
     for major in "${PG_MAJORS[@]}"; do
         if server_is_complete "$major"; then PG_MAJOR=$major && break; fi
     done
@@ -33,8 +51,17 @@ fi
 export PG_MAJOR=${PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-$(server_pg_config "$PG_MAJOR")}
 export PG_CONFIG
+# pgrx finds the headers by it. Without it, in a file that cargo-pgrx writes.
+export PGRX_PG_CONFIG_PATH=$PG_CONFIG
 
-# What `cargo pgrx install` links with, given to every other cargo command too: with the same flags, the same profile
+# Arguments for the test programs: what cannot run on a server that tools/postgres.sh built without pg_cron.
+left_out() {
+    [[ $PG_CONFIG == "$(built_pg_config "$PG_MAJOR")" && ! -f $("$PG_CONFIG" --sharedir)/extension/pg_cron.control ]] || return 0
+    echo "LEFT OUT on Postgres $PG_MAJOR, which has no pg_cron here: pg_cron_calls_it_as_the_readme_says" >&2
+    echo --skip pg_cron_calls_it_as_the_readme_says
+}
+
+# What `cargo pgrx` links with, given to every other cargo command too: with the same flags, the same profile
 # and one target directory, everything is compiled once, not once for each step.
 export RUSTFLAGS="${RUSTFLAGS:--C link-arg=-Wl,--no-gc-sections}"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}

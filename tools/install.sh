@@ -6,11 +6,28 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-arguments=(--profile "${PROFILE:-release}" --package workos_auth --pg-config "$PG_CONFIG")
-[[ -w $("$PG_CONFIG" --pkglibdir) && -w $("$PG_CONFIG" --sharedir)/extension ]] || arguments+=(--sudo)
-# cargo-pgrx writes colours into files too.
-if [[ -n $bold ]]; then
-    cargo pgrx install "${arguments[@]}"
-else
-    cargo pgrx install "${arguments[@]}" 2>&1 | sed $'s/\e\\[[0-9;]*m//g'
-fi
+profile=${PROFILE:-release}
+cargo build --profile "$profile" -p workos_auth "${PG_FEATURES[@]}"
+version=$(cargo pkgid -p workos_auth)
+version=${version##*[#@]}
+
+# The install script is sql/*.sql in the order of the names.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+sed "s/@CARGO_VERSION@/$version/" workos_auth.control >"$work/workos_auth.control"
+cat sql/[0-9][0-9]_*.sql >"$work/workos_auth--$version.sql"
+
+libraries=$("$PG_CONFIG" --pkglibdir)
+extensions=$("$PG_CONFIG" --sharedir)/extension
+
+# put MODE FILE TARGET. To another name first: a backend that has the old library loaded keeps it, and nobody finds half a file.
+put() {
+    local as=()
+    [[ -w ${3%/*} ]] || as=(sudo)
+    echo "   $3"
+    "${as[@]}" install -m "$1" "$2" "$3.new"
+    "${as[@]}" mv -f "$3.new" "$3"
+}
+put 755 "$CARGO_TARGET_DIR/$profile/libworkos_auth.so" "$libraries/workos_auth.so"
+put 644 "$work/workos_auth--$version.sql" "$extensions/workos_auth--$version.sql"
+put 644 "$work/workos_auth.control" "$extensions/workos_auth.control"

@@ -17,6 +17,8 @@
 //! | [`bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod exchanges;
 mod first_calls;

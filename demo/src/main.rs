@@ -11,6 +11,8 @@
 //! | [`keep`] | on a terminal or with `KEEP=1`: everything stays until Ctrl-C |
 //! | [`failure`] | what failed, where, and what to try next |
 
+#![forbid(unsafe_code)]
+
 mod console;
 mod failure;
 mod keep;

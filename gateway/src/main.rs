@@ -17,6 +17,8 @@
 //! | [`answer`], [`error`] | what goes out |
 //! | [`json`], [`parameters`] | what comes in |
 
+#![forbid(unsafe_code)]
+
 mod address;
 mod answer;
 mod app;

@@ -1,8 +1,7 @@
 //! `auth.configure_workos`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use serde_json::json;
 use workos_auth_core::authorize::{DEFAULT_API_URL, check_api_url, check_redirect_uri};
@@ -13,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::audit::audit;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
+use crate::secrets::secret_file::{self, Unusable};
 use crate::store::configuration::{Provider, provider, upsert_provider};
 use crate::store::{Subject, locks};
 use crate::{installation, secrets};
@@ -112,12 +112,15 @@ fn secret_file(path: &str) -> Result<ClientSecret> {
         "A file of the server is read for superusers and members of pg_read_server_files.",
     )?;
     let unusable = |why: &str| Error::with_detail(ErrorCode::ClientSecretFileInvalid, format!("{path}: {why}."));
-    // Not blocking, so that a FIFO cannot hang the backend.
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
-    let file = file.map_err(|error| unusable(&error.to_string()))?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(unusable("it is not a regular file"));
-    }
+    let file = secret_file::open(Path::new(path)).map_err(|why| match why {
+        Unusable::Unreadable(error) => unusable(&error.to_string()),
+        Unusable::NotRegular => unusable("it is not a regular file"),
+        Unusable::Exposed { mode, owner } => {
+            unusable(&format!("it has the mode {mode:04o} and belongs to user id {owner}")).hint(
+                "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.",
+            )
+        }
+    })?;
     let mut text = Zeroizing::new(String::with_capacity(SECRET + 1));
     file.take(SECRET as u64 + 1).read_to_string(&mut text).map_err(|_| unusable("it does not hold text"))?;
     // Editors end a file with a line feed.

@@ -1,5 +1,7 @@
 //! Reading: what everyone may call, in policies too. Declared in `sql/40_reading.sql`.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, token};

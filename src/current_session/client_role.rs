@@ -1,5 +1,7 @@
 //! What `auth.role()` says where nobody is signed in: never NULL, since `if auth.role() <> 'service_role' then raise …` would let NULL pass.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use std::cell::RefCell;
 use std::ptr;
 

@@ -1,5 +1,7 @@
 //! A verified token, in the form that readers return: Datums that are built once and point into it.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 

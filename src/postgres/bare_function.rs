@@ -5,6 +5,8 @@
 //! would end the whole server. So what is written here neither indexes nor unwraps nor allocates, and calls no function
 //! that could raise except those that are marked `#[pg_guard]`.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use pgrx::prelude::*;
 
 use super::runs;

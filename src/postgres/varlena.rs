@@ -1,5 +1,7 @@
 //! Values as Postgres holds them, built once and pointed to by Datums.
 
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
+
 use std::ffi::CString;
 
 use pgrx::fcinfo::direct_function_call_as_datum;
@@ -71,7 +73,7 @@ impl Varlena {
 
     /// Of the bytes behind the header.
     pub fn from_payload(payload: &[u8]) -> Self {
-        let size = Self::HEADER + payload.len();
+        let size = payload.len().saturating_add(Self::HEADER);
         // Of u64, so that it is aligned for every type.
         let mut words = vec![0_u64; size.div_ceil(size_of::<u64>())].into_boxed_slice();
         // SAFETY: the words have at least `size` bytes, of which the header is the first four.
@@ -91,7 +93,7 @@ impl Varlena {
 
     /// A copy in the current memory context.
     pub fn copied(&self) -> pg_sys::Datum {
-        copied(self.0.as_ptr().cast(), Self::HEADER + self.payload().len())
+        copied(self.0.as_ptr().cast(), self.payload().len().saturating_add(Self::HEADER))
     }
 
     /// The bytes behind the header.

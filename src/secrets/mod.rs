@@ -4,6 +4,7 @@
 //! their sealed form, so that a changed row is never answered with an old key.
 
 mod root_key;
+pub mod secret_file;
 
 use std::cell::RefCell;
 use std::rc::Rc;

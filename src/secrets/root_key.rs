@@ -1,9 +1,9 @@
-//! The root key: 32 bytes in a file that only the server's operating-system user can read, outside the data directory.
+//! The root key: 32 bytes in a [secret file](super::secret_file), outside the data directory.
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use pgrx::prelude::*;
@@ -11,6 +11,7 @@ use workos_auth_core::seal::RootKey;
 use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
+use super::secret_file::{self, Unusable};
 use crate::settings;
 
 const SIZE: usize = 32;
@@ -22,13 +23,18 @@ const SIZE: usize = 32;
 pub fn load() -> Result<RootKey> {
     let path = settings::root_key_file().ok_or_else(|| Error::new(ErrorCode::RootKeyNotConfigured))?;
     let unreadable = |error: io::Error| Error::with_detail(ErrorCode::RootKeyUnreadable, about(&path, &error));
-    // Not blocking, so that a FIFO in its place cannot hang the backend.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(&path)
-        .map_err(unreadable)?;
-    check(&path, &file)?;
+    let mut file = secret_file::open(&path).map_err(|why| match why {
+        Unusable::Unreadable(error) => unreadable(error),
+        Unusable::NotRegular => {
+            let detail = format!("{} is not a regular file.", path.display());
+            Error::with_detail(ErrorCode::RootKeyUnreadable, detail)
+        }
+        Unusable::Exposed { mode, owner } => {
+            let detail = format!("{} has the mode {mode:04o} and belongs to user id {owner}.", path.display());
+            Error::with_detail(ErrorCode::RootKeyExposed, detail)
+        }
+    })?;
+    refuse_data_directory(&path, &path)?;
     // One byte more than a key, so that a longer file is noticed.
     let mut bytes = Zeroizing::new([0; SIZE + 1]);
     let read = read_up_to(&mut file, &mut *bytes).map_err(unreadable)?;
@@ -64,28 +70,6 @@ pub fn create(path: &Path) -> Result<()> {
         let _ = std::fs::remove_file(path);
         failed(error)
     })
-}
-
-/// Refuses a file that is none, that others can read, or that base backups copy.
-fn check(path: &Path, file: &File) -> Result<()> {
-    let metadata =
-        file.metadata().map_err(|error| Error::with_detail(ErrorCode::RootKeyUnreadable, about(path, &error)))?;
-    if !metadata.is_file() {
-        let detail = format!("{} is not a regular file.", path.display());
-        return Err(Error::with_detail(ErrorCode::RootKeyUnreadable, detail));
-    }
-    // SAFETY: cannot fail.
-    let user = unsafe { libc::geteuid() };
-    if metadata.mode() & 0o077 != 0 || (metadata.uid() != user && metadata.uid() != 0) {
-        let detail = format!(
-            "{} has the mode {:04o} and belongs to user id {}.",
-            path.display(),
-            metadata.mode() & 0o7777,
-            metadata.uid()
-        );
-        return Err(Error::with_detail(ErrorCode::RootKeyExposed, detail));
-    }
-    refuse_data_directory(path, path)
 }
 
 /// `place` is the file itself, or where it is to be made.

@@ -1,4 +1,4 @@
-//! The course of a sign-in: [`start`] makes the authorize URL, [`exchange`] turns the code into a session. In brokered mode
+//! The course of a sign-in: [`start()`] makes the authorize URL, [`exchange()`] turns the code into a session. In brokered mode
 //! [`handle_callback`] stands in between.
 //!
 //! | file | to change |

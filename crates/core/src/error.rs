@@ -223,7 +223,7 @@ error_codes! {
         "The secret is bound to client_id and api_url: pass client_secret or client_secret_file when either changes and at the first call.";
     ClientSecretFileInvalid = "WA105", "client_secret_file_invalid", 400, "the client secret file cannot be used",
         "",
-        "It must be a regular file of at most 4 kB that the server can read and that holds the key and nothing else.";
+        "It must be a regular file of at most 4 kB that the server alone can read and that holds the key and nothing else.";
     ApiUrlInvalid = "WA106", "api_url_invalid", 400, "api_url cannot be used",
         "",
         "Use an https URL without user name, query or fragment; http is allowed for loopback only.";
@@ -247,7 +247,7 @@ error_codes! {
         "The file must exist, be a regular file, and be readable by the operating-system user that runs Postgres.";
     RootKeyExposed = "WA112", "root_key_exposed", 503, "others can read the root key",
         "",
-        "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres.";
+        "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.";
     RootKeyInDataDirectory = "WA113", "root_key_in_data_directory", 503, "the root key lies inside the data directory",
         "",
         "Every base backup would copy it: move it elsewhere. For a demo, workos_auth.allow_root_key_in_data_directory = on allows it.";

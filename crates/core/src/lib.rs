@@ -30,6 +30,8 @@
 //! | [`secret`] | types of values that must not be seen |
 //! | `session_model` | what tests compare sessions with; there with the feature `model` alone |
 
+#![forbid(unsafe_code)]
+
 pub mod accounts;
 pub mod admin;
 pub mod authorize;

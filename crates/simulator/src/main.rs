@@ -1,5 +1,7 @@
 //! `workos-simulator [--port N] [--seed FILE] [--interactive]`: prints its URL when it is ready; SIGTERM or SIGINT ends it.
 
+#![forbid(unsafe_code)]
+
 use std::error::Error;
 use std::fs;
 use std::io::{self, Write};

@@ -41,6 +41,9 @@ const LONGEST_TEMP_DIR: usize = 50;
 /// How many lines of a log an error shows.
 const LOG_TAIL: usize = 20;
 
+/// How the line of a log begins in which a server with assertions says that one failed (`ExceptionalCondition`).
+const FAILED_ASSERTION: &str = "TRAP: ";
+
 /// What every cluster here is set to: quick rather than durable, and the same wherever it runs.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
@@ -61,7 +64,9 @@ log_destination = 'stderr'
 /// A running cluster. Dropping it ends the server and removes everything it wrote.
 ///
 /// It listens on a free port of 127.0.0.1 and on a Unix socket, and trusts everyone: never put anything into it
-/// that matters. When the caller is root, the server runs as the OS user `postgres`.
+/// that matters. When the caller is root, the server runs as the OS user `postgres`. A server with assertions
+/// (`--enable-cassert`) that failed one fails the test: at the drop, which panics, at a restart, or at the next
+/// [`Cluster::shared`].
 #[derive(Debug)]
 pub struct Cluster {
     // Dropped in this order, after `drop` has stopped the server.
@@ -113,8 +118,15 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::start`], the same for everyone who asks.
+    ///
+    /// # Panics
+    /// The server failed an assertion: nobody drops this one.
     pub fn shared() -> std::result::Result<&'static Self, &'static Error> {
-        SHARED.as_ref()
+        let shared = SHARED.as_ref();
+        if let Ok(cluster) = shared {
+            panic_at_an_assertion(cluster.assertions());
+        }
+        shared
     }
 
     /// The TCP port on 127.0.0.1; it stays the same over [`Cluster::restart`].
@@ -194,7 +206,7 @@ impl Cluster {
     /// Shuts the server down in an orderly way, cutting open connections, and starts it again.
     ///
     /// # Errors
-    /// The server does not stop or start in time.
+    /// The server does not stop or start in time, or had failed an assertion.
     pub fn restart(&mut self) -> Result<()> {
         self.stop(Signal::SIGINT)?;
         self.launch()
@@ -315,6 +327,13 @@ impl Cluster {
         Err(Error::NotStarted { reason, log: tail(&self.log()?) })
     }
 
+    /// Fails if the server has failed an assertion.
+    fn assertions(&self) -> Result<()> {
+        let log = self.log()?;
+        let failed: Vec<&str> = log.lines().filter(|line| line.starts_with(FAILED_ASSERTION)).collect();
+        if failed.is_empty() { Ok(()) } else { Err(Error::Assertion(failed.join("\n"))) }
+    }
+
     /// Ends the server with `signal` (INT: fast shutdown, QUIT: immediate shutdown), by force if it dawdles.
     fn stop(&mut self, signal: Signal) -> Result<()> {
         let Some(mut server) = self.server.take() else { return Ok(()) };
@@ -326,7 +345,7 @@ impl Cluster {
         while Instant::now() < deadline {
             if server.try_wait().map_err(Error::io("look after postgres"))?.is_some() {
                 self.guard = None;
-                return Ok(());
+                return self.assertions();
             }
             sleep(POLL);
         }
@@ -339,8 +358,19 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // There is nobody to tell; what is left over dies with the guard.
-        let _ = self.stop(Signal::SIGQUIT);
+        // What is left over dies with the guard.
+        let stopped = self.stop(Signal::SIGQUIT);
+        if !std::thread::panicking() {
+            panic_at_an_assertion(stopped);
+        }
+    }
+}
+
+/// Whatever else goes wrong at the end of a cluster fails no test.
+#[allow(clippy::panic)]
+fn panic_at_an_assertion(end: Result<()>) {
+    if let Err(error @ Error::Assertion(_)) = end {
+        panic!("{error}");
     }
 }
 

@@ -45,6 +45,10 @@ pub enum Error {
         log: String,
     },
 
+    /// A check inside Postgres failed, which only a server with assertions makes; the lines of its log that say so.
+    #[error("the server failed a check of its own:\n{0}")]
+    Assertion(String),
+
     /// Something that should have happened soon did not.
     #[error("{what} did not happen within {after:?}")]
     Timeout {

@@ -1,9 +1,10 @@
 //! The testbed itself: that it boots, survives a restart, tells what went wrong, and leaves nothing behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -152,4 +153,24 @@ async fn a_crashed_cluster_recovers_what_was_committed_and_nothing_else() {
     let again = cluster.connect("postgres", SUPERUSER).await.unwrap();
     let kept: i64 = again.query_one("select sum(id) from kept", &[]).await.unwrap().get(0);
     assert_eq!(kept, 1);
+}
+
+#[test]
+fn a_failed_assertion_of_the_server_fails_the_test() {
+    let trap = "TRAP: failed Assert(\"true == false\"), File: \"none.c\", Line: 1, PID: 1";
+    let mut cluster = Cluster::start().unwrap();
+    let mut log = OpenOptions::new().append(true).open(cluster.log_path()).unwrap();
+    writeln!(log, "LOG:  TRAP: {trap} is not at the beginning of a line").unwrap();
+    cluster.restart().unwrap();
+    writeln!(log, "{trap}").unwrap();
+    let error = cluster.restart().unwrap_err();
+    assert!(matches!(&error, Error::Assertion(lines) if lines == trap), "{error}");
+
+    let cluster = Cluster::start().unwrap();
+    let pid = cluster.pid().unwrap().to_string();
+    let mut log = OpenOptions::new().append(true).open(cluster.log_path()).unwrap();
+    writeln!(log, "{trap}").unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| drop(cluster))).unwrap_err();
+    assert!(panicked.downcast_ref::<String>().unwrap().contains(trap));
+    assert!(!is_running(&pid), "the server outlives its cluster");
 }

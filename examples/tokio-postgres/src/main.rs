@@ -6,6 +6,8 @@
 //! ```
 //! `PUBLIC_URL` is the address that browsers use, if it is another: `https://app.example.com`.
 
+#![forbid(unsafe_code)]
+
 mod cookies;
 mod page;
 mod refusal;

@@ -2,6 +2,7 @@
 //! errors that can be compared.
 //!
 //! Whatever fails here fails the test that asked for it, so it panics with the reason.
+#![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a set-up that fails ends its test")]
 
 pub mod accounts;

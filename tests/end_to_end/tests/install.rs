@@ -367,3 +367,18 @@ async fn the_install_script_takes_over_nothing_that_is_there() {
     let (psql_stops, server_starts) = (script.find(r"\quit"), script.find("DO $preflight$"));
     assert!(psql_stops.is_some() && psql_stops < server_starts, "psql -f would run it");
 }
+
+/// Since Postgres 18 a server says what it has loaded, by name and version.
+#[tokio::test]
+async fn the_loaded_library_has_a_name_and_the_version_of_the_extension() {
+    let cluster = Cluster::start().unwrap();
+    let client = cluster.connect("postgres", SUPERUSER).await.unwrap();
+    client.batch_execute(CREATE).await.unwrap();
+    let version: i32 = text(&client, "show server_version_num").await.unwrap().unwrap().parse().unwrap();
+    if version >= 180_000 {
+        client.batch_execute("select auth.uid()").await.unwrap();
+        let loaded = "select e.extname, m.version = e.extversion from pg_extension as e
+            left join pg_get_loaded_modules() as m on m.module_name = e.extname where e.extname = 'workos_auth'";
+        assert_eq!(lines(&client, loaded).await.unwrap(), ["workos_auth|t"]);
+    }
+}

@@ -303,6 +303,9 @@ async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administratio
         ("directory", "mkdir FILE"),
         ("fifo", "mkfifo FILE"),
         ("shut", "printf sk_test_demo > FILE && chmod 0 FILE"),
+        ("group", "printf sk_test_demo > FILE && chmod 0640 FILE"),
+        ("others", "printf sk_test_demo > FILE && chmod 0604 FILE"),
+        ("everybody", "printf sk_test_demo > FILE && chmod 0644 FILE"),
     ] {
         shell(&bed.admin, &command.replace("FILE", &format!("{keys}/{name}"))).await;
     }
@@ -319,9 +322,22 @@ async fn where_secrets_are_sent_and_files_are_read_takes_more_than_administratio
     // Nor is it told whether there is such a file.
     assert_eq!(refusal(as_operator.batch_execute(&from("missing")).await), error);
 
-    for name in
-        ["missing", "empty", "two", "padded", "assignment", "binary", "nul", "large", "directory", "fifo", "shut"]
-    {
+    for name in [
+        "missing",
+        "empty",
+        "two",
+        "padded",
+        "assignment",
+        "binary",
+        "nul",
+        "large",
+        "directory",
+        "fifo",
+        "shut",
+        "group",
+        "others",
+        "everybody",
+    ] {
         let error = refused(as_reader.batch_execute(&from(name)).await, "client_secret_file_invalid");
         assert!(error.detail.contains(&format!("{keys}/{name}")), "{error}");
         assert!(!error.to_string().contains("sk_"), "{error}");

@@ -4,7 +4,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 
+use nix::unistd::Uid;
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, BOB, Person, exchange, set_session, sign_in, start};
 use workos_end_to_end::sql::{refused, refused_as, shell, text};
@@ -107,6 +109,45 @@ async fn a_root_key_that_is_no_key_or_no_secret_is_refused() {
             "55P02",
         );
     }
+}
+
+/// Root may own the file, and its group may read it: that is how Kubernetes mounts a secret.
+#[tokio::test]
+async fn a_root_key_of_root_may_be_read_by_its_group() {
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "root_keys_of_root").await;
+    let keys = keys(&cluster);
+    let group = std::fs::metadata(cluster.data_dir()).unwrap().gid();
+    let good = cluster.root_key_path().display().to_string();
+    for mode in ["0640", "0440"] {
+        let path = format!("{keys}/{mode}");
+        as_root(&format!("install -o 0 -g {group} -m {mode} {good} {path}"));
+        sign_in(&with_root_key(&bed, &path).await, ALICE).await;
+    }
+    for (mode, error) in [
+        ("0660", "root_key_exposed"),
+        ("0650", "root_key_exposed"),
+        ("0644", "root_key_exposed"),
+        ("0604", "root_key_unreadable"),
+        ("0400", "root_key_unreadable"),
+    ] {
+        let path = format!("{keys}/{mode}");
+        as_root(&format!("install -o 0 -g {group} -m {mode} {good} {path}"));
+        let refusal = refused_with_root_key(&bed, &path, error).await;
+        assert!(refusal.detail.contains(&path), "{mode}: {refusal}");
+    }
+    // A stranger's file, whoever may read it.
+    let path = format!("{keys}/stranger");
+    as_root(&format!("install -o 65534 -g {group} -m 0440 {good} {path}"));
+    refused_with_root_key(&bed, &path, "root_key_exposed").await;
+}
+
+/// Runs a command as root: by sudo where the test is not root itself.
+fn as_root(command: &str) {
+    let command = if Uid::effective().is_root() { command.to_owned() } else { format!("sudo -n {command}") };
+    let mut words = command.split(' ');
+    let output = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test]

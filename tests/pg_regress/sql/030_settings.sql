@@ -6,7 +6,10 @@ SELECT name FROM pg_settings WHERE name LIKE 'workos\_auth.%' AND (short_desc IS
 -- times take Postgres's units
 SET workos_auth.access_token_ttl = '90min';
 SHOW workos_auth.access_token_ttl;
+-- Postgres's own words for it are not the same in every version
+\set VERBOSITY sqlstate
 SET workos_auth.request_timeout = '0';
+\set VERBOSITY default
 SET workos_auth.rls_guard = 'loud';
 -- the prefix is reserved
 SET workos_auth.session_tokn = 'x';
@@ -14,9 +17,11 @@ SET workos_auth.session_tokn = 'x';
 CREATE ROLE regress_reader;
 SET ROLE regress_reader;
 SET workos_auth.session_token = 'secret';
+\set VERBOSITY sqlstate
 SHOW workos_auth.session_token;
 SELECT current_setting('workos_auth.session_token');
 SELECT set_config('workos_auth.session_token', 'other', false);
+\set VERBOSITY default
 SELECT count(*) FROM pg_settings WHERE name = 'workos_auth.session_token';
 -- and nobody but a superuser sets anything else
 SET workos_auth.allow_signup = off;

@@ -7,6 +7,8 @@
 //! Lines of `TESTBED_SETTINGS` are added to `postgresql.conf`. With `TESTBED_INTERACTIVE=1` the simulator shows its login
 //! page, for a real browser.
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt;
