@@ -1,4 +1,4 @@
--- People without WorkOS: administrators. The code of each function stands in src/api/people.rs.
+-- People without WorkOS: administrators. The code of each function stands in src/api/people_without_workos.rs.
 
 CREATE FUNCTION auth.create_user(
     email text,

@@ -16,25 +16,22 @@ BEGIN
 END
 $protect$;
 
--- What administrators write with plain INSERT and DELETE. Who may run auth.configure_workos is an administrator.
-CREATE POLICY administrators ON auth.redirect_urls USING (
-    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
-);
-COMMENT ON POLICY administrators ON auth.redirect_urls IS 'those whom auth.grant_admin made administrators';
-CREATE POLICY administrators ON auth.organization_domains USING (
-    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
-);
-COMMENT ON POLICY administrators ON auth.organization_domains IS 'those whom auth.grant_admin made administrators';
-
-CREATE POLICY administrators ON auth.hooks USING (
-    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
-);
-COMMENT ON POLICY administrators ON auth.hooks IS 'those whom auth.grant_admin made administrators';
--- Nobody changes the audit log or takes from it: they only read.
-CREATE POLICY administrators ON auth.audit_log_entries FOR SELECT USING (
-    pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
-);
-COMMENT ON POLICY administrators ON auth.audit_log_entries IS 'those whom auth.grant_admin made administrators';
+-- What administrators write with plain INSERT and DELETE; who may run auth.configure_workos is one. Nobody changes the audit log or takes
+-- from it: they only read.
+DO $policies$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['redirect_urls', 'organization_domains', 'hooks', 'audit_log_entries'] LOOP
+        EXECUTE pg_catalog.format(
+            $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
+                pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
+            )$policy$, name, CASE name WHEN 'audit_log_entries' THEN 'SELECT' ELSE 'ALL' END);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON POLICY administrators ON auth.%I IS 'those whom auth.grant_admin made administrators'$comment$, name);
+    END LOOP;
+END
+$policies$;
 
 -- Backends cache signing keys and the installation's id; a change tells them. ALWAYS, so that it also does where
 -- rows arrive by replication. TRUNCATE on sessions has a trigger so that nothing may empty the table unnoticed.

@@ -64,7 +64,7 @@ pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce()
     document["ip"] = json!(client.ip);
     document["user_agent"] = json!(client.user_agent());
     hook.run(document)?;
-    store::claims_version(row.id)?.ok_or_else(|| hook.failed(GONE))?;
+    store::claims_version(row.id).ok_or_else(|| hook.failed(GONE))?;
     Ok(true)
 }
 
@@ -78,7 +78,7 @@ pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
     // What cannot be parsed is not NULL, and not what was asked for either.
     let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(&unreadable()))).transpose()?;
     let claims = hook::apply(&claims, returned.as_ref()).map_err(|why| hook.failed(&why))?;
-    match store::claims_version(row.id)? {
+    match store::claims_version(row.id) {
         None => Err(hook.failed(GONE)),
         Some(version) if version != row.claims_version => Err(hook.failed(STALE)),
         Some(_) => Ok(claims),
@@ -190,13 +190,13 @@ impl Hook {
         }
         restricted_as(function.owner, || {
             current_session::clear_for_now()?;
-            runs::apart(|| self.call(&function, document))
+            runs::without_running_queries(|| self.call(&function, document))
         })
     }
 
     /// The hook's own error becomes ours. Nothing is undone for it: ours ends the statement.
     fn call(&self, function: &Function, document: Value) -> Result<Option<Jsonb>> {
-        sqlstate::kept(|heard| {
+        sqlstate::listening(|last| {
             let outcome = PgTryBuilder::new(AssertUnwindSafe(|| Ok(invoke(function.oid, document))))
                 .catch_others(|caught| Err(Box::new(caught)))
                 .execute();
@@ -209,7 +209,7 @@ impl Hook {
             };
             let sqlstate = match report.sql_error_code() {
                 // All that pgrx cannot express.
-                PgSqlErrorCode::ERRCODE_INTERNAL_ERROR => heard.text(),
+                PgSqlErrorCode::ERRCODE_INTERNAL_ERROR => last.text(),
                 code => sqlstate::text(code as i32),
             };
             // What is no fault of the hook's: the whole transaction may be run again (class 40), or somebody ended it (class 57).

@@ -46,7 +46,7 @@ pub fn or_raise<T>(result: Result<T>) -> T {
 /// Raises `error` as a Postgres ERROR.
 pub fn raise(error: Error) -> ! {
     let code = error.code();
-    sqlstate::of_the_next_error(error.sqlstate());
+    sqlstate::override_next(error.sqlstate());
     let mut report = ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, code.message(), "");
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);
@@ -169,19 +169,25 @@ pub mod sqlstate {
     }
 
     /// The error raised next, and no other, gets this SQLSTATE.
-    pub(super) fn of_the_next_error(sqlstate: &str) {
+    pub(super) fn override_next(sqlstate: &str) {
         push(Lost { sqlstate: number(sqlstate), ..Lost::default() });
     }
 
     fn push(lost: Lost) {
         NEXT.set(lost);
-        // SAFETY: the frame is static, so it outlives the stack it is linked into; it is never linked twice.
+        // SAFETY: the frame is static, so it outlives the stack it is linked into, whose frames are all there. It is never linked twice,
+        // which would close the stack to a ring: where it is linked already, it is taken out first.
         unsafe {
             let frame = OVERRIDE.0.as_ptr();
-            if pg_sys::error_context_stack != frame {
-                (*frame).previous = pg_sys::error_context_stack;
-                pg_sys::error_context_stack = frame;
+            let mut link = &raw mut pg_sys::error_context_stack;
+            while !(*link).is_null() {
+                match *link == frame {
+                    true => *link = (*frame).previous,
+                    false => link = &raw mut (**link).previous,
+                }
             }
+            (*frame).previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = frame;
         }
     }
 
@@ -195,10 +201,10 @@ pub mod sqlstate {
         (0..5).map(|i| char::from(((number >> (6 * i)) & 0x3f) as u8 + b'0')).collect()
     }
 
-    /// The last error that was raised in [`kept`].
-    pub struct Heard<'a>(&'a RefCell<Lost>);
+    /// The last error that was raised in [`listening`].
+    pub struct LastError<'a>(&'a RefCell<Lost>);
 
-    impl Heard<'_> {
+    impl LastError<'_> {
         /// The five characters of its SQLSTATE.
         pub fn text(&self) -> String {
             text(self.0.borrow().sqlstate)
@@ -207,7 +213,7 @@ pub mod sqlstate {
 
     /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps what pgrx loses of it, and tells `f`
     /// of the SQLSTATE where that catches the error.
-    pub fn kept<T>(f: impl FnOnce(&Heard) -> T) -> T {
+    pub fn listening<T>(f: impl FnOnce(&LastError) -> T) -> T {
         struct Listener {
             frame: Box<pg_sys::ErrorContextCallback>,
             heard: Box<RefCell<Lost>>,
@@ -252,7 +258,7 @@ pub mod sqlstate {
         };
         // SAFETY: the frame is boxed and unlinked by Drop before it is freed.
         unsafe { pg_sys::error_context_stack = &mut *listener.frame };
-        let value = f(&Heard(&listener.heard));
+        let value = f(&LastError(&listener.heard));
         drop(listener);
         value
     }

@@ -83,7 +83,7 @@ fn where_it_lives(row: &store::Row, other: u32) -> String {
 pub fn become_new() -> Result<Uuid> {
     require_superuser()?;
     let id = as_owner(|| {
-        locks::setup();
+        locks::lock_setup();
         let old = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let provider = configuration::provider()?;
         let secret = provider.as_ref().map(secrets::open_client_secret).transpose()?;
@@ -106,7 +106,7 @@ pub fn become_new() -> Result<Uuid> {
         audit("installation_made_new", &Subject::default(), payload)?;
         Ok(id)
     })?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(id)
 }
 
@@ -117,7 +117,7 @@ pub fn become_new() -> Result<Uuid> {
 /// `insufficient_privilege`, `provider_not_configured`.
 pub fn take_over() -> Result<Uuid> {
     require_superuser()?;
-    locks::setup();
+    locks::lock_setup();
     let row = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     let here = store::here();
     match standing_of(&row, Some(&Snapshot::now())) {

@@ -59,8 +59,8 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
 // What `cargo pgrx` makes the install script of, each after the one before: tools/install.sh takes them by their names.
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
 extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
-extension_sql_file!("../sql/11_people.sql", name = "people", requires = ["installation"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["people"]);
+extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", requires = ["installation"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["account_tables"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["signing_in"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);

@@ -26,6 +26,6 @@ pub fn changed(old: Option<&Member>, new: Option<&Member>) -> Result<()> {
         (Some(old), _) => drop(sessions::end_in_organization(old.user_id, &old.organization_id)?),
         (None, Some(_)) => {}
     }
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(())
 }

@@ -43,7 +43,7 @@ pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> 
     };
     let ended = sessions::end(claims.sub, which)?;
     audit_as(Some(&session), "logout", &Subject::of(claims), json!({ "scope": scope, "sessions": ended }))?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(i64::try_from(ended).unwrap_or(i64::MAX))
 }
 

@@ -76,12 +76,7 @@ fn token(user_id: Uuid, role: Option<&str>) -> Result<(AccessToken, Uuid)> {
         _ => None,
     };
     let session = open(&user, organization, METHOD, None, settings::session_ttl().min(LONGEST))?;
-    let subject = Subject {
-        user_id: Some(user_id),
-        session_id: Some(session.session_id),
-        organization_id: organization,
-        ..Subject::default()
-    };
+    let subject = Subject::of_session(user_id, session.session_id, organization, None);
     audit("session_impersonated", &subject, json!({ "method": METHOD, "role": role }))?;
     Ok((session.access_token, session.session_id))
 }

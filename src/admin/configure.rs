@@ -37,12 +37,12 @@ pub struct Configuration<'a> {
 const SECRET: usize = 4096;
 
 /// Creates or updates the WorkOS provider. Not in a copy: what it says of keys and of WorkOS would be taken for the installation's.
-pub fn configure(given: &Configuration) -> Result<()> {
+pub fn configure(configuration: &Configuration) -> Result<()> {
     require_writable()?;
-    let client_id = given.client_id.ok_or_else(|| Error::null("client_id"))?;
-    let redirect_uri = given.redirect_uri.ok_or_else(|| Error::null("redirect_uri"))?;
-    let api_url = given.api_url.ok_or_else(|| Error::null("api_url"))?;
-    let enabled = given.enabled.ok_or_else(|| Error::null("enabled"))?;
+    let client_id = configuration.client_id.ok_or_else(|| Error::null("client_id"))?;
+    let redirect_uri = configuration.redirect_uri.ok_or_else(|| Error::null("redirect_uri"))?;
+    let api_url = configuration.api_url.ok_or_else(|| Error::null("api_url"))?;
+    let enabled = configuration.enabled.ok_or_else(|| Error::null("enabled"))?;
     if client_id.is_empty() || client_id.len() > 255 || !client_id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Error::invalid(
             "client_id",
@@ -57,10 +57,10 @@ pub fn configure(given: &Configuration) -> Result<()> {
             "An api_url other than WorkOS's own is a superuser's to set: client secret and codes are sent there.",
         )?;
     }
-    let secret = secret(given)?;
+    let secret = secret(configuration)?;
 
     as_owner(|| {
-        locks::setup();
+        locks::lock_setup();
         installation::refuse_copy()?;
         secrets::set_up()?;
         let known = provider()?;
@@ -92,8 +92,8 @@ pub fn configure(given: &Configuration) -> Result<()> {
     })
 }
 
-fn secret(given: &Configuration) -> Result<Option<ClientSecret>> {
-    match (given.client_secret, given.client_secret_file) {
+fn secret(configuration: &Configuration) -> Result<Option<ClientSecret>> {
+    match (configuration.client_secret, configuration.client_secret_file) {
         (Some(_), Some(_)) => Err(Error::invalid("client_secret_file", "client_secret was passed too.")),
         (Some(secret), None) if is_key(secret) => Ok(Some(ClientSecret::new(secret.to_owned()))),
         (Some(_), None) => Err(Error::invalid("client_secret", "it must be 1 to 4096 visible ASCII characters.")),

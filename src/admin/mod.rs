@@ -17,5 +17,5 @@ pub mod signing_keys;
 mod user;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
-pub use session::{Asked, create_session, microseconds};
+pub use session::{CreateSessionRequest, create_session, microseconds};
 pub use user::create_user;

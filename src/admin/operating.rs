@@ -10,6 +10,7 @@ use workos_auth_core::{Error, Result};
 
 use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
+use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
 use crate::store::{Subject, operating as store, users};
 use crate::{current_session, settings};
@@ -28,7 +29,7 @@ pub fn ban(user_id: Option<PgUuid>, until: Option<TimestampWithTimeZone>) -> Res
     let Some(until) = store::ban(user_id, until)? else { return Ok(0) };
     let ended = sessions::end(user_id, Scope::Global)?;
     audit("user_banned", &about(user_id), json!({ "until": until, "sessions": ended }))?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(1)
 }
 
@@ -48,7 +49,7 @@ pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
     let ended = sessions::end(user_id, Scope::Global)?;
     if ended > 0 {
         audit("sessions_revoked", &about(user_id), json!({ "sessions": ended }))?;
-        current_session::look_again();
+        current_session::recheck_on_next_read();
     }
     Ok(count(ended))
 }
@@ -61,7 +62,7 @@ pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     if ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..Subject::default() };
         audit("organization_revoked", &subject, json!({ "sessions": ended }))?;
-        current_session::look_again();
+        current_session::recheck_on_next_read();
     }
     Ok(count(ended))
 }
@@ -79,7 +80,7 @@ pub fn delete(user_id: Option<PgUuid>) -> Result<i64> {
     let ended = sessions::end(user_id, Scope::Global)?;
     let deleted = store::delete(user_id)?;
     audit("user_deleted", &about(user_id), json!({ "sessions": ended }))?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(count(deleted))
 }
 
@@ -96,7 +97,7 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     if removed + ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..about(user_id) };
         audit("member_removed", &subject, json!({ "sessions": ended }))?;
-        current_session::look_again();
+        current_session::recheck_on_next_read();
     }
     Ok(count(removed))
 }
@@ -117,7 +118,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     if let Some(retention) = settings::audit_retention() {
         removed += store::remove_audit_entries(retention, batch)?;
     }
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(count(removed))
 }
 
@@ -125,7 +126,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
 fn writing_about(user_id: Option<PgUuid>) -> Result<Uuid> {
     require_writable()?;
     let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
-    Ok(Uuid::from_bytes(*user_id.as_bytes()))
+    Ok(from_postgres(user_id))
 }
 
 fn about(user_id: Uuid) -> Subject<'static> {

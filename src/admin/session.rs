@@ -15,8 +15,8 @@ use crate::settings;
 use crate::store::{Client, Subject, accounts, users as store};
 
 /// The arguments of `auth.create_session`.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+#[derive(Hash)]
+pub struct CreateSessionRequest<'a> {
     /// whose
     pub user_id: Option<Uuid>,
     /// of which organization
@@ -40,28 +40,23 @@ pub fn microseconds(months: i32, days: i32, micros: i64) -> i128 {
 ///
 /// # Errors
 /// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`.
-pub fn create_session(asked: &Asked) -> Result<Session> {
+pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
     require_writable()?;
-    let user_id = asked.user_id.ok_or_else(|| Error::null("user_id"))?;
-    let method = admin::check_method(asked.method.ok_or_else(|| Error::null("method"))?)?;
-    let actor = Actor::new(asked.actor, asked.reason)?;
-    let ttl = admin::lifetime(asked.ttl, settings::session_ttl(), actor.is_some())?;
+    let user_id = request.user_id.ok_or_else(|| Error::null("user_id"))?;
+    let method = admin::check_method(request.method.ok_or_else(|| Error::null("method"))?)?;
+    let actor = Actor::new(request.actor, request.reason)?;
+    let ttl = admin::lifetime(request.ttl, settings::session_ttl(), actor.is_some())?;
 
     // A ban, a deletion or the end of a membership comes before or after.
     if !store::lock(user_id)? {
         return Err(ErrorCode::UserNotFound.into());
     }
     let user = find(user_id)?;
-    if asked.organization.is_some_and(|organization| !user.memberships.iter().any(|id| id == organization)) {
+    if request.organization.is_some_and(|organization| !user.memberships.iter().any(|id| id == organization)) {
         return Err(ErrorCode::NotAMember.into());
     }
-    let session = open(&user, asked.organization, method, actor.map(|actor| actor.name), ttl)?;
-    let subject = Subject {
-        user_id: Some(user_id),
-        session_id: Some(session.session_id),
-        organization_id: asked.organization,
-        ..Subject::default()
-    };
+    let session = open(&user, request.organization, method, actor.map(|actor| actor.name), ttl)?;
+    let subject = Subject::of_session(user_id, session.session_id, request.organization, None);
     match actor {
         None => {
             store::signed_in(user_id)?;

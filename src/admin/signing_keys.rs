@@ -14,7 +14,7 @@ pub fn rotate(algorithm: Option<&str>) -> Result<String> {
     require_writable()?;
     let name = algorithm.ok_or_else(|| Error::null("algorithm"))?;
     let algorithm = Algorithm::parse(name).ok_or_else(|| Error::invalid("algorithm", "only ES256 is supported."))?;
-    locks::setup();
+    locks::lock_setup();
     if configuration::provider()?.is_none() {
         return Err(ErrorCode::ProviderNotConfigured.into());
     }
@@ -28,7 +28,7 @@ pub fn rotate(algorithm: Option<&str>) -> Result<String> {
 pub fn retire(kid: Option<&str>) -> Result<()> {
     require_writable()?;
     let kid = kid.ok_or_else(|| Error::null("kid"))?;
-    locks::setup();
+    locks::lock_setup();
     match configuration::signing_key_status(kid)?.as_deref() {
         None => Err(Error::invalid("kid", "auth.signing_keys has no such key.")),
         Some("active") => Err(Error::invalid("kid", "it is the key that signs.").hint(

@@ -8,7 +8,7 @@ use workos_auth_core::{Error, ErrorCode, Result, admin, random};
 use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::postgres::transaction::require_writable;
-use crate::sign_in::guard_email;
+use crate::sign_in::lock_email;
 use crate::store::{Subject, accounts, users as store};
 
 /// Makes a user, as a member of the organization if one is given.
@@ -20,7 +20,7 @@ pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Opt
     let email = admin::check_email(email.ok_or_else(|| Error::null("email"))?)?;
     // The same rules as where somebody signs in through it.
     organization.map(|organization| Selector::new(Some(organization), None, None)).transpose()?;
-    guard_email(&email);
+    lock_email(&email);
 
     let id = match user_id {
         Some(id) if store::exists(id)? => return Err(ErrorCode::UserAlreadyExists.into()),
@@ -30,7 +30,7 @@ pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Opt
     if accounts::email_holder(&email)?.is_some() {
         return Err(ErrorCode::EmailExists.into());
     }
-    // The address is guarded, so only the id can have been taken meanwhile.
+    // The address is locked, so only the id can have been taken meanwhile.
     if !store::insert_user(id, &email, organization.is_some(), admin::app_metadata())? {
         return Err(ErrorCode::UserAlreadyExists.into());
     }

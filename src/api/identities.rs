@@ -10,7 +10,8 @@ use crate::postgres::jsonb::Jsonb;
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::postgres::transaction::require_writable;
-use crate::sign_in::{self, Begin};
+use crate::postgres::uuid::from_postgres;
+use crate::sign_in::{self, SignInRequest};
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -29,11 +30,18 @@ fn link_identity(
 ) -> Record {
     let session = or_raise(writing(access_token));
     let params = or_raise(params.as_ref().map(parse_params).transpose());
-    let begin =
-        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
+    let request = SignInRequest {
+        organization,
+        connection,
+        provider,
+        redirect_to,
+        login_hint,
+        domain_hint,
+        params: params.as_ref(),
+    };
     let challenge = code_challenge.map(|challenge| (challenge, code_challenge_method));
-    let arguments = format!("{} {begin:?} {challenge:?}", session.claims.session_id);
-    let answer = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::link(&begin, challenge, &session)));
+    let arguments = (session.claims.session_id, &request, challenge);
+    let answer = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::link(&request, challenge, &session)));
     let (started, verifier) = &*answer;
     started_record(started, verifier.as_ref())
 }
@@ -46,5 +54,5 @@ fn writing(access_token: Option<&str>) -> Result<std::rc::Rc<Verified>> {
 #[pg_extern(sql = false)]
 fn unlink_identity(access_token: Option<&str>, identity_id: Option<pgrx::Uuid>) {
     let session = or_raise(writing(access_token));
-    or_raise(sign_in::unlink(&session, identity_id.map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))));
+    or_raise(sign_in::unlink(&session, identity_id.map(from_postgres)));
 }

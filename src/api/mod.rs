@@ -4,7 +4,7 @@
 mod identities;
 mod operating;
 mod own_account;
-mod people;
+mod people_without_workos;
 mod reading;
 mod setting_up;
 mod signing_in;

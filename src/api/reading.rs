@@ -6,7 +6,7 @@ use pgrx::JsonB;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, token};
 
-use crate::current_session::{self, Set, Verified, client_role, read};
+use crate::current_session::{self, Set, Verified, client_role, session_of_run};
 use crate::error::or_raise;
 use crate::postgres::bare_function::{self, Arguments};
 use crate::postgres::jsonb::Built;
@@ -14,30 +14,30 @@ use crate::postgres::varlena::Varlena;
 
 bare_function::functions! {
     /// `auth.uid()`
-    fn uid(_) { Some(&read()?.sub) }
+    fn uid(_) { Some(&session_of_run()?.sub) }
 
     /// `auth.session_id()`
-    fn session_id(_) { Some(&read()?.session_id) }
+    fn session_id(_) { Some(&session_of_run()?.session_id) }
 
     /// `auth.role()`
     fn role(_) {
-        match read() {
+        match session_of_run() {
             Some(session) => session.role.as_ref(),
             None => Some(&*client_role()),
         }
     }
 
     /// `auth.email()`
-    fn email(_) { read()?.email.as_ref() }
+    fn email(_) { session_of_run()?.email.as_ref() }
 
     /// `auth.organization_id()`
-    fn organization_id(_) { read()?.org_id.as_ref() }
+    fn organization_id(_) { session_of_run()?.org_id.as_ref() }
 
     /// `auth.connection_id()`
-    fn connection_id(_) { read()?.connection_id.as_ref() }
+    fn connection_id(_) { session_of_run()?.connection_id.as_ref() }
 
     /// `auth.session_claims()` and `auth.jwt()`
-    fn session_claims(_) { Some(claims(read()?)) }
+    fn session_claims(_) { Some(claims(session_of_run()?)) }
 
     /// `auth.has_role(role)`
     fn has_role(arguments) { holds(arguments, List::Roles) }
@@ -104,7 +104,7 @@ unsafe fn holds(arguments: Arguments, list: List) -> Option<bool> {
     // SAFETY: by the caller's word.
     unsafe {
         let value = arguments.text(0).unwrap_or_else(|| refuse_null(list));
-        Some(list.of(read()?).contains(value))
+        Some(list.of(session_of_run()?).contains(value))
     }
 }
 
@@ -117,7 +117,7 @@ unsafe fn holds_in(arguments: Arguments, list: List) -> Option<bool> {
     // SAFETY: by the caller's word.
     unsafe {
         let value = arguments.text(0).unwrap_or_else(|| refuse_null(list));
-        let session = read()?;
+        let session = session_of_run()?;
         let of_organization = match (arguments.text(1), &session.org_id) {
             (Some(wanted), Some(organization)) => organization.payload() == wanted,
             _ => false,

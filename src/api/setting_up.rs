@@ -10,6 +10,7 @@ use crate::admin::configure::{self, Configuration};
 use crate::admin::{privileges, signing_keys};
 use crate::error::or_raise;
 use crate::postgres::roles::{Right, require_right};
+use crate::postgres::uuid::to_postgres;
 use crate::store::configuration_file;
 use crate::store::privileges::Bundle;
 use crate::{installation, secrets};
@@ -63,12 +64,12 @@ fn retire_signing_key(kid: Option<&str>) {
 
 #[pg_extern(sql = false)]
 fn become_new_installation() -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(or_raise(installation::become_new()).into_bytes())
+    to_postgres(or_raise(installation::become_new()))
 }
 
 #[pg_extern(sql = false)]
 fn take_over_installation() -> pgrx::Uuid {
-    pgrx::Uuid::from_bytes(or_raise(installation::take_over()).into_bytes())
+    to_postgres(or_raise(installation::take_over()))
 }
 
 /// What `auth.check()` reports of a copy.

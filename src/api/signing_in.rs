@@ -1,18 +1,19 @@
 //! Signing in: what the backend's role calls. Declared in `sql/30_signing_in.sql`.
 
-use pgrx::Uuid;
-use pgrx::datum::{Inet, Internal, TimestampWithTimeZone};
+use pgrx::datum::{Inet, Internal};
 use pgrx::prelude::*;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::error::{or_raise, unexpected};
+use crate::error::or_raise;
+use crate::postgres::clock::timestamp;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
+use crate::postgres::uuid::to_postgres;
 use crate::sessions::{self, Session};
-use crate::sign_in::{self, Begin, Callback, Exchange, Started};
+use crate::sign_in::{self, Callback, ExchangeRequest, SignInRequest, StartedSignIn};
 use crate::store::Client;
 
 #[pg_extern(sql = false)]
@@ -28,15 +29,22 @@ fn start_sign_in(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let params = or_raise(params.as_ref().map(parse_params).transpose());
-    let begin =
-        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    let answer = or_raise(once_per_query::once(fcinfo, &format!("{begin:?}"), || sign_in::start_with_verifier(&begin)));
+    let request = SignInRequest {
+        organization,
+        connection,
+        provider,
+        redirect_to,
+        login_hint,
+        domain_hint,
+        params: params.as_ref(),
+    };
+    let answer = or_raise(once_per_query::answer(fcinfo, &request, || sign_in::start_with_verifier(&request)));
     let (started, verifier) = &*answer;
     started_record(started, Some(verifier))
 }
 
 /// What the caller is given of a sign-in or a link that has begun.
-pub(super) fn started_record(started: &Started, verifier: Option<&CodeVerifier>) -> Record {
+pub(super) fn started_record(started: &StartedSignIn, verifier: Option<&CodeVerifier>) -> Record {
     Record::default()
         .with(started.url.as_str())
         .with(started.state.expose())
@@ -58,9 +66,16 @@ fn workos_authorize_url(
     params: Option<Jsonb>,
 ) -> String {
     let params = or_raise(params.as_ref().map(parse_params).transpose());
-    let begin =
-        Begin { organization, connection, provider, redirect_to, login_hint, domain_hint, params: params.as_ref() };
-    or_raise(sign_in::start(&begin, code_challenge, code_challenge_method)).url
+    let request = SignInRequest {
+        organization,
+        connection,
+        provider,
+        redirect_to,
+        login_hint,
+        domain_hint,
+        params: params.as_ref(),
+    };
+    or_raise(sign_in::start(&request, code_challenge, code_challenge_method)).url
 }
 
 #[pg_extern(sql = false)]
@@ -87,9 +102,8 @@ fn exchange_code(
     user_agent: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let exchange = Exchange { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
-    let arguments = format!("{:?}", (code, verifier, state, exchange.ip, user_agent));
-    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sign_in::exchange(&exchange)));
+    let exchange = ExchangeRequest { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let session = or_raise(once_per_query::answer(fcinfo, &exchange, || sign_in::exchange(&exchange)));
     or_raise(session_record(&session))
 }
 
@@ -101,9 +115,10 @@ fn refresh_session(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
-    let arguments = format!("{:?}", (refresh_token, client));
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
-    let session = or_raise(once_per_query::once(fcinfo, &arguments, || sessions::refresh(token.as_ref(), &client)));
+    let session = or_raise(once_per_query::answer(fcinfo, &(refresh_token, client), || {
+        sessions::refresh(token.as_ref(), &client)
+    }));
     or_raise(session_record(&session))
 }
 
@@ -125,20 +140,12 @@ pub(super) fn session_record(session: &Session) -> Result<Record> {
         .with(session.access_token.expose())
         .with(session.refresh_token.as_ref().map(|token| token.expose()))
         .with(timestamp(session.expires_at)?)
-        .with(Uuid::from_bytes(session.session_id.into_bytes()))
-        .with(Uuid::from_bytes(session.user_id.into_bytes()))
+        .with(to_postgres(session.session_id))
+        .with(to_postgres(session.user_id))
         .with(session.email.as_deref())
         .with(session.organization_id.as_deref())
         .with(session.is_new_user)
         .with(session.redirect_to.as_deref())
         .with(session.provider_token.as_ref().map(|token| token.expose()))
         .with(Built::of(&session.claims)?))
-}
-
-fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
-    const POSTGRES_EPOCH: i64 = 946_684_800;
-    unix.checked_sub(POSTGRES_EPOCH)
-        .and_then(|seconds| seconds.checked_mul(1_000_000))
-        .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
-        .ok_or_else(|| unexpected("A time is out of range."))
 }

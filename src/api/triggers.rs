@@ -7,6 +7,7 @@ use workos_auth_core::{Error, email};
 
 use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
+use crate::postgres::uuid::from_postgres;
 use crate::store::installation as store;
 use crate::{auth_hooks, members};
 
@@ -95,7 +96,7 @@ fn member_changed<'a>(
     let read = |row: PgHeapTuple<'_, AllocatedByPostgres>| {
         let user_id = row.get_by_name::<pgrx::Uuid>("user_id").ok().flatten()?;
         let organization_id = row.get_by_name("organization_id").ok().flatten()?;
-        Some(members::Member { organization_id, user_id: uuid::Uuid::from_bytes(*user_id.as_bytes()) })
+        Some(members::Member { organization_id, user_id: from_postgres(user_id) })
     };
     or_raise(members::changed(trigger.old().and_then(read).as_ref(), trigger.new().and_then(read).as_ref()));
     Ok(trigger.new())

@@ -8,7 +8,7 @@ use crate::store::{Subject, audit_log};
 
 /// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
 pub fn audit(action: &str, subject: &Subject, payload: Value) -> Result<()> {
-    audit_as(current_session::peek().as_deref(), action, subject, payload)
+    audit_as(current_session::current_if_good().as_deref(), action, subject, payload)
 }
 
 /// The same, with the person who acts.

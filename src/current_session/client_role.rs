@@ -2,30 +2,20 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ptr;
 
 use pgrx::prelude::*;
 
-use super::seen::NO_RUN;
+use super::run_cache::RunCache;
 use crate::postgres::roles::role_name;
-use crate::postgres::runs;
 use crate::postgres::varlena::{Text, Varlena};
 use crate::settings;
 
 /// What a role is called that people act as while nobody is signed in, as Supabase calls it.
 const VISITOR: &str = "anon";
 
-/// The last answer, and in which run of a query it was given.
-struct Seen {
-    run: Cell<u64>,
-    role: Cell<*const Text>,
-}
-
-// SAFETY: a backend has one thread.
-unsafe impl Sync for Seen {}
-
-static SEEN: Seen = Seen { run: Cell::new(NO_RUN), role: Cell::new(ptr::null()) };
+static RUN_CACHE: RunCache<Text> = RunCache::new();
 
 thread_local! {
     /// Answers of this transaction: Datums may still point into them. Boxed, so that they stay where they are.
@@ -37,16 +27,16 @@ thread_local! {
 /// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
 #[inline(always)]
 pub fn client_role() -> *const Text {
-    match SEEN.run.get() == runs::run() {
-        true => SEEN.role.get(),
-        false => look(),
+    match RUN_CACHE.get() {
+        Some(role) => role,
+        None => refresh_run_cache(),
     }
 }
 
 #[cold]
 #[inline(never)]
 #[pg_guard]
-extern "C-unwind" fn look() -> *const Text {
+extern "C-unwind" fn refresh_run_cache() -> *const Text {
     // SAFETY: reads the state of the backend.
     let name = role_name(unsafe { pg_sys::GetOuterUserId() });
     let name = if settings::is_allowed_role(&name) { VISITOR } else { name.as_str() };
@@ -59,18 +49,12 @@ extern "C-unwind" fn look() -> *const Text {
         answers.push(new);
         role
     });
-    match runs::run() {
-        0 => {}
-        run => {
-            SEEN.role.set(role);
-            SEEN.run.set(run);
-        }
-    }
+    RUN_CACHE.set(role);
     role
 }
 
 /// The transaction is over, and with it every Datum.
 pub fn transaction_ended() {
-    SEEN.run.set(NO_RUN);
+    RUN_CACHE.forget();
     let _ = ANSWERS.try_with(|answers| answers.try_borrow_mut().map(|mut answers| answers.clear()));
 }

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use workos_auth_core::token::Hashed;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::seen::{NO_RUN, SEEN};
+use super::run_cache;
 use super::verified::Verified;
 use super::verify::{self, verify};
 use super::{client_role, token};
@@ -27,15 +27,18 @@ thread_local! {
 
 /// The current session, or `None`: the way of the readers, once a row.
 ///
-/// Within one run of a query nothing can change but the token, and assigning that resets `SEEN`: time is the statement's,
+/// Within one run of a query nothing can change but the token, and assigning that empties the cache: time is the statement's,
 /// and a transaction does not end under a query.
 ///
 /// # Safety
 /// Raises an ERROR, so the caller holds nothing that needs to be dropped. What is returned is good until the end of the
 /// transaction.
 #[inline(always)]
-pub unsafe fn read<'a>() -> Option<&'a Verified> {
-    let session = if SEEN.run.get() == runs::run() { SEEN.session.get() } else { look() };
+pub unsafe fn session_of_run<'a>() -> Option<&'a Verified> {
+    let session = match run_cache::SESSION.get() {
+        Some(session) => session,
+        None => refresh_run_cache(),
+    };
     // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
     unsafe { session.as_ref() }
 }
@@ -44,15 +47,9 @@ pub unsafe fn read<'a>() -> Option<&'a Verified> {
 #[cold]
 #[inline(never)]
 #[pg_guard]
-extern "C-unwind" fn look() -> *const Verified {
+extern "C-unwind" fn refresh_run_cache() -> *const Verified {
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
-    match runs::run() {
-        0 => {}
-        run => {
-            SEEN.session.set(session);
-            SEEN.run.set(run);
-        }
-    }
+    run_cache::SESSION.set(session);
     session
 }
 
@@ -63,7 +60,7 @@ extern "C-unwind" fn look() -> *const Verified {
 /// another session.
 pub fn current() -> Result<Option<Rc<Verified>>> {
     let statement = Statement::current();
-    let known = match token::changed() {
+    let known = match token::is_unverified() {
         true => None,
         false => CURRENT.with_borrow(Clone::clone),
     };
@@ -77,7 +74,7 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
         Some((_, session)) if still_good => session,
         _ => token::current().map(|token| verify(&token)).transpose()?,
     };
-    token::seen();
+    token::mark_verified();
     remember(statement, session.clone());
     pin(&session.as_ref().map(|session| session.hash))?;
     Ok(session)
@@ -85,7 +82,7 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
 
 /// Whose token a reader would find now. It is not verified: that is for those who read it.
 pub fn unverified_identity() -> Identity {
-    match token::changed() {
+    match token::is_unverified() {
         true => token::current().map(|token| *Hashed::new(&token).hash()),
         false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),
     }
@@ -102,7 +99,7 @@ fn remember(statement: Statement, session: Option<Rc<Verified>>) {
 
 /// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
-    SEEN.run.set(NO_RUN);
+    run_cache::SESSION.forget();
     client_role::transaction_ended();
     if let Ok(mut kept) = KEPT.try_with(|kept| kept.take()) {
         kept.drain(..).for_each(|session| session.is_kept.set(false));
@@ -111,12 +108,12 @@ pub fn transaction_ended() {
 
 /// The current session if there is a good one, for those who only write down who asks: looking neither pins it to a query nor
 /// raises over a bad token, which is not verified again in the same statement.
-pub fn peek() -> Option<Rc<Verified>> {
+pub fn current_if_good() -> Option<Rc<Verified>> {
     thread_local! {
         static BAD: Cell<Option<(Statement, [u8; 32])>> = const { Cell::new(None) };
     }
     let statement = Statement::current();
-    if !token::changed() {
+    if !token::is_unverified() {
         match CURRENT.with_borrow(Clone::clone) {
             Some((verified_in, session)) if verified_in == statement || session.is_none() => return session,
             Some((_, Some(session))) if verify::recheck(&session) == Ok(true) => return Some(session),
@@ -150,8 +147,8 @@ pub fn required() -> Result<Rc<Verified>> {
 }
 
 /// Has the next reader look again, also within this statement: after a sign-out.
-pub fn look_again() {
-    token::mark_changed();
+pub fn recheck_on_next_read() {
+    token::mark_unverified();
 }
 
 /// Verifies a token and makes it the current session.
@@ -170,7 +167,7 @@ pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     }
     token::assign(Some(access_token), is_local)?;
     // The next reader need not find it by its hash.
-    token::seen();
+    token::mark_verified();
     remember(Statement::current(), Some(Rc::clone(&session)));
     Ok(session)
 }

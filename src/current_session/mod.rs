@@ -7,15 +7,15 @@ mod client_role;
 mod current;
 mod keys;
 mod request;
-mod seen;
+mod run_cache;
 mod token;
 mod verified;
 mod verify;
 
 pub use client_role::client_role;
 pub use current::{
-    clear, clear_for_now, current, look_again, of_token, peek, read, required, set, transaction_ended,
-    unverified_identity,
+    clear, clear_for_now, current, current_if_good, of_token, recheck_on_next_read, required, session_of_run, set,
+    transaction_ended, unverified_identity,
 };
 pub use keys::{issuer, public_keys};
 pub use request::use_request_token;

@@ -13,7 +13,9 @@ use workos_auth_core::token::MAX_TOKEN_LEN;
 use workos_auth_core::{Error, Result};
 use zeroize::Zeroizing;
 
-use super::seen::forget_seen;
+use super::run_cache;
+use crate::error::unexpected;
+use crate::postgres::setting::{self, Until};
 
 const NAME: &CStr = c"workos_auth.session_token";
 
@@ -22,13 +24,13 @@ static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new
 struct State {
     /// what Postgres's GUC machinery holds now; it owns the memory
     value: Cell<*const c_char>,
-    changed: Cell<bool>,
+    is_unverified: Cell<bool>,
 }
 
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { value: Cell::new(ptr::null()), changed: Cell::new(true) };
+static STATE: State = State { value: Cell::new(ptr::null()), is_unverified: Cell::new(true) };
 
 /// Declares the setting.
 pub fn define() {
@@ -61,20 +63,20 @@ pub fn current() -> Option<Zeroizing<String>> {
     (!text.is_empty()).then(|| Zeroizing::new(text.into_owned()))
 }
 
-/// Whether the setting was assigned since `seen` was called.
-pub fn changed() -> bool {
-    STATE.changed.get()
+/// Whether the value has been assigned since it was last verified.
+pub fn is_unverified() -> bool {
+    STATE.is_unverified.get()
 }
 
 /// The current value has been verified.
-pub fn seen() {
-    STATE.changed.set(false);
+pub fn mark_verified() {
+    STATE.is_unverified.set(false);
 }
 
 /// Has the value verified again.
-pub fn mark_changed() {
-    STATE.changed.set(true);
-    forget_seen();
+pub fn mark_unverified() {
+    STATE.is_unverified.set(true);
+    run_cache::SESSION.forget();
 }
 
 /// Sets or clears the token, for the transaction or for the session.
@@ -82,23 +84,12 @@ pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
     let value = CString::new(token.unwrap_or_default())
         .map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
     let value = Zeroizing::new(value.into_bytes_with_nul());
-    let action = match is_local {
-        true => pg_sys::GucAction::GUC_ACTION_LOCAL,
-        false => pg_sys::GucAction::GUC_ACTION_SET,
+    let until = match is_local {
+        true => Until::TransactionEnds,
+        false => Until::SessionEnds,
     };
-    // SAFETY: two C strings; Postgres copies the value.
-    unsafe {
-        pg_sys::set_config_option(
-            NAME.as_ptr(),
-            value.as_ptr().cast(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            action,
-            true,
-            0,
-            false,
-        );
-    }
+    let value = CStr::from_bytes_with_nul(&value).map_err(|_| unexpected("The token is no C string."))?;
+    setting::set(NAME, value, until);
     Ok(())
 }
 
@@ -148,5 +139,5 @@ unsafe extern "C-unwind" fn show() -> *const c_char {
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
     STATE.value.set(newval);
-    mark_changed();
+    mark_unverified();
 }

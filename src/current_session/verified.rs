@@ -10,7 +10,7 @@ use workos_auth_core::Result;
 use workos_auth_core::token::{Claims, PublicKey};
 
 use crate::error::unexpected;
-use crate::postgres::snapshot::Sight;
+use crate::postgres::snapshot::SnapshotStamp;
 use crate::postgres::varlena::{Text, Uuid, Varlena};
 
 /// A token that was verified. It is never changed, and not freed before the end of the transaction that read it.
@@ -42,8 +42,8 @@ pub struct Verified {
     json: OnceCell<Varlena>,
     /// Whether it is kept until the end of the transaction.
     pub(super) is_kept: Cell<bool>,
-    /// In which sight of the tables its session was there, with these rights.
-    pub(super) good_in: Cell<Option<Sight>>,
+    /// The stamp of the snapshot in which its session was last seen, with these rights.
+    pub(super) session_checked_at: Cell<Option<SnapshotStamp>>,
 }
 
 impl Verified {
@@ -75,7 +75,7 @@ impl Verified {
             json: json.map_or_else(OnceCell::new, OnceCell::from),
             claims,
             is_kept: Cell::new(false),
-            good_in: Cell::new(None),
+            session_checked_at: Cell::new(None),
         }
     }
 

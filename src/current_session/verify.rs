@@ -12,7 +12,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::keys;
 use super::verified::Verified;
 use crate::postgres::clock::unix_seconds;
-use crate::postgres::snapshot::Sight;
+use crate::postgres::snapshot::SnapshotStamp;
 use crate::{settings, store};
 
 thread_local! {
@@ -90,8 +90,8 @@ fn check_session(verified: &Verified) -> Result<()> {
         return Ok(());
     }
     // Before the look, which sees no less.
-    let sight = Sight::now();
-    if sight.is_some() && verified.good_in.get() == sight {
+    let stamp = SnapshotStamp::now();
+    if stamp.is_some() && verified.session_checked_at.get() == stamp {
         return Ok(());
     }
     match store::scan::live_session(verified.claims.session_id) {
@@ -101,7 +101,7 @@ fn check_session(verified: &Verified) -> Result<()> {
         }
         Some(session) if verified.claims.claims_version < session.claims_version => Err(ErrorCode::SessionStale.into()),
         Some(_) => {
-            verified.good_in.set(sight);
+            verified.session_checked_at.set(stamp);
             Ok(())
         }
     }

@@ -23,7 +23,7 @@ const MAX_ANSWER: usize = 1024 * 1024;
 /// # Errors
 /// `over_request_rate_limit` without a request; everything of class WA3; 57014 and 57P01 raised by Postgres itself.
 pub fn redeem(api_url: &str, request: &TokenRequest) -> Result<TokenAnswer> {
-    let slot = locks::request_slot()?;
+    let slot = locks::take_request_slot()?;
     let url = workos::token_url(api_url);
     let mut reply = post(&url, "application/x-www-form-urlencoded", request.form())?;
     if workos::wants_json(&reply.answer()) {

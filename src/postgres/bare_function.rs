@@ -106,7 +106,7 @@ macro_rules! returned_from_a_session {
                     value.copied()
                 }
 
-                match runs::run() {
+                match runs::current_run() {
                     0 => copied(self),
                     _ => (*self).datum(),
                 }

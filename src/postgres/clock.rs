@@ -3,6 +3,13 @@
 use std::time::Duration;
 
 use pgrx::prelude::*;
+use workos_auth_core::Result;
+
+use crate::error::unexpected;
+
+/// 2000-01-01, which Postgres counts from, in seconds since 1970.
+const POSTGRES_EPOCH: i64 = 946_684_800;
+const MICROS: i64 = 1_000_000;
 
 /// The clock, in Postgres's own microseconds: as a `timestamptz` holds them.
 pub fn now() -> i64 {
@@ -12,8 +19,18 @@ pub fn now() -> i64 {
 
 /// Postgres's own microseconds, which count from 2000, as whole seconds since 1970.
 pub fn unix_seconds(micros: i64) -> i64 {
-    const POSTGRES_EPOCH: i64 = 946_684_800;
-    micros.div_euclid(1_000_000) + POSTGRES_EPOCH
+    micros.div_euclid(MICROS) + POSTGRES_EPOCH
+}
+
+/// Seconds since 1970 as a `timestamptz`.
+///
+/// # Errors
+/// `unexpected_failure`: Postgres has no such time.
+pub fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
+    unix.checked_sub(POSTGRES_EPOCH)
+        .and_then(|seconds| seconds.checked_mul(MICROS))
+        .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
+        .ok_or_else(|| unexpected("A time is out of range."))
 }
 
 /// Sleeps, unless something wants attention: cancelling and terminating raise their errors as anywhere else.

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use super::loading::join_running_queries;
 use super::others_code::{restrict, with_rights_of_query};
 use super::pinning::{is_shared, pin_shared, pin_started};
-use super::runs::{self, Identity, running};
+use super::runs::{self, Identity, call_as_run};
 use super::statement::{begin_statement, end_statement};
 
 /// What the hooks ask of those who use the executor.
@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
     }
     // SAFETY: the call goes to whom it would have gone without us; afterwards the query has an estate.
     unsafe {
-        running(query, ptr::null_mut(), |run| {
+        call_as_run(query, ptr::null_mut(), |run| {
             if run.is_clients_own {
                 begin_statement();
             }
@@ -177,7 +177,7 @@ macro_rules! executor_run {
             unsafe {
                 let is_shared = is_shared(query);
                 let context = (*(*query).estate).es_query_cxt;
-                running(query, context, |_| {
+                call_as_run(query, context, |_| {
                     if is_shared && let Some(callbacks) = STATE.callbacks.get() {
                         pin_shared(&callbacks.identity);
                     }
@@ -205,7 +205,7 @@ unsafe extern "C-unwind" fn executor_finish(query: *mut pg_sys::QueryDesc) {
     unsafe {
         let mut is_clients_own = false;
         let context = (*(*query).estate).es_query_cxt;
-        running(query, context, |run| {
+        call_as_run(query, context, |run| {
             is_clients_own = run.is_clients_own;
             let finish = || match STATE.previous_finish.get() {
                 Some(hook) => hook(query),

@@ -10,7 +10,7 @@
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
-//! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs` | functions, and values in and out |
+//! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs`, `uuid.rs` | functions, and values in and out |
 
 pub mod bare_function;
 pub mod clock;
@@ -27,4 +27,5 @@ pub mod setting;
 pub mod snapshot;
 pub mod statement;
 pub mod transaction;
+pub mod uuid;
 pub mod varlena;

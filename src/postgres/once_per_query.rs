@@ -7,11 +7,12 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::hash::Hash;
 use std::rc::Rc;
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::pg_sys;
-use workos_auth_core::{Result, pkce};
+use workos_auth_core::{Result, call_hash};
 
 use super::runs;
 
@@ -30,10 +31,10 @@ thread_local! {
 
 /// Returns the first answer of the same call, or calls `f`. An error is not remembered.
 ///
-/// `arguments` are the arguments in an unambiguous form, such as their `Debug` text.
-pub fn once<T: 'static>(
+/// Of the arguments, which may be secrets, a hash is kept.
+pub fn answer<T: 'static>(
     fcinfo: pg_sys::FunctionCallInfo,
-    arguments: &str,
+    arguments: &impl Hash,
     f: impl FnOnce() -> Result<T>,
 ) -> Result<Rc<T>> {
     let Some(call) = call(fcinfo, arguments) else { return f().map(Rc::new) };
@@ -48,7 +49,7 @@ pub fn once<T: 'static>(
 }
 
 /// `None` where the call does not belong to a running plan.
-fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &str) -> Option<Call> {
+fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &impl Hash) -> Option<Call> {
     // SAFETY: fcinfo is the one Postgres called us with; flinfo may be NULL and is looked at.
     let (execution, function) = unsafe {
         let flinfo = (*fcinfo).flinfo.as_ref()?;
@@ -59,7 +60,7 @@ fn call(fcinfo: pg_sys::FunctionCallInfo, arguments: &str) -> Option<Call> {
         // SAFETY: reads the transaction state.
         subtransaction: unsafe { pg_sys::GetCurrentSubTransactionId() },
         function,
-        arguments: pkce::sha256(arguments),
+        arguments: call_hash::of(arguments),
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::setting::set_for_session;
+use super::setting::{self, Until};
 
 /// A right of the caller beyond EXECUTE on the function.
 #[derive(Debug, Clone, Copy)]
@@ -66,19 +66,7 @@ pub fn may_become(role: pg_sys::Oid) -> bool {
 /// SET LOCAL ROLE, which Postgres also asks the session's own user for the right to, and refuses in a SECURITY DEFINER function.
 pub fn set_local_role(name: &str) -> Result<()> {
     let name = CString::new(name).map_err(|_| Error::invalid("as_role", "it holds a NUL character."))?;
-    // SAFETY: two C strings; Postgres copies the value.
-    unsafe {
-        pg_sys::set_config_option(
-            c"role".as_ptr(),
-            name.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_LOCAL,
-            true,
-            0,
-            false,
-        );
-    }
+    setting::set(c"role", &name, Until::TransactionEnds);
     Ok(())
 }
 
@@ -97,7 +85,7 @@ pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Res
 /// The same, with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
-    acting_as(role, |context| context | restricted.cast_signed(), f)
+    acting_as(role, |context| context | restricted.cast_signed(), Settings::Undone, f)
 }
 
 /// Runs `f` with the rights of a role and no others. What it sets stays.
@@ -122,23 +110,31 @@ pub fn with_the_rights_of<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
-    acting_as(unsafe { pg_sys::GetOuterUserId() }, |_| 0, f)
+    acting_as(unsafe { pg_sys::GetOuterUserId() }, |_| 0, Settings::Undone, f)
+}
+
+/// What becomes of the settings that somebody SETs meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Settings {
+    /// They stay, as those that a SECURITY DEFINER function sets.
+    Kept,
+    Undone,
 }
 
 /// Runs `f` as a role, in the security context that `change` makes of the present one.
-fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, f: impl FnOnce() -> T) -> T {
+fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, settings: Settings, f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
-    // SAFETY: the calls of lazy_vacuum_rel and its like, in their order, with valid pointers.
+    // SAFETY: the calls of fmgr_security_definer (fmgr.c), lazy_vacuum_rel and their like, in their order, with valid pointers.
     let level = unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(role, change(context));
         pg_sys::NewGUCNestLevel()
     };
     let value = f();
-    // SAFETY: undoes the calls above. Not a commit, so that what was SET is undone too.
+    // SAFETY: undoes the calls above.
     unsafe {
-        pg_sys::AtEOXact_GUC(false, level);
+        pg_sys::AtEOXact_GUC(settings == Settings::Kept, level);
         pg_sys::SetUserIdAndSecContext(user, context);
     }
     value
@@ -146,19 +142,7 @@ fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, f: impl FnOn
 
 /// A search path that nobody can plant anything in, until the end of the nest level of settings.
 fn set_safe_search_path() {
-    // SAFETY: two constant C strings.
-    unsafe {
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            c"pg_catalog, pg_temp".as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
-    }
+    setting::set(c"search_path", SAFE_SEARCH_PATH, Until::NestLevelEnds);
 }
 
 /// Takes the rights of `workos_auth_owner` in place of those that the process began with, and a search path that nobody can plant anything
@@ -166,10 +150,11 @@ fn set_safe_search_path() {
 pub fn become_owner() {
     // SAFETY: in a transaction, outside of every security context; a constant string.
     unsafe { pg_sys::SetCurrentRoleId(pg_sys::get_role_oid(OWNER.as_ptr(), false), false) };
-    set_for_session(c"search_path", c"pg_catalog, pg_temp");
+    setting::set_as_superuser(c"search_path", SAFE_SEARCH_PATH, Until::SessionEnds);
 }
 
 const OWNER: &CStr = c"workos_auth_owner";
+const SAFE_SEARCH_PATH: &CStr = c"pg_catalog, pg_temp";
 
 /// `workos_auth_owner`; the invalid OID where it is gone.
 pub fn owner() -> pg_sys::Oid {
@@ -182,21 +167,16 @@ pub fn owner() -> pg_sys::Oid {
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: the calls of fmgr_security_definer (fmgr.c), in its order, with valid pointers and a constant string.
-    let level = unsafe {
-        let owner = pg_sys::get_role_oid(OWNER.as_ptr(), false);
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
-        pg_sys::NewGUCNestLevel()
-    };
-    set_safe_search_path();
-    let result = f();
-    // SAFETY: undoes the calls above.
-    unsafe {
-        pg_sys::AtEOXact_GUC(true, level);
-        pg_sys::SetUserIdAndSecContext(user, context);
-    }
-    result
+    // SAFETY: looks a constant name up.
+    let owner = unsafe { pg_sys::get_role_oid(OWNER.as_ptr(), false) };
+    let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed();
+    acting_as(
+        owner,
+        |context| context | local,
+        Settings::Kept,
+        || {
+            set_safe_search_path();
+            f()
+        },
+    )
 }

@@ -56,8 +56,8 @@ struct State {
     number: Cell<u64>,
     /// The queries that the library was loaded in the middle of, around all others, in no order.
     joined: RefCell<Vec<*const Joined>>,
-    /// Whether `apart` is running.
-    is_apart: Cell<bool>,
+    /// Whether `without_running_queries` is running.
+    are_hidden: Cell<bool>,
     last_number: Cell<u64>,
     /// How many runs there were at the begin of each open subtransaction.
     at_subtransaction: RefCell<Vec<usize>>,
@@ -70,14 +70,14 @@ static STATE: State = State {
     hooked: RefCell::new(Vec::new()),
     number: Cell::new(0),
     joined: RefCell::new(Vec::new()),
-    is_apart: Cell::new(false),
+    are_hidden: Cell::new(false),
     last_number: Cell::new(0),
     at_subtransaction: RefCell::new(Vec::new()),
 };
 
 /// The number of the innermost run that a hook saw begin; 0 outside of any, as for an expression in a DO block.
 #[inline(always)]
-pub fn run() -> u64 {
+pub fn current_run() -> u64 {
     STATE.number.get()
 }
 
@@ -91,7 +91,7 @@ pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
     let joined = (0..).map_while(|at| STATE.joined.try_borrow().ok()?.get(at).copied());
     // SAFETY: it takes itself off the list when it goes, which it does before its portal.
     let joined = joined.map(|joined| unsafe { &*joined }).filter(|joined| unsafe { is_active(joined.portal) });
-    hooked.chain(joined.map(|joined| &joined.run).take_while(|_| !STATE.is_apart.get()))
+    hooked.chain(joined.map(|joined| &joined.run).take_while(|_| !STATE.are_hidden.get()))
 }
 
 /// Whether what is running is a query that the client sent, and nothing that such a query or statement runs in turn.
@@ -101,19 +101,19 @@ pub fn is_clients_own() -> bool {
 }
 
 /// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
-pub fn apart<T>(f: impl FnOnce() -> T) -> T {
+pub fn without_running_queries<T>(f: impl FnOnce() -> T) -> T {
     struct Back(Vec<*const Run>, bool);
 
     impl Drop for Back {
         fn drop(&mut self) {
             set_hooked(|hooked| *hooked = std::mem::take(&mut self.0));
-            STATE.is_apart.set(self.1);
+            STATE.are_hidden.set(self.1);
         }
     }
 
     let mut around = Vec::new();
     set_hooked(|hooked| around = std::mem::take(hooked));
-    let _back = Back(around, STATE.is_apart.replace(true));
+    let _back = Back(around, STATE.are_hidden.replace(true));
     f()
 }
 
@@ -154,7 +154,7 @@ fn set_hooked(change: impl FnOnce(&mut Vec<*const Run>)) {
 ///
 /// # Safety
 /// `query` is one that Postgres passes to a hook, and `context` its own or NULL.
-pub unsafe fn running(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
+pub unsafe fn call_as_run(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     leave(|joined| joined.query() == context);

@@ -4,19 +4,34 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
-/// Sets a setting for the rest of the session.
-pub fn set_for_session(name: &CStr, value: &CStr) {
+/// How long a value lasts.
+#[derive(Debug, Clone, Copy)]
+pub enum Until {
+    /// The end of the session, or of the subtransaction that is rolled back.
+    SessionEnds,
+    /// The end of the transaction.
+    TransactionEnds,
+    /// The end of the nest level of settings: a function that has settings of its own, or [`acting_as`](super::roles).
+    NestLevelEnds,
+}
+
+/// Sets what every user may set, as the session's own SET does. Postgres raises an error of its own for a value that the setting refuses.
+pub fn set(name: &CStr, value: &CStr, until: Until) {
+    set_as(pg_sys::GucContext::PGC_USERSET, name, value, until);
+}
+
+/// Sets what a superuser may set.
+pub fn set_as_superuser(name: &CStr, value: &CStr, until: Until) {
+    set_as(pg_sys::GucContext::PGC_SUSET, name, value, until);
+}
+
+fn set_as(context: pg_sys::GucContext::Type, name: &CStr, value: &CStr, until: Until) {
+    let action = match until {
+        Until::SessionEnds => pg_sys::GucAction::GUC_ACTION_SET,
+        Until::TransactionEnds => pg_sys::GucAction::GUC_ACTION_LOCAL,
+        Until::NestLevelEnds => pg_sys::GucAction::GUC_ACTION_SAVE,
+    };
+    let source = pg_sys::GucSource::PGC_S_SESSION;
     // SAFETY: two C strings; Postgres copies the value.
-    unsafe {
-        pg_sys::set_config_option(
-            name.as_ptr(),
-            value.as_ptr(),
-            pg_sys::GucContext::PGC_SUSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SET,
-            true,
-            0,
-            false,
-        );
-    }
+    unsafe { pg_sys::set_config_option(name.as_ptr(), value.as_ptr(), context, source, action, true, 0, false) };
 }

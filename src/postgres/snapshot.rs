@@ -8,18 +8,18 @@ pub fn uses_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ.cast_signed() }
 }
 
-/// What a fresh snapshot sees. Where two of one backend are equal, so is all that is read by them: no transaction that writes has ended
+/// Tells whether two fresh snapshots see the same. Where two stamps of one backend are equal, so is all that is read: no transaction that writes has ended
 /// in between, anywhere in the cluster, and this one has written nothing. Postgres itself uses a snapshot again for that reason
 /// (`GetSnapshotDataReuse`, procarray.c; "Interlocking Transaction Begin, Transaction End, and Snapshots" of transam/README).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
+pub struct SnapshotStamp {
     /// transactions with a number that have ended since the server began
     ended: u64,
     /// commands of this transaction that have written
     command: pg_sys::CommandId,
 }
 
-impl Sight {
+impl SnapshotStamp {
     /// That of a fresh snapshot. `None` where it cannot be told: in a parallel query, whose processes share a snapshot, and before the
     /// transaction has one, which would be its first.
     pub fn now() -> Option<Self> {

@@ -21,7 +21,11 @@ impl Statement {
             let transaction = (*pg_sys::MyProc).vxid.lxid;
             #[cfg(not(any(feature = "pg17", feature = "pg18")))]
             let transaction = (*pg_sys::MyProc).lxid;
-            Self { started: pg_sys::GetCurrentStatementStartTimestamp(), number: statement(), transaction }
+            Self {
+                started: pg_sys::GetCurrentStatementStartTimestamp(),
+                number: client_statement_number(),
+                transaction,
+            }
         }
     }
 }
@@ -40,7 +44,7 @@ static STATE: State = State { count: Cell::new(0), is_loading: Cell::new(false) 
 
 /// Counts the statements of the client. Postgres's own clock stands still while it works off one message, which may hold
 /// several of them; what a statement runs in turn, such as the queries of a DO block, is not counted.
-fn statement() -> u64 {
+fn client_statement_number() -> u64 {
     STATE.count.get()
 }
 

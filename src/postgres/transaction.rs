@@ -6,7 +6,7 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::error::unexpected;
+use crate::error::{sqlstate, unexpected};
 
 /// Refuses what writes on a standby and in a read-only transaction, before anything else is looked at.
 pub fn require_writable() -> Result<()> {
@@ -87,9 +87,6 @@ unsafe extern "C-unwind" fn roll_back() {
 
 /// Class 40 asks to run the transaction again; 53, 57 and 58 are the server's own trouble, XX001 and XX002 its damaged data.
 fn must_be_raised(code: PgSqlErrorCode) -> bool {
-    // Five characters of six bits each, the first in the lowest (`MAKE_SQLSTATE`).
-    let sqlstate: String = (0..5)
-        .map(|at| char::from(u8::try_from(((code as i32) >> (6 * at)) & 0x3f).unwrap_or_default() + b'0'))
-        .collect();
+    let sqlstate = sqlstate::text(code as i32);
     ["40", "53", "57", "58", "XX001", "XX002"].iter().any(|raised| sqlstate.starts_with(raised))
 }

@@ -16,7 +16,7 @@ use crate::postgres::others_code;
 use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, Row};
-use crate::store::{Client, Subject, users};
+use crate::store::{Client, users};
 use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
@@ -88,7 +88,7 @@ fn write_audit(decision: &Decision, token: &Authentic, row: &Row, client: &Clien
         Decision::HistoryLost { .. } => ("token_history_lost", None),
         _ => return Ok(()),
     };
-    let subject = Subject { ip: client.ip, user_agent: client.user_agent(), ..row.subject() };
+    let subject = row.subject().from_client(client);
     audit(
         action,
         &subject,

@@ -10,6 +10,7 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTi
 use pgrx::prelude::*;
 use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
+use crate::postgres::setting::Until;
 use crate::postgres::{clock, roles, setting};
 use crate::store::sessions::{self, Row, Stolen};
 use crate::store::{Client, locks, scan};
@@ -35,7 +36,7 @@ pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
         user_agent: client.user_agent().unwrap_or_default(),
     };
     // Of many who come at once, one starts a worker, and all of them see what it does.
-    let first = locks::theft_found(row.id);
+    let first = locks::try_lock_found_theft(row.id);
     if first.is_some() && scan::live_session(row.id).is_some() && !start(&order.to_text(EXTRA_LEN)) {
         warn("No background worker was free.", "Raise max_worker_processes.");
         return;
@@ -81,7 +82,7 @@ fn start(extra: &str) -> bool {
 }
 
 unsafe extern "C-unwind" {
-    /// Postgres's own handler of SIGTERM (`tcopprot.h`), without pgrx's guard around it: it only sets flags.
+    /// Postgres's own handler of SIGTERM (`tcopprot.h`), without pgrx's lock around it: it only sets flags.
     fn die(signal: c_int);
 }
 
@@ -111,14 +112,14 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         // Long, but not for ever: whoever waits keeps a worker's place.
         (c"lock_timeout", c"60s"),
     ] {
-        setting::set_for_session(name, value);
+        setting::set_as_superuser(name, value, Until::SessionEnds);
     }
     BackgroundWorker::transaction(|| {
         // For good: what runs at the commit has no more rights either.
         roles::become_owner();
         // One is enough: while the row is locked, the token may be presented again and again.
-        let Some(guard) = locks::theft(order.session) else { return };
-        guard.keep();
+        let Some(lock) = locks::try_lock_theft(order.session) else { return };
+        lock.keep();
         let stolen = Stolen {
             session: order.session,
             actor: pg_sys::Oid::from(order.actor),

@@ -29,8 +29,8 @@ pub struct Account {
 pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
-    guard_identity(&profile.id);
-    guard_email(&email);
+    lock_identity(&profile.id);
+    lock_email(&email);
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -44,7 +44,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
         }
         Decision::Join { user_id, email: email_change } => {
             change_email(user_id, &email_change)?;
-            store::adopt(user_id, &email)?;
+            store::mark_linked(user_id, &email)?;
             write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
@@ -67,7 +67,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
             (user_id, true)
         }
     };
-    store::touch_user(user_id, user_metadata)?;
+    store::record_sign_in(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, &email, issuer)?;
     if is_new_user {
         auth_hooks::user_created(&NewUser {
@@ -81,14 +81,14 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// One writer at a time for a WorkOS profile. Before the guards of addresses.
-pub fn guard_identity(profile_id: &str) {
-    locks::account(&format!("identity {profile_id}"));
+/// One writer at a time for a WorkOS profile. Before the locks of addresses.
+pub fn lock_identity(profile_id: &str) {
+    locks::lock_name(&format!("identity {profile_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
-pub fn guard_email(email: &str) {
-    locks::account(&format!("email {email}"));
+pub fn lock_email(email: &str) {
+    locks::lock_name(&format!("email {email}"));
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
@@ -173,9 +173,7 @@ pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Clie
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),
         connection_id: Some(&profile.connection_id),
-        ip: client.ip,
-        user_agent: client.user_agent(),
         ..Subject::default()
     };
-    audit(action, &subject, json!({ "provider": "workos", "provider_id": profile.id }))
+    audit(action, &subject.from_client(client), json!({ "provider": "workos", "provider_id": profile.id }))
 }

@@ -10,7 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::{provider_of, redeem, sign_in};
 use super::redirects::redirect_urls;
-use super::start::{Begin, start};
+use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
 use crate::store::flows::{self, Flow, Mode};
 use crate::store::scan::{self, FlowKey};
@@ -40,15 +40,15 @@ pub struct Callback<'a> {
 /// # Errors
 /// None for what a browser sent, nor for what WorkOS answered: these are in the URL. `read_only`, and `site_url_missing` where the browser
 /// cannot be sent anywhere else.
-pub fn handle_callback(given: &Callback) -> Result<String> {
+pub fn handle_callback(query: &Callback) -> Result<String> {
     require_writable()?;
-    let flow = match waiting(given)? {
+    let flow = match find_flow(query)? {
         Ok(flow) => flow,
-        Err(refusal) => return nowhere(given, refusal),
+        Err(refusal) => return nowhere(query, refusal),
     };
     let target = Target::of(&flow)?;
     // A transaction that is not finished yet has it, or had it when our snapshot was taken.
-    let Ok(guard) = locks::exchange(flow.id) else {
+    let Ok(lock) = locks::lock_flow_for_exchange(flow.id) else {
         return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
     };
     match scan::flow_mode(flow.id).as_deref() {
@@ -57,22 +57,24 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
         None => return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
     }
 
-    let next = ask(given, &flow, &target).and_then(|answer| Next::of(&flow, &target, answer));
+    let next = redeem_unless_refused(query, &flow, &target).and_then(|answer| Completion::of(&flow, &target, answer));
     // Whatever comes now, the state is spent.
     let burnt = match &next {
-        Ok(Next::Keep { code_hash, kept, .. }) => flows::take(flow.id, code_hash, kept, callback::CODE_TTL),
+        Ok(Completion::StoreAnswer { code_hash, sealed_answer, .. }) => {
+            flows::store_answer(flow.id, code_hash, sealed_answer, callback::CODE_TTL)
+        }
         _ => flows::consume(flow.id),
     };
     match burnt {
-        Ok(()) => guard.keep(),
+        Ok(()) => lock.keep(),
         Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
             return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
         }
         Err(other) => return Err(other),
     }
     Ok(match next {
-        Ok(Next::Keep { url, .. }) => url,
-        Ok(Next::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
+        Ok(Completion::StoreAnswer { url, .. }) => url,
+        Ok(Completion::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
             Ok(url) => url,
             Err(failed) => target.refuse(failed),
         },
@@ -81,32 +83,32 @@ pub fn handle_callback(given: &Callback) -> Result<String> {
 }
 
 /// Why the browser goes on without a code or a token.
-enum Failed {
+enum CallbackFailure {
     /// WorkOS, or the person, said no, or another person's browser came.
     Refused(Refusal),
     /// Something went wrong on our side, or between WorkOS and us.
     Ours(Error),
 }
 
-impl From<Error> for Failed {
+impl From<Error> for CallbackFailure {
     fn from(error: Error) -> Self {
         Self::Ours(error)
     }
 }
 
-impl From<ErrorCode> for Failed {
+impl From<ErrorCode> for CallbackFailure {
     fn from(code: ErrorCode) -> Self {
         Self::Ours(code.into())
     }
 }
 
-type Outcome<T> = std::result::Result<T, Failed>;
+type Outcome<T> = std::result::Result<T, CallbackFailure>;
 
 /// The flow that the state names, or why there is none. Burns nothing.
-fn waiting(given: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
-    let Some(state) = present(given.state) else {
+fn find_flow(query: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
+    let Some(state) = present(query.state) else {
         let refusal = Refusal::from(ErrorCode::BadOauthCallback);
-        let by_provider = present(given.code).is_some() || given.error == Some(IDP_INITIATED_SSO_DISABLED);
+        let by_provider = present(query.code).is_some() || query.error == Some(IDP_INITIATED_SSO_DISABLED);
         return Ok(Err(match by_provider {
             true => refusal.described("the identity provider began this sign-in: begin it at the application instead"),
             false => refusal,
@@ -123,14 +125,14 @@ fn waiting(given: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
 }
 
 /// Where the browser goes with a callback that belongs to no sign-in.
-fn nowhere(given: &Callback, refusal: Refusal) -> Result<String> {
+fn nowhere(query: &Callback, refusal: Refusal) -> Result<String> {
     let site_url = site_url()?;
     // A code that nobody asked for is somebody else's sign-in: it is never redeemed, and names no connection.
-    if present(given.state).is_none()
-        && given.error == Some(IDP_INITIATED_SSO_DISABLED)
+    if present(query.state).is_none()
+        && query.error == Some(IDP_INITIATED_SSO_DISABLED)
         && settings::restarts_idp_initiated()
     {
-        return Ok(restart(given, &site_url).unwrap_or_else(|error| {
+        return Ok(restart(query, &site_url).unwrap_or_else(|error| {
             error::log("an IdP-initiated sign-in was not restarted", &error);
             refusal.in_query(&site_url)
         }));
@@ -140,10 +142,10 @@ fn nowhere(given: &Callback, refusal: Refusal) -> Result<String> {
 
 /// A fresh sign-in at the connection where the identity provider began one. It ends at the site, implicitly, since no
 /// application holds a verifier for it. It brings a state along, so it is not restarted again.
-fn restart(given: &Callback, site_url: &str) -> Result<String> {
-    let (organization, connection) = (present(given.organization), present(given.connection));
+fn restart(query: &Callback, site_url: &str) -> Result<String> {
+    let (organization, connection) = (present(query.organization), present(query.connection));
     check_implicit(site_url)?;
-    let begin = Begin {
+    let request = SignInRequest {
         organization,
         connection,
         provider: None,
@@ -152,27 +154,27 @@ fn restart(given: &Callback, site_url: &str) -> Result<String> {
         domain_hint: None,
         params: None,
     };
-    Ok(start(&begin, None, None)?.url)
+    Ok(start(&request, None, None)?.url)
 }
 
 /// Everything up to WorkOS's answer. Writes nothing.
-fn ask(given: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
+fn redeem_unless_refused(query: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
     installation::minting()?;
     if let Some(refused) = &target.refused {
         return Err(refused.clone().into());
     }
-    if let Some(error) = present(given.error) {
-        return Err(Failed::Refused(Refusal::of_workos(error, given.error_description)));
+    if let Some(error) = present(query.error) {
+        return Err(CallbackFailure::Refused(Refusal::of_workos(error, query.error_description)));
     }
-    let code = workos::check_code(present(given.code).ok_or(ErrorCode::BadOauthCallback)?)?;
+    let code = workos::check_code(present(query.code).ok_or(ErrorCode::BadOauthCallback)?)?;
     if callback::own_code_hash(&code)?.is_some() {
         let detail = "It is one of our own, which WorkOS must not see.";
         return Err(Error::with_detail(ErrorCode::AuthorizationCodeInvalid, detail).into());
     }
     if flow.code_challenge.is_none() {
         check_implicit(&target.url)?;
-        if !given.is_bound {
-            return Err(Failed::Refused(Refusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
+        if !query.is_bound {
+            return Err(CallbackFailure::Refused(Refusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
         }
     }
     let provider = provider_of(flow)?;
@@ -198,22 +200,22 @@ fn check_implicit(url: &str) -> Result<()> {
 }
 
 /// What is written once WorkOS has answered.
-enum Next {
+enum Completion {
     /// The answer, sealed, under a code of our own.
-    Keep { code_hash: [u8; 32], kept: Vec<u8>, url: String },
+    StoreAnswer { code_hash: [u8; 32], sealed_answer: Vec<u8>, url: String },
     /// The account and the session at once.
     SignIn { url: String, answer: Box<TokenAnswer> },
 }
 
-impl Next {
+impl Completion {
     fn of(flow: &Flow, target: &Target, answer: TokenAnswer) -> Outcome<Self> {
         if flow.code_challenge.is_none() {
             return Ok(Self::SignIn { url: target.url.clone(), answer: Box::new(answer) });
         }
         let code = callback::generate_code()?;
-        Ok(Self::Keep {
+        Ok(Completion::StoreAnswer {
             code_hash: pkce::sha256(code.expose()),
-            kept: secrets::seal_answer(flow, &callback::keep(&answer)?)?,
+            sealed_answer: secrets::seal_answer(flow, &callback::keep(&answer)?)?,
             url: callback::with_code(&target.url, &code),
         })
     }
@@ -250,10 +252,10 @@ impl Target {
         }
     }
 
-    fn refuse(&self, failed: Failed) -> String {
+    fn refuse(&self, failed: CallbackFailure) -> String {
         let refusal = match failed {
-            Failed::Refused(refusal) => refusal,
-            Failed::Ours(error) => {
+            CallbackFailure::Refused(refusal) => refusal,
+            CallbackFailure::Ours(error) => {
                 error::log("a sign-in failed in its callback", &error);
                 Refusal::from(&error)
             }

@@ -1,4 +1,4 @@
-//! Exchanges a code: guard, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
+//! Exchanges a code: lock, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
 //! session, and no row is locked while WorkOS is waited for.
 
 use serde_json::json;
@@ -21,7 +21,8 @@ use crate::store::{Client, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
-pub struct Exchange<'a> {
+#[derive(Hash)]
+pub struct ExchangeRequest<'a> {
     /// the code of the callback URL: WorkOS's, or in brokered mode our own
     pub code: Option<&'a str>,
     /// the verifier that the caller kept
@@ -35,19 +36,19 @@ pub struct Exchange<'a> {
 }
 
 /// Turns a code into a session.
-pub fn exchange(given: &Exchange) -> Result<Session> {
+pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
     require_writable()?;
-    let code = workos::check_code(given.code.ok_or_else(|| Error::null("code"))?)?;
-    let verifier = given.verifier.map(CodeVerifier::parse).transpose()?;
+    let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
+    let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
     installation::minting()?;
     let flow = match callback::own_code_hash(&code)? {
-        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), given.state)?,
-        None => find(verifier.as_ref(), given.state)?,
+        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
+        None => find(verifier.as_ref(), request.state)?,
     };
     let provider = provider_of(&flow)?;
 
-    let guard = locks::exchange(flow.id)?;
-    // Whoever held the guard before may have finished since: look again, past this transaction's snapshot.
+    let lock = locks::lock_flow_for_exchange(flow.id)?;
+    // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
     if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
         return Err(ErrorCode::FlowStateNotFound.into());
     }
@@ -55,16 +56,16 @@ pub fn exchange(given: &Exchange) -> Result<Session> {
         link::check(link)?;
     }
 
-    let answer = match &flow.kept {
+    let answer = match &flow.sealed_answer {
         // WorkOS was asked when its callback came.
-        Some(kept) => callback::kept(secrets::open_answer(&flow, kept)?.expose())?,
+        Some(sealed) => callback::kept(secrets::open_answer(&flow, sealed)?.expose())?,
         None => redeem(&flow, &provider, &code)?,
     };
 
     flows::consume(flow.id)?;
-    guard.keep();
+    lock.keep();
 
-    let client = Client { ip: given.ip, user_agent: given.user_agent };
+    let client = Client { ip: request.ip, user_agent: request.user_agent };
     let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
     Ok(Session {
         is_new_user: account.is_new_user,
@@ -111,14 +112,8 @@ pub(super) fn sign_in(
     let session = sessions::open(&opening, client)?;
     audit(
         "login",
-        &Subject {
-            user_id: Some(account.user_id),
-            session_id: Some(session.session_id),
-            organization_id: opening.organization_id,
-            connection_id: opening.connection_id,
-            ip: client.ip,
-            user_agent: client.user_agent(),
-        },
+        &Subject::of_session(account.user_id, session.session_id, opening.organization_id, opening.connection_id)
+            .from_client(client),
         json!({ "provider": "workos" }),
     )?;
     users::require_good_standing(account.user_id)?;

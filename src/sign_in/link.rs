@@ -10,7 +10,7 @@ use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account};
-use super::start::{Begin, Started, start_link};
+use super::start::{SignInRequest, StartedSignIn, start_link};
 use crate::current_session::{self, Verified};
 use crate::settings;
 use crate::store::flows::Link;
@@ -21,12 +21,12 @@ use crate::store::{Client, accounts as store, scan, sessions, users};
 /// # Errors
 /// `insufficient_privilege` for who acts as somebody else, and those of a sign-in's start.
 pub fn link(
-    begin: &Begin,
+    request: &SignInRequest,
     challenge: Option<(&str, Option<&str>)>,
     session: &Verified,
-) -> Result<(Started, Option<CodeVerifier>)> {
+) -> Result<(StartedSignIn, Option<CodeVerifier>)> {
     refuse_actor(session.claims.session_id)?;
-    start_link(begin, challenge, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
+    start_link(request, challenge, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
 }
 
 /// Refuses a session in which somebody acts as the person: what leads into an account outlasts it.
@@ -68,10 +68,10 @@ fn ended() -> Error {
 pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
     let user_id = link.user_id;
     let email = fold_email(&profile.email);
-    account::guard_identity(&profile.id);
-    account::guard_email(&email);
+    account::lock_identity(&profile.id);
+    account::lock_email(&email);
     // First the user and then the session, as a deletion does it.
-    if !users::touch(user_id)? || !sessions::lives(link.session_id, user_id)? {
+    if !users::lock_by_update(user_id)? || !sessions::lives(link.session_id, user_id)? {
         return Err(ended());
     }
     check(link)?;
@@ -87,7 +87,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> 
         settings::link_across_organizations(),
     )?;
     account::change_email(user_id, &change)?;
-    store::adopt(user_id, &email)?;
+    store::mark_linked(user_id, &email)?;
     if let Some(organization) = &profile.organization_id {
         store::ensure_organization(organization)?;
     }

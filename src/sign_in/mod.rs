@@ -4,7 +4,7 @@
 //! | file | to change |
 //! |---|---|
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
-//! | `exchange.rs` | the order of an exchange: guard, call, consume, write |
+//! | `exchange.rs` | the order of an exchange: lock, call, consume, write |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
@@ -19,9 +19,9 @@ mod redirects;
 mod start;
 mod unlink;
 
-pub use account::guard_email;
+pub use account::lock_email;
 pub use callback::{Callback, handle_callback};
-pub use exchange::{Exchange, exchange};
+pub use exchange::{ExchangeRequest, exchange};
 pub use link::link;
-pub use start::{Begin, Started, start, start_with_verifier};
+pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};
 pub use unlink::unlink;

@@ -15,8 +15,8 @@ use crate::store::flows::{self, Link, NewFlow};
 use crate::{installation, secrets, settings};
 
 /// What a caller asks for. Everything as it came from SQL.
-#[derive(Debug)]
-pub struct Begin<'a> {
+#[derive(Hash)]
+pub struct SignInRequest<'a> {
     /// WorkOS's organization, `org_…`
     pub organization: Option<&'a str>,
     /// WorkOS's connection, `conn_…`
@@ -34,7 +34,7 @@ pub struct Begin<'a> {
 }
 
 /// A sign-in that has begun.
-pub struct Started {
+pub struct StartedSignIn {
     /// where to send the browser
     pub url: String,
     /// comes back with the callback
@@ -44,36 +44,36 @@ pub struct Started {
 }
 
 /// Starts a sign-in whose verifier is made here, and is the caller's to keep.
-pub fn start_with_verifier(begin: &Begin) -> Result<(Started, CodeVerifier)> {
+pub fn start_with_verifier(request: &SignInRequest) -> Result<(StartedSignIn, CodeVerifier)> {
     require_writable()?;
     let verifier = CodeVerifier::generate()?;
-    let started = insert(begin, Some(&verifier.challenge()), None)?;
+    let started = insert(request, Some(&verifier.challenge()), None)?;
     Ok((started, verifier))
 }
 
 /// Starts what links an identity. It always has a challenge: a link that somebody else's browser completes comes to nothing.
 pub fn start_link(
-    begin: &Begin,
+    request: &SignInRequest,
     challenge: Option<(&str, Option<&str>)>,
     link: Link,
-) -> Result<(Started, Option<CodeVerifier>)> {
+) -> Result<(StartedSignIn, Option<CodeVerifier>)> {
     if let Some((challenge, method)) = challenge {
-        return Ok((insert(begin, Some(&parse(challenge, method)?), Some(link))?, None));
+        return Ok((insert(request, Some(&parse(challenge, method)?), Some(link))?, None));
     }
     let verifier = CodeVerifier::generate()?;
-    let started = insert(begin, Some(&verifier.challenge()), Some(link))?;
+    let started = insert(request, Some(&verifier.challenge()), Some(link))?;
     Ok((started, Some(verifier)))
 }
 
 /// Starts a sign-in for a caller that holds its own verifier, or, without a challenge, none.
-pub fn start(begin: &Begin, code_challenge: Option<&str>, method: Option<&str>) -> Result<Started> {
+pub fn start(request: &SignInRequest, code_challenge: Option<&str>, method: Option<&str>) -> Result<StartedSignIn> {
     require_writable()?;
     let challenge = match code_challenge {
         Some(challenge) => Some(parse(challenge, method)?),
         None if settings::require_code_challenge() => return Err(ErrorCode::CodeChallengeRequired.into()),
         None => None,
     };
-    insert(begin, challenge.as_ref(), None)
+    insert(request, challenge.as_ref(), None)
 }
 
 fn parse(challenge: &str, method: Option<&str>) -> Result<CodeChallenge> {
@@ -81,11 +81,15 @@ fn parse(challenge: &str, method: Option<&str>) -> Result<CodeChallenge> {
     CodeChallenge::parse(challenge, method, settings::allow_plain_pkce())
 }
 
-fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Link>) -> Result<Started> {
-    let selector = Selector::new(begin.organization, begin.connection, begin.provider)?;
+fn insert(
+    request: &SignInRequest,
+    code_challenge: Option<&CodeChallenge>,
+    link: Option<Link>,
+) -> Result<StartedSignIn> {
+    let selector = Selector::new(request.organization, request.connection, request.provider)?;
     installation::minting()?;
     let provider = configuration::enabled_provider()?;
-    if let Some(redirect_to) = begin.redirect_to {
+    if let Some(redirect_to) = request.redirect_to {
         redirect_urls()?.check(redirect_to)?;
     }
     let state = pkce::generate_state()?;
@@ -98,9 +102,9 @@ fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Li
         selector: &selector,
         state: &state,
         code_challenge: &upstream.challenge(),
-        login_hint: begin.login_hint,
-        domain_hint: begin.domain_hint,
-        params: begin.params,
+        login_hint: request.login_hint,
+        domain_hint: request.domain_hint,
+        params: request.params,
     }
     .url()?;
     let id = random::uuid()?;
@@ -115,9 +119,9 @@ fn insert(begin: &Begin, code_challenge: Option<&CodeChallenge>, link: Option<Li
         client_id: &provider.client_id,
         api_url: &provider.api_url,
         selector: &selector,
-        redirect_to: begin.redirect_to,
+        redirect_to: request.redirect_to,
         link,
         ttl: settings::flow_ttl().as_secs_f64(),
     })?;
-    Ok(Started { url, state, expires_at })
+    Ok(StartedSignIn { url, state, expires_at })
 }

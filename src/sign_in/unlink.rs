@@ -22,14 +22,14 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     link::refuse_actor(claims.session_id)?;
 
     let not_found = || Error::new(ErrorCode::IdentityNotFound);
-    // No row is locked before the guard: a sign-in that holds it may be waiting for the user's.
+    // No row is locked before the lock is taken: a sign-in that holds it may be waiting for the user's.
     let own = accounts::candidate(user_id)?.ok_or_else(not_found)?.identities;
     let identity = own.iter().find(|identity| identity.id == identity_id).ok_or_else(not_found)?;
-    // A sign-in by this identity comes before or after. The guard of an address is not taken: the caller may keep the transaction open, and
+    // A sign-in by this identity comes before or after. That of an address is not taken: the caller may keep the transaction open, and
     // the address may be that of another customer's people too.
-    account::guard_identity(&identity.provider_id);
+    account::lock_identity(&identity.provider_id);
     // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
-    if !users::touch(user_id)? {
+    if !users::lock_by_update(user_id)? {
         return Err(not_found());
     }
 
@@ -43,7 +43,7 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     }
     account::change_email(user_id, &decided.email)?;
     write_audit(session, identity, ended)?;
-    current_session::look_again();
+    current_session::recheck_on_next_read();
     Ok(())
 }
 

@@ -8,7 +8,6 @@ use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
 use super::{query, scan, users, uuid_arg};
-use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::Row) -> Result<KnownIdentity> {
@@ -63,8 +62,8 @@ pub fn candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     let user = scan::user(user_id, &snapshot, |row| Candidate {
         user_id,
         email: row.get(c"email"),
-        banned: row.micros(c"banned_until").is_some_and(|until| until > clock::now()),
-        deleted: row.micros(c"deleted_at").is_some(),
+        banned: users::is_banned(row),
+        deleted: users::is_deleted(row),
         invited: row.micros(c"invited_at").is_some() && row.micros(c"email_confirmed_at").is_none(),
         memberships: Vec::new(),
         identities: Vec::new(),
@@ -129,7 +128,7 @@ pub fn set_user_email(user_id: Uuid, email: Option<&str>) -> Result<()> {
 
 /// A profile has become an identity of somebody who was there before: what speaks for the address is confirmed by it, and WorkOS is one
 /// of the account's providers from now on.
-pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
+pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
     query::execute(
         r#"UPDATE auth.users
          SET email_confirmed_at = CASE
@@ -149,7 +148,7 @@ pub fn adopt(user_id: Uuid, email: &str) -> Result<()> {
 
 /// A sign-in changes what the person's profile says; members that others wrote stay, and so does what somebody made of it that has none:
 /// a list would grow at every sign-in.
-pub fn touch_user(user_id: Uuid, user_metadata: Value) -> Result<()> {
+pub fn record_sign_in(user_id: Uuid, user_metadata: Value) -> Result<()> {
     query::execute(
         "UPDATE auth.users
          SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),

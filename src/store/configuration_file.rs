@@ -19,7 +19,7 @@ pub fn alter_system(setting: &str, value: &str) -> Result<()> {
     }
     let statement = CString::new(format!("ALTER SYSTEM SET {setting} = {}", quoted(value)))
         .map_err(|_| Error::invalid("value", "it has a zero byte."))?;
-    sqlstate::kept(|_| {
+    sqlstate::listening(|_| {
         // SAFETY: parses one statement of known form, in the current memory context, and runs it as utility.c does. Whatever else the
         // parser should have made of it is refused by its tag.
         let is_set = unsafe {

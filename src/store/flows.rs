@@ -74,7 +74,7 @@ pub struct Flow {
     /// who took, or takes, WorkOS's redirect
     pub mode: Mode,
     /// WorkOS's answer, sealed; of a brokered flow
-    pub kept: Option<Vec<u8>>,
+    pub sealed_answer: Option<Vec<u8>>,
     /// SHA-256 of the state
     pub state_hash: Vec<u8>,
     /// the client's challenge; a flow without one is found by its state alone
@@ -178,17 +178,17 @@ fn flow(row: &Row) -> Result<Flow> {
             "brokered" => Mode::Brokered,
             _ => Mode::Direct,
         },
-        kept: row.get(c"profile"),
+        sealed_answer: row.get(c"profile"),
     })
 }
 
 /// Keeps WorkOS's answer in a direct flow under the hash of a code of our own, which is good for `ttl` seconds.
-pub fn take(id: Uuid, code_hash: &[u8; 32], kept: &[u8], ttl: u32) -> Result<()> {
+pub fn store_answer(id: Uuid, code_hash: &[u8; 32], sealed_answer: &[u8], ttl: u32) -> Result<()> {
     let taken = query::execute(
         "UPDATE auth.flow_states SET mode = 'brokered', code_hash = $2, profile = $3,
              expires_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4)
          WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct'",
-        &[uuid_arg(id), code_hash.as_slice().into(), kept.into(), f64::from(ttl).into()],
+        &[uuid_arg(id), code_hash.as_slice().into(), sealed_answer.into(), f64::from(ttl).into()],
     )?;
     if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
 }
@@ -204,7 +204,7 @@ pub fn consume(id: Uuid) -> Result<()> {
         remove(c"flow_states", "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
     match deleted {
         1 => Ok(()),
-        // Only the clean-up of expired flows can have come between: the guard keeps everybody else out.
+        // Only the clean-up of expired flows can have come between: the lock keeps everybody else out.
         _ => Err(ErrorCode::FlowStateExpired.into()),
     }
 }

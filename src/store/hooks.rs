@@ -10,7 +10,8 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::hook::{Facts, FunctionName};
 
-use super::{query, uuid_arg};
+use super::{scan, users};
+use crate::postgres::snapshot::Snapshot;
 
 /// A function that takes one `jsonb`.
 pub struct Function {
@@ -67,34 +68,30 @@ pub fn function(name: &FunctionName) -> Option<Function> {
 
 /// What a token would say of a user before there is a session. `None` where they are gone, deleted or banned.
 pub fn user_claims(user_id: Uuid) -> Result<Option<Map<String, Value>>> {
-    query::row(
-        "SELECT email, phone, role, raw_app_meta_data::pg_catalog.text, raw_user_meta_data::pg_catalog.text, is_anonymous
-         FROM auth.users
-         WHERE id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL
-             AND coalesce(banned_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), true)",
-        &[uuid_arg(user_id)],
-        |row| {
-            let claims = [
-                ("sub", json!(user_id)),
-                ("email", json!(row.nullable::<String>(1)?.unwrap_or_default())),
-                ("phone", json!(row.nullable::<String>(2)?.unwrap_or_default())),
-                ("role", json!(row.get::<String>(3)?)),
-                ("app_metadata", row.json(4, "raw_app_meta_data")?),
-                ("user_metadata", row.json(5, "raw_user_meta_data")?),
-                ("is_anonymous", json!(row.get::<bool>(6)?)),
-            ];
-            Ok(claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-        },
-    )
+    let claims = |row: &scan::Row| {
+        if users::is_banned(row) || users::is_deleted(row) {
+            return Ok(None);
+        }
+        let text = |column| row.get::<String>(column).unwrap_or_default();
+        let claims = [
+            ("sub", json!(user_id)),
+            ("email", json!(text(c"email"))),
+            ("phone", json!(text(c"phone"))),
+            ("role", json!(row.required::<String>(c"role")?)),
+            ("app_metadata", row.json(c"raw_app_meta_data")?),
+            ("user_metadata", row.json(c"raw_user_meta_data")?),
+            ("is_anonymous", json!(row.required::<bool>(c"is_anonymous")?)),
+        ];
+        Ok(Some(claims.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()))
+    };
+    scan::user(user_id, &Snapshot::of_transaction(), claims).transpose().map(Option::flatten)
 }
 
 /// The version of the person's rights in a session. `None` where the session has ended, or the person is deleted or banned.
-pub fn claims_version(session_id: Uuid) -> Result<Option<i64>> {
-    query::row(
-        "SELECT s.claims_version FROM auth.sessions AS s JOIN auth.users AS u ON u.id OPERATOR(pg_catalog.=) s.user_id
-         WHERE s.id OPERATOR(pg_catalog.=) $1 AND u.deleted_at IS NULL
-             AND coalesce(u.banned_until OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp(), true)",
-        &[uuid_arg(session_id)],
-        |row| row.get(1),
-    )
+pub fn claims_version(session_id: Uuid) -> Option<i64> {
+    let snapshot = Snapshot::of_transaction();
+    let of_session = |row: &scan::Row| Some((row.uuid(c"user_id")?, row.get(c"claims_version")?));
+    let (user_id, version) = scan::session(session_id, &snapshot, of_session).flatten()?;
+    let is_gone = scan::user(user_id, &snapshot, |row| users::is_banned(row) || users::is_deleted(row));
+    (is_gone == Some(false)).then(|| version)
 }

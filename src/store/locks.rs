@@ -40,9 +40,9 @@ fn database_tag(kind: u16, name: &[u8]) -> pg_sys::LOCKTAG {
 /// An error gives it up too, before the abort would: Postgres tells the client of an error first, and the client's next try, on
 /// another connection, must not lose to a transaction that is already dead.
 #[derive(Debug)]
-pub struct Guard(pg_sys::LOCKTAG);
+pub struct TransactionLock(pg_sys::LOCKTAG);
 
-impl Guard {
+impl TransactionLock {
     fn try_take(tag: pg_sys::LOCKTAG) -> Option<Self> {
         // SAFETY: a valid tag; the lock belongs to the transaction and ends with it.
         let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, true) };
@@ -64,16 +64,16 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TransactionLock {
     fn drop(&mut self) {
-        // SAFETY: this transaction holds the lock, since it made the guard. LockRelease raises no error, only warnings.
+        // SAFETY: this transaction holds the lock, since it made this value. LockRelease raises no error, only warnings.
         unsafe { pg_sys::LockRelease(&self.0, pg_sys::ExclusiveLock.cast_signed(), false) };
     }
 }
 
 /// Whoever exchanges the code of this flow. The loser is refused at once. To be kept once the flow is consumed.
-pub fn exchange(flow: Uuid) -> Result<Guard> {
-    Guard::try_take(database_tag(FLOW, flow.as_bytes())).ok_or_else(|| {
+pub fn lock_flow_for_exchange(flow: Uuid) -> Result<TransactionLock> {
+    TransactionLock::try_take(database_tag(FLOW, flow.as_bytes())).ok_or_else(|| {
         let detail = "Another transaction has begun to exchange this sign-in's code and is not finished.";
         Error::with_detail(ErrorCode::Conflict, detail)
             .hint("A code is exchanged once. Wait for the other call's answer.")
@@ -82,37 +82,37 @@ pub fn exchange(flow: Uuid) -> Result<Guard> {
 
 /// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits
 /// for the other transaction.
-pub fn account(name: &str) {
-    Guard::take(database_tag(ACCOUNT, name.as_bytes())).keep();
+pub fn lock_name(name: &str) {
+    TransactionLock::take(database_tag(ACCOUNT, name.as_bytes())).keep();
 }
 
 /// Whoever ends a session that was stolen.
-pub fn theft(session: Uuid) -> Option<Guard> {
-    Guard::try_take(database_tag(THEFT, session.as_bytes()))
+pub fn try_lock_theft(session: Uuid) -> Option<TransactionLock> {
+    TransactionLock::try_take(database_tag(THEFT, session.as_bytes()))
 }
 
 /// Whoever has found a session stolen and waits for its end. The others need not start a worker too.
-pub fn theft_found(session: Uuid) -> Option<Guard> {
-    Guard::try_take(database_tag(THEFT_FOUND, session.as_bytes()))
+pub fn try_lock_found_theft(session: Uuid) -> Option<TransactionLock> {
+    TransactionLock::try_take(database_tag(THEFT_FOUND, session.as_bytes()))
 }
 
 /// One set-up at a time, until the transaction ends; waits for the other transaction.
-pub fn setup() {
+pub fn lock_setup() {
     // Not keyed: the first set-up makes the key.
     // SAFETY: reads a global of the backend.
-    Guard::take(tag(SETUP, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)).keep();
+    TransactionLock::take(tag(SETUP, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)).keep();
 }
 
 const SLOT_MAGIC: u32 = 0x776f_726b; // "work": keeps clear of other extensions that use the same trick
 
 /// A place among the `workos_auth.max_concurrent_requests` of the cluster, or refused at once.
-pub fn request_slot() -> Result<Guard> {
+pub fn take_request_slot() -> Result<TransactionLock> {
     let slots = settings::max_concurrent_requests();
     // Backends begin at different slots, so that they seldom try the same one.
     // SAFETY: reads a global of the backend.
     let first = unsafe { pg_sys::MyProcPid }.unsigned_abs() % slots;
     (0..slots)
         .map(|i| (first + i) % slots)
-        .find_map(|slot| Guard::try_take(tag(SLOT, 0, SLOT_MAGIC, slot)))
+        .find_map(|slot| TransactionLock::try_take(tag(SLOT, 0, SLOT_MAGIC, slot)))
         .ok_or_else(|| Error::with_detail(ErrorCode::TooManyRequests, format!("All {slots} of them are taken.")))
 }

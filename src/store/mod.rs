@@ -22,6 +22,8 @@ pub mod users;
 use uuid::Uuid;
 use workos_auth_core::token::Claims;
 
+use crate::postgres::uuid::to_postgres;
+
 /// Whom an audit entry is about.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Subject<'a> {
@@ -40,7 +42,7 @@ pub struct Subject<'a> {
 }
 
 /// Whose browser it is, as far as the caller tells.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub struct Client<'a> {
     /// the address, as `inet` prints it
     pub ip: Option<&'a str>,
@@ -49,15 +51,25 @@ pub struct Client<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The person of a session, by what its token says.
+    /// The person of a session.
+    pub fn of_session(
+        user_id: Uuid,
+        session_id: Uuid,
+        organization_id: Option<&'a str>,
+        connection_id: Option<&'a str>,
+    ) -> Self {
+        Self { user_id: Some(user_id), session_id: Some(session_id), organization_id, connection_id, ..Self::default() }
+    }
+
+    /// The same, by what its token says.
     pub fn of(claims: &'a Claims) -> Self {
-        Self {
-            user_id: Some(claims.sub),
-            session_id: Some(claims.session_id),
-            organization_id: claims.org_id.as_deref(),
-            connection_id: claims.connection_id.as_deref(),
-            ..Self::default()
-        }
+        Self::of_session(claims.sub, claims.session_id, claims.org_id.as_deref(), claims.connection_id.as_deref())
+    }
+
+    /// The same, as it came from this browser.
+    #[must_use]
+    pub fn from_client(self, client: &Client<'a>) -> Self {
+        Self { ip: client.ip, user_agent: client.user_agent(), ..self }
     }
 }
 
@@ -72,9 +84,9 @@ impl<'a> Client<'a> {
 }
 
 fn pg_uuid(id: Option<Uuid>) -> Option<pgrx::Uuid> {
-    id.map(|id| pgrx::Uuid::from_bytes(id.into_bytes()))
+    id.map(to_postgres)
 }
 
 fn uuid_arg<'a>(id: Uuid) -> pgrx::datum::DatumWithOid<'a> {
-    pgrx::Uuid::from_bytes(id.into_bytes()).into()
+    to_postgres(id).into()
 }

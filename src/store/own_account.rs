@@ -12,6 +12,7 @@ use super::scan::{self, Row};
 use super::{query, uuid_arg};
 use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
+use crate::postgres::uuid::to_postgres;
 
 /// A row of `auth.my_sessions`.
 pub struct OwnSession {
@@ -44,7 +45,7 @@ pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
         }
         let id = row.required_uuid(c"id")?;
         Ok(Some(OwnSession {
-            id: pgrx::Uuid::from_bytes(id.into_bytes()),
+            id: to_postgres(id),
             created_at: row.required(c"created_at")?,
             refreshed_at: row.get(c"refreshed_at"),
             not_after: row.get(c"not_after"),

@@ -18,6 +18,7 @@ use super::scan::unreadable;
 use crate::error::{sqlstate, unexpected};
 use crate::postgres::others_code::{Others, with_others_as};
 use crate::postgres::roles::bypasses_rls;
+use crate::postgres::uuid::from_postgres;
 
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.
@@ -48,7 +49,7 @@ impl Row<'_> {
 
     /// A uuid that is never NULL.
     pub fn uuid(&self, column: usize) -> Result<Uuid> {
-        self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+        self.get::<pgrx::Uuid>(column).map(from_postgres)
     }
 }
 
@@ -74,7 +75,7 @@ pub fn execute_restricted(sql: &'static str, args: &[DatumWithOid]) -> Result<u6
 
 /// Runs a statement that reads and writes no rows, such as a GRANT.
 pub fn utility(statement: &str) -> Result<()> {
-    sqlstate::kept(|_| Spi::run(statement).map_err(spi))
+    sqlstate::listening(|_| Spi::run(statement).map_err(spi))
 }
 
 fn processed(_: SpiTupleTable) -> Result<u64> {
@@ -89,7 +90,7 @@ fn run<T>(
     read: impl FnOnce(SpiTupleTable) -> Result<T>,
 ) -> Result<T> {
     let others = Others { run_as: nobody()?, is_restricted };
-    sqlstate::kept(|_| {
+    sqlstate::listening(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
             let table = with_others_as(others, sql, || client.update(&*plan, None, args).map_err(spi))?;

@@ -13,7 +13,7 @@ use workos_auth_core::installation::Homes;
 
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
-use table::{Key, Table, all, find, one};
+use table::{Key, Table, collect, row_by_key, search_all_rows};
 
 pub use table::{Row, unreadable};
 
@@ -98,14 +98,14 @@ pub struct LiveSession {
 
 /// A session, or `None` where it has ended.
 pub fn live_session(id: Uuid) -> Option<LiveSession> {
-    one(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| {
+    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| {
         Some(LiveSession { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
     })?
 }
 
 /// The mode of a flow, or `None` where it is gone.
 pub fn flow_mode(id: Uuid) -> Option<String> {
-    one(&FLOW_STATES, &[Key::Uuid(c"id", id)], None, |row| row.get(c"mode"))?
+    row_by_key(&FLOW_STATES, &[Key::Uuid(c"id", id)], None, |row| row.get(c"mode"))?
 }
 
 /// What a flow is found by. Each is unique.
@@ -125,22 +125,22 @@ pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) 
         FlowKey::Challenge(challenge) => (&FLOW_STATES_BY_CHALLENGE, Key::Text(c"code_challenge", challenge)),
         FlowKey::Code(hash) => (&FLOW_STATES_BY_CODE, Key::Bytes(c"code_hash", &hash[..])),
     };
-    one(table, &[key], Some(snapshot), read)
+    row_by_key(table, &[key], Some(snapshot), read)
 }
 
 /// Whether some flow expired before this time, in Postgres's own microseconds.
 pub fn has_expired_flow(before: i64, snapshot: &Snapshot) -> bool {
-    one(&FLOW_STATES_BY_EXPIRY, &[Key::Before(c"expires_at", before)], Some(snapshot), |_| ()).is_some()
+    row_by_key(&FLOW_STATES_BY_EXPIRY, &[Key::Before(c"expires_at", before)], Some(snapshot), |_| ()).is_some()
 }
 
 /// The row of `auth.providers`, if there is one.
 pub fn provider<T>(mut read: impl FnMut(&Row) -> T) -> Option<T> {
-    find(&PROVIDERS, |row| Some(read(row)))
+    search_all_rows(&PROVIDERS, |row| Some(read(row)))
 }
 
 /// Every signing key.
 pub fn signing_keys() -> Vec<SigningKeyRow> {
-    all(&SIGNING_KEYS, &[], None, |row| {
+    collect(&SIGNING_KEYS, &[], None, |row| {
         let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
         Some(SigningKeyRow { public_key, status: row.get(c"status")? })
     })
@@ -148,12 +148,12 @@ pub fn signing_keys() -> Vec<SigningKeyRow> {
 
 /// The id of the installation, if there is one yet.
 pub fn installation_id() -> Option<Uuid> {
-    find(&INSTALLATION, |row| row.uuid(c"id"))
+    search_all_rows(&INSTALLATION, |row| row.uuid(c"id"))
 }
 
 /// What the names of locks are keyed with, if there is an installation yet.
 pub fn lock_key() -> Option<Vec<u8>> {
-    find(&INSTALLATION, |row| row.get(c"lock_key"))
+    search_all_rows(&INSTALLATION, |row| row.get(c"lock_key"))
 }
 
 /// Which installations of the cluster were taken over: a setting of the role `workos_auth_owner`, which every database of the cluster
@@ -162,14 +162,14 @@ pub fn homes(snapshot: Option<&Snapshot>) -> Homes {
     // SAFETY: a catalog look-up by a constant name; missing_ok.
     let owner = unsafe { pg_sys::get_role_oid(c"workos_auth_owner".as_ptr(), true) };
     let keys = [Key::Oid(c"setdatabase", pg_sys::InvalidOid), Key::Oid(c"setrole", owner)];
-    let settings = one(&ROLE_SETTINGS, &keys, snapshot, |row| row.get::<Vec<String>>(c"setconfig")).flatten();
+    let settings = row_by_key(&ROLE_SETTINGS, &keys, snapshot, |row| row.get::<Vec<String>>(c"setconfig")).flatten();
     let text = settings.iter().flatten().find_map(|setting| setting.strip_prefix("workos_auth.installation_homes="));
     text.map(Homes::parse).unwrap_or_default()
 }
 
 /// The function that is named for an event, and whose it was then.
 pub fn hook(event: &str) -> Option<(String, Option<String>)> {
-    find(&HOOKS, |row| match row.get::<String>(c"event")? == event {
+    search_all_rows(&HOOKS, |row| match row.get::<String>(c"event")? == event {
         true => Some((row.get(c"function")?, row.get(c"function_owner"))),
         false => None,
     })
@@ -177,49 +177,49 @@ pub fn hook(event: &str) -> Option<(String, Option<String>)> {
 
 /// The patterns of `auth.redirect_urls`.
 pub fn redirect_patterns() -> Vec<String> {
-    all(&REDIRECT_URLS, &[], None, |row| row.get(c"pattern"))
+    collect(&REDIRECT_URLS, &[], None, |row| row.get(c"pattern"))
 }
 
 /// A row of `auth.sessions`, if there is one.
 pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
-    one(&SESSIONS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
+    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// The rows of `auth.sessions` of a user, in no order.
 pub fn sessions_of<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
-    all(&SESSIONS_BY_USER, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
+    collect(&SESSIONS_BY_USER, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
 }
 
 /// A row of `auth.users`, if there is one.
 pub fn user<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
-    one(&USERS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
+    row_by_key(&USERS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// The rows of `auth.identities` of a user, in no order.
 pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
-    all(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
+    collect(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
 }
 
 /// The row of `auth.identities` of a WorkOS profile, if there is one.
 pub fn identity_by_profile<T>(profile_id: &str, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
     let keys = [Key::Text(c"provider", "workos"), Key::Text(c"provider_id", profile_id)];
-    one(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
+    row_by_key(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
 }
 
 /// Whether an organization is known.
 pub fn knows_organization(id: &str, snapshot: &Snapshot) -> bool {
-    one(&ORGANIZATIONS, &[Key::Text(c"id", id)], Some(snapshot), |_| ()).is_some()
+    row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], Some(snapshot), |_| ()).is_some()
 }
 
 /// Whether the organization vouches for a domain.
 pub fn organization_has_domain(organization_id: &str, domain: &str, snapshot: &Snapshot) -> bool {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Text(c"domain", domain)];
-    one(&DOMAINS, &keys, Some(snapshot), |_| ()).is_some()
+    row_by_key(&DOMAINS, &keys, Some(snapshot), |_| ()).is_some()
 }
 
 /// The organizations that a user belongs to, in no order.
 pub fn organizations_of(user_id: Uuid, snapshot: &Snapshot) -> Vec<String> {
-    all(&MEMBERSHIPS, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| row.get(c"organization_id"))
+    collect(&MEMBERSHIPS, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| row.get(c"organization_id"))
 }
 
 /// The row of `auth.organization_memberships` of a user in an organization, if there is one.
@@ -230,20 +230,20 @@ pub fn membership<T>(
     read: impl FnMut(&Row) -> T,
 ) -> Option<T> {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
-    one(&MEMBERSHIP, &keys, Some(snapshot), read)
+    row_by_key(&MEMBERSHIP, &keys, Some(snapshot), read)
 }
 
 /// The first answer, over all data keys.
 pub fn data_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    find(&DATA_KEYS, read)
+    search_all_rows(&DATA_KEYS, read)
 }
 
 /// The first answer, over all signing keys.
 pub fn signing_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    find(&SIGNING_KEYS, read)
+    search_all_rows(&SIGNING_KEYS, read)
 }
 
 /// The row of `auth.installation`, if there is one yet.
 pub fn installation<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    find(&INSTALLATION, read)
+    search_all_rows(&INSTALLATION, read)
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 
 use super::removal::remove;
-use super::{Client, Subject, pg_uuid, query, scan, uuid_arg};
+use super::{Client, Subject, pg_uuid, query, scan, users, uuid_arg};
 use crate::error::unexpected;
 use crate::postgres::clock::unix_seconds;
 use crate::postgres::snapshot::Snapshot;
@@ -114,13 +114,7 @@ pub struct Row {
 impl Row {
     /// For the audit log.
     pub fn subject(&self) -> Subject<'_> {
-        Subject {
-            user_id: Some(self.user_id),
-            session_id: Some(self.id),
-            organization_id: self.organization_id.as_deref(),
-            connection_id: self.connection_id.as_deref(),
-            ..Subject::default()
-        }
+        Subject::of_session(self.user_id, self.id, self.organization_id.as_deref(), self.connection_id.as_deref())
     }
 }
 
@@ -229,7 +223,7 @@ fn user_of(row: &scan::Row) -> Result<User> {
         user_metadata: row.json(c"raw_user_meta_data")?,
         is_anonymous: row.required(c"is_anonymous")?,
         banned_until: row.micros(c"banned_until"),
-        is_deleted: row.micros(c"deleted_at").is_some(),
+        is_deleted: users::is_deleted(row),
     })
 }
 

@@ -60,12 +60,22 @@ pub fn lock(user_id: Uuid) -> Result<bool> {
 
 /// The same by writing, so that a transaction with an older snapshot fails with 40001 instead of deciding by what was. False if there
 /// is none.
-pub fn touch(user_id: Uuid) -> Result<bool> {
+pub fn lock_by_update(user_id: Uuid) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.users SET updated_at = pg_catalog.now() WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id)],
     )?;
     Ok(written == 1)
+}
+
+/// Whether a ban lasts, by a row of `auth.users`.
+pub fn is_banned(row: &scan::Row) -> bool {
+    row.micros(c"banned_until").is_some_and(|until| until > now())
+}
+
+/// Whether it is marked as deleted.
+pub fn is_deleted(row: &scan::Row) -> bool {
+    row.micros(c"deleted_at").is_some()
 }
 
 /// Refuses a person who is banned or deleted by now, whatever snapshot the transaction keeps: a trigger of a sign-in's own rows may have
@@ -74,9 +84,7 @@ pub fn touch(user_id: Uuid) -> Result<bool> {
 /// # Errors
 /// `user_banned`, `user_deleted`.
 pub fn require_good_standing(user_id: Uuid) -> Result<()> {
-    let standing = scan::user(user_id, &Snapshot::now(), |row| {
-        (row.micros(c"banned_until").is_some_and(|until| until > now()), row.micros(c"deleted_at").is_some())
-    });
+    let standing = scan::user(user_id, &Snapshot::now(), |row| (is_banned(row), is_deleted(row)));
     match standing {
         Some((false, false)) => Ok(()),
         Some((true, _)) => Err(ErrorCode::UserBanned.into()),

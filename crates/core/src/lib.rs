@@ -24,6 +24,7 @@
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
 //! | [`json`] | JSON from outside: the one way in |
 //! | `jsonb` | what Postgres can hold of what JSON can say, and how |
+//! | [`call_hash`] | what a call with secrets among its arguments is known by |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |
@@ -34,6 +35,7 @@
 pub mod accounts;
 pub mod admin;
 pub mod authorize;
+pub mod call_hash;
 pub mod callback;
 pub mod claims;
 pub mod email;

@@ -13,6 +13,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use crate::error::unexpected;
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
+use crate::postgres::uuid::from_postgres;
 
 /// OIDs of a table and of the index that it is read by, looked up once; forgotten when anything about a relation changes that
 /// could be theirs, such as DROP EXTENSION and CREATE EXTENSION.
@@ -107,7 +108,7 @@ impl Row {
 
     /// A `uuid`, unless it is NULL.
     pub fn uuid(&self, column: &CStr) -> Option<Uuid> {
-        self.get::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+        self.get::<pgrx::Uuid>(column).map(from_postgres)
     }
 
     /// A `uuid` that is never NULL.
@@ -115,7 +116,7 @@ impl Row {
     /// # Errors
     /// `unexpected_failure`: it was.
     pub fn required_uuid(&self, column: &CStr) -> Result<Uuid> {
-        self.required::<pgrx::Uuid>(column).map(|id| Uuid::from_bytes(*id.as_bytes()))
+        self.required::<pgrx::Uuid>(column).map(from_postgres)
     }
 
     /// A `timestamptz` in Postgres's own microseconds, unless it is NULL.
@@ -226,17 +227,22 @@ impl Key<'_> {
 }
 
 /// The first answer, over all rows of a small table.
-pub fn find<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
-    first(table, &[], None, read)
+pub fn search_all_rows<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+    first_match(table, &[], None, read)
 }
 
 /// The first row with these keys.
-pub fn one<T>(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut read: impl FnMut(&Row) -> T) -> Option<T> {
-    first(table, keys, snapshot, |row| Some(read(row)))
+pub fn row_by_key<T>(
+    table: &Table,
+    keys: &[Key],
+    snapshot: Option<&Snapshot>,
+    mut read: impl FnMut(&Row) -> T,
+) -> Option<T> {
+    first_match(table, keys, snapshot, |row| Some(read(row)))
 }
 
 /// The first answer, over the rows with these keys.
-pub fn first<T>(
+pub fn first_match<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
@@ -254,7 +260,7 @@ pub fn first<T>(
 }
 
 /// Every answer, over the rows with these keys.
-pub fn all<T>(
+pub fn collect<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,

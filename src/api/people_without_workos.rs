@@ -4,20 +4,17 @@ use pgrx::datum::Interval;
 use pgrx::prelude::*;
 
 use super::signing_in::session_record;
-use crate::admin::{self, Asked};
+use crate::admin::{self, CreateSessionRequest};
 use crate::error::or_raise;
 use crate::postgres::jsonb::Built;
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
-
-fn uuid(id: pgrx::Uuid) -> uuid::Uuid {
-    uuid::Uuid::from_bytes(*id.as_bytes())
-}
+use crate::postgres::uuid::{from_postgres, to_postgres};
 
 #[pg_extern(sql = false)]
 fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Option<pgrx::Uuid>) -> pgrx::Uuid {
-    let id = or_raise(admin::create_user(email, organization, user_id.map(uuid)));
-    pgrx::Uuid::from_bytes(id.into_bytes())
+    let id = or_raise(admin::create_user(email, organization, user_id.map(from_postgres)));
+    to_postgres(id)
 }
 
 #[pg_extern(sql = false)]
@@ -32,13 +29,14 @@ fn create_session(
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
     let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
-    let asked = Asked { user_id: user_id.map(uuid), organization, method, actor, reason, ttl };
-    let session = or_raise(once_per_query::once(fcinfo, &format!("{asked:?}"), || admin::create_session(&asked)));
+    let request =
+        CreateSessionRequest { user_id: user_id.map(from_postgres), organization, method, actor, reason, ttl };
+    let session = or_raise(once_per_query::answer(fcinfo, &request, || admin::create_session(&request)));
     or_raise(session_record(&session))
 }
 
 #[pg_extern(sql = false)]
 fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>) -> Built {
-    let session = admin::as_user(user_id.map(uuid), as_role);
+    let session = admin::as_user(user_id.map(from_postgres), as_role);
     or_raise(session.and_then(|session| session.json().map(Built::new)))
 }
