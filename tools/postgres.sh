@@ -82,11 +82,15 @@ build_postgres() {
     local prefix=$POSTGRES_BUILDS/$major options=(--with-openssl --without-icu --without-readline)
     # The newest with its own checks, which end the server where they find something wrong.
     ((major < 18)) || options+=(--enable-cassert)
-    if ! command -v bison >/dev/null || ! command -v flex >/dev/null; then
-        need bison flex -- "Postgres's grammar is made with them"
+    if ! command -v cc >/dev/null || ! command -v make >/dev/null; then
+        need gcc libc6-dev make -- "Postgres is built with them"
     fi
-    pkg-config --exists openssl || need libssl-dev -- "Postgres is built with OpenSSL, as packages are"
-    pkg-config --exists zlib || need zlib1g-dev -- "Postgres compresses with it"
+    if ! command -v bison >/dev/null || ! command -v flex >/dev/null || ! perl -MFindBin -e1 2>/dev/null; then
+        need bison flex perl -- "Postgres's grammar and catalogs are made with them"
+    fi
+    command -v bzip2 >/dev/null || need bzip2 -- "it unpacks the source"
+    [[ -f /usr/include/openssl/ssl.h ]] || need libssl-dev -- "Postgres is built with OpenSSL, as packages are"
+    [[ -f /usr/include/zlib.h ]] || need zlib1g-dev -- "Postgres compresses with it"
     if ((EUID == 0)) && ! getent passwd postgres >/dev/null; then
         need postgresql-common -- "it makes the user postgres: a server does not run as root"
     fi

@@ -517,7 +517,8 @@ async fn no_plan_tells_how_many_sessions_others_have() {
                     .batch_execute(&format!("set enable_seqscan = {plan}; set enable_indexscan = {plan}"))
                     .await
                     .unwrap();
-                let explain = format!("explain (analyze, costs, timing off, summary off) {}", mine(&session, query));
+                let explain =
+                    format!("explain (analyze, costs, timing off, summary off, buffers off) {}", mine(&session, query));
                 all.extend(lines(&client, &explain).await.unwrap());
             }
         }

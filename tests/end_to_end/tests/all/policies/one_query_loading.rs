@@ -14,7 +14,7 @@ create table docs (id int primary key, owner uuid not null);
 create table notes (id int, owner uuid);
 create function me() returns uuid language plpgsql as 'begin return auth.uid(); end';
 create function become(who text) returns boolean language plpgsql as $$
-    begin execute format('set local workos_auth.session_token = %L', (select t.token from tokens t where t.who = become.who)); return true; end $$;
+    begin execute format('set local workos_auth.session_token = %L', (select t.token from public.tokens t where t.who = become.who)); return true; end $$;
 alter table docs enable row level security;
 create policy own on docs using (owner = me());
 create function mixes_sql() returns text language sql as $$ select concat_ws(' ', me(), become('bob'), me()) from (values (1)) v $$;

@@ -56,7 +56,7 @@ async fn seen(
             for condition in conditions {
                 let query = format!("select count(*) from {source} where {condition}");
                 let explained = format!(
-                    "explain (analyze, verbose, timing off, summary off) select * from {source} where {condition}"
+                    "explain (analyze, verbose, timing off, summary off, buffers off) select * from {source} where {condition}"
                 );
                 for sql in [query, explained] {
                     seen.push(format!("{sql}: {:?}", lines(stranger, &sql).await.map_err(|error| error.to_string())));
@@ -65,7 +65,7 @@ async fn seen(
         }
         for plan in PLANS {
             let sql = format!(
-                "set {plan} = off; explain (analyze, timing off, summary off) select * from {source}; reset {plan}"
+                "set {plan} = off; explain (analyze, timing off, summary off, buffers off) select * from {source}; reset {plan}"
             );
             seen.push(format!("{sql}: {:?}", lines(stranger, &sql).await.map_err(|error| error.to_string())));
         }
