@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::run_cache;
 use crate::error::unexpected;
-use crate::postgres::setting::{self, Until};
+use crate::postgres::setting::{self, Lifetime};
 
 const NAME: &CStr = c"workos_auth.session_token";
 
@@ -85,8 +85,8 @@ pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
         .map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
     let value = Zeroizing::new(value.into_bytes_with_nul());
     let until = match is_local {
-        true => Until::TransactionEnds,
-        false => Until::SessionEnds,
+        true => Lifetime::Transaction,
+        false => Lifetime::Session,
     };
     let value = CStr::from_bytes_with_nul(&value).map_err(|_| unexpected("The token is no C string."))?;
     setting::set(NAME, value, until);

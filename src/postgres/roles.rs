@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::setting::{self, Until};
+use super::setting::{self, Lifetime};
 
 /// A right of the caller beyond EXECUTE on the function.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +66,7 @@ pub fn may_become(role: pg_sys::Oid) -> bool {
 /// SET LOCAL ROLE, which Postgres also asks the session's own user for the right to, and refuses in a SECURITY DEFINER function.
 pub fn set_local_role(name: &str) -> Result<()> {
     let name = CString::new(name).map_err(|_| Error::invalid("as_role", "it holds a NUL character."))?;
-    setting::set(c"role", &name, Until::TransactionEnds);
+    setting::set(c"role", &name, Lifetime::Transaction);
     Ok(())
 }
 
@@ -142,7 +142,7 @@ fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, settings: Se
 
 /// A search path that nobody can plant anything in, until the end of the nest level of settings.
 fn set_safe_search_path() {
-    setting::set(c"search_path", SAFE_SEARCH_PATH, Until::NestLevelEnds);
+    setting::set(c"search_path", SAFE_SEARCH_PATH, Lifetime::NestLevel);
 }
 
 /// Takes the rights of `workos_auth_owner` in place of those that the process began with, and a search path that nobody can plant anything
@@ -150,7 +150,7 @@ fn set_safe_search_path() {
 pub fn become_owner() {
     // SAFETY: in a transaction, outside of every security context; a constant string.
     unsafe { pg_sys::SetCurrentRoleId(pg_sys::get_role_oid(OWNER.as_ptr(), false), false) };
-    setting::set_as_superuser(c"search_path", SAFE_SEARCH_PATH, Until::SessionEnds);
+    setting::set_as_superuser(c"search_path", SAFE_SEARCH_PATH, Lifetime::Session);
 }
 
 const OWNER: &CStr = c"workos_auth_owner";

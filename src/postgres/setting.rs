@@ -6,30 +6,30 @@ use pgrx::prelude::*;
 
 /// How long a value lasts.
 #[derive(Debug, Clone, Copy)]
-pub enum Until {
+pub enum Lifetime {
     /// The end of the session, or of the subtransaction that is rolled back.
-    SessionEnds,
+    Session,
     /// The end of the transaction.
-    TransactionEnds,
+    Transaction,
     /// The end of the nest level of settings: a function that has settings of its own, or [`acting_as`](super::roles).
-    NestLevelEnds,
+    NestLevel,
 }
 
 /// Sets what every user may set, as the session's own SET does. Postgres raises an error of its own for a value that the setting refuses.
-pub fn set(name: &CStr, value: &CStr, until: Until) {
-    set_as(pg_sys::GucContext::PGC_USERSET, name, value, until);
+pub fn set(name: &CStr, value: &CStr, lifetime: Lifetime) {
+    set_as(pg_sys::GucContext::PGC_USERSET, name, value, lifetime);
 }
 
 /// Sets what a superuser may set.
-pub fn set_as_superuser(name: &CStr, value: &CStr, until: Until) {
-    set_as(pg_sys::GucContext::PGC_SUSET, name, value, until);
+pub fn set_as_superuser(name: &CStr, value: &CStr, lifetime: Lifetime) {
+    set_as(pg_sys::GucContext::PGC_SUSET, name, value, lifetime);
 }
 
-fn set_as(context: pg_sys::GucContext::Type, name: &CStr, value: &CStr, until: Until) {
-    let action = match until {
-        Until::SessionEnds => pg_sys::GucAction::GUC_ACTION_SET,
-        Until::TransactionEnds => pg_sys::GucAction::GUC_ACTION_LOCAL,
-        Until::NestLevelEnds => pg_sys::GucAction::GUC_ACTION_SAVE,
+fn set_as(context: pg_sys::GucContext::Type, name: &CStr, value: &CStr, lifetime: Lifetime) {
+    let action = match lifetime {
+        Lifetime::Session => pg_sys::GucAction::GUC_ACTION_SET,
+        Lifetime::Transaction => pg_sys::GucAction::GUC_ACTION_LOCAL,
+        Lifetime::NestLevel => pg_sys::GucAction::GUC_ACTION_SAVE,
     };
     let source = pg_sys::GucSource::PGC_S_SESSION;
     // SAFETY: two C strings; Postgres copies the value.

@@ -88,7 +88,7 @@ fn write_audit(decision: &Decision, token: &Authentic, row: &Row, client: &Clien
         Decision::HistoryLost { .. } => ("token_history_lost", None),
         _ => return Ok(()),
     };
-    let subject = row.subject().from_client(client);
+    let subject = row.subject().with_client(client);
     audit(
         action,
         &subject,

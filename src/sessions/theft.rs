@@ -10,7 +10,7 @@ use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTi
 use pgrx::prelude::*;
 use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
-use crate::postgres::setting::Until;
+use crate::postgres::setting::Lifetime;
 use crate::postgres::{clock, roles, setting};
 use crate::store::sessions::{self, Row, Stolen};
 use crate::store::{Client, locks, scan};
@@ -112,7 +112,7 @@ pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum)
         // Long, but not for ever: whoever waits keeps a worker's place.
         (c"lock_timeout", c"60s"),
     ] {
-        setting::set_as_superuser(name, value, Until::SessionEnds);
+        setting::set_as_superuser(name, value, Lifetime::Session);
     }
     BackgroundWorker::transaction(|| {
         // For good: what runs at the commit has no more rights either.

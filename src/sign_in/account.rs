@@ -175,5 +175,5 @@ pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Clie
         connection_id: Some(&profile.connection_id),
         ..Subject::default()
     };
-    audit(action, &subject.from_client(client), json!({ "provider": "workos", "provider_id": profile.id }))
+    audit(action, &subject.with_client(client), json!({ "provider": "workos", "provider_id": profile.id }))
 }

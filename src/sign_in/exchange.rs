@@ -113,7 +113,7 @@ pub(super) fn sign_in(
     audit(
         "login",
         &Subject::of_session(account.user_id, session.session_id, opening.organization_id, opening.connection_id)
-            .from_client(client),
+            .with_client(client),
         json!({ "provider": "workos" }),
     )?;
     users::require_good_standing(account.user_id)?;

@@ -68,7 +68,7 @@ impl<'a> Subject<'a> {
 
     /// The same, as it came from this browser.
     #[must_use]
-    pub fn from_client(self, client: &Client<'a>) -> Self {
+    pub fn with_client(self, client: &Client<'a>) -> Self {
         Self { ip: client.ip, user_agent: client.user_agent(), ..self }
     }
 }

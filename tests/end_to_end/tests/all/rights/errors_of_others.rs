@@ -65,7 +65,7 @@ async fn an_error_of_a_trigger_says_where_it_was_raised() {
             .unwrap();
         let plain = raised(&bed.admin, insert).await;
         let place = plain.where_().unwrap_or_else(|| panic!("{what}: plain SQL has no CONTEXT"));
-        for call in [create, &format!("do $do$ begin perform auth.create_user('eve@example.com'); end $do$")] {
+        for call in [create, "do $do$ begin perform auth.create_user('eve@example.com'); end $do$"] {
             let ours = raised(&bed.admin, call).await;
             assert_eq!(ours.code(), plain.code(), "{what}: {call}");
             assert_eq!(names(&ours), names(&plain), "{what}: {call}");
