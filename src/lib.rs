@@ -83,10 +83,9 @@ extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires 
 pub extern "C-unwind" fn _PG_init() {
     error::switch_backtraces_off();
     settings::refuse_options();
-    executor::outside_parallel_mode(|| {
-        settings::define();
-        current_session::define();
-    });
+    settings::define();
+    current_session::define();
+    settings::settle_flags();
     settings::reserve_prefix();
     executor::install(Callbacks {
         identity: current_session::unverified_identity,

@@ -1,7 +1,8 @@
 //! Every setting of the extension, with the help text a DBA reads in `pg_settings`.
 //!
-//! All but `workos_auth.session_token` (see `session::token`) are superuser-only.
+//! All but `workos_auth.session_token` (see `current_session::token`) are superuser-only.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -81,6 +82,23 @@ enum IdpInitiated {
     Restart,
 }
 
+const CHANGES_IN_PARALLEL: GucFlags = GucFlags::from_bits_retain(pg_sys::GUC_ALLOW_IN_PARALLEL.cast_signed());
+
+/// The flags that a setting is declared with. In a parallel query Postgres changes no setting without [`CHANGES_IN_PARALLEL`], and so would lose
+/// what was set before the library was there, where such a query is the first to need it.
+pub fn flags(flags: GucFlags) -> GucFlags {
+    // SAFETY: reads the state of the transaction.
+    if unsafe { pg_sys::IsInParallelMode() } { flags | CHANGES_IN_PARALLEL } else { flags }
+}
+
+/// Takes [`CHANGES_IN_PARALLEL`] back, once every setting is declared.
+pub fn settle_flags() {
+    for (variable, _) in own_variables() {
+        // SAFETY: one of Postgres's variables; a backend has one thread.
+        unsafe { (*variable).flags &= !CHANGES_IN_PARALLEL.bits() };
+    }
+}
+
 /// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
 pub fn define() {
     let seconds = GucFlags::UNIT_S;
@@ -109,7 +127,7 @@ pub fn define() {
         c"Empty: the operating system's.",
         &CA_FILE,
     );
-    GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, GucFlags::SUPERUSER_ONLY);
+    GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
     // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
     // prefix may be reserved, and hidden since it is nothing to set.
     GucRegistry::define_string_guc(
@@ -118,7 +136,7 @@ pub fn define() {
         c"auth.take_over_installation() writes it to the role workos_auth_owner.",
         &INSTALLATION_HOMES,
         GucContext::Suset,
-        GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE,
+        flags(GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE),
     );
     int(
         c"workos_auth.access_token_ttl",
@@ -268,7 +286,7 @@ pub fn define() {
         c"refuse: sends the browser to workos_auth.site_url with an error. restart: sends it into a fresh sign-in, where WorkOS names the connection.",
         &IDP_INITIATED,
         GucContext::Suset,
-        GucFlags::empty(),
+        flags(GucFlags::empty()),
     );
     GucRegistry::define_bool_guc(
         c"workos_auth.allow_root_key_in_data_directory",
@@ -276,7 +294,7 @@ pub fn define() {
         c"For demonstrations. Can only be set in the configuration file.",
         &ALLOW_ROOT_KEY_IN_DATA_DIRECTORY,
         GucContext::Sighup,
-        GucFlags::empty(),
+        flags(GucFlags::empty()),
     );
     GucRegistry::define_enum_guc(
         c"workos_auth.rls_guard",
@@ -284,9 +302,9 @@ pub fn define() {
         c"error, warning or off.",
         &RLS_GUARD,
         GucContext::Suset,
-        GucFlags::empty(),
+        flags(GucFlags::empty()),
     );
-    GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, GucFlags::empty());
+    GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, flags(GucFlags::empty()));
 }
 
 /// Refuses a connection whose options set what is not its role's to set. Called first, from `_PG_init`.
@@ -302,8 +320,9 @@ pub fn refuse_options() {
     }
 }
 
-fn option_without_right() -> Option<String> {
-    // SAFETY: Postgres's own array of its variables, whose names are C strings.
+/// Every setting of our prefix, with its name.
+fn own_variables() -> impl Iterator<Item = (*mut pg_sys::config_generic, Cow<'static, str>)> {
+    // SAFETY: Postgres's own array of its variables.
     let variables = unsafe {
         #[cfg(feature = "pg15")]
         let (start, count) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
@@ -314,15 +333,23 @@ fn option_without_right() -> Option<String> {
         };
         std::slice::from_raw_parts(start, usize::try_from(count).unwrap_or_default())
     };
-    variables.iter().find_map(|variable| {
-        // SAFETY: as above.
-        let (variable, name) = unsafe { (&**variable, CStr::from_ptr((**variable).name).to_string_lossy()) };
-        let is_ours = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-            && !name.eq_ignore_ascii_case("workos_auth.session_token");
+    variables.iter().filter_map(|variable| {
+        // SAFETY: a variable's name is a C string, which lives as long as the variable.
+        let name = unsafe { CStr::from_ptr((**variable).name).to_string_lossy() };
+        let is_ours = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+        is_ours.then(|| (*variable, name))
+    })
+}
+
+fn option_without_right() -> Option<String> {
+    own_variables().find_map(|(variable, name)| {
+        // SAFETY: one of Postgres's variables.
+        let variable = unsafe { &*variable };
         let is_from_the_connection = variable.reset_source == pg_sys::GucSource::PGC_S_CLIENT;
         let is_without_right =
             [pg_sys::GucContext::PGC_BACKEND, pg_sys::GucContext::PGC_USERSET].contains(&variable.reset_scontext);
-        (is_ours && is_from_the_connection && is_without_right).then(|| name.into_owned())
+        let is_checked = !name.eq_ignore_ascii_case("workos_auth.session_token");
+        (is_checked && is_from_the_connection && is_without_right).then(|| name.into_owned())
     })
 }
 
@@ -333,7 +360,7 @@ pub fn reserve_prefix() {
 }
 
 fn text(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static Text) {
-    GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, GucFlags::empty());
+    GucRegistry::define_string_guc(name, short, long, setting, GucContext::Suset, flags(GucFlags::empty()));
 }
 
 fn int(
@@ -345,11 +372,11 @@ fn int(
     max: i32,
     unit: GucFlags,
 ) {
-    GucRegistry::define_int_guc(name, short, long, setting, min, max, GucContext::Suset, unit);
+    GucRegistry::define_int_guc(name, short, long, setting, min, max, GucContext::Suset, flags(unit));
 }
 
 fn flag(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static GucSetting<bool>) {
-    GucRegistry::define_bool_guc(name, short, long, setting, GucContext::Suset, GucFlags::empty());
+    GucRegistry::define_bool_guc(name, short, long, setting, GucContext::Suset, flags(GucFlags::empty()));
 }
 
 /// The value of a text setting; empty counts as absent.

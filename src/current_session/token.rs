@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::run_cache;
 use crate::error::unexpected;
 use crate::postgres::setting::{self, Lifetime};
+use crate::settings;
 
 const NAME: &CStr = c"workos_auth.session_token";
 
@@ -34,7 +35,7 @@ static STATE: State = State { value: Cell::new(ptr::null()), is_unverified: Cell
 
 /// Declares the setting.
 pub fn define() {
-    let flags = GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE;
+    let flags = settings::flags(GucFlags::NO_SHOW_ALL | GucFlags::SUPERUSER_ONLY | GucFlags::DISALLOW_IN_FILE);
     // SAFETY: the hooks neither panic nor raise.
     unsafe {
         GucRegistry::define_string_guc_with_hooks(

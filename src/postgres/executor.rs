@@ -67,23 +67,6 @@ pub fn install(callbacks: Callbacks) {
     }
 }
 
-/// Runs `f` as if no parallel query were running. Postgres refuses to change settings while one is, and so would lose what was set
-/// before the library was there, when a parallel query is the first to need it.
-pub fn outside_parallel_mode(f: impl FnOnce()) {
-    let mut levels = 0;
-    // SAFETY: a counter of the transaction, which is put back before anybody else looks at it.
-    unsafe {
-        while pg_sys::IsInParallelMode() {
-            pg_sys::ExitParallelMode();
-            levels += 1;
-        }
-        f();
-        for _ in 0..levels {
-            pg_sys::EnterParallelMode();
-        }
-    }
-}
-
 unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags: c_int) {
     unsafe extern "C-unwind" {
         fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: c_int);
