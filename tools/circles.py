@@ -19,7 +19,7 @@ TOKEN = re.compile(
     r"""
       //[^\n]* | b?c?r(?P<hashes>\#*)".*?"(?P=hashes) | [bc]?"(?:\\.|[^"\\])*" | b?'(?:\\(?:u\{\w+\}|x\w\w|.)|[^'\\])' | '\w+
     | (?P<block>/\*)
-    | (?P<token>(?:r\#)?[A-Za-z_]\w* | :: | [{}();,*$])
+    | (?P<token>(?:r\#)?[A-Za-z_]\w* | :: | [{}();,*$<])
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -82,7 +82,7 @@ def use_tree(tokens, at, prefix, into):
         token = tokens[at]
         if token == "{":
             at += 1
-            while at < len(tokens) and tokens[at] != "}":
+            while at < len(tokens) and tokens[at] not in ("}", ";"):
                 at = use_tree(tokens, at, path, into)
                 at += at < len(tokens) and tokens[at] == ","
             return at + 1
@@ -113,7 +113,7 @@ def read(module):
         elif token == "mod" and len(following) == 2 and following[1] == "{":
             inline.append((here, depth))
             here, depth, at = here.declare(following[0], here.file), depth + 1, at + 3
-        elif token == "use":
+        elif token == "use" and following[:1] != ["<"]:
             at = use_tree(tokens, at + 1, [], here.uses) + 1
         elif token == "pub" and len(following) == 2 and following[0] == "(" and following[1] in VISIBILITY:
             at = tokens.index(")", at) + 1

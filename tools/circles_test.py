@@ -64,6 +64,11 @@ class Circles(unittest.TestCase):
         self.found(0, {**files, "src/a.rs": quiet})
         self.found(1, {**files, "src/a.rs": f"{quiet} fn c() {{ crate::b::b() }}"})
 
+    def test_what_an_opaque_type_captures_is_no_use_line(self):
+        files = {"src/lib.rs": "mod a; mod b;", "src/b.rs": "use super::a;"}
+        self.found(0, {**files, "src/a.rs": "fn a<'a>() -> impl Sized + use<'a> { f(); g() } fn b() -> impl Sized + use<> { }"})
+        self.found(1, {**files, "src/a.rs": "fn a() -> impl Sized + use<> { crate::b::b() }"})
+
     def test_modules_within_a_file(self):
         inline = "mod tests { use super::*; use super::super::b::B; } pub struct A;"
         files = {"src/lib.rs": "mod a; mod b;", "src/a.rs": inline}

@@ -52,7 +52,7 @@ impl Snapshot {
         Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot()) })
     }
 
-    /// What a statement of [`crate::store::query`] would see: under REPEATABLE READ and SERIALIZABLE, what the transaction sees.
+    /// What a statement of `store::query` would see: under REPEATABLE READ and SERIALIZABLE, what the transaction sees.
     pub fn of_transaction() -> Self {
         // SAFETY: as above.
         Self(unsafe { pg_sys::RegisterSnapshot(pg_sys::GetTransactionSnapshot()) })
