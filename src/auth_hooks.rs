@@ -21,8 +21,8 @@ use crate::postgres::jsonb::Jsonb;
 use crate::postgres::roles::{restricted_as, role_name};
 use crate::postgres::runs;
 use crate::store::hooks::{self as store, Function};
-use crate::store::sessions::Row;
-use crate::store::{Client, scan};
+use crate::store::sessions::StoredSession;
+use crate::store::{RequestClient, scan};
 
 /// Whose account was made, and by what.
 pub struct NewUser<'a> {
@@ -58,7 +58,12 @@ pub fn user_created(user: &NewUser) -> Result<()> {
 ///
 /// # Errors
 /// `hook_failed`.
-pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce() -> Result<Claims>) -> Result<bool> {
+pub fn signed_in(
+    row: &StoredSession,
+    client: &RequestClient,
+    method: &str,
+    claims: impl FnOnce() -> Result<Claims>,
+) -> Result<bool> {
     let Some(hook) = Hook::of(Event::SignedIn) else { return Ok(false) };
     let mut document = document(hook.event, row.user_id, method, row.email.as_deref(), &claims()?);
     document["ip"] = json!(client.ip);
@@ -72,7 +77,7 @@ pub fn signed_in(row: &Row, client: &Client, method: &str, claims: impl FnOnce()
 ///
 /// # Errors
 /// `hook_failed`.
-pub fn token(row: &Row, method: &str, claims: Claims) -> Result<Claims> {
+pub fn token(row: &StoredSession, method: &str, claims: Claims) -> Result<Claims> {
     let Some(hook) = Hook::of(Event::Token) else { return Ok(claims) };
     let returned = hook.run(document(hook.event, row.user_id, method, row.email.as_deref(), &claims))?;
     // What cannot be parsed is not NULL, and not what was asked for either.

@@ -57,16 +57,16 @@ pub fn copy_finding() -> Option<String> {
     }
 }
 
-fn standing_of(row: &store::Row, snapshot: Option<&Snapshot>) -> Standing {
+fn standing_of(row: &store::InstallationRow, snapshot: Option<&Snapshot>) -> Standing {
     let exists = |oid| store::database_name(oid).is_some();
     standing(store::here(), row.home, scan::homes(snapshot).of(row.id), exists)
 }
 
-fn is_a_copy(row: &store::Row, other: u32) -> Error {
+fn is_a_copy(row: &store::InstallationRow, other: u32) -> Error {
     Error::with_detail(ErrorCode::InstallationIsACopy, where_it_lives(row, other))
 }
 
-fn where_it_lives(row: &store::Row, other: u32) -> String {
+fn where_it_lives(row: &store::InstallationRow, other: u32) -> String {
     let named = |oid| match store::database_name(oid) {
         Some(name) => format!("the database \"{name}\" (OID {oid})"),
         None => format!("a database that is gone (OID {oid})"),

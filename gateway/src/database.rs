@@ -108,7 +108,7 @@ impl Authorize<'_> {
 /// The query of WorkOS's redirect, and whether this browser began the sign-in.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "the arguments of auth.handle_callback")]
-pub struct Callback<'a> {
+pub struct CallbackQuery<'a> {
     pub code: Option<&'a str>,
     pub state: Option<&'a str>,
     pub error: Option<&'a str>,
@@ -118,7 +118,7 @@ pub struct Callback<'a> {
     pub is_bound: bool,
 }
 
-impl Callback<'_> {
+impl CallbackQuery<'_> {
     fn arguments(&self) -> [&(dyn ToSql + Sync); 7] {
         [
             &self.code,
@@ -134,7 +134,7 @@ impl Callback<'_> {
 
 /// From where a session is opened or refreshed.
 #[derive(Debug)]
-pub struct Client<'a> {
+pub struct RequestClient<'a> {
     /// The browser's address.
     pub ip: IpAddr,
     /// What it calls itself.
@@ -198,7 +198,7 @@ impl Database {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn handle_callback(&self, callback: &Callback<'_>) -> Result<String> {
+    pub async fn handle_callback(&self, callback: &CallbackQuery<'_>) -> Result<String> {
         let row = self.call(HANDLE_CALLBACK, &callback.arguments()).await?;
         get(&row, 0)
     }
@@ -207,7 +207,7 @@ impl Database {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn exchange_code(&self, code: &str, verifier: &str, client: &Client<'_>) -> Result<Opened> {
+    pub async fn exchange_code(&self, code: &str, verifier: &str, client: &RequestClient<'_>) -> Result<Opened> {
         self.open(EXCHANGE_CODE, &[&code, &verifier, &client.ip, &client.user_agent]).await
     }
 
@@ -215,7 +215,7 @@ impl Database {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn refresh_session(&self, refresh_token: &str, client: &Client<'_>) -> Result<Opened> {
+    pub async fn refresh_session(&self, refresh_token: &str, client: &RequestClient<'_>) -> Result<Opened> {
         self.open(REFRESH_SESSION, &[&refresh_token, &client.ip, &client.user_agent]).await
     }
 

@@ -12,7 +12,7 @@ use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
 use crate::settings;
-use crate::store::{Client, Subject, accounts, users as store};
+use crate::store::{RequestClient, Subject, accounts, users as store};
 
 /// The arguments of `auth.create_session`.
 #[derive(Hash)]
@@ -102,5 +102,5 @@ pub fn open(
         actor,
         ttl,
     };
-    sessions::open(&opening, &Client::default())
+    sessions::open(&opening, &RequestClient::default())
 }

@@ -13,8 +13,8 @@ use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::postgres::uuid::to_postgres;
 use crate::sessions::{self, Session};
-use crate::sign_in::{self, Callback, ExchangeRequest, SignInRequest, StartedSignIn};
-use crate::store::Client;
+use crate::sign_in::{self, CallbackQuery, ExchangeRequest, SignInRequest, StartedSignIn};
+use crate::store::RequestClient;
 
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
@@ -89,7 +89,7 @@ fn handle_callback(
     is_bound: Option<bool>,
 ) -> String {
     let is_bound = is_bound == Some(true);
-    let callback = Callback { code, state, error, error_description, connection, organization, is_bound };
+    let callback = CallbackQuery { code, state, error, error_description, connection, organization, is_bound };
     or_raise(sign_in::handle_callback(&callback))
 }
 
@@ -114,7 +114,7 @@ fn refresh_session(
     user_agent: Option<&str>,
     fcinfo: pg_sys::FunctionCallInfo,
 ) -> Record {
-    let client = Client { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let client = RequestClient { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
     let session = or_raise(once_per_query::answer(fcinfo, &(refresh_token, client), || {
         sessions::refresh(token.as_ref(), &client)

@@ -10,10 +10,10 @@ use crate::store::Subject;
 pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "event", "function", "function_owner"];
 
 /// A row, as far as it is written down.
-pub type Row<'a> = Vec<(&'a str, String)>;
+pub type Fields<'a> = Vec<(&'a str, String)>;
 
 /// Writes down that a row came, changed or went; without either row, that the table was emptied.
-pub fn write(table: &str, old: Option<Row>, new: Option<Row>) -> Result<()> {
+pub fn write(table: &str, old: Option<Fields>, new: Option<Fields>) -> Result<()> {
     let what = match table {
         "redirect_urls" => "redirect_url",
         "organization_domains" => "organization_domain",
@@ -31,6 +31,6 @@ pub fn write(table: &str, old: Option<Row>, new: Option<Row>) -> Result<()> {
     audit(&format!("{what}_{done}"), &subject, payload)
 }
 
-fn object(row: Row) -> Value {
+fn object(row: Fields) -> Value {
     Value::Object(row.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect::<Map<_, _>>())
 }

@@ -15,7 +15,7 @@ use super::{client_role, token};
 use crate::error::or_raise;
 use crate::postgres::pinning::pin;
 use crate::postgres::roles::bypasses_rls;
-use crate::postgres::runs::{self, Identity};
+use crate::postgres::runs::{self, TokenHash};
 use crate::postgres::statement::Statement;
 use crate::settings::{self, RlsGuard};
 
@@ -81,7 +81,7 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
 }
 
 /// Whose token a reader would find now. It is not verified: that is for those who read it.
-pub fn unverified_identity() -> Identity {
+pub fn unverified_identity() -> TokenHash {
     match token::is_unverified() {
         true => token::current().map(|token| *Hashed::new(&token).hash()),
         false => CURRENT.with_borrow(|known| known.as_ref().and_then(|(_, session)| Some(session.as_ref()?.hash))),

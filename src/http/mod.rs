@@ -7,7 +7,7 @@ mod client;
 mod resolver;
 mod wait;
 
-use workos_auth_core::workos::{self, Answer, TokenAnswer, TokenRequest};
+use workos_auth_core::workos::{self, HttpAnswer, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
@@ -42,8 +42,8 @@ struct Reply {
 }
 
 impl Reply {
-    fn answer(&self) -> Answer<'_> {
-        Answer {
+    fn answer(&self) -> HttpAnswer<'_> {
+        HttpAnswer {
             status: self.status,
             request_id: self.request_id.as_deref(),
             retry_after: self.retry_after.as_deref(),

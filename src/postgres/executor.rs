@@ -12,14 +12,14 @@ use pgrx::prelude::*;
 use super::loading::join_running_queries;
 use super::others_code::{restrict, with_rights_of_query};
 use super::pinning::{is_shared, pin_shared, pin_started};
-use super::runs::{self, Identity, call_as_run};
+use super::runs::{self, TokenHash, call_as_run};
 use super::statement::{begin_statement, end_statement};
 
 /// What the hooks ask of those who use the executor.
 #[derive(Clone, Copy)]
 pub struct Callbacks {
     /// Whose token a reader would find now.
-    pub identity: fn() -> Identity,
+    pub identity: fn() -> TokenHash,
     /// The transaction is about to commit. May raise an error.
     pub before_commit: extern "C-unwind" fn(),
     /// The transaction is over, and with it every Datum. Must neither allocate nor raise.

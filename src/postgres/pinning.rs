@@ -12,13 +12,13 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use workos_auth_core::{ErrorCode, Result};
 
-use super::runs::{self, Identity};
+use super::runs::{self, TokenHash};
 use crate::error::or_raise;
 
 struct Pin {
     /// `es_query_cxt`
     query: pg_sys::MemoryContext,
-    identity: Identity,
+    identity: TokenHash,
 }
 
 thread_local! {
@@ -29,7 +29,7 @@ thread_local! {
 ///
 /// # Errors
 /// `session_changed` if one of them has another.
-pub fn pin(identity: &Identity) -> Result<()> {
+pub fn pin(identity: &TokenHash) -> Result<()> {
     for run in runs::runs() {
         let query = run.query();
         let pinned = match query.is_null() {
@@ -50,7 +50,7 @@ pub fn pin(identity: &Identity) -> Result<()> {
 }
 
 /// Pins `identity` to a query that has none.
-fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
+fn pin_to(query: pg_sys::MemoryContext, identity: &TokenHash) {
     PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));
     PINS.with_borrow_mut(|pins| pins.push(Pin { query, identity: *identity }));
 }
@@ -59,7 +59,7 @@ fn pin_to(query: pg_sys::MemoryContext, identity: &Identity) {
 #[cold]
 #[inline(never)]
 #[pg_guard]
-pub extern "C-unwind" fn pin_shared(identity: &fn() -> Identity) {
+pub extern "C-unwind" fn pin_shared(identity: &fn() -> TokenHash) {
     or_raise(pin(&identity()));
 }
 
@@ -67,7 +67,7 @@ pub extern "C-unwind" fn pin_shared(identity: &fn() -> Identity) {
 #[cold]
 #[inline(never)]
 #[pg_guard]
-pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &Identity) {
+pub extern "C-unwind" fn pin_started(query: pg_sys::MemoryContext, identity: &TokenHash) {
     pin_to(query, identity);
 }
 

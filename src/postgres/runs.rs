@@ -10,7 +10,7 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 
 /// Whose token: its hash, or nobody's.
-pub type Identity = Option<[u8; 32]>;
+pub type TokenHash = Option<[u8; 32]>;
 
 /// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
 pub struct Run {
@@ -19,7 +19,7 @@ pub struct Run {
     /// `es_query_cxt`, which is the query's as long as it lives, through all its runs. NULL while it starts, when it is not there.
     query: pg_sys::MemoryContext,
     /// Whom the start read: Postgres prunes partitions there.
-    pub read_at_start: Cell<Option<Identity>>,
+    pub read_at_start: Cell<Option<TokenHash>>,
     /// Whether the client sent this query.
     pub is_clients_own: bool,
 }

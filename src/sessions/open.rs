@@ -9,7 +9,7 @@ use workos_auth_core::{Result, claims, random};
 use super::session::Session;
 use super::tokens::{issue, subject};
 use crate::error::unexpected;
-use crate::store::Client;
+use crate::store::RequestClient;
 use crate::store::sessions::{self, NewSession, RefreshKey};
 use crate::{auth_hooks, installation, secrets, settings};
 
@@ -39,7 +39,7 @@ pub struct Opening<'a> {
 ///
 /// # Errors
 /// `installation_is_a_copy`, `hook_failed`, and what `issue` returns.
-pub fn open(opening: &Opening, client: &Client) -> Result<Session> {
+pub fn open(opening: &Opening, client: &RequestClient) -> Result<Session> {
     let installation = installation::minting()?;
     let id = random::uuid()?;
     // The statement's clock, which the token is verified by: a slow answer of WorkOS must not date it into the future.

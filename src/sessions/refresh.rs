@@ -2,7 +2,9 @@
 //! transaction was faster.
 
 use serde_json::json;
-use workos_auth_core::refresh_token::{Authentic, Decision, Limits, Moment, Presented, Refusal, SessionRow, decide};
+use workos_auth_core::refresh_token::{
+    Authentic, Moment, Presented, RefreshDecision, RefreshLimits, RefreshRefusal, SessionRow, decide,
+};
 use workos_auth_core::secret::RefreshToken;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -15,8 +17,8 @@ use crate::postgres::clock::now;
 use crate::postgres::others_code;
 use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
-use crate::store::sessions::{self, Row};
-use crate::store::{Client, users};
+use crate::store::sessions::{self, StoredSession};
+use crate::store::{RequestClient, users};
 use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
@@ -29,7 +31,7 @@ const TRIES: usize = 100;
 /// # Errors
 /// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `installation_is_a_copy`, `refresh_token_already_used`, `conflict`,
 /// `user_banned`, `user_deleted`, and those of `session_…`.
-pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session> {
+pub fn refresh(token: Option<&RefreshToken>, client: &RequestClient) -> Result<Session> {
     require_writable()?;
     let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
     let id = presented.session_id();
@@ -54,20 +56,27 @@ pub fn refresh(token: Option<&RefreshToken>, client: &Client) -> Result<Session>
 }
 
 /// `None` if the row is no longer what it was when it was read, or the transaction's snapshot is older than that.
-fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Client) -> Result<Option<Session>> {
-    let limits =
-        Limits { reuse_interval: settings::refresh_reuse_interval(), idle_timeout: settings::session_idle_timeout() };
+fn attempt(
+    installation: Installation,
+    token: &Authentic,
+    row: StoredSession,
+    client: &RequestClient,
+) -> Result<Option<Session>> {
+    let limits = RefreshLimits {
+        reuse_interval: settings::refresh_reuse_interval(),
+        idle_timeout: settings::session_idle_timeout(),
+    };
     let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
     let set_off = others_code::set_off();
     let is_current = match decision {
-        Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
+        RefreshDecision::Rotate { counter } | RefreshDecision::HistoryLost { counter } => {
             sessions::rotate(&row, signed(counter), client)?
         }
-        Decision::Recover { recoveries, .. } => sessions::recover(&row, recoveries)?,
-        Decision::Again { .. } => true,
-        Decision::Conflict => return Err(conflict()),
-        Decision::Refused(refusal) => return Err(refused(refusal)),
-        Decision::Theft(theft) => {
+        RefreshDecision::Recover { recoveries, .. } => sessions::recover(&row, recoveries)?,
+        RefreshDecision::Again { .. } => true,
+        RefreshDecision::Conflict => return Err(conflict()),
+        RefreshDecision::Refused(refusal) => return Err(refused(refusal)),
+        RefreshDecision::Theft(theft) => {
             theft::end_session(&row, theft, token.counter(), client);
             return Err(ErrorCode::RefreshTokenAlreadyUsed.into());
         }
@@ -82,10 +91,15 @@ fn attempt(installation: Installation, token: &Authentic, row: Row, client: &Cli
 }
 
 /// What is out of the ordinary. A rotation is not: it writes one row, and no other.
-fn write_audit(decision: &Decision, token: &Authentic, row: &Row, client: &Client) -> Result<()> {
+fn write_audit(
+    decision: &RefreshDecision,
+    token: &Authentic,
+    row: &StoredSession,
+    client: &RequestClient,
+) -> Result<()> {
     let (action, recoveries) = match decision {
-        Decision::Recover { recoveries, .. } => ("token_reused", Some(recoveries)),
-        Decision::HistoryLost { .. } => ("token_history_lost", None),
+        RefreshDecision::Recover { recoveries, .. } => ("token_reused", Some(recoveries)),
+        RefreshDecision::HistoryLost { .. } => ("token_history_lost", None),
         _ => return Ok(()),
     };
     let subject = row.subject().with_client(client);
@@ -96,7 +110,7 @@ fn write_audit(decision: &Decision, token: &Authentic, row: &Row, client: &Clien
     )
 }
 
-fn seen(row: &Row, limits: &Limits) -> Result<SessionRow> {
+fn seen(row: &StoredSession, limits: &RefreshLimits) -> Result<SessionRow> {
     let state = &row.refreshing;
     let moment = |at: Option<i64>| at.map(Moment);
     Ok(SessionRow {
@@ -118,15 +132,15 @@ fn signed(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
 }
 
-fn refused(refusal: Refusal) -> Error {
+fn refused(refusal: RefreshRefusal) -> Error {
     match refusal {
-        Refusal::NotFound => ErrorCode::RefreshTokenNotFound,
-        Refusal::UserDeleted => ErrorCode::UserDeleted,
-        Refusal::UserBanned => ErrorCode::UserBanned,
-        Refusal::Expired => ErrorCode::SessionExpired,
-        Refusal::Idle => ErrorCode::SessionIdle,
-        Refusal::Superseded => ErrorCode::SessionSuperseded,
-        Refusal::Exhausted => ErrorCode::SessionExhausted,
+        RefreshRefusal::NotFound => ErrorCode::RefreshTokenNotFound,
+        RefreshRefusal::UserDeleted => ErrorCode::UserDeleted,
+        RefreshRefusal::UserBanned => ErrorCode::UserBanned,
+        RefreshRefusal::Expired => ErrorCode::SessionExpired,
+        RefreshRefusal::Idle => ErrorCode::SessionIdle,
+        RefreshRefusal::Superseded => ErrorCode::SessionSuperseded,
+        RefreshRefusal::Exhausted => ErrorCode::SessionExhausted,
     }
     .into()
 }

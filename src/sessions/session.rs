@@ -4,7 +4,7 @@ use uuid::Uuid;
 use workos_auth_core::secret::{AccessToken, ProviderToken, RefreshToken};
 
 use super::tokens::Tokens;
-use crate::store::sessions::Row;
+use crate::store::sessions::StoredSession;
 
 /// `auth.session`
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct Session {
 
 impl Session {
     /// What there is of a session that nobody has just signed in to.
-    pub fn of(tokens: Tokens, row: Row) -> Self {
+    pub fn of(tokens: Tokens, row: StoredSession) -> Self {
         Self {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,

@@ -12,8 +12,8 @@ use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
 use crate::postgres::setting::Lifetime;
 use crate::postgres::{clock, roles, setting};
-use crate::store::sessions::{self, Row, Stolen};
-use crate::store::{Client, locks, scan};
+use crate::store::sessions::{self, Stolen, StoredSession};
+use crate::store::{RequestClient, locks, scan};
 
 /// How long the caller waits for the worker. It goes on without the caller, such as where the caller's own transaction holds the row.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const EXTRA_LEN: usize = 127;
 
 /// Ends the session, whatever becomes of this transaction. Where that has not succeeded yet, a warning says so: the token is refused all
 /// the same, and whoever presents it next ends the session.
-pub fn end_session(row: &Row, theft: Theft, presented: u64, client: &Client) {
+pub fn end_session(row: &StoredSession, theft: Theft, presented: u64, client: &RequestClient) {
     let order = TheftOrder {
         session: row.id,
         // SAFETY: reads a global of the backend.

@@ -9,7 +9,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
 use crate::installation::Installation;
-use crate::store::sessions::Row;
+use crate::store::sessions::StoredSession;
 use crate::{auth_hooks, current_session, secrets, settings};
 
 /// What a session is given.
@@ -30,7 +30,13 @@ pub struct Tokens {
 ///
 /// # Errors
 /// `role_not_allowed`, `hook_failed`, `token_too_large`, and those of keys that cannot be opened.
-pub fn issue(installation: Installation, row: &Row, counter: u64, ttl: Duration, method: &str) -> Result<Tokens> {
+pub fn issue(
+    installation: Installation,
+    row: &StoredSession,
+    counter: u64,
+    ttl: Duration,
+    method: &str,
+) -> Result<Tokens> {
     let subject = subject(row, ttl)?;
     let claims = auth_hooks::token(row, method, subject.claims())?;
     let json = serde_json::to_string(&claims).map_err(|_| unexpected("The claims cannot be written as JSON."))?;
@@ -52,7 +58,7 @@ pub fn issue(installation: Installation, row: &Row, counter: u64, ttl: Duration,
 ///
 /// # Errors
 /// `role_not_allowed`.
-pub fn subject(row: &Row, ttl: Duration) -> Result<TokenSubject> {
+pub fn subject(row: &StoredSession, ttl: Duration) -> Result<TokenSubject> {
     let user = &row.user;
     if !settings::is_allowed_role(&user.role) {
         let detail = format!("The role {} is not in workos_auth.allowed_roles.", user.role);

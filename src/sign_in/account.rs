@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, Candidate, Decision, EmailChange, Incoming, Policy};
+use workos_auth_core::accounts::{self, AccountDecision, Candidate, EmailChange, Incoming, Policy};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
@@ -10,7 +10,7 @@ use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::settings;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Client, Subject, accounts as store, locks};
+use crate::store::{RequestClient, Subject, accounts as store, locks};
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
 pub const METHOD: &str = "oauth";
@@ -26,7 +26,7 @@ pub struct Account {
 }
 
 /// Decides whose account the profile belongs to and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
-pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
+pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
     lock_identity(&profile.id);
@@ -38,17 +38,17 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &Client) -> Result<Accou
     }
     let user_metadata = metadata::user_metadata(profile, issuer);
     let (user_id, is_new_user) = match decision {
-        Decision::SignIn { user_id, email } => {
+        AccountDecision::SignIn { user_id, email } => {
             change_email(user_id, &email)?;
             (user_id, false)
         }
-        Decision::Join { user_id, email: email_change } => {
+        AccountDecision::Join { user_id, email: email_change } => {
             change_email(user_id, &email_change)?;
             store::mark_linked(user_id, &email)?;
             write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
-        Decision::Create { email, succeeded } => {
+        AccountDecision::Create { email, succeeded } => {
             if let Some(predecessor) = succeeded {
                 store::set_user_email(predecessor, None)?;
                 sessions::end(predecessor, Scope::Global)?;
@@ -100,7 +100,7 @@ pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &st
     Ok(identity_id)
 }
 
-fn decide(profile: &Profile, email: &str) -> Result<Decision> {
+fn decide(profile: &Profile, email: &str) -> Result<AccountDecision> {
     let known = match store::identity_by_profile(&profile.id)? {
         // Without its user, who was deleted just now, the identity is gone as well.
         Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
@@ -168,7 +168,7 @@ pub fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
 }
 
 /// An entry of the audit log about a profile and an account.
-pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Client) -> Result<()> {
+pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &RequestClient) -> Result<()> {
     let subject = Subject {
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),

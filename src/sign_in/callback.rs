@@ -3,7 +3,7 @@
 //! Nobody's account is touched here: the browser that brings a callback need not be the one that began the sign-in, and only the
 //! verifier tells. The implicit flow has none, and is finished here for that reason alone.
 
-use workos_auth_core::callback::{self, IDP_INITIATED_SSO_DISABLED, Refusal, Tokens};
+use workos_auth_core::callback::{self, CallbackRefusal, FragmentTokens, IDP_INITIATED_SSO_DISABLED};
 use workos_auth_core::redirect::RedirectUrls;
 use workos_auth_core::workos::{self, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
@@ -14,11 +14,11 @@ use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
 use crate::store::flows::{self, Flow, Mode};
 use crate::store::scan::{self, FlowKey};
-use crate::store::{Client, locks};
+use crate::store::{RequestClient, locks};
 use crate::{error, installation, secrets, settings};
 
 /// The query of WorkOS's redirect. What is empty counts as absent.
-pub struct Callback<'a> {
+pub struct CallbackQuery<'a> {
     /// WorkOS's code
     pub code: Option<&'a str>,
     /// the state of the sign-in
@@ -40,7 +40,7 @@ pub struct Callback<'a> {
 /// # Errors
 /// None for what a browser sent, nor for what WorkOS answered: these are in the URL. `read_only`, and `site_url_missing` where the browser
 /// cannot be sent anywhere else.
-pub fn handle_callback(query: &Callback) -> Result<String> {
+pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
     require_writable()?;
     let flow = match find_flow(query)? {
         Ok(flow) => flow,
@@ -49,12 +49,12 @@ pub fn handle_callback(query: &Callback) -> Result<String> {
     let target = Target::of(&flow)?;
     // A transaction that is not finished yet has it, or had it when our snapshot was taken.
     let Ok(lock) = locks::lock_flow_for_exchange(flow.id) else {
-        return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
+        return Ok(CallbackRefusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
     };
     match scan::flow_mode(flow.id).as_deref() {
         Some("direct") => {}
-        Some(_) => return Ok(Refusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?)),
-        None => return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
+        Some(_) => return Ok(CallbackRefusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?)),
+        None => return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
     }
 
     let next = redeem_unless_refused(query, &flow, &target).and_then(|answer| Completion::of(&flow, &target, answer));
@@ -68,7 +68,7 @@ pub fn handle_callback(query: &Callback) -> Result<String> {
     match burnt {
         Ok(()) => lock.keep(),
         Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
-            return Ok(Refusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
+            return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
         }
         Err(other) => return Err(other),
     }
@@ -85,7 +85,7 @@ pub fn handle_callback(query: &Callback) -> Result<String> {
 /// Why the browser goes on without a code or a token.
 enum CallbackFailure {
     /// WorkOS, or the person, said no, or another person's browser came.
-    Refused(Refusal),
+    Refused(CallbackRefusal),
     /// Something went wrong on our side, or between WorkOS and us.
     Ours(Error),
 }
@@ -105,9 +105,9 @@ impl From<ErrorCode> for CallbackFailure {
 type Outcome<T> = std::result::Result<T, CallbackFailure>;
 
 /// The flow that the state names, or why there is none. Burns nothing.
-fn find_flow(query: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
+fn find_flow(query: &CallbackQuery) -> Result<std::result::Result<Flow, CallbackRefusal>> {
     let Some(state) = present(query.state) else {
-        let refusal = Refusal::from(ErrorCode::BadOauthCallback);
+        let refusal = CallbackRefusal::from(ErrorCode::BadOauthCallback);
         let by_provider = present(query.code).is_some() || query.error == Some(IDP_INITIATED_SSO_DISABLED);
         return Ok(Err(match by_provider {
             true => refusal.described("the identity provider began this sign-in: begin it at the application instead"),
@@ -118,14 +118,14 @@ fn find_flow(query: &Callback) -> Result<std::result::Result<Flow, Refusal>> {
         None => Err(ErrorCode::BadOauthState.into()),
         Some(flow) if flow.mode == Mode::Brokered => Err(ErrorCode::FlowStateAlreadyUsed.into()),
         Some(flow) if flow.is_expired => {
-            Err(Refusal::from(ErrorCode::BadOauthState).described("the state has expired"))
+            Err(CallbackRefusal::from(ErrorCode::BadOauthState).described("the state has expired"))
         }
         Some(flow) => Ok(flow),
     })
 }
 
 /// Where the browser goes with a callback that belongs to no sign-in.
-fn nowhere(query: &Callback, refusal: Refusal) -> Result<String> {
+fn nowhere(query: &CallbackQuery, refusal: CallbackRefusal) -> Result<String> {
     let site_url = site_url()?;
     // A code that nobody asked for is somebody else's sign-in: it is never redeemed, and names no connection.
     if present(query.state).is_none()
@@ -142,7 +142,7 @@ fn nowhere(query: &Callback, refusal: Refusal) -> Result<String> {
 
 /// A fresh sign-in at the connection where the identity provider began one. It ends at the site, implicitly, since no
 /// application holds a verifier for it. It brings a state along, so it is not restarted again.
-fn restart(query: &Callback, site_url: &str) -> Result<String> {
+fn restart(query: &CallbackQuery, site_url: &str) -> Result<String> {
     let (organization, connection) = (present(query.organization), present(query.connection));
     check_implicit(site_url)?;
     let request = SignInRequest {
@@ -158,13 +158,13 @@ fn restart(query: &Callback, site_url: &str) -> Result<String> {
 }
 
 /// Everything up to WorkOS's answer. Writes nothing.
-fn redeem_unless_refused(query: &Callback, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
+fn redeem_unless_refused(query: &CallbackQuery, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
     installation::minting()?;
     if let Some(refused) = &target.refused {
         return Err(refused.clone().into());
     }
     if let Some(error) = present(query.error) {
-        return Err(CallbackFailure::Refused(Refusal::of_workos(error, query.error_description)));
+        return Err(CallbackFailure::Refused(CallbackRefusal::of_workos(error, query.error_description)));
     }
     let code = workos::check_code(present(query.code).ok_or(ErrorCode::BadOauthCallback)?)?;
     if callback::own_code_hash(&code)?.is_some() {
@@ -174,7 +174,7 @@ fn redeem_unless_refused(query: &Callback, flow: &Flow, target: &Target) -> Outc
     if flow.code_challenge.is_none() {
         check_implicit(&target.url)?;
         if !query.is_bound {
-            return Err(CallbackFailure::Refused(Refusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
+            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
         }
     }
     let provider = provider_of(flow)?;
@@ -223,10 +223,10 @@ impl Completion {
 
 /// Signs in without a verifier. What fails takes all of its own writes back, and none of the others.
 fn finish(answer: &TokenAnswer, issuer: &str, url: &str) -> Outcome<String> {
-    let session = in_subtransaction(|| sign_in(&answer.profile, issuer, &Client::default(), None))?.1;
+    let session = in_subtransaction(|| sign_in(&answer.profile, issuer, &RequestClient::default(), None))?.1;
     Ok(callback::with_tokens(
         url,
-        &Tokens {
+        &FragmentTokens {
             access_token: session.access_token.expose(),
             expires_at: session.expires_at,
             expires_in: session.expires_at.saturating_sub(crate::current_session::now()),
@@ -257,7 +257,7 @@ impl Target {
             CallbackFailure::Refused(refusal) => refusal,
             CallbackFailure::Ours(error) => {
                 error::log("a sign-in failed in its callback", &error);
-                Refusal::from(&error)
+                CallbackRefusal::from(&error)
             }
         };
         match self.refused {

@@ -17,7 +17,7 @@ use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::scan::{self, FlowKey};
-use crate::store::{Client, Subject, locks, users};
+use crate::store::{RequestClient, Subject, locks, users};
 use crate::{http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -65,7 +65,7 @@ pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
     flows::consume(flow.id)?;
     lock.keep();
 
-    let client = Client { ip: request.ip, user_agent: request.user_agent };
+    let client = RequestClient { ip: request.ip, user_agent: request.user_agent };
     let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
     Ok(Session {
         is_new_user: account.is_new_user,
@@ -91,7 +91,7 @@ pub(super) fn redeem(flow: &Flow, provider: &Provider, code: &AuthorizationCode)
 pub(super) fn sign_in(
     profile: &Profile,
     issuer: &str,
-    client: &Client,
+    client: &RequestClient,
     link: Option<&Link>,
 ) -> Result<(Account, Session)> {
     let account = match link {

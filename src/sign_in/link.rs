@@ -14,7 +14,7 @@ use super::start::{SignInRequest, StartedSignIn, start_link};
 use crate::current_session::{self, Verified};
 use crate::settings;
 use crate::store::flows::Link;
-use crate::store::{Client, accounts as store, scan, sessions, users};
+use crate::store::{RequestClient, accounts as store, scan, sessions, users};
 
 /// Starts a link for the person of a session. `challenge`, with its method, is of a verifier that the caller keeps.
 ///
@@ -65,7 +65,7 @@ fn ended() -> Error {
 ///
 /// # Errors
 /// `link_session_not_found`, and those of `core::accounts::identities::link`.
-pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &Client) -> Result<Account> {
+pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClient) -> Result<Account> {
     let user_id = link.user_id;
     let email = fold_email(&profile.email);
     account::lock_identity(&profile.id);

@@ -20,7 +20,7 @@ mod start;
 mod unlink;
 
 pub use account::lock_email;
-pub use callback::{Callback, handle_callback};
+pub use callback::{CallbackQuery, handle_callback};
 pub use exchange::{ExchangeRequest, exchange};
 pub use link::link;
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};

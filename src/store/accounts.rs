@@ -10,7 +10,7 @@ use workos_auth_core::workos::Profile;
 use super::{query, scan, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 
-fn identity(row: &scan::Row) -> Result<KnownIdentity> {
+fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
         id: row.required_uuid(c"id")?,
         user_id: row.required_uuid(c"user_id")?,
@@ -50,7 +50,7 @@ pub fn email_holder(email: &str) -> Result<Option<Uuid>> {
 }
 
 fn identities_of(user_id: Uuid, snapshot: &Snapshot) -> Result<Vec<KnownIdentity>> {
-    let dated = |row: &scan::Row| Ok((row.micros(c"created_at"), identity(row)?));
+    let dated = |row: &scan::ScannedRow| Ok((row.micros(c"created_at"), identity(row)?));
     let mut identities = scan::identities(user_id, snapshot, dated).into_iter().collect::<Result<Vec<_>>>()?;
     identities.sort_unstable_by_key(|(created_at, identity)| (*created_at, identity.id));
     Ok(identities.into_iter().map(|(_, identity)| identity).collect())

@@ -62,7 +62,7 @@ pub fn data_key(id: u32) -> Option<DataKeyRow> {
 }
 
 /// The first data key that is wanted.
-fn first_data_key(is_wanted: impl Fn(&scan::Row) -> bool) -> Option<DataKeyRow> {
+fn first_data_key(is_wanted: impl Fn(&scan::ScannedRow) -> bool) -> Option<DataKeyRow> {
     scan::data_key(|row| {
         is_wanted(row).then(|| {
             Some(DataKeyRow {
@@ -140,7 +140,7 @@ pub fn retire_signing_key(kid: &str) -> Result<()> {
 
 /// The WorkOS provider, if there is one.
 pub fn provider() -> Result<Option<Provider>> {
-    let read = |row: &scan::Row| {
+    let read = |row: &scan::ScannedRow| {
         Ok(Provider {
             id: row.required_uuid(c"id")?,
             enabled: row.required(c"enabled")?,

@@ -7,7 +7,7 @@ use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::removal::remove;
-use super::scan::{self, FlowKey, Row};
+use super::scan::{self, FlowKey, ScannedRow};
 use super::{pg_uuid, query, uuid_arg};
 use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
@@ -151,7 +151,7 @@ pub fn find(key: &FlowKey) -> Result<Option<Flow>> {
     scan::flow(key, &Snapshot::of_transaction(), flow).transpose()
 }
 
-fn flow(row: &Row) -> Result<Flow> {
+fn flow(row: &ScannedRow) -> Result<Flow> {
     let text = |column| row.get::<String>(column);
     Ok(Flow {
         id: row.required_uuid(c"id")?,

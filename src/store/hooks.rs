@@ -68,7 +68,7 @@ pub fn function(name: &FunctionName) -> Option<Function> {
 
 /// What a token would say of a user before there is a session. `None` where they are gone, deleted or banned.
 pub fn user_claims(user_id: Uuid) -> Result<Option<Map<String, Value>>> {
-    let claims = |row: &scan::Row| {
+    let claims = |row: &scan::ScannedRow| {
         if users::is_banned(row) || users::is_deleted(row) {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ pub fn user_claims(user_id: Uuid) -> Result<Option<Map<String, Value>>> {
 /// The version of the person's rights in a session. `None` where the session has ended, or the person is deleted or banned.
 pub fn claims_version(session_id: Uuid) -> Option<i64> {
     let snapshot = Snapshot::of_transaction();
-    let of_session = |row: &scan::Row| Some((row.uuid(c"user_id")?, row.get(c"claims_version")?));
+    let of_session = |row: &scan::ScannedRow| Some((row.uuid(c"user_id")?, row.get(c"claims_version")?));
     let (user_id, version) = scan::session(session_id, &snapshot, of_session).flatten()?;
     let is_gone = scan::user(user_id, &snapshot, |row| users::is_banned(row) || users::is_deleted(row));
     (is_gone == Some(false)).then(|| version)

@@ -14,7 +14,7 @@ use crate::postgres::snapshot::Snapshot;
 pub type LockKey = [u8; 32];
 
 /// The row of `auth.installation`.
-pub struct Row {
+pub struct InstallationRow {
     /// which installation it is
     pub id: Uuid,
     /// where it lives; absent where the row came without it
@@ -22,10 +22,10 @@ pub struct Row {
 }
 
 /// The row, if there is one yet.
-pub fn row() -> Option<Row> {
+pub fn row() -> Option<InstallationRow> {
     scan::installation(|row| {
         let home = place(row.get(c"system_identifier"), row.get(c"database_oid"));
-        Some(Row { id: row.uuid(c"id")?, home })
+        Some(InstallationRow { id: row.uuid(c"id")?, home })
     })
 }
 

@@ -43,7 +43,7 @@ pub struct Subject<'a> {
 
 /// Whose browser it is, as far as the caller tells.
 #[derive(Debug, Clone, Copy, Default, Hash)]
-pub struct Client<'a> {
+pub struct RequestClient<'a> {
     /// the address, as `inet` prints it
     pub ip: Option<&'a str>,
     /// the User-Agent header
@@ -68,12 +68,12 @@ impl<'a> Subject<'a> {
 
     /// The same, as it came from this browser.
     #[must_use]
-    pub fn with_client(self, client: &Client<'a>) -> Self {
+    pub fn with_client(self, client: &RequestClient<'a>) -> Self {
         Self { ip: client.ip, user_agent: client.user_agent(), ..self }
     }
 }
 
-impl<'a> Client<'a> {
+impl<'a> RequestClient<'a> {
     /// The longest User-Agent header that is kept, in characters.
     const USER_AGENT: usize = 1000;
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::user::{Identity, User};
 
-use super::scan::{self, Row};
+use super::scan::{self, ScannedRow};
 use super::{query, uuid_arg};
 use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
@@ -39,7 +39,7 @@ pub struct OwnSession {
 /// A person's live sessions, the oldest first.
 pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
     let now = clock::now();
-    let read = |row: &Row| {
+    let read = |row: &ScannedRow| {
         if row.micros(c"not_after").is_some_and(|end| end <= now) {
             return Ok(None);
         }
@@ -71,7 +71,7 @@ pub fn user(id: Uuid) -> Result<Option<User>> {
     Ok(user.map(|user| User { identities, ..user }))
 }
 
-fn user_alone(row: &Row, id: Uuid) -> Result<User> {
+fn user_alone(row: &ScannedRow, id: Uuid) -> Result<User> {
     Ok(User {
         id,
         aud: row.required(c"aud")?,
@@ -92,7 +92,7 @@ fn user_alone(row: &Row, id: Uuid) -> Result<User> {
     })
 }
 
-fn identity(row: &Row) -> Result<Identity> {
+fn identity(row: &ScannedRow) -> Result<Identity> {
     Ok(Identity {
         id: row.required_uuid(c"id")?,
         provider_id: row.required(c"provider_id")?,

@@ -26,9 +26,9 @@ thread_local! {
 }
 
 /// One row of an answer; columns are counted from 1.
-pub struct Row<'conn>(SpiHeapTupleData<'conn>);
+pub struct QueryRow<'conn>(SpiHeapTupleData<'conn>);
 
-impl Row<'_> {
+impl QueryRow<'_> {
     /// A column that may be NULL.
     pub fn nullable<T: IntoDatum + FromDatum>(&self, column: usize) -> Result<Option<T>> {
         self.0.get(column).map_err(spi)
@@ -54,12 +54,16 @@ impl Row<'_> {
 }
 
 /// Runs a statement and reads its rows.
-pub fn rows<T>(sql: &'static str, args: &[DatumWithOid], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
-    run(sql, args, false, |table| table.map(|tuple| read(&Row(tuple))).collect())
+pub fn rows<T>(
+    sql: &'static str,
+    args: &[DatumWithOid],
+    mut read: impl FnMut(&QueryRow) -> Result<T>,
+) -> Result<Vec<T>> {
+    run(sql, args, false, |table| table.map(|tuple| read(&QueryRow(tuple))).collect())
 }
 
 /// Runs a statement and reads its first row, if it has one.
-pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
+pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&QueryRow) -> Result<T>) -> Result<Option<T>> {
     Ok(rows(sql, args, read)?.into_iter().next())
 }
 

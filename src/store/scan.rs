@@ -15,10 +15,10 @@ use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
 use table::{Key, Table, collect, row_by_key, search_all_rows};
 
-pub use table::{Row, unreadable};
+pub use table::{ScannedRow, unreadable};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
-pub struct SigningKeyRow {
+pub struct PublicKeyRow {
     /// the JWK
     pub public_key: Value,
     /// pending, active, retiring or retired
@@ -119,7 +119,7 @@ pub enum FlowKey<'a> {
 }
 
 /// A row of `auth.flow_states`, if there is one.
-pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     let (table, key) = match key {
         FlowKey::State(hash) => (&FLOW_STATES_BY_STATE, Key::Bytes(c"state_hash", &hash[..])),
         FlowKey::Challenge(challenge) => (&FLOW_STATES_BY_CHALLENGE, Key::Text(c"code_challenge", challenge)),
@@ -134,15 +134,15 @@ pub fn has_expired_flow(before: i64, snapshot: &Snapshot) -> bool {
 }
 
 /// The row of `auth.providers`, if there is one.
-pub fn provider<T>(mut read: impl FnMut(&Row) -> T) -> Option<T> {
+pub fn provider<T>(mut read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     search_all_rows(&PROVIDERS, |row| Some(read(row)))
 }
 
 /// Every signing key.
-pub fn signing_keys() -> Vec<SigningKeyRow> {
+pub fn signing_keys() -> Vec<PublicKeyRow> {
     collect(&SIGNING_KEYS, &[], None, |row| {
         let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
-        Some(SigningKeyRow { public_key, status: row.get(c"status")? })
+        Some(PublicKeyRow { public_key, status: row.get(c"status")? })
     })
 }
 
@@ -181,27 +181,27 @@ pub fn redirect_patterns() -> Vec<String> {
 }
 
 /// A row of `auth.sessions`, if there is one.
-pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+pub fn session<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// The rows of `auth.sessions` of a user, in no order.
-pub fn sessions_of<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
+pub fn sessions_of<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&ScannedRow) -> T) -> Vec<T> {
     collect(&SESSIONS_BY_USER, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
 }
 
 /// A row of `auth.users`, if there is one.
-pub fn user<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+pub fn user<T>(id: Uuid, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     row_by_key(&USERS, &[Key::Uuid(c"id", id)], Some(snapshot), read)
 }
 
 /// The rows of `auth.identities` of a user, in no order.
-pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&Row) -> T) -> Vec<T> {
+pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&ScannedRow) -> T) -> Vec<T> {
     collect(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], Some(snapshot), |row| Some(read(row)))
 }
 
 /// The row of `auth.identities` of a WorkOS profile, if there is one.
-pub fn identity_by_profile<T>(profile_id: &str, snapshot: &Snapshot, read: impl FnMut(&Row) -> T) -> Option<T> {
+pub fn identity_by_profile<T>(profile_id: &str, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     let keys = [Key::Text(c"provider", "workos"), Key::Text(c"provider_id", profile_id)];
     row_by_key(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
 }
@@ -227,23 +227,23 @@ pub fn membership<T>(
     user_id: Uuid,
     organization_id: &str,
     snapshot: &Snapshot,
-    read: impl FnMut(&Row) -> T,
+    read: impl FnMut(&ScannedRow) -> T,
 ) -> Option<T> {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
     row_by_key(&MEMBERSHIP, &keys, Some(snapshot), read)
 }
 
 /// The first answer, over all data keys.
-pub fn data_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+pub fn data_key<T>(read: impl FnMut(&ScannedRow) -> Option<T>) -> Option<T> {
     search_all_rows(&DATA_KEYS, read)
 }
 
 /// The first answer, over all signing keys.
-pub fn signing_key<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+pub fn signing_key<T>(read: impl FnMut(&ScannedRow) -> Option<T>) -> Option<T> {
     search_all_rows(&SIGNING_KEYS, read)
 }
 
 /// The row of `auth.installation`, if there is one yet.
-pub fn installation<T>(read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+pub fn installation<T>(read: impl FnMut(&ScannedRow) -> Option<T>) -> Option<T> {
     search_all_rows(&INSTALLATION, read)
 }

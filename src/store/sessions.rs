@@ -9,7 +9,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 
 use super::removal::remove;
-use super::{Client, Subject, pg_uuid, query, scan, users, uuid_arg};
+use super::{RequestClient, Subject, pg_uuid, query, scan, users, uuid_arg};
 use crate::error::unexpected;
 use crate::postgres::clock::unix_seconds;
 use crate::postgres::snapshot::Snapshot;
@@ -80,7 +80,7 @@ pub fn insert(session: &NewSession) -> Result<()> {
 }
 
 /// A session with what its tokens say of the person.
-pub struct Row {
+pub struct StoredSession {
     /// its id
     pub id: Uuid,
     /// whose it is
@@ -106,12 +106,12 @@ pub struct Row {
     /// when it ends; seconds since 1970
     pub not_after: Option<i64>,
     /// `users`
-    pub user: User,
+    pub user: SessionUser,
     /// `organization_memberships`: empty without an organization
-    pub member: Member,
+    pub member: SessionMember,
 }
 
-impl Row {
+impl StoredSession {
     /// For the audit log.
     pub fn subject(&self) -> Subject<'_> {
         Subject::of_session(self.user_id, self.id, self.organization_id.as_deref(), self.connection_id.as_deref())
@@ -138,7 +138,7 @@ pub struct Refreshing {
 
 /// What the token says of a user.
 #[derive(Default)]
-pub struct User {
+pub struct SessionUser {
     /// the database role of their sessions
     pub role: String,
     /// `users.email`
@@ -159,7 +159,7 @@ pub struct User {
 
 /// What the token says of a member of the session's organization.
 #[derive(Default)]
-pub struct Member {
+pub struct SessionMember {
     /// the role's slug
     pub role: Option<String>,
     /// all of them
@@ -171,7 +171,7 @@ pub struct Member {
 }
 
 /// The session, its user, and their membership in its organization, as they are now, whatever snapshot the transaction keeps.
-pub fn find(id: Uuid) -> Result<Option<Row>> {
+pub fn find(id: Uuid) -> Result<Option<StoredSession>> {
     let snapshot = Snapshot::now();
     let session = scan::session(id, &snapshot, |row| session_of(row, id)).transpose()?.flatten();
     let Some(session) = session else { return Ok(None) };
@@ -180,15 +180,15 @@ pub fn find(id: Uuid) -> Result<Option<Row>> {
         .organization_id
         .as_deref()
         .and_then(|organization| scan::membership(session.user_id, organization, &snapshot, member_of));
-    Ok(Some(Row { user, member: member.unwrap_or_default(), ..session }))
+    Ok(Some(StoredSession { user, member: member.unwrap_or_default(), ..session }))
 }
 
 /// A session whose user and member are still to be read. One on a database that only verifies may be nobody's.
-fn session_of(row: &scan::Row, id: Uuid) -> Result<Option<Row>> {
+fn session_of(row: &scan::ScannedRow, id: Uuid) -> Result<Option<StoredSession>> {
     let Some(user_id) = row.uuid(c"user_id") else { return Ok(None) };
     let created_at = row.micros(c"created_at").unwrap_or_default();
     let not_after = row.micros(c"not_after");
-    Ok(Some(Row {
+    Ok(Some(StoredSession {
         id,
         user_id,
         organization_id: row.get(c"organization_id"),
@@ -209,13 +209,13 @@ fn session_of(row: &scan::Row, id: Uuid) -> Result<Option<Row>> {
         },
         created_at: unix_seconds(created_at),
         not_after: not_after.map(unix_seconds),
-        user: User::default(),
-        member: Member::default(),
+        user: SessionUser::default(),
+        member: SessionMember::default(),
     }))
 }
 
-fn user_of(row: &scan::Row) -> Result<User> {
-    Ok(User {
+fn user_of(row: &scan::ScannedRow) -> Result<SessionUser> {
+    Ok(SessionUser {
         role: row.required(c"role")?,
         email: row.get(c"email"),
         phone: row.get(c"phone"),
@@ -227,9 +227,14 @@ fn user_of(row: &scan::Row) -> Result<User> {
     })
 }
 
-fn member_of(row: &scan::Row) -> Member {
+fn member_of(row: &scan::ScannedRow) -> SessionMember {
     let list = |column| row.get::<Vec<Option<String>>>(column).unwrap_or_default().into_iter().flatten().collect();
-    Member { role: row.get(c"role"), roles: list(c"roles"), groups: list(c"groups"), permissions: list(c"permissions") }
+    SessionMember {
+        role: row.get(c"role"),
+        roles: list(c"roles"),
+        groups: list(c"groups"),
+        permissions: list(c"permissions"),
+    }
 }
 
 fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshKey>> {
@@ -244,7 +249,7 @@ fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshK
 /// read, or the session has ended.
 ///
 /// No column of an index is written, so that the new version of the row needs no entry in one (a HOT update).
-pub fn rotate(row: &Row, next: i64, client: &Client) -> Result<bool> {
+pub fn rotate(row: &StoredSession, next: i64, client: &RequestClient) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET refresh_token_counter = $3, refreshed_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now(),
@@ -264,7 +269,7 @@ pub fn rotate(row: &Row, next: i64, client: &Client) -> Result<bool> {
 }
 
 /// Counts that the token before the newest was presented late. False as above, or if that was counted meanwhile.
-pub fn recover(row: &Row, recoveries: i16) -> Result<bool> {
+pub fn recover(row: &StoredSession, recoveries: i16) -> Result<bool> {
     let written = query::execute(
         "UPDATE auth.sessions
          SET recoveries = $3, recovered_counter = $2, recovered_at = pg_catalog.clock_timestamp(), updated_at = pg_catalog.now()
@@ -277,7 +282,7 @@ pub fn recover(row: &Row, recoveries: i16) -> Result<bool> {
 
 /// Whether the person has signed in again since this session began, and could still use that session. One that somebody else acts in
 /// is none of theirs.
-pub fn is_superseded(row: &Row, idle_timeout: Option<Duration>) -> Result<bool> {
+pub fn is_superseded(row: &StoredSession, idle_timeout: Option<Duration>) -> Result<bool> {
     let newer = query::row(
         "SELECT true FROM auth.sessions AS s JOIN auth.sessions AS newer ON newer.user_id OPERATOR(pg_catalog.=) s.user_id
          WHERE s.id OPERATOR(pg_catalog.=) $1 AND s.user_id OPERATOR(pg_catalog.=) $2 AND newer.actor IS NULL

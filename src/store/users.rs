@@ -69,12 +69,12 @@ pub fn lock_by_update(user_id: Uuid) -> Result<bool> {
 }
 
 /// Whether a ban lasts, by a row of `auth.users`.
-pub fn is_banned(row: &scan::Row) -> bool {
+pub fn is_banned(row: &scan::ScannedRow) -> bool {
     row.micros(c"banned_until").is_some_and(|until| until > now())
 }
 
 /// Whether it is marked as deleted.
-pub fn is_deleted(row: &scan::Row) -> bool {
+pub fn is_deleted(row: &scan::ScannedRow) -> bool {
     row.micros(c"deleted_at").is_some()
 }
 

@@ -131,7 +131,7 @@ pub struct Policy {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub enum AccountDecision {
     /// The known identity signs in as its user; the identity's own columns are updated.
     SignIn {
         /// The user.
@@ -182,8 +182,8 @@ pub fn decide(
     candidates: &[Candidate],
     email_holder: Option<Uuid>,
     policy: &Policy,
-) -> Result<Decision> {
-    let profile = Profile { incoming, policy, email: fold_email(incoming.email), holder: email_holder };
+) -> Result<AccountDecision> {
+    let profile = ComparedProfile { incoming, policy, email: fold_email(incoming.email), holder: email_holder };
     match known {
         Some((identity, user)) => profile.sign_in(identity, user),
         None => profile.join_or_create(candidates),
@@ -192,7 +192,7 @@ pub fn decide(
 
 /// Whether a user of the profile's address could be meant by it: others are passed over by [`decide`], and need not be locked for it.
 pub fn concerns(incoming: &Incoming<'_>, user: &Candidate, policy: &Policy) -> bool {
-    Profile { incoming, policy, email: fold_email(incoming.email), holder: None }.concerns(user)
+    ComparedProfile { incoming, policy, email: fold_email(incoming.email), holder: None }.concerns(user)
 }
 
 /// The address as it is compared and stored: ASCII letters in lower case, all else untouched (Unicode folding would
@@ -202,7 +202,7 @@ pub fn fold_email(email: &str) -> String {
 }
 
 /// The profile with what every question about it needs.
-struct Profile<'a> {
+struct ComparedProfile<'a> {
     incoming: &'a Incoming<'a>,
     policy: &'a Policy,
     email: String,
@@ -220,9 +220,9 @@ enum Relation {
     Doubtful,
 }
 
-impl Profile<'_> {
+impl ComparedProfile<'_> {
     /// Rows 1 and 2.
-    fn sign_in(&self, identity: &KnownIdentity, user: &Candidate) -> Result<Decision> {
+    fn sign_in(&self, identity: &KnownIdentity, user: &Candidate) -> Result<AccountDecision> {
         if identity.provider_id != self.incoming.provider_id || identity.user_id != user.user_id {
             return Err(Error::with_detail(
                 ErrorCode::Unexpected,
@@ -234,11 +234,11 @@ impl Profile<'_> {
             return Err(ErrorCode::IdentityOrganizationChanged.into());
         }
         refuse_banned_or_deleted(user)?;
-        Ok(Decision::SignIn { user_id: user.user_id, email: self.email_change(user, Some(identity)) })
+        Ok(AccountDecision::SignIn { user_id: user.user_id, email: self.email_change(user, Some(identity)) })
     }
 
     /// Rows 3 to 8.
-    fn join_or_create(&self, candidates: &[Candidate]) -> Result<Decision> {
+    fn join_or_create(&self, candidates: &[Candidate]) -> Result<AccountDecision> {
         let candidates: Vec<&Candidate> = candidates.iter().filter(|user| self.concerns(user)).collect();
         // Row 8 stands before row 3 and in every mode: an identity provider that sends a new idp_id at each sign-in
         // would otherwise lift every ban. The price: a banned predecessor's account has to be removed first.
@@ -257,7 +257,7 @@ impl Profile<'_> {
         match (candidates.as_slice(), related(Relation::Joinable).next()) {
             ([only], Some(_)) => {
                 refuse_banned_or_deleted(only)?;
-                Ok(Decision::Join { user_id: only.user_id, email: self.email_change(only, None) })
+                Ok(AccountDecision::Join { user_id: only.user_id, email: self.email_change(only, None) })
             }
             ([_], None) => Err(Error::with_detail(
                 ErrorCode::MultipleAccounts,
@@ -349,12 +349,12 @@ impl Profile<'_> {
         (all_here || yields).then(|| user.user_id)
     }
 
-    fn create(&self, succeeded: Option<Uuid>) -> Result<Decision> {
+    fn create(&self, succeeded: Option<Uuid>) -> Result<AccountDecision> {
         if !self.policy.allow_signup {
             return Err(ErrorCode::SignupDisabled.into());
         }
         let email = self.may_be_set_for(succeeded).then(|| self.email.clone());
-        Ok(Decision::Create { email, succeeded })
+        Ok(AccountDecision::Create { email, succeeded })
     }
 
     /// The e-mail rule: `users.email` is set only if nobody else holds the address and whoever sent it is trusted

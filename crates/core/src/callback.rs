@@ -92,13 +92,13 @@ pub fn kept(bytes: &[u8]) -> Result<TokenAnswer> {
 
 /// Why a sign-in ends without a code, as the application is told of it (RFC 6749, section 4.1.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct CallbackRefusal {
     error: String,
     error_code: Option<&'static str>,
     description: String,
 }
 
-impl Refusal {
+impl CallbackRefusal {
     /// What WorkOS says: one of its known errors as it came, any other as `server_error`. The description is cut, and loses what could
     /// break a header, a line or the direction of a text.
     pub fn of_workos(error: &str, description: Option<&str>) -> Self {
@@ -140,7 +140,7 @@ impl Refusal {
 
 /// What the application is told of a failure here: its name and its message, never its detail. What is none of a browser's business (keys,
 /// configuration, bugs) is `unexpected_failure`; the server's log has it.
-impl From<&Error> for Refusal {
+impl From<&Error> for CallbackRefusal {
     fn from(error: &Error) -> Self {
         let code = if is_internal(error.code()) { ErrorCode::Unexpected } else { error.code() };
         Self {
@@ -151,7 +151,7 @@ impl From<&Error> for Refusal {
     }
 }
 
-impl From<ErrorCode> for Refusal {
+impl From<ErrorCode> for CallbackRefusal {
     fn from(code: ErrorCode) -> Self {
         Self::from(&Error::new(code))
     }
@@ -187,7 +187,7 @@ pub fn with_code(url: &str, code: &OneTimeCode) -> String {
 
 /// What an implicit sign-in hands to the browser.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub struct FragmentTokens<'a> {
     /// proves who somebody is
     pub access_token: &'a str,
     /// seconds since 1970
@@ -201,7 +201,7 @@ pub struct Tokens<'a> {
 }
 
 /// The URL with the tokens in its fragment, in place of any other: a second `#` would hide them.
-pub fn with_tokens(url: &str, tokens: &Tokens) -> String {
+pub fn with_tokens(url: &str, tokens: &FragmentTokens) -> String {
     let (expires_at, expires_in) = (tokens.expires_at.to_string(), tokens.expires_in.to_string());
     let mut pairs =
         vec![("access_token", tokens.access_token), ("expires_at", &*expires_at), ("expires_in", &*expires_in)];

@@ -10,7 +10,7 @@ mod tests;
 mod theft_order;
 mod token;
 
-pub use decision::{Decision, Limits, Moment, SessionRow, Theft, decide};
-pub use refusal::Refusal;
+pub use decision::{Moment, RefreshDecision, RefreshLimits, SessionRow, Theft, decide};
+pub use refusal::RefreshRefusal;
 pub use theft_order::TheftOrder;
 pub use token::{Authentic, Parts, Presented, mint};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// What is refused, by the name of its error.
-pub type Answer<T> = Result<T, &'static str>;
+pub type ModelAnswer<T> = Result<T, &'static str>;
 
 /// How long ago a refresh token was replaced, as the reuse interval sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl World {
     ///
     /// # Errors
     /// `user_banned`.
-    pub fn may_sign_in(&self, person: usize) -> Answer<Option<Uuid>> {
+    pub fn may_sign_in(&self, person: usize) -> ModelAnswer<Option<Uuid>> {
         let Person { user, is_banned, .. } = self.people[person];
         if is_banned { Err("user_banned") } else { Ok(user) }
     }
@@ -111,7 +111,7 @@ impl World {
     ///
     /// # Errors
     /// `refresh_token_not_found`, `user_banned`, `session_expired`, `conflict`, `refresh_token_already_used`.
-    pub fn refresh(&mut self, id: Uuid, presented: u64) -> Answer<u64> {
+    pub fn refresh(&mut self, id: Uuid, presented: u64) -> ModelAnswer<u64> {
         let session = self.sessions.get_mut(&id).ok_or("refresh_token_not_found")?;
         if self.people[session.person].is_banned {
             return Err("user_banned");
@@ -150,7 +150,7 @@ impl World {
     ///
     /// # Errors
     /// `session_not_found`, `session_stale`.
-    pub fn read(&self, id: Uuid, claims_version: i64) -> Answer<()> {
+    pub fn read(&self, id: Uuid, claims_version: i64) -> ModelAnswer<()> {
         let session = self.sessions.get(&id).ok_or("session_not_found")?;
         if claims_version < session.claims_version { Err("session_stale") } else { Ok(()) }
     }
@@ -159,7 +159,7 @@ impl World {
     ///
     /// # Errors
     /// As [`World::read`].
-    pub fn sign_out(&mut self, id: Uuid, claims_version: i64, scope: Scope) -> Answer<i64> {
+    pub fn sign_out(&mut self, id: Uuid, claims_version: i64, scope: Scope) -> ModelAnswer<i64> {
         self.read(id, claims_version)?;
         let person = self.sessions[&id].person;
         Ok(self.end(|other, session| {

@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
-pub use answer::Answer;
+pub use answer::HttpAnswer;
 pub use profile::Profile;
-use refusal::{Refusal, request_id};
+use refusal::{ErrorBody, request_id};
 
 /// The longest authorization code, in bytes.
 const MAX_CODE_BYTES: usize = 2048;
@@ -109,8 +109,8 @@ pub struct TokenAnswer {
 }
 
 /// Whether the server could not read the form and wants the same request as JSON; the code is then still good.
-pub fn wants_json(answer: &Answer) -> bool {
-    answer.status == 400 && Refusal::parse(answer.body).code.as_deref() == Some("invalid_request_body")
+pub fn wants_json(answer: &HttpAnswer) -> bool {
+    answer.status == 400 && ErrorBody::parse(answer.body).code.as_deref() == Some("invalid_request_body")
 }
 
 /// Reads WorkOS's answer. `redact` names what must not appear in an error ([`TokenRequest::secrets`]).
@@ -119,7 +119,7 @@ pub fn wants_json(answer: &Answer) -> bool {
 /// For any status but 2xx the failure it stands for, from [`ErrorCode::WorkosInvalidClient`] to
 /// [`ErrorCode::WorkosRejected`]; [`ErrorCode::WorkosAnswerMalformed`] and [`ErrorCode::WorkosProfileIncomplete`] for an
 /// answer that nobody can be signed in with. None shows anything of the body but WorkOS's own error text.
-pub fn parse_token_answer(answer: &Answer, redact: &[&str]) -> Result<TokenAnswer> {
+pub fn parse_token_answer(answer: &HttpAnswer, redact: &[&str]) -> Result<TokenAnswer> {
     if !(200..300).contains(&answer.status) {
         return Err(refusal::error(answer, redact));
     }

@@ -22,12 +22,12 @@ pub struct ErrorCodes(RwLock<Read>);
 
 #[derive(Debug, Default, Clone)]
 struct Read {
-    rows: Arc<HashMap<String, Row>>,
+    rows: Arc<HashMap<String, ErrorCodeRow>>,
     at: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Row {
+struct ErrorCodeRow {
     name: String,
     status: StatusCode,
     meaning: String,
@@ -79,7 +79,7 @@ impl ErrorCodes {
                 return;
             }
         };
-        let mut rows: HashMap<String, Row> = HashMap::new();
+        let mut rows: HashMap<String, ErrorCodeRow> = HashMap::new();
         for row in &found {
             let (Ok(sqlstate), Ok(name), Ok(status), Ok(meaning)) =
                 (row.try_get(0), row.try_get(1), row.try_get::<_, i32>(2), row.try_get(3))
@@ -88,13 +88,13 @@ impl ErrorCodes {
             };
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            rows.insert(sqlstate, Row { name, status, meaning });
+            rows.insert(sqlstate, ErrorCodeRow { name, status, meaning });
         }
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Read { rows: Arc::new(rows), at: Some(now) };
     }
 }
 
-fn of_row(row: &Row, key: &str, refusal: &DbError) -> ApiError {
+fn of_row(row: &ErrorCodeRow, key: &str, refusal: &DbError) -> ApiError {
     // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
     let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
     let message = match refusal.detail() {

@@ -11,7 +11,7 @@ use super::authorize::{bind, parameter};
 use super::headers::redirect;
 use crate::address::Address;
 use crate::app::App;
-use crate::database::Callback;
+use crate::database::CallbackQuery;
 use crate::error::Result;
 use crate::parameters::Parameters;
 use crate::{cookie, json};
@@ -51,7 +51,7 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
     // Whatever a browser brings, the database says where it goes on. What stands twice or cannot be text counts as absent.
     let parameters = Parameters::parse_usable(encoded);
     let state = parameters.single("state").unwrap_or_default();
-    let callback = Callback {
+    let callback = CallbackQuery {
         code: parameters.single("code"),
         state: parameters.single("state"),
         error: parameters.single("error"),
@@ -83,7 +83,7 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
 /// else's fits it. It ends as whoever the identity provider of that connection names, as after a link to `/authorize` without a challenge,
 /// which anybody can make just as well. Both need `workos_auth.allow_implicit` and a listed page, and an application that wants neither
 /// sets `workos_auth.require_code_challenge`, which also ends restarts.
-fn is_restart(app: &App, callback: &Callback<'_>, url: &str) -> bool {
+fn is_restart(app: &App, callback: &CallbackQuery<'_>, url: &str) -> bool {
     let names_us = |url: Url| {
         let named = parameter(&url, "redirect_uri").and_then(|uri| Url::parse(&uri).ok());
         named.is_some() && named == Url::parse(&app.config.url("/callback")).ok()

@@ -11,7 +11,7 @@ use super::headers::user_agent;
 use crate::address::Address;
 use crate::answer::json_response;
 use crate::app::App;
-use crate::database::{Client, Opened};
+use crate::database::{Opened, RequestClient};
 use crate::error::{ApiError, Result};
 use crate::json::{self, without_nul};
 use crate::parameters::Parameters;
@@ -46,7 +46,7 @@ pub async fn token(
 async fn open(app: &App, Address(ip): Address, query: &str, request: Request) -> Result<Opened> {
     let parameters = Parameters::parse(query.as_bytes())?;
     let user_agent = user_agent(request.headers());
-    let client = Client { ip, user_agent: user_agent.as_deref() };
+    let client = RequestClient { ip, user_agent: user_agent.as_deref() };
     match parameters.one("grant_type")? {
         Some("pkce") => {
             let body: Pkce = json::read(request, &app.config).await?;

@@ -92,12 +92,12 @@ impl Table {
 const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
 
 /// A row of one of the tables.
-pub struct Row {
+pub struct ScannedRow {
     tuple: pg_sys::HeapTuple,
     relation: pg_sys::Relation,
 }
 
-impl Row {
+impl ScannedRow {
     /// A column that is never NULL.
     ///
     /// # Errors
@@ -227,7 +227,7 @@ impl Key<'_> {
 }
 
 /// The first answer, over all rows of a small table.
-pub fn search_all_rows<T>(table: &Table, read: impl FnMut(&Row) -> Option<T>) -> Option<T> {
+pub fn search_all_rows<T>(table: &Table, read: impl FnMut(&ScannedRow) -> Option<T>) -> Option<T> {
     first_match(table, &[], None, read)
 }
 
@@ -236,7 +236,7 @@ pub fn row_by_key<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
-    mut read: impl FnMut(&Row) -> T,
+    mut read: impl FnMut(&ScannedRow) -> T,
 ) -> Option<T> {
     first_match(table, keys, snapshot, |row| Some(read(row)))
 }
@@ -246,7 +246,7 @@ pub fn first_match<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
-    mut read: impl FnMut(&Row) -> Option<T>,
+    mut read: impl FnMut(&ScannedRow) -> Option<T>,
 ) -> Option<T> {
     let mut found = None;
     scan(table, keys, snapshot, |row| match read(row) {
@@ -264,7 +264,7 @@ pub fn collect<T>(
     table: &Table,
     keys: &[Key],
     snapshot: Option<&Snapshot>,
-    mut read: impl FnMut(&Row) -> Option<T>,
+    mut read: impl FnMut(&ScannedRow) -> Option<T>,
 ) -> Vec<T> {
     let mut found = Vec::new();
     scan(table, keys, snapshot, |row| {
@@ -276,7 +276,12 @@ pub fn collect<T>(
 
 /// The rows with these keys, which are the first columns of the index, or without keys all of them, until `each` breaks off; under a
 /// fresh snapshot, if none is given.
-fn scan(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
+fn scan(
+    table: &Table,
+    keys: &[Key],
+    snapshot: Option<&Snapshot>,
+    mut each: impl FnMut(&ScannedRow) -> ControlFlow<()>,
+) {
     let Some((relation, index)) = table.open() else { return };
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
     // snapshot asks for a fresh one. The scan's keys point into `keys`, which outlive it.
@@ -297,7 +302,7 @@ fn scan(table: &Table, keys: &[Key], snapshot: Option<&Snapshot>, mut each: impl
         );
         loop {
             let tuple = pg_sys::systable_getnext(scan);
-            if tuple.is_null() || each(&Row { tuple, relation }).is_break() {
+            if tuple.is_null() || each(&ScannedRow { tuple, relation }).is_break() {
                 break;
             }
         }

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use tokio_postgres::Client;
 use uuid::Uuid;
 use workos_auth_core::ErrorCode;
-use workos_auth_core::session_model::{Answer, World};
+use workos_auth_core::session_model::{ModelAnswer, World};
 
 use crate::bed::{ALICE, ANNA, BOB, Bed, GINA, Pending, Person, Session, start};
 use crate::sql::{Refusal, lines};
@@ -115,7 +115,7 @@ pub async fn walk(bed: &Bed<'_>, foreign: &str, seed: u64, steps: usize) -> Vec<
 }
 
 /// Whether the database said what the model says.
-fn same<T: std::fmt::Debug + PartialEq>(came: &Came<T>, expected: &Answer<T>) -> Result<(), String> {
+fn same<T: std::fmt::Debug + PartialEq>(came: &Came<T>, expected: &ModelAnswer<T>) -> Result<(), String> {
     let expected = match expected {
         Ok(answer) => Ok(answer),
         Err(name) => Err(ErrorCode::ALL.iter().find(|code| code.name() == *name).unwrap().sqlstate()),
@@ -235,7 +235,7 @@ impl Walk<'_> {
         person: usize,
         what: &str,
         came: &Came<T>,
-        expected: &Answer<T>,
+        expected: &ModelAnswer<T>,
     ) -> Result<Failed, String> {
         self.said(at, person, format!("{what}: {came:?}"));
         let serializable = self.connections[at].open.as_ref().is_some_and(|open| open.level == "serializable");

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use super::{Candidate, EmailChange, Incoming, KnownIdentity, Policy, Profile, refuse_banned_or_deleted};
+use super::{Candidate, ComparedProfile, EmailChange, Incoming, KnownIdentity, Policy, refuse_banned_or_deleted};
 use crate::error::{Error, ErrorCode, Result};
 
 /// Decides whether a profile becomes an identity of `user`, who asked for it, and what becomes of `users.email`, which is set only if
@@ -34,7 +34,7 @@ pub fn link(
         Some(_) => return Err(Error::with_detail(ErrorCode::IdentityAlreadyExists, "It is linked to another user.")),
         None => {}
     }
-    let profile = Profile { incoming, policy, email: super::fold_email(incoming.email), holder: email_holder };
+    let profile = ComparedProfile { incoming, policy, email: super::fold_email(incoming.email), holder: email_holder };
     // A way around a ban otherwise: in by the account of a colleague.
     if candidates.iter().any(|other| other.user_id != user.user_id && other.banned && profile.concerns(other)) {
         return Err(ErrorCode::UserBanned.into());
@@ -46,7 +46,7 @@ pub fn link(
 }
 
 /// Whether nothing ties the account to the profile's organization, and something to another.
-fn is_elsewhere(profile: &Profile, user: &Candidate) -> bool {
+fn is_elsewhere(profile: &ComparedProfile, user: &Candidate) -> bool {
     if user.identities.is_empty() {
         let here = profile.incoming.organization_id;
         return !user.memberships.is_empty() && user.memberships.iter().all(|id| Some(id.as_str()) != here);

@@ -84,31 +84,31 @@ fn deleted(user: Candidate) -> Candidate {
 }
 
 /// The decision about an unknown profile; who holds the address follows from the candidates.
-fn unknown(incoming: &Incoming<'_>, candidates: &[Candidate], policy: &Policy) -> Result<Decision> {
+fn unknown(incoming: &Incoming<'_>, candidates: &[Candidate], policy: &Policy) -> Result<AccountDecision> {
     let email = fold_email(incoming.email);
     let holder = candidates.iter().find(|user| user.email.as_deref().map(fold_email).as_ref() == Some(&email));
     decide(incoming, None, candidates, holder.map(|user| user.user_id), policy)
 }
 
-fn known(incoming: &Incoming<'_>, user: &Candidate, holder: Option<u128>, policy: &Policy) -> Result<Decision> {
+fn known(incoming: &Incoming<'_>, user: &Candidate, holder: Option<u128>, policy: &Policy) -> Result<AccountDecision> {
     let identity = user.identities[0].clone();
     let incoming = Incoming { provider_id: &identity.provider_id, ..*incoming };
     decide(&incoming, Some((&identity, user)), &[], holder.map(id), policy)
 }
 
-fn signs_in(user: u128, email: EmailChange) -> Result<Decision> {
-    Ok(Decision::SignIn { user_id: id(user), email })
+fn signs_in(user: u128, email: EmailChange) -> Result<AccountDecision> {
+    Ok(AccountDecision::SignIn { user_id: id(user), email })
 }
 
-fn joins(user: u128) -> Result<Decision> {
-    Ok(Decision::Join { user_id: id(user), email: EmailChange::Keep })
+fn joins(user: u128) -> Result<AccountDecision> {
+    Ok(AccountDecision::Join { user_id: id(user), email: EmailChange::Keep })
 }
 
-fn creates(email: Option<&str>, succeeded: Option<u128>) -> Result<Decision> {
-    Ok(Decision::Create { email: email.map(str::to_owned), succeeded: succeeded.map(id) })
+fn creates(email: Option<&str>, succeeded: Option<u128>) -> Result<AccountDecision> {
+    Ok(AccountDecision::Create { email: email.map(str::to_owned), succeeded: succeeded.map(id) })
 }
 
-fn code(result: Result<Decision>) -> ErrorCode {
+fn code(result: Result<AccountDecision>) -> ErrorCode {
     result.unwrap_err().code()
 }
 
@@ -238,7 +238,7 @@ fn row_4_the_same_person_at_a_new_connection_joins() {
     assert_eq!(unknown(&ANN, &[okta(1)], &NEVER), creates(None, None));
     assert_eq!(code(unknown(&ANN, &[banned(okta(1))], &NEVER)), ErrorCode::UserBanned);
     let without = Candidate { email: None, ..okta(1) };
-    let wanted = Decision::Join { user_id: id(1), email: set("ann@acme.com") };
+    let wanted = AccountDecision::Join { user_id: id(1), email: set("ann@acme.com") };
     assert_eq!(unknown(&ANN, &[without], &POLICY), Ok(wanted));
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use url::Url;
 
 use super::*;
-use crate::workos::{self, Answer};
+use crate::workos::{self, HttpAnswer};
 
 fn code(text: &str) -> AuthorizationCode {
     workos::check_code(text).unwrap()
@@ -30,7 +30,7 @@ fn our_own_codes_are_told_from_workos_s() {
 
 fn answer(profile: &serde_json::Value, token: Option<&str>) -> TokenAnswer {
     let body = json!({"profile": profile, "access_token": token}).to_string();
-    let answer = Answer { status: 200, request_id: None, retry_after: None, body: body.as_bytes() };
+    let answer = HttpAnswer { status: 200, request_id: None, retry_after: None, body: body.as_bytes() };
     workos::parse_token_answer(&answer, &[]).unwrap()
 }
 
@@ -77,18 +77,18 @@ fn a_code_is_merged_into_the_query() {
 
 #[test]
 fn errors_are_encoded_as_supabase_does() {
-    let refusal = Refusal::of_workos("access_denied", Some("No: the 100% \"user\" said *no*~"));
+    let refusal = CallbackRefusal::of_workos("access_denied", Some("No: the 100% \"user\" said *no*~"));
     assert_eq!(
         refusal.in_query_and_fragment("https://a.example/cb?x=1&error=old&error_code=old#top"),
         "https://a.example/cb?x=1&error=access_denied&error_description=No%3A+the+100%25+%22user%22+said+%2Ano%2A~\
          #error=access_denied&error_description=No%253A+the+100%2525+%2522user%2522+said+%252Ano%252A~&sb="
     );
     assert_eq!(
-        Refusal::of_workos("access_denied", None).in_query_and_fragment("https://a.example/"),
+        CallbackRefusal::of_workos("access_denied", None).in_query_and_fragment("https://a.example/"),
         "https://a.example/?error=access_denied&error_description=#error=access_denied&sb="
     );
     assert_eq!(
-        Refusal::from(ErrorCode::BadOauthState).in_query("https://a.example/home?x=1#y"),
+        CallbackRefusal::from(ErrorCode::BadOauthState).in_query("https://a.example/home?x=1#y"),
         "https://a.example/home?x=1&error=invalid_request&error_code=bad_oauth_state&\
          error_description=no+sign-in+is+waiting+for+this+state#y"
     );
@@ -97,14 +97,14 @@ fn errors_are_encoded_as_supabase_does() {
 #[test]
 fn workos_s_errors_are_handed_on_and_no_other() {
     for known in WORKOS_ERRORS {
-        assert_eq!(Refusal::of_workos(known, None).error, known);
+        assert_eq!(CallbackRefusal::of_workos(known, None).error, known);
     }
     for unknown in ["", "Access_denied", "access_denied ", "invalid_grant", "<script>", "\r\n", "error\u{0}"] {
-        assert_eq!(Refusal::of_workos(unknown, None).error, "server_error", "{unknown:?}");
+        assert_eq!(CallbackRefusal::of_workos(unknown, None).error, "server_error", "{unknown:?}");
     }
     let hostile = "a\r\nSet-Cookie: x=1\t\u{0}\u{7f}\u{85}\u{2028}\u{202e}b";
-    assert_eq!(Refusal::of_workos("server_error", Some(hostile)).description, "aSet-Cookie: x=1b");
-    let long = Refusal::of_workos("server_error", Some(&"é".repeat(1_000_000)));
+    assert_eq!(CallbackRefusal::of_workos("server_error", Some(hostile)).description, "aSet-Cookie: x=1b");
+    let long = CallbackRefusal::of_workos("server_error", Some(&"é".repeat(1_000_000)));
     assert_eq!(long.description, "é".repeat(300));
 }
 
@@ -130,7 +130,7 @@ fn our_errors_by_status_and_without_what_is_nobody_s_business() {
         (ErrorCode::SealBroken, "server_error", "unexpected_failure"),
         (ErrorCode::Unexpected, "server_error", "unexpected_failure"),
     ] {
-        let refusal = Refusal::from(&Error::with_detail(code, "secret/path"));
+        let refusal = CallbackRefusal::from(&Error::with_detail(code, "secret/path"));
         assert_eq!((refusal.error.as_str(), refusal.error_code), (error, Some(name)));
         assert!(!refusal.in_query_and_fragment("https://a.example").contains("secret"), "{name}");
     }
@@ -138,7 +138,7 @@ fn our_errors_by_status_and_without_what_is_nobody_s_business() {
 
 #[test]
 fn tokens_stand_in_the_fragment_and_nowhere_else() {
-    let tokens = Tokens {
+    let tokens = FragmentTokens {
         access_token: "a.b-c_d",
         expires_at: 1_780_000_000,
         expires_in: 3600,
@@ -150,7 +150,7 @@ fn tokens_stand_in_the_fragment_and_nowhere_else() {
         "https://a.example/cb?x=1#access_token=a.b-c_d&expires_at=1780000000&expires_in=3600&provider_token=p%2B%2F%3D%26x%3D1\
          &refresh_token=r&sb=&token_type=bearer"
     );
-    let bare = Tokens { provider_token: None, refresh_token: None, ..tokens };
+    let bare = FragmentTokens { provider_token: None, refresh_token: None, ..tokens };
     assert_eq!(
         with_tokens("https://a.example/ü", &bare),
         "https://a.example/%C3%BC#access_token=a.b-c_d&expires_at=1780000000&expires_in=3600&sb=&token_type=bearer"
@@ -162,7 +162,7 @@ proptest! {
     #[test]
     fn no_text_changes_the_address(error in any::<String>(), description in any::<String>(), query in "[a-z=&%#?/]{0,20}") {
         let before = format!("https://app.example.com/cb?{query}");
-        let refusal = Refusal::of_workos(&error, Some(&description));
+        let refusal = CallbackRefusal::of_workos(&error, Some(&description));
         for url in [refusal.in_query(&before), refusal.in_query_and_fragment(&before)] {
             prop_assert!(url.bytes().all(|b| b.is_ascii_graphic()), "{}", url);
             let parsed = Url::parse(&url).unwrap();

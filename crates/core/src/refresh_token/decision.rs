@@ -4,26 +4,26 @@
 //!
 //! | | the session's row | decision |
 //! |---|---|---|
-//! | 1 | its user is deleted | refused, [`Refusal::UserDeleted`] |
-//! | 2 | its user is banned until later than now | refused, [`Refusal::UserBanned`] |
-//! | 3 | `not_after` is now or before | refused, [`Refusal::Expired`] |
-//! | 4 | the idle timeout has run since the last sign of life | refused, [`Refusal::Idle`] |
-//! | 5 | one session a person, and a newer one is there | refused, [`Refusal::Superseded`] |
+//! | 1 | its user is deleted | refused, [`RefreshRefusal::UserDeleted`] |
+//! | 2 | its user is banned until later than now | refused, [`RefreshRefusal::UserBanned`] |
+//! | 3 | `not_after` is now or before | refused, [`RefreshRefusal::Expired`] |
+//! | 4 | the idle timeout has run since the last sign of life | refused, [`RefreshRefusal::Idle`] |
+//! | 5 | one session a person, and a newer one is there | refused, [`RefreshRefusal::Superseded`] |
 //!
 //! Then the counter of the token against the row's. "Within" is less than the reuse interval from the last rotation,
 //! before it or after; a row that was never rotated is never within.
 //!
 //! | | presented counter | | decision | written |
 //! |---|---|---|---|---|
-//! | 6 | equal | | [`Decision::Rotate`] | counter + 1, `refreshed_at` |
-//! | 7 | one behind | within | [`Decision::Again`]: the current token | nothing |
-//! | 8 | one behind | later, counted for this counter already | [`Decision::Again`] | nothing |
-//! | 9 | one behind | later, the first or second in a row | [`Decision::Recover`]: the current token | `recoveries`, `recovered_counter`, `recovered_at` |
-//! | 10 | one behind | later, the third in a row | [`Decision::Theft`], [`Theft::Recoveries`] | the session ends |
-//! | 11 | further behind | within | [`Decision::Conflict`]; the session lives | nothing |
-//! | 12 | further behind | later | [`Decision::Theft`], [`Theft::Stale`] | the session ends |
-//! | 13 | ahead | | [`Decision::HistoryLost`], audited | counter = presented + 1, `refreshed_at` |
-//! | 14 | equal or ahead, and no larger counter fits the column | | refused, [`Refusal::Exhausted`] | nothing |
+//! | 6 | equal | | [`RefreshDecision::Rotate`] | counter + 1, `refreshed_at` |
+//! | 7 | one behind | within | [`RefreshDecision::Again`]: the current token | nothing |
+//! | 8 | one behind | later, counted for this counter already | [`RefreshDecision::Again`] | nothing |
+//! | 9 | one behind | later, the first or second in a row | [`RefreshDecision::Recover`]: the current token | `recoveries`, `recovered_counter`, `recovered_at` |
+//! | 10 | one behind | later, the third in a row | [`RefreshDecision::Theft`], [`Theft::Recoveries`] | the session ends |
+//! | 11 | further behind | within | [`RefreshDecision::Conflict`]; the session lives | nothing |
+//! | 12 | further behind | later | [`RefreshDecision::Theft`], [`Theft::Stale`] | the session ends |
+//! | 13 | ahead | | [`RefreshDecision::HistoryLost`], audited | counter = presented + 1, `refreshed_at` |
+//! | 14 | equal or ahead, and no larger counter fits the column | | refused, [`RefreshRefusal::Exhausted`] | nothing |
 //!
 //! Why so:
 //!
@@ -34,8 +34,8 @@
 //! - A thief who always comes within the interval of the other's rotation rides along unseen, which is its price; the
 //!   first time he is late, or first, begins the count.
 //! - Two behind is never an answer that was lost: whoever rotated twice had the token between.
-//! - Staleness does not heal: counters only rise. So [`Decision::Theft`], [`Decision::Conflict`] and
-//!   [`Decision::Again`] stand without a lock on the row. What writes is decided again on the locked row, for another
+//! - Staleness does not heal: counters only rise. So [`RefreshDecision::Theft`], [`RefreshDecision::Conflict`] and
+//!   [`RefreshDecision::Again`] stand without a lock on the row. What writes is decided again on the locked row, for another
 //!   transaction may have been faster.
 //! - The clock may go back (a corrected clock, a promoted standby's): up to the interval that counts as within, lest
 //!   tabs of one browser be taken for thieves; a rotation further in the future counts as long ago, so that a wrong
@@ -49,7 +49,7 @@
 
 use std::time::Duration;
 
-use super::refusal::Refusal;
+use super::refusal::RefreshRefusal;
 use super::token::Authentic;
 
 /// So many recoveries in a row are theft.
@@ -99,7 +99,7 @@ pub struct SessionRow {
 
 /// The settings that the decision depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct RefreshLimits {
     /// `workos_auth.refresh_reuse_interval`; zero is off.
     pub reuse_interval: Duration,
     /// `workos_auth.session_idle_timeout`; `None` is off.
@@ -108,7 +108,7 @@ pub struct Limits {
 
 /// What to do with a session whose token was presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum RefreshDecision {
     /// Write the counter and `refreshed_at`; issue its token.
     Rotate {
         /// The new counter.
@@ -137,10 +137,10 @@ pub enum Decision {
         counter: u64,
     },
     /// Refuse; nothing is written.
-    Refused(Refusal),
+    Refused(RefreshRefusal),
 }
 
-impl Decision {
+impl RefreshDecision {
     /// The counter of the token to issue; `None` where none is issued.
     pub fn issues(self) -> Option<u64> {
         match self {
@@ -184,9 +184,9 @@ impl Theft {
 
 /// Decides by the tables of this module. `row` is the row of [`Authentic::session_id`], `now` the clock rather than
 /// the start of a transaction, read after the row.
-pub fn decide(token: &Authentic, row: &SessionRow, limits: &Limits, now: Moment) -> Decision {
+pub fn decide(token: &Authentic, row: &SessionRow, limits: &RefreshLimits, now: Moment) -> RefreshDecision {
     if let Some(refusal) = limit_reached(row, limits, now) {
-        return Decision::Refused(refusal);
+        return RefreshDecision::Refused(refusal);
     }
     match u64::try_from(row.counter) {
         Ok(counter) if token.counter() < counter => behind(token.counter(), counter, row, limits, now),
@@ -194,52 +194,52 @@ pub fn decide(token: &Authentic, row: &SessionRow, limits: &Limits, now: Moment)
             // The column is a bigint: no other counter was ever issued.
             let next = token.counter().checked_add(1).filter(|next| i64::try_from(*next).is_ok());
             match next {
-                None => Decision::Refused(Refusal::Exhausted),
-                Some(counter) if current == Ok(token.counter()) => Decision::Rotate { counter },
-                Some(counter) => Decision::HistoryLost { counter },
+                None => RefreshDecision::Refused(RefreshRefusal::Exhausted),
+                Some(counter) if current == Ok(token.counter()) => RefreshDecision::Rotate { counter },
+                Some(counter) => RefreshDecision::HistoryLost { counter },
             }
         }
     }
 }
 
 /// Rows 1 to 5.
-fn limit_reached(row: &SessionRow, limits: &Limits, now: Moment) -> Option<Refusal> {
+fn limit_reached(row: &SessionRow, limits: &RefreshLimits, now: Moment) -> Option<RefreshRefusal> {
     let alive = [row.refreshed_at, row.recovered_at].into_iter().flatten().fold(row.created_at, Moment::max);
     if row.deleted {
-        Some(Refusal::UserDeleted)
+        Some(RefreshRefusal::UserDeleted)
     } else if row.banned_until.is_some_and(|until| until > now) {
-        Some(Refusal::UserBanned)
+        Some(RefreshRefusal::UserBanned)
     } else if row.not_after.is_some_and(|end| end <= now) {
-        Some(Refusal::Expired)
+        Some(RefreshRefusal::Expired)
     } else if limits.idle_timeout.is_some_and(|timeout| alive.is_over(timeout, now)) {
-        Some(Refusal::Idle)
+        Some(RefreshRefusal::Idle)
     } else {
-        row.superseded.then(|| Refusal::Superseded)
+        row.superseded.then(|| RefreshRefusal::Superseded)
     }
 }
 
 /// Rows 7 to 12: the token was replaced.
-fn behind(presented: u64, counter: u64, row: &SessionRow, limits: &Limits, now: Moment) -> Decision {
+fn behind(presented: u64, counter: u64, row: &SessionRow, limits: &RefreshLimits, now: Moment) -> RefreshDecision {
     let within = row.refreshed_at.is_some_and(|rotated| rotated.is_within(limits.reuse_interval, now));
     match (counter - presented, within) {
-        (1, true) => Decision::Again { counter },
+        (1, true) => RefreshDecision::Again { counter },
         (1, false) => recovery(counter, row),
-        (_, true) => Decision::Conflict,
-        (_, false) => Decision::Theft(Theft::Stale),
+        (_, true) => RefreshDecision::Conflict,
+        (_, false) => RefreshDecision::Theft(Theft::Stale),
     }
 }
 
 /// Rows 8 to 10.
-fn recovery(counter: u64, row: &SessionRow) -> Decision {
+fn recovery(counter: u64, row: &SessionRow) -> RefreshDecision {
     let before = match row.recovered_counter {
-        Some(last) if last == row.counter => return Decision::Again { counter },
+        Some(last) if last == row.counter => return RefreshDecision::Again { counter },
         Some(last) if last.checked_add(1) == Some(row.counter) => row.recoveries.max(0),
         _ => 0,
     };
     let recoveries = before.saturating_add(1);
     if recoveries < RECOVERIES_OF_A_THIEF {
-        Decision::Recover { counter, recoveries }
+        RefreshDecision::Recover { counter, recoveries }
     } else {
-        Decision::Theft(Theft::Recoveries)
+        RefreshDecision::Theft(Theft::Recoveries)
     }
 }

@@ -2,7 +2,7 @@
 
 /// Why a refresh token is refused although nobody is suspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum RefreshRefusal {
     /// `refresh_token_not_found`: its tag is wrong, or its session is no more.
     NotFound,
     /// `user_deleted`.

@@ -176,13 +176,13 @@ fn only_the_same_key_installation_and_salt_vouch_for_it() {
     };
     let own = key(9, PARTS.key_id);
     assert_eq!(check(&own, INSTALLATION, &SALT), Ok(PARTS.counter));
-    assert_eq!(check(&key(8, PARTS.key_id), INSTALLATION, &SALT), Err(Refusal::NotFound));
-    assert_eq!(check(&key(9, 1), INSTALLATION, &SALT), Err(Refusal::NotFound));
-    assert_eq!(check(&own, Uuid::nil(), &SALT), Err(Refusal::NotFound));
-    assert_eq!(check(&own, INSTALLATION, &[0; 16]), Err(Refusal::NotFound));
+    assert_eq!(check(&key(8, PARTS.key_id), INSTALLATION, &SALT), Err(RefreshRefusal::NotFound));
+    assert_eq!(check(&key(9, 1), INSTALLATION, &SALT), Err(RefreshRefusal::NotFound));
+    assert_eq!(check(&own, Uuid::nil(), &SALT), Err(RefreshRefusal::NotFound));
+    assert_eq!(check(&own, INSTALLATION, &[0; 16]), Err(RefreshRefusal::NotFound));
     for purpose in Purpose::ALL.iter().filter(|purpose| **purpose != Purpose::RefreshToken) {
         let other = DataKey::from_key(*purpose, PARTS.key_id, Zeroizing::new([9; 32])).unwrap();
-        assert_eq!(check(&other, INSTALLATION, &SALT), Err(Refusal::NotFound), "{purpose:?}");
+        assert_eq!(check(&other, INSTALLATION, &SALT), Err(RefreshRefusal::NotFound), "{purpose:?}");
     }
 }
 
@@ -194,7 +194,7 @@ fn a_key_of_another_purpose_vouches_for_nothing() {
         let tag = tag(&key, INSTALLATION, &SALT, &PARTS.to_bytes());
         let text = URL_SAFE_NO_PAD.encode([&PARTS.to_bytes(), &tag[..]].concat());
         let token = presented(&text).unwrap();
-        assert_eq!(token.authenticate(&key, INSTALLATION, &SALT).unwrap_err(), Refusal::NotFound);
+        assert_eq!(token.authenticate(&key, INSTALLATION, &SALT).unwrap_err(), RefreshRefusal::NotFound);
     }
 }
 

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::refusal::Refusal;
+use super::refusal::RefreshRefusal;
 use crate::error::{Error, ErrorCode, Result};
 use crate::seal::{DataKey, Purpose};
 use crate::secret::RefreshToken;
@@ -126,7 +126,7 @@ impl Presented {
     /// Checks the tag, in constant time, under the salt of the session's row.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] if another key, installation, salt or server made it, or it was altered: which of them
+    /// [`RefreshRefusal::NotFound`] if another key, installation, salt or server made it, or it was altered: which of them
     /// is nobody's business. The same answer belongs to a session without a row, one without a salt (it was opened
     /// without a refresh token), and a key that is not there.
     pub fn authenticate(
@@ -134,13 +134,13 @@ impl Presented {
         key: &DataKey,
         installation: Uuid,
         salt: &[u8; 16],
-    ) -> std::result::Result<Authentic, Refusal> {
+    ) -> std::result::Result<Authentic, RefreshRefusal> {
         if key.purpose() != Purpose::RefreshToken || key.id() != self.parts.key_id {
-            return Err(Refusal::NotFound);
+            return Err(RefreshRefusal::NotFound);
         }
         let (parts, presented) = self.bytes.split_at(PARTS_LEN);
         let wanted = tag(key, installation, salt, parts);
-        verify_slices_are_equal(presented, &*wanted).map_err(|_| Refusal::NotFound)?;
+        verify_slices_are_equal(presented, &*wanted).map_err(|_| RefreshRefusal::NotFound)?;
         Ok(Authentic(self.parts))
     }
 }

@@ -2,7 +2,7 @@
 
 /// An HTTP answer of WorkOS. It may hold tokens, so it does not print.
 #[derive(Clone, Copy)]
-pub struct Answer<'a> {
+pub struct HttpAnswer<'a> {
     /// HTTP status.
     pub status: u16,
     /// `X-Request-ID`, by which WorkOS's support finds the request.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::answer::Answer;
+use super::answer::HttpAnswer;
 use crate::error::{Error, ErrorCode};
 use crate::json::{self, Free};
 
@@ -19,14 +19,14 @@ const TELLING_BYTES: usize = 12;
 
 /// What the body of a refusal says; nothing, if it is no JSON object.
 #[derive(Default)]
-pub(super) struct Refusal {
+pub(super) struct ErrorBody {
     /// `error` of OAuth (RFC 6749, section 5.2), else `code`.
     pub(super) code: Option<String>,
     /// `error_description`, else `message`.
     description: Option<String>,
 }
 
-impl Refusal {
+impl ErrorBody {
     pub(super) fn parse(body: &[u8]) -> Self {
         let Free(mut body) = json::read(body).unwrap_or_default();
         let mut member = |name: &str| match body.get_mut(name).map(Value::take) {
@@ -41,8 +41,8 @@ impl Refusal {
 }
 
 /// The failure that an answer other than 2xx stands for.
-pub(super) fn error(answer: &Answer, redact: &[&str]) -> Error {
-    let refusal = Refusal::parse(answer.body);
+pub(super) fn error(answer: &HttpAnswer, redact: &[&str]) -> Error {
+    let refusal = ErrorBody::parse(answer.body);
     let code = error_code(answer.status, refusal.code.as_deref().unwrap_or_default());
     let mut detail = format!("WorkOS answered {}", answer.status);
     for (text, most) in [(&refusal.code, MAX_NAME), (&refusal.description, MAX_DESCRIPTION)] {
@@ -75,7 +75,7 @@ fn error_code(status: u16, name: &str) -> ErrorCode {
 }
 
 /// ` (X-Request-ID …)`, or nothing.
-pub(super) fn request_id(answer: &Answer, redact: &[&str]) -> String {
+pub(super) fn request_id(answer: &HttpAnswer, redact: &[&str]) -> String {
     match answer.request_id.and_then(|id| presentable(id, MAX_NAME, redact)) {
         Some(id) => format!(" (X-Request-ID {id})"),
         None => String::new(),

@@ -10,8 +10,8 @@ const CODE: &str = "01HVXZWJGF/+&code";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const REDACT: &[&str] = &[SECRET, "sso_code_01HVXZWJGFQZ", VERIFIER];
 
-fn answer(status: u16, body: &[u8]) -> Answer<'_> {
-    Answer { status, request_id: Some("req_1"), retry_after: Some("60"), body }
+fn answer(status: u16, body: &[u8]) -> HttpAnswer<'_> {
+    HttpAnswer { status, request_id: Some("req_1"), retry_after: Some("60"), body }
 }
 
 fn parse(status: u16, body: &[u8]) -> Result<TokenAnswer> {
@@ -356,7 +356,7 @@ fn the_detail_of_a_refusal() {
     assert_eq!(detail(503, ""), "WorkOS answered 503 (X-Request-ID req_1).");
     let long = detail(400, &json!({"message": "é".repeat(1000)}).to_string());
     assert_eq!(long, format!("WorkOS answered 400: {}… (X-Request-ID req_1).", "é".repeat(200)));
-    let bare = Answer { status: 400, request_id: None, retry_after: None, body: b"{}" };
+    let bare = HttpAnswer { status: 400, request_id: None, retry_after: None, body: b"{}" };
     assert_eq!(parse_token_answer(&bare, &[]).unwrap_err().detail(), Some("WorkOS answered 400."));
 }
 
@@ -486,7 +486,7 @@ proptest! {
             _ => json!(text),
         };
         let body = body.to_string();
-        let answer = Answer { status, request_id: Some(&text), retry_after: Some(&text), body: body.as_bytes() };
+        let answer = HttpAnswer { status, request_id: Some(&text), retry_after: Some(&text), body: body.as_bytes() };
         let error = parse_token_answer(&answer, &[&secret]).unwrap_err();
         let detail = error.detail().unwrap().to_lowercase();
         let secret = secret.to_lowercase();

@@ -106,8 +106,8 @@ proptest! {
             (holder.is_none() || holder == user) && (policy.trust_email_domains || incoming.organization_id.is_none())
         };
         match decide(&incoming, None, &candidates, holder, &policy) {
-            Ok(Decision::SignIn { .. }) => prop_assert!(false, "an unknown profile signed in"),
-            Ok(Decision::Join { user_id, email }) => {
+            Ok(AccountDecision::SignIn { .. }) => prop_assert!(false, "an unknown profile signed in"),
+            Ok(AccountDecision::Join { user_id, email }) => {
                 let user = find(&candidates, user_id);
                 prop_assert!(!user.banned && !user.deleted);
                 prop_assert!(policy.linking != Linking::None);
@@ -122,7 +122,7 @@ proptest! {
                 prop_assert!(held_by(&user) || user.identities.iter().any(|i| says(i, incoming.email)));
                 prop_assert!(email == EmailChange::Keep || may_set(Some(user_id)) && user.email.is_none());
             }
-            Ok(Decision::Create { email, succeeded }) => {
+            Ok(AccountDecision::Create { email, succeeded }) => {
                 prop_assert!(policy.allow_signup);
                 prop_assert!(email.is_none() || may_set(succeeded));
                 prop_assert!(email.is_none_or(|email| email == incoming.email.to_ascii_lowercase() && email.contains('@')));
@@ -173,7 +173,7 @@ proptest! {
                 let holder = stranger.then(|| id(9));
                 let same = identity.organization_id.as_deref() == incoming.organization_id;
                 match decide(&incoming, Some((identity, user)), &candidates, holder, &policy) {
-                    Ok(Decision::SignIn { user_id, email }) => {
+                    Ok(AccountDecision::SignIn { user_id, email }) => {
                         prop_assert!(same && !user.banned && !user.deleted && user_id == user.user_id);
                         let trusted = policy.trust_email_domains || incoming.organization_id.is_none();
                         prop_assert!(!matches!(email, EmailChange::Set(_)) || holder.is_none() && trusted);

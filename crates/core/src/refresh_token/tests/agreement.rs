@@ -27,12 +27,12 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// What the caller is told.
-fn named(decision: Decision) -> std::result::Result<u64, &'static str> {
+fn named(decision: RefreshDecision) -> std::result::Result<u64, &'static str> {
     decision.issues().ok_or(match decision {
-        Decision::Conflict => "conflict",
-        Decision::Theft(_) => "refresh_token_already_used",
-        Decision::Refused(Refusal::UserBanned) => "user_banned",
-        Decision::Refused(Refusal::Expired) => "session_expired",
+        RefreshDecision::Conflict => "conflict",
+        RefreshDecision::Theft(_) => "refresh_token_already_used",
+        RefreshDecision::Refused(RefreshRefusal::UserBanned) => "user_banned",
+        RefreshDecision::Refused(RefreshRefusal::Expired) => "session_expired",
         _ => "something else",
     })
 }
@@ -73,15 +73,15 @@ proptest! {
                     let decision = decide(&authentic(presented), &row, &LIMITS, Moment(now));
                     prop_assert_eq!(world.refresh(ID, presented), named(decision), "{:?}", row);
                     match decision {
-                        Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
+                        RefreshDecision::Rotate { counter } | RefreshDecision::HistoryLost { counter } => {
                             row.counter = counter.cast_signed();
                             row.refreshed_at = Some(Moment(now));
                         }
-                        Decision::Recover { recoveries, .. } => {
+                        RefreshDecision::Recover { recoveries, .. } => {
                             row.recoveries = recoveries;
                             row.recovered_counter = Some(row.counter);
                         }
-                        Decision::Theft(_) => return Ok(()),
+                        RefreshDecision::Theft(_) => return Ok(()),
                         _ => {}
                     }
                 }

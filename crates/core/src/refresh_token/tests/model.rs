@@ -19,23 +19,23 @@ impl Server {
         Self { row, now: NOW, ended: false }
     }
 
-    fn refresh(&mut self, presented: u64) -> Decision {
+    fn refresh(&mut self, presented: u64) -> RefreshDecision {
         if self.ended {
-            return Decision::Refused(Refusal::NotFound);
+            return RefreshDecision::Refused(RefreshRefusal::NotFound);
         }
         let decision = decide(&authentic(presented), &self.row, &LIMITS, Moment(self.now));
         match decision {
-            Decision::Rotate { counter } | Decision::HistoryLost { counter } => {
+            RefreshDecision::Rotate { counter } | RefreshDecision::HistoryLost { counter } => {
                 self.row.counter = i64::try_from(counter).unwrap();
                 self.row.refreshed_at = Some(Moment(self.now));
             }
-            Decision::Recover { recoveries, .. } => {
+            RefreshDecision::Recover { recoveries, .. } => {
                 self.row.recoveries = recoveries;
                 self.row.recovered_counter = Some(self.row.counter);
                 self.row.recovered_at = Some(Moment(self.now));
             }
-            Decision::Theft(_) => self.ended = true,
-            Decision::Again { .. } | Decision::Conflict | Decision::Refused(_) => {}
+            RefreshDecision::Theft(_) => self.ended = true,
+            RefreshDecision::Again { .. } | RefreshDecision::Conflict | RefreshDecision::Refused(_) => {}
         }
         decision
     }
@@ -45,7 +45,7 @@ impl Server {
     }
 
     /// A refresh long after the last one whose answer arrives.
-    fn refresh_later(&mut self, token: &mut u64) -> Decision {
+    fn refresh_later(&mut self, token: &mut u64) -> RefreshDecision {
         self.now += 3600 * SECOND;
         let decision = self.refresh(*token);
         *token = decision.issues().unwrap_or(*token);
@@ -57,11 +57,11 @@ impl Server {
 fn many_refreshes_in_a_row_work() {
     let (mut server, mut token) = (Server::new(), 0);
     for round in 1..=127 {
-        assert_eq!(server.refresh_later(&mut token), Decision::Rotate { counter: round });
+        assert_eq!(server.refresh_later(&mut token), RefreshDecision::Rotate { counter: round });
     }
     // And without a pause.
     for round in 128..=255 {
-        assert_eq!(server.refresh(token), Decision::Rotate { counter: round });
+        assert_eq!(server.refresh(token), RefreshDecision::Rotate { counter: round });
         token = round;
     }
 }
@@ -70,16 +70,16 @@ fn many_refreshes_in_a_row_work() {
 fn a_thief_who_takes_turns_is_out_in_the_third_round() {
     let (mut server, mut victim, mut thief) = (Server::new(), 0, 0);
     for round in 1..=3 {
-        assert_eq!(server.refresh_later(&mut victim), Decision::Rotate { counter: round });
+        assert_eq!(server.refresh_later(&mut victim), RefreshDecision::Rotate { counter: round });
         let seen = server.refresh_later(&mut thief);
         if round < 3 {
             let recoveries = i16::try_from(round).unwrap();
-            assert_eq!(seen, Decision::Recover { counter: round, recoveries });
+            assert_eq!(seen, RefreshDecision::Recover { counter: round, recoveries });
         } else {
-            assert_eq!(seen, Decision::Theft(Theft::Recoveries));
+            assert_eq!(seen, RefreshDecision::Theft(Theft::Recoveries));
         }
     }
-    assert_eq!(server.refresh_later(&mut victim), Decision::Refused(Refusal::NotFound));
+    assert_eq!(server.refresh_later(&mut victim), RefreshDecision::Refused(RefreshRefusal::NotFound));
 }
 
 /// The price of the interval, and its end.
@@ -87,14 +87,14 @@ fn a_thief_who_takes_turns_is_out_in_the_third_round() {
 fn a_thief_within_the_interval_rides_along_until_he_is_late() {
     let (mut server, mut victim, mut thief) = (Server::new(), 0, 0);
     for counter in 1..100 {
-        assert_eq!(server.refresh_later(&mut victim), Decision::Rotate { counter });
+        assert_eq!(server.refresh_later(&mut victim), RefreshDecision::Rotate { counter });
         server.now += INTERVAL - 1;
-        assert_eq!(server.refresh(thief), Decision::Again { counter });
+        assert_eq!(server.refresh(thief), RefreshDecision::Again { counter });
         thief = counter;
     }
     server.refresh_later(&mut victim);
     server.refresh_later(&mut victim);
-    assert_eq!(server.refresh_later(&mut thief), Decision::Theft(Theft::Stale));
+    assert_eq!(server.refresh_later(&mut thief), RefreshDecision::Theft(Theft::Stale));
 }
 
 #[test]
@@ -108,14 +108,17 @@ fn two_lost_answers_in_a_row_are_forgiven_for_ever() {
             // The answer to the recovery is lost as well, several times.
             for attempt in 0..5 {
                 let counter = server.counter();
-                let wanted =
-                    if attempt == 0 { Decision::Recover { counter, recoveries } } else { Decision::Again { counter } };
+                let wanted = if attempt == 0 {
+                    RefreshDecision::Recover { counter, recoveries }
+                } else {
+                    RefreshDecision::Again { counter }
+                };
                 assert_eq!(server.refresh_later(&mut token), wanted);
                 token = if attempt < 4 { lost } else { token };
             }
         }
         let counter = server.counter() + 1;
-        assert_eq!(server.refresh_later(&mut token), Decision::Rotate { counter });
+        assert_eq!(server.refresh_later(&mut token), RefreshDecision::Rotate { counter });
     }
 }
 
@@ -132,7 +135,7 @@ fn lost_answers_sign_few_honest_people_out() {
         for ((recoveries, recovered_counter, missed), probability) in states {
             let mut server = Server::new();
             server.row = SessionRow { counter: 10, recoveries, recovered_counter, ..ROW };
-            if let Decision::Theft(_) = server.refresh(if missed { 9 } else { 10 }) {
+            if let RefreshDecision::Theft(_) = server.refresh(if missed { 9 } else { 10 }) {
                 ended += probability;
                 continue;
             }
@@ -209,8 +212,8 @@ fn history() -> impl Strategy<Value = (Server, u64)> {
             let decision = server.refresh(token);
             let lost = lost && (lost_in_a_row < 2 || decision.issues() == Some(token));
             match decision {
-                Decision::Rotate { .. } if lost => lost_in_a_row += 1,
-                Decision::Rotate { .. } => lost_in_a_row = 0,
+                RefreshDecision::Rotate { .. } if lost => lost_in_a_row += 1,
+                RefreshDecision::Rotate { .. } => lost_in_a_row = 0,
                 _ => {}
             }
             token = if lost { token } else { decision.issues().unwrap() };
@@ -259,9 +262,9 @@ proptest! {
                 None if sends => under_way[tab] = Some((store, server.now)),
                 None => {}
                 Some((token, _)) => match server.refresh(token) {
-                    Decision::Rotate { counter } | Decision::Again { counter } => store = counter,
+                    RefreshDecision::Rotate { counter } | RefreshDecision::Again { counter } => store = counter,
                     decision => {
-                        prop_assert_eq!(decision, Decision::Conflict);
+                        prop_assert_eq!(decision, RefreshDecision::Conflict);
                         prop_assert!(server.refresh(store).issues().is_some());
                         store = server.counter();
                     }
@@ -280,7 +283,7 @@ proptest! {
         prop_assert!(first.issues().is_some(), "{first:?}");
         token = first.issues().unwrap();
         let counter = server.counter() + 1;
-        prop_assert_eq!(server.refresh_later(&mut token), Decision::Rotate { counter });
+        prop_assert_eq!(server.refresh_later(&mut token), RefreshDecision::Rotate { counter });
     }
 
     /// A thief with the client's token, or the one before it. In a round each refreshes at least once, in any order.
@@ -300,7 +303,7 @@ proptest! {
             }
         }
         prop_assert!(server.ended, "{server:?}");
-        prop_assert_eq!(server.refresh_later(&mut victim), Decision::Refused(Refusal::NotFound));
+        prop_assert_eq!(server.refresh_later(&mut victim), RefreshDecision::Refused(RefreshRefusal::NotFound));
     }
 
     /// Not now, and not whatever happens to the row afterwards.
@@ -330,7 +333,7 @@ proptest! {
         let Some(presented) = u64::try_from(row.counter).ok().and_then(|counter| counter.checked_sub(age)) else {
             return Ok(());
         };
-        let limits = Limits { reuse_interval: interval, ..LIMITS };
+        let limits = RefreshLimits { reuse_interval: interval, ..LIMITS };
         prop_assert_eq!(decide(&authentic(presented), &row, &limits, Moment(now)).issues(), None);
     }
 
@@ -339,18 +342,18 @@ proptest! {
     fn a_counter_ahead_is_accepted_once_and_goes_on((mut server, _) in history(), ahead in 1..1000_u64, pause in pause(), tabs in 1..20) {
         let token = server.counter() + ahead;
         server.now += pause;
-        prop_assert_eq!(server.refresh(token), Decision::HistoryLost { counter: token + 1 });
+        prop_assert_eq!(server.refresh(token), RefreshDecision::HistoryLost { counter: token + 1 });
         for _ in 1..tabs {
-            prop_assert_eq!(server.refresh(token), Decision::Again { counter: token + 1 });
+            prop_assert_eq!(server.refresh(token), RefreshDecision::Again { counter: token + 1 });
         }
         let mut late = token;
         let mut restored = server.clone();
-        prop_assert_eq!(restored.refresh_later(&mut late), Decision::Recover { counter: token + 1, recoveries: 1 });
+        prop_assert_eq!(restored.refresh_later(&mut late), RefreshDecision::Recover { counter: token + 1, recoveries: 1 });
         let mut newest = token + 1;
-        prop_assert_eq!(server.refresh_later(&mut newest), Decision::Rotate { counter: token + 2 });
-        prop_assert_eq!(server.refresh(token), Decision::Conflict);
+        prop_assert_eq!(server.refresh_later(&mut newest), RefreshDecision::Rotate { counter: token + 2 });
+        prop_assert_eq!(server.refresh(token), RefreshDecision::Conflict);
         server.now += INTERVAL;
-        prop_assert_eq!(server.refresh(token), Decision::Theft(Theft::Stale));
+        prop_assert_eq!(server.refresh(token), RefreshDecision::Theft(Theft::Stale));
     }
 
     /// An ancient token that is first after a restore is believed; the person's own ends that.
@@ -360,7 +363,7 @@ proptest! {
         let mut server = Server::new();
         server.row.counter = i64::try_from(restored % ancient).unwrap();
         let (mut person, mut thief) = (newest, ancient);
-        prop_assert_eq!(server.refresh_later(&mut thief), Decision::HistoryLost { counter: ancient + 1 });
+        prop_assert_eq!(server.refresh_later(&mut thief), RefreshDecision::HistoryLost { counter: ancient + 1 });
         for _ in 0..4 {
             prop_assert!(server.counter() >= ancient);
             server.refresh_later(&mut person);
@@ -377,7 +380,7 @@ proptest! {
         idle in prop::option::of(duration()),
         now in edge(),
     ) {
-        let limits = Limits { reuse_interval: interval, idle_timeout: idle };
+        let limits = RefreshLimits { reuse_interval: interval, idle_timeout: idle };
         let decision = decide(&authentic(presented), &row, &limits, Moment(now));
         if let Some(counter) = decision.issues() {
             let counter = i64::try_from(counter).unwrap();
@@ -385,7 +388,7 @@ proptest! {
             prop_assert!(counter >= row.counter);
             prop_assert!(counter == row.counter || u64::try_from(counter).unwrap() == presented + 1);
         }
-        if let Decision::Recover { recoveries, .. } = decision {
+        if let RefreshDecision::Recover { recoveries, .. } = decision {
             prop_assert!((1..=2).contains(&recoveries));
         }
         prop_assert_eq!(decide(&authentic(presented), &row, &limits, Moment(now)), decision);

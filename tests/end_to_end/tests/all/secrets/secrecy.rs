@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem;
 use tokio_postgres::Client;
 use url::Url;
 use workos_end_to_end::Bed;
@@ -47,16 +48,11 @@ impl Secret {
     }
 }
 
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    let (first, rest) = needle.split_first().unwrap();
-    haystack.iter().enumerate().filter(|(_, byte)| *byte == first).any(|(at, _)| haystack[at + 1..].starts_with(rest))
-}
-
 /// The names of the secrets that stand in a text.
 fn found(secrets: &[Secret], haystack: &[u8]) -> Vec<&'static str> {
     secrets
         .iter()
-        .filter(|secret| secret.1.iter().any(|form| contains(haystack, form)))
+        .filter(|secret| secret.1.iter().any(|form| memmem::find(haystack, form).is_some()))
         .map(|secret| secret.0)
         .collect()
 }
