@@ -92,6 +92,11 @@ CREATE FUNCTION auth.forget_cached_rows() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'forget_cached_rows_wrapper';
 COMMENT ON FUNCTION auth.forget_cached_rows() IS 'trigger of the tables that backends cache';
 
+CREATE FUNCTION auth.restore_rows() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'restore_rows_wrapper';
+COMMENT ON FUNCTION auth.restore_rows() IS
+    'trigger of the tables with foreign keys: a restore may copy rows before those that they reference';
+
 CREATE FUNCTION auth.member_changed() RETURNS trigger
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'member_changed_wrapper';
 COMMENT ON FUNCTION auth.member_changed() IS

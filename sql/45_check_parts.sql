@@ -32,6 +32,28 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
     SELECT 'sign-ins without a code challenge', NULL, (
         SELECT pg_catalog.count(*) FROM (SELECT FROM auth.flow_states AS f WHERE f.code_challenge IS NULL LIMIT 10001) AS few)
     UNION ALL
+    -- A restore that brought one table and not the other.
+    SELECT 'rows of nobody', 'auth.sessions', (
+        SELECT pg_catalog.count(*) FROM (
+            SELECT FROM auth.sessions AS o
+            WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)
+            LIMIT 10001
+        ) AS few)
+    UNION ALL
+    SELECT 'rows of nobody', 'auth.identities', (
+        SELECT pg_catalog.count(*) FROM (
+            SELECT FROM auth.identities AS o
+            WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)
+            LIMIT 10001
+        ) AS few)
+    UNION ALL
+    SELECT 'rows of nobody', 'auth.organization_memberships', (
+        SELECT pg_catalog.count(*) FROM (
+            SELECT FROM auth.organization_memberships AS o
+            WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)
+            LIMIT 10001
+        ) AS few)
+    UNION ALL
     -- Read as src/auth_hooks.rs reads it: what stands without quotes is in lower case. A name that is none was written past its trigger.
     SELECT 'owner of the function of a hook that had another owner', h.event, o.oid::pg_catalog.int8
     FROM auth.hooks AS h

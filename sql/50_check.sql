@@ -19,7 +19,8 @@ fact AS (
     SELECT f.fact AS name, f.subject, f.number FROM auth.check_facts() AS f
     WHERE has_schema_privilege('workos_auth_owner', 'auth', 'USAGE') AND (
         SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
-        FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks')) AS t (name)
+        FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks'), ('auth.users'), ('auth.identities'),
+            ('auth.organization_memberships')) AS t (name)
     )
 ),
 
@@ -300,6 +301,11 @@ found (severity, object, finding, remedy) AS (
         ('sign-ins that expired a day ago', 'auth.flow_states')
     ) AS c (fact, relation) ON c.fact = f.name
     WHERE f.number > 10000
+    UNION ALL
+    SELECT 'error', f.subject, format('Rows of users who are not in auth.users: %s. A restore brought one table and not the other.',
+            CASE WHEN f.number > 10000 THEN 'more than 10000' ELSE f.number::text END),
+        format('DELETE FROM %s AS o WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id = o.user_id);', f.subject)
+    FROM fact AS f WHERE f.name = 'rows of nobody' AND f.number > 0
     UNION ALL
 
     SELECT 'error', 'auth.installation', c.finding || ' Nobody can sign in here. If this one is to go on in place of the other, run SELECT auth.take_over_installation();, and not the remedy.',

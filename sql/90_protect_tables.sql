@@ -115,3 +115,26 @@ COMMENT ON TRIGGER audit_configuration ON auth.organization_domains IS 'writes w
 COMMENT ON TRIGGER audit_configuration_truncated ON auth.organization_domains IS 'writes that the table was emptied into the audit log';
 COMMENT ON TRIGGER audit_configuration ON auth.hooks IS 'writes what administrators do into the audit log';
 COMMENT ON TRIGGER audit_configuration_truncated ON auth.hooks IS 'writes that the table was emptied into the audit log';
+
+-- pg_dump leaves out the foreign keys of an extension's tables, so that pg_restore -j does not know them and copies tables in any order. These
+-- two let a restore's COPY pass them. ALWAYS, since the second fires where the first has switched the plain ones off.
+DO $restore$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions'
+    ] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER restore_begins BEFORE INSERT ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows()', name);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER restore_ends AFTER INSERT ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows()', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE ALWAYS TRIGGER restore_begins', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE ALWAYS TRIGGER restore_ends', name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER restore_begins ON auth.%I IS 'a restore''s COPY may bring rows before those that they reference'$comment$, name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER restore_ends ON auth.%I IS 'foreign keys are checked again after a restore''s COPY'$comment$, name);
+    END LOOP;
+END
+$restore$;

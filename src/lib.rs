@@ -42,6 +42,7 @@ mod installation;
 mod members;
 mod own_account;
 mod postgres;
+mod restoring;
 mod secrets;
 mod sessions;
 mod settings;

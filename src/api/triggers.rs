@@ -9,7 +9,7 @@ use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
 use crate::postgres::uuid::from_postgres;
 use crate::store::installation as store;
-use crate::{auth_hooks, members};
+use crate::{auth_hooks, members, restoring};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address.
 #[pg_trigger(sql = false)]
@@ -71,7 +71,7 @@ fn settle_installation<'a>(
     Ok(Some(new))
 }
 
-/// Trigger of what administrators write with plain INSERT, UPDATE and DELETE: writes it into the audit log.
+/// Trigger of what administrators write with plain INSERT, UPDATE and DELETE: writes it into the audit log. A restore brings that log with it.
 #[pg_trigger(sql = false)]
 fn audit_configuration<'a>(
     trigger: &'a PgTrigger<'a>,
@@ -84,6 +84,9 @@ fn audit_configuration<'a>(
     };
     let table = trigger.table_name().unwrap_or_default();
     let (old, new) = (trigger.old(), trigger.new());
+    if restoring::is_restore() {
+        return Ok(new);
+    }
     or_raise(configuration::write(&table, old.as_ref().map(read), new.as_ref().map(read)));
     Ok(new)
 }
@@ -99,6 +102,18 @@ fn member_changed<'a>(
         Some(members::Member { organization_id, user_id: from_postgres(user_id) })
     };
     or_raise(members::changed(trigger.old().and_then(read).as_ref(), trigger.new().and_then(read).as_ref()));
+    Ok(trigger.new())
+}
+
+/// Trigger before and after every statement that inserts into a table with foreign keys: a restore may bring rows in any order.
+#[pg_trigger(sql = false)]
+fn restore_rows<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    match trigger.when() {
+        Ok(PgTriggerWhen::Before) => restoring::statement_begins(),
+        _ => restoring::statement_ends(),
+    }
     Ok(trigger.new())
 }
 

@@ -10,6 +10,7 @@ pub mod bed;
 pub mod brokered;
 pub mod catalog;
 pub mod check;
+pub mod dumps;
 pub mod hooks;
 pub mod links;
 pub mod made;

@@ -127,6 +127,7 @@ mod installation {
     mod install;
     mod installed_files;
     mod readme;
+    mod restores;
     mod rights_from_before;
     mod standby;
 }

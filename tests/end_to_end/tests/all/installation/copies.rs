@@ -2,13 +2,13 @@
 //! that takes over, pg_upgrade.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio_postgres::{Client, GenericClient};
 use workos_end_to_end::bed::refresh;
-use workos_end_to_end::sql::{lines, refused, shell, text};
+use workos_end_to_end::dumps::run;
+use workos_end_to_end::sql::{lines, refused, text};
 use workos_end_to_end::{Bed, Refusal, Session};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -120,11 +120,6 @@ async fn goes_on(what: &str, client: &Client, session: &mut Session) {
     opened.unwrap_or_else(|error| panic!("{what}: {error:?}"));
 }
 
-fn run(mut command: Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
 /// A dump of the database, for the same operating-system user.
 fn dump(bed: &Bed<'_>) -> PathBuf {
     let file = bed.cluster.root_key_path().with_file_name(format!("{}.dump", bed.database));
@@ -142,13 +137,4 @@ async fn restore(cluster: &Cluster, file: &PathBuf, database: &str, options: &[&
     command.args(options).args(["--exit-on-error", "--dbname", database]).arg(file);
     run(command);
     cluster.connect(database, SUPERUSER).await.unwrap()
-}
-
-/// Gives a cluster the root key of another one.
-async fn bring_root_key(from: &Cluster, to: &Cluster) {
-    let postgres = to.connect("postgres", SUPERUSER).await.unwrap();
-    let brought = to.root_key_path().with_file_name("brought.key").display().to_string();
-    shell(&postgres, &format!("cp {} {brought} && chmod 0600 {brought}", from.root_key_path().display())).await;
-    to.append_conf(&format!("workos_auth.root_key_file = '{brought}'")).unwrap();
-    to.reload().await.unwrap();
 }

@@ -4,13 +4,14 @@ use futures_util::future::join_all;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, refresh, sign_in};
 use workos_end_to_end::check::check;
+use workos_end_to_end::dumps::{bring_root_key, run};
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
 
 use super::{
-    BECOME_NEW, CLUSTER, COPY, HERE, HOME, START, TAKE_OVER, bring_root_key, copy, dump, goes_on, is_said_to_be_a_copy,
-    mints_nothing, oid, restore, run,
+    BECOME_NEW, CLUSTER, COPY, HERE, HOME, START, TAKE_OVER, copy, dump, goes_on, is_said_to_be_a_copy, mints_nothing,
+    oid, restore,
 };
 
 #[tokio::test]
