@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use workos_end_to_end::accounts::{Accounts, GOOGLE, OKTA};
+use workos_end_to_end::case;
 use workos_end_to_end::made::create;
 use workos_end_to_end::sql::{refused, text};
 use workos_end_to_end::{profile, set_session};
@@ -80,6 +81,7 @@ async fn two_whom_an_address_could_mean_are_nobody() {
     assert!(refusal.detail.contains('2'), "{refusal}");
     // In the other forms neither is asked.
     for linking in ["organization", "none"] {
+        case!(linking);
         let at = form("two", linking).await;
         create(&at.bed.admin, "ann@initech.com", None).await;
         at.signs_in("prof_1", "conn_google", "ann@initech.com", "1").await;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use workos_end_to_end::accounts::{Accounts, GOOGLE, OKTA};
+use workos_end_to_end::case;
 use workos_end_to_end::links::{Person, identity, profiles};
 use workos_end_to_end::sql::{refusal, refused, text};
 use workos_end_to_end::{Session, exchange};
@@ -114,6 +115,7 @@ async fn a_link_ends_with_the_session_that_started_it() {
     let at = Accounts::new("session_ended", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
     for end in ["delete from auth.sessions where id = $1", "update auth.sessions set not_after = now() where id = $1"] {
+        case!(end);
         let session = at.signs_in("prof_1", OKTA, "ann@initech.com", "prof_1").await;
         let other = Person::new(&at, session).await;
         let pending = other.starts("prof_2", GOOGLE, "a.lee@initech.com").await;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use uuid::Uuid;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, Person, exchange, is_good, reader, sign_in, start};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refusal, refused, refused_as, text};
 use workos_end_to_end::{Bed, Session};
 use workos_simulator::{Fault, FaultKind};
@@ -179,6 +180,7 @@ async fn revocations_end_the_sessions_they_name_and_no_other() {
     assert_eq!(text(&bed.admin, actor).await.unwrap().as_deref(), Some(&*bed.named("DATABASE_operator")));
     // They sign in again.
     for person in [ALICE, ANNA] {
+        case!(person);
         assert!(!bed.sign_in(person).await.is_new_user);
     }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use workos_end_to_end::bed::{
     ALICE, ANNA, BOB, GINA, exchange, get_user_of, is_good, reader, set_session, sign_in, start,
 };
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
 use workos_end_to_end::{Bed, Session};
 use workos_testbed::Cluster;
@@ -381,6 +382,7 @@ async fn two_changes_at_once_are_both_kept() {
     let (one, session) = signed_in(&bed, &app).await;
     let other = reader(&bed, &app, &session).await;
     for level in ["read committed", "repeatable read", "serializable"] {
+        case!(level);
         bed.admin.batch_execute("update auth.users set raw_user_meta_data = '{}'").await.unwrap();
         other.batch_execute(&format!("set default_transaction_isolation = '{level}'")).await.unwrap();
         one.batch_execute("begin").await.unwrap();
@@ -561,6 +563,7 @@ async fn a_standby_shows_people_their_account() {
     let client = standby.connect("shown", &app).await.unwrap();
     set_session(&client, &session.access_token, false).await.unwrap();
     for query in ["select auth.get_user()", &mine(&session, "select * from MINE")] {
+        case!(query);
         let there = lines(&client, query).await.unwrap();
         assert_eq!((there.len(), &there), (1, &lines(&at_home, query).await.unwrap()));
     }

@@ -1,6 +1,7 @@
 //! `auth.check()` of settings, keys and clean-up. Settings are the cluster's, so each test has one of its own.
 
 use workos_end_to_end::bed::{ALICE, sign_in, start};
+use workos_end_to_end::case;
 use workos_end_to_end::check::{Fault, Patient, Row, check};
 use workos_end_to_end::sql::{lines, refused_as, shell};
 use workos_testbed::Cluster;
@@ -256,6 +257,7 @@ async fn a_root_key_that_backups_copy() {
         let operator = patient.bed.role("operator", "").await;
         patient.run(&format!("select auth.grant_admin('{operator}')")).await;
         for path in [inside, format!("{space}/root.key")] {
+            case!(path);
             cluster.append_conf(&format!("workos_auth.root_key_file = '{path}'")).unwrap();
             cluster.reload().await.unwrap();
             let findings =

@@ -2,6 +2,7 @@
 
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, BOB, exchange, set_session, sign_in, start};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refusal, refused, text};
 use workos_end_to_end::{Bed, catalog};
 use workos_testbed::Cluster;
@@ -113,6 +114,7 @@ async fn an_unsafe_place_is_refused_and_nothing_changes() {
     }
 
     for role in ROLES {
+        case!(role);
         let mut preparations: Vec<String> =
             ATTRIBUTES.iter().map(|attribute| format!("create role {role} noinherit {attribute}")).collect();
         // INHERIT twice is a conflict, and the default.
@@ -123,6 +125,7 @@ async fn an_unsafe_place_is_refused_and_nothing_changes() {
             preparations.push(format!("create role friend; create role {role} noinherit; {membership}"));
         }
         for (at, preparation) in preparations.iter().enumerate() {
+            case!(at, preparation);
             let refusal = refuses(&cluster, &format!("{role}_{at}"), preparation).await;
             assert_eq!(refusal.sqlstate, "42710", "{preparation}: {refusal}");
             assert_eq!(refusal.message, format!("the role {role} has members, memberships or attributes"));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tokio_postgres::SimpleQueryMessage;
+use workos_end_to_end::case;
 use workos_end_to_end::refusal;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Cluster, Workos, browser_sign_in};
@@ -95,6 +96,7 @@ async fn the_sql_of_the_readme_runs() {
             Err(error) => panic!("{statement}\n{:?}", refusal(Err::<(), _>(error))),
         };
         for message in messages {
+            case!(message);
             let SimpleQueryMessage::Row(row) = message else { continue };
             // What pgTAP says of a test that failed, or of a plan that was not kept.
             let said = row.get(0).unwrap_or_default();

@@ -3,6 +3,7 @@
 use tokio_postgres::types::Type;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, is_good, set_session, start};
+use workos_end_to_end::case;
 use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::Cluster;
@@ -63,6 +64,7 @@ async fn a_standby_reads_and_does_not_write() {
     assert_eq!(text(&admin, "select pg_is_in_recovery()").await.unwrap().as_deref(), Some("t"));
 
     for call in WRITERS {
+        case!(call);
         let error = refused(admin.batch_execute(&format!("select {call}")).await, "read_only");
         assert_eq!(error.sqlstate, "25006");
         assert!(error.detail.contains("standby") && error.hint.contains("primary"), "{call}: {error}");
@@ -132,10 +134,12 @@ async fn a_standby_follows_sessions_and_keys_and_takes_over() {
     // Row-level security, for the transaction, for the connection, in workers, for nobody.
     let client = there().await;
     for parallel in [false, true] {
+        case!(parallel);
         if parallel {
             force_parallel(&client).await;
         }
         for (session, title) in [(&alice, "alice"), (&bob, "bob")] {
+            case!(title);
             client.batch_execute("begin").await.unwrap();
             set_session(&client, &session.access_token, true).await.unwrap();
             assert_eq!(lines(&client, "select title from todos").await.unwrap(), [title]);

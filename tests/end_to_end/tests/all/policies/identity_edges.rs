@@ -4,6 +4,7 @@
 use tokio_postgres::{Client, NoTls};
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, is_good, reader, set_session, start};
+use workos_end_to_end::case;
 use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{connect_with_notices, lines, refused, refused_as, text};
 
@@ -85,6 +86,7 @@ async fn a_query_that_loads_the_library_in_the_middle_is_bound_too() {
         "select (says_both())[2] from generate_series(1, 2)",
         "select become('alice'), says_who(), become('bob'), says_who()",
     ] {
+        case!(query);
         let fresh = bed.connect(&role).await;
         for client in [&known, &fresh] {
             client.batch_execute("begin").await.unwrap();
@@ -122,6 +124,7 @@ async fn workers_and_their_leader_read_one_person() {
         .await
         .unwrap();
     for parallel in [false, true] {
+        case!(parallel);
         if parallel {
             force_parallel(&client).await;
         }

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, Session, set_session, sign_in};
+use workos_end_to_end::case;
 use workos_end_to_end::parallel::{CREATE_PROCESS, force_parallel, in_workers};
 use workos_end_to_end::sql::{connect_with_notices, lines, refused, refused_as, text};
 use workos_end_to_end::waiting::pass;
@@ -282,7 +283,9 @@ async fn the_library_may_be_loaded_first_where_rows_are_read() {
     let session = sign_in(&hall.bed.backend().await, ALICE).await;
     let expected = format!("{} https://issuer.example", ALICE.email);
     for (workers, process) in [(2, "a worker"), (0, "the leader")] {
+        case!(workers, process);
         for (begin, local) in [("select 1", ""), ("begin", "local")] {
+            case!(begin, local);
             let (client, notices) =
                 connect_with_notices(&hall.bed.cluster.config(&hall.bed.database, &hall.app)).await.unwrap();
             force_parallel(&client).await;

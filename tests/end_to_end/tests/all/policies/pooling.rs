@@ -4,6 +4,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, Session};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused_as, text};
 use workos_end_to_end::walk::{Ground, walk};
 use workos_testbed::PgBouncer;
@@ -80,8 +81,10 @@ async fn two_clients_on_one_server_connection_never_see_each_others_claims() {
     let one = server(&a).await;
     for round in 0..5 {
         for (client, other, session, name) in [(&a, &b, &pool.alice, "alice"), (&b, &a, &pool.bob, "bob")] {
+            case!(name);
             assert_eq!(server(client).await, one, "the clients have a server connection each");
             for end in ["commit", "rollback", "savepoint s; select auth.clear_session(); rollback to s; commit"] {
+                case!(end);
                 client.batch_execute("begin").await.unwrap();
                 // By parameter, as applications do, and by literal.
                 match round % 2 {
@@ -152,6 +155,7 @@ async fn a_session_for_the_connection_is_the_next_clients_too_unless_it_is_disca
 
     // In session mode the connection is the client's until it leaves, and discarded then.
     for (reset, left) in [("server_reset_query = DISCARD ALL", None), ("server_reset_query =", named("alice"))] {
+        case!(reset, left);
         let pooler = PgBouncer::start(pool.bed.cluster, &[SESSION, &[reset]].concat()).unwrap();
         let a = pool.client(&pooler).await;
         a.batch_execute(&set(&pool.alice, false)).await.unwrap();
@@ -230,6 +234,7 @@ async fn plans_that_are_kept_are_kept_for_nobody() {
         .await
         .unwrap();
     for (session, seen) in [(&pool.alice, ""), (&pool.bob, "bob")] {
+        case!(seen);
         b.batch_execute(&format!("begin; {}", set(session, true))).await.unwrap();
         assert_eq!(lines(&b, "execute guarded").await.unwrap().join(""), seen);
         b.batch_execute("commit").await.unwrap();

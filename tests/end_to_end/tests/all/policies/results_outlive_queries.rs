@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, Session, is_good, reader};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
 use workos_testbed::Cluster;
 
@@ -319,6 +320,7 @@ async fn what_is_cut_short_anywhere_leaves_the_right_session() {
 async fn a_prepared_transaction_takes_its_session_along() {
     let two = two("prepared").await;
     for (script, end) in [("select auth.email()", "commit"), ("savepoint s; select 1", "rollback")] {
+        case!(script, end);
         let script = format!("begin; select become('alice'); {script}; prepare transaction 'p'");
         two.client.batch_execute(&script).await.unwrap();
         assert_eq!(text(&two.client, "select auth.email()").await.unwrap(), None);

@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, pin_mut};
 use workos_end_to_end::bed::set_session;
+use workos_end_to_end::case;
 use workos_end_to_end::notes::Notes;
 use workos_end_to_end::sql::{lines, refusal, refused_as, text};
 
@@ -68,6 +69,7 @@ async fn a_leaky_function_sees_only_ones_own_rows() {
     refused_as(notes.mallory.batch_execute("alter function auth.uid() leakproof").await, "42501");
     // The planner's statistics are values, too.
     for view in ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"] {
+        case!(view);
         assert_eq!(notes.shows(&format!("select * from {view} where tablename = 'notes'")).await.len(), 0);
     }
     refused_as(notes.mallory.batch_execute("select * from pg_statistic").await, "42501");
@@ -100,6 +102,7 @@ async fn views_bind_whom_they_should() {
         .unwrap();
     let own = "select id from {} order by 1";
     for view in ["public.invoking", "public.nested", "public.barred", "evil.mine"] {
+        case!(view);
         assert_eq!(notes.shows(&own.replace("{}", view)).await, ["4", "5", "6"], "{view}");
         notes.shows(&format!("select id from {view} where evil.leak(body)")).await;
         notes.is_safe(view).await;
@@ -247,6 +250,7 @@ async fn a_foreign_key_check_leaves_session_and_rows_alone() {
     let insert = "insert into public.comments values ({}, 'x') returning auth.uid()";
     let me = text(&notes.mallory, "select auth.uid()").await.unwrap();
     for note in ["4", "1"] {
+        case!(note);
         assert_eq!(text(&notes.mallory, &insert.replace("{}", note)).await.unwrap(), me);
     }
     let error = refused_as(notes.mallory.batch_execute(&insert.replace("{}", "99")).await, "23503");

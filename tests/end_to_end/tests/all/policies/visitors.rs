@@ -1,6 +1,7 @@
 //! `auth.role()` where nobody is signed in: never NULL, so that no guard that compares it lets a visitor through.
 
 use workos_end_to_end::bed::{ALICE, reader};
+use workos_end_to_end::case;
 use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
 use workos_end_to_end::{Bed, set_session};
@@ -89,6 +90,7 @@ async fn guards_are_closed_to_visitors() {
         .unwrap();
     let visitor = bed.connect(&people).await;
     for call in ["credit()", "debit()"] {
+        case!(call);
         assert_eq!(refused_as(visitor.batch_execute(&format!("select {call}")).await, "42501").message, "forbidden");
     }
     assert_eq!(text(&visitor, "select count(*) from notices").await.unwrap().as_deref(), Some("10000"));

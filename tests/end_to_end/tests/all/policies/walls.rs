@@ -3,6 +3,7 @@
 
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, set_session};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
 use workos_end_to_end::{Bed, Session};
 
@@ -167,6 +168,7 @@ async fn code_in_a_persons_transaction_cannot_act_for_them() {
 async fn acts_by_token(bed: &Bed<'_>, client: &Client, alice: &Session) {
     let bob = bed.sign_in(BOB).await;
     for current in [None, Some(&bob)] {
+        case!(current);
         match current {
             None => client.batch_execute("select auth.clear_session()").await.unwrap(),
             Some(bob) => set_session(client, &bob.access_token, false).await.unwrap(),

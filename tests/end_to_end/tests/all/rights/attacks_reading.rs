@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, set_session};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refusal, text};
 
 /// What gives a token away: any part of it but the header, which says nothing.
@@ -105,6 +106,7 @@ async fn trap(bed: &Bed<'_>, rights: &str, attributes: &str) -> (String, Client)
 #[tokio::test]
 async fn a_trigger_of_a_colleague_s_finds_no_token() {
     for (database, rights) in [("reading", "security invoker"), ("reading_as_definer", "security definer")] {
+        case!(database, rights);
         let bed = Bed::shared(database).await;
         let (mallory, victim) = trap(&bed, rights, "").await;
         let alice = bed.sign_in(ALICE).await;

@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 use workos_end_to_end::Mint;
 use workos_end_to_end::bed::{ALICE, ANNA, Bed, configure_workos, set_session, start};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused_as, text};
 use workos_testbed::Cluster;
 use workos_testbed::workos::CLIENT_SECRET;
@@ -164,6 +165,7 @@ async fn the_person_whose_session_is_current_is_the_actor() {
     assert_eq!(actor(audited.to_owned()).await, Some(alice.user_id));
     // What is no good token names nobody, and stops nothing.
     for bad in ["no.token", "ünsinn", &format!("{}x", alice.access_token)] {
+        case!(bad);
         assert_eq!(
             actor(format!("begin; set local workos_auth.session_token = '{bad}'; {audited}; commit")).await,
             None

@@ -8,6 +8,7 @@ use std::process::Command;
 use nix::unistd::Uid;
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, BOB, Person, exchange, set_session, sign_in, start};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{refused, refused_as, shell, text};
 use workos_end_to_end::{Bed, Refusal};
 use workos_testbed::cluster::SUPERUSER;
@@ -298,6 +299,7 @@ async fn a_sealed_value_opens_nowhere_but_in_its_row() {
         ("update auth.data_keys set wrapped_key = substr(wrapped_key, 1, 20) where purpose = 'client_secret'".into(), "root_key_mismatch"),
     ];
     for (change, error) in cases {
+        case!(change, error);
         bed.admin.batch_execute("create table kept_p as table auth.providers; create table kept_k as table auth.signing_keys; create table kept_d as table auth.data_keys").await.unwrap();
         bed.admin.batch_execute(&change).await.unwrap();
         // Every connection is fresh: what was opened before the change does not count.

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, sign_in, start};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused_as, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -143,6 +144,7 @@ async fn it_waits_for_nobody_and_nobody_waits_for_it() {
     let holder = bed.superuser().await;
     holder.batch_execute("begin").await.unwrap();
     for (table, end) in [("flow_states", "expires_at"), ("sessions", "not_after")] {
+        case!(table, end);
         let sql = format!("select from auth.{table} where {end} < now() limit 4 for update");
         assert_eq!(holder.query(&sql, &[]).await.unwrap().len(), 4);
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokio_postgres::Client;
 use workos_end_to_end::Mint;
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{lines, refused};
 use workos_end_to_end::waiting::{now, pass};
 
@@ -42,6 +43,7 @@ async fn between_two_statements_of_one_transaction() {
     let serializable = mint.bed.connect(&mint.bed.named("DATABASE_user")).await;
     let (token, exp) = short_lived(&mint);
     for (client, isolation) in [(&committed, "read committed"), (&serializable, "serializable")] {
+        case!(isolation);
         set(client, &token).await;
         client.batch_execute(&format!("begin isolation level {isolation}")).await.unwrap();
         assert_eq!(lines(client, "select id from notes order by 1").await.unwrap(), ["1", "3", "5"]);

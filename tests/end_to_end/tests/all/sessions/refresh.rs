@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, Session, refresh, set_session};
+use workos_end_to_end::case;
 use workos_end_to_end::refreshing::{counter, refresh_times};
 use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_end_to_end::waiting::pass;
@@ -114,6 +115,7 @@ async fn each_row_of_the_decision_table() {
     tokens.extend([next(&tokens[3]).await]);
     tokens.extend([next(&tokens[4]).await]);
     for (current, wanted) in [(5, "1 5"), (6, "2 6")] {
+        case!(current, wanted);
         bed.age(id).await;
         assert_eq!(next(&tokens[current - 1]).await, tokens[current]);
         assert_eq!(text(&bed.admin, &counted).await.unwrap().unwrap(), wanted);

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 use workos_end_to_end::bed::{ALICE, ANNA, Session, refresh};
+use workos_end_to_end::case;
 use workos_end_to_end::refreshing::{counter, refresh_times};
 use workos_end_to_end::sql::{connect_with_notices, refused, refused_as, text};
 use workos_end_to_end::{Bed, refusal};
@@ -87,6 +88,7 @@ async fn a_thief_in_step_is_found_in_the_third_round() {
     let bed = Bed::shared("in_step").await;
     let (victim, thief) = (bed.backend().await, bed.backend().await);
     for thief_first in [false, true] {
+        case!(thief_first);
         let session = bed.sign_in(ALICE).await;
         let mut tokens = [session.refresh_token.clone(), session.refresh_token.clone()];
         let mut found = 0;
@@ -118,6 +120,7 @@ async fn a_row_that_somebody_holds_ends_as_soon_as_they_are_done() {
 
     // Another transaction holds it.
     for end in ["commit", "rollback"] {
+        case!(end);
         let session = stolen(&bed, &app).await;
         let holder = bed.superuser().await;
         holder.batch_execute("begin").await.unwrap();
@@ -146,6 +149,7 @@ async fn a_row_that_somebody_holds_ends_as_soon_as_they_are_done() {
 
     // The caller itself holds it, in a transaction and in a savepoint: it would wait for itself for ever.
     for (begin, undo) in [("begin", "rollback"), ("begin; savepoint s", "rollback to s; commit")] {
+        case!(begin, undo);
         let session = bed.sign_in(ALICE).await;
         app.batch_execute(begin).await.unwrap();
         refresh_times(&app, &session, 2).await;
@@ -170,6 +174,7 @@ async fn a_call_that_is_cancelled_ends_it_all_the_same() {
     let bed = Bed::shared("cancelled").await;
     let app = bed.backend().await;
     for timeout in [false, true] {
+        case!(timeout);
         let session = stolen(&bed, &app).await;
         let holder = bed.superuser().await;
         holder.batch_execute("begin").await.unwrap();

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, is_good, reader, set_session, sign_in};
+use workos_end_to_end::case;
 use workos_end_to_end::meanwhile::STAND_STILL;
 use workos_end_to_end::parallel::force_parallel;
 use workos_end_to_end::sql::{refused, text};
@@ -170,6 +171,7 @@ async fn a_revocation_is_seen_by_the_next_statement_of_what_was_sent_at_once() {
         .unwrap();
     let (read, stand) = ("select auth.uid()", format!("select {STAND_STILL}"));
     for (change, name) in CHANGES {
+        case!(name);
         let batch = format!("{read}; {stand}; {read}");
         let messages = [
             "call in_two_transactions('commit')".to_owned(),

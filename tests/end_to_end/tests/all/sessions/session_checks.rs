@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, is_good, reader, set_session};
+use workos_end_to_end::case;
 use workos_end_to_end::parallel::{CREATE_PROCESS, force_parallel};
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::Cluster;
@@ -193,6 +194,7 @@ async fn a_statement_looks_once_whatever_it_reads_and_not_at_all_where_that_is_o
         ("fetch 10 c", 1),
     ];
     for (checks, factor) in [("on", 1), ("off", 0)] {
+        case!(checks, factor);
         bed.set("workos_auth.check_sessions", checks).await;
         let client = reader(&bed, &app, &session).await;
         client.batch_execute("begin").await.unwrap();

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, refresh};
+use workos_end_to_end::case;
 use workos_end_to_end::operations::{ban, delete_user, revoke_organization, revoke_sessions, unban};
 use workos_end_to_end::racing::{
     LEVELS, at, clients, no_theft_and_no_deadlock, sessions, sign_out, somewhen, successes,
@@ -38,6 +39,7 @@ async fn operate(client: &Client, sql: &str) -> Result<(), Error> {
 async fn twenty_refreshes_of_one_token_give_the_same_new_one() {
     let bed = bed("twenty").await;
     for level in LEVELS {
+        case!(level);
         let clients = clients(&bed, MANY, level).await;
         let mut session = sign_in(&clients[0], ALICE).await;
         for round in 1..=ROUNDS as u64 {
@@ -65,6 +67,7 @@ async fn tabs_that_refresh_beside_each_other_skip_no_counter_and_are_not_signed_
     const TABS: usize = 8;
     let bed = bed("tabs").await;
     for level in LEVELS {
+        case!(level);
         let clients = clients(&bed, TABS, level).await;
         let session = sign_in(&clients[0], ALICE).await;
         let (store, seen) = (RefCell::new(session.clone()), RefCell::new(BTreeSet::from([0])));
@@ -96,8 +99,10 @@ async fn a_sign_out_beside_refreshes_ends_what_it_says() {
     let bed = bed("sign_out").await;
     let app = bed.role("app", "").await;
     for level in LEVELS {
+        case!(level);
         let clients = clients(&bed, MANY, level).await;
         for scope in ["global", "local", "others"] {
+            case!(scope);
             for _ in 0..ROUNDS {
                 let all = sessions(&clients[0], ALICE, 4).await;
                 let leaver = at(bed.connect(&app).await, level).await;
@@ -183,6 +188,7 @@ async fn meanwhile(
 async fn a_deletion_beside_refreshes_and_sign_ins_leaves_nothing_of_the_user() {
     let bed = bed("deletion").await;
     for level in LEVELS {
+        case!(level);
         let clients = clients(&bed, 10, level).await;
         for _ in 0..ROUNDS {
             let what = meanwhile(&bed, level, &clients, delete_user, &[]).await;
@@ -213,6 +219,7 @@ async fn a_deletion_beside_refreshes_and_sign_ins_leaves_nothing_of_the_user() {
 async fn a_ban_beside_refreshes_and_sign_ins_leaves_no_session() {
     let bed = bed("ban").await;
     for level in LEVELS {
+        case!(level);
         let clients = clients(&bed, 10, level).await;
         for _ in 0..ROUNDS {
             let what = meanwhile(&bed, level, &clients, ban, &["user_banned"]).await;
@@ -261,7 +268,9 @@ async fn a_revocation_of_the_organization_ends_every_session_that_it_found() {
 async fn of_two_first_sign_ins_the_second_waits_and_finds_the_user_or_their_absence() {
     let bed = bed("two_first").await;
     for level in LEVELS {
+        case!(level);
         for end in ["commit", "rollback"] {
+            case!(end);
             bed.admin.batch_execute("delete from auth.users").await.unwrap();
             let clients = clients(&bed, 2, level).await;
             let (first, second) = (start(&clients[0], ALICE).await, start(&clients[0], ALICE).await);
@@ -323,7 +332,9 @@ async fn a_sign_in_that_waited_for_a_deletion_makes_a_new_user() {
 async fn a_sign_in_that_waited_for_a_ban_is_refused() {
     let bed = bed("behind_ban").await;
     for level in LEVELS {
+        case!(level);
         for end in ["rollback", "commit"] {
+            case!(end);
             let old = sign_in(&bed.backend().await, ALICE).await;
             let result = sign_in_behind(&bed, level, &ban(old.user_id), end).await;
             match (level, end) {

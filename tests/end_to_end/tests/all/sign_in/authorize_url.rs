@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Client;
 use url::Url;
+use workos_end_to_end::case;
 use workos_end_to_end::{ALICE, Bed, Pending, Person, exchange, refused, start};
 use workos_testbed::browser_sign_in;
 
@@ -26,6 +27,7 @@ async fn a_caller_with_its_own_challenge_exchanges_with_its_own_verifier() {
     let app = bed.backend().await;
     // Supabase's clients send the method in lower case.
     for method in ["", ", code_challenge_method => 'S256'", ", code_challenge_method => 's256'"] {
+        case!(method);
         let url =
             url(&app, &format!("organization => 'org_acme', code_challenge => '{CHALLENGE}'{method}")).await.unwrap();
         assert!(!url.contains(CHALLENGE), "the client's challenge is not WorkOS's business: {url}");
@@ -241,6 +243,7 @@ async fn starting_removes_flows_that_expired() {
     }
     bed.admin.batch_execute("update auth.flow_states set expires_at = now() - interval '1 s'").await.unwrap();
     for left in [4, 3, 3, 4] {
+        case!(left);
         start(&app, ALICE).await;
         assert_eq!(bed.count("select count(*) from auth.flow_states").await, left);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use workos_end_to_end::case;
 use workos_end_to_end::{ALICE, BOB, Bed, Pending, exchange, refusal, refused, start};
 use workos_testbed::Workos;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
@@ -178,6 +179,7 @@ async fn nobody_but_a_granted_role_signs_anybody_in() {
     let pending = start(&app, ALICE).await;
     assert_eq!(refusal(exchange(&anybody, &pending).await).sqlstate, "42501");
     for function in ["start_sign_in", "workos_authorize_url"] {
+        case!(function);
         let sql = format!("select auth.{function}('org_acme')");
         assert_eq!(refusal(anybody.query(&sql, &[]).await).sqlstate, "42501");
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, Bed, Pending, exchange, is_good, reader, start};
 use workos_end_to_end::brokered::*;
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{refused, refused_as};
 use workos_simulator::{CallbackError, Fault, FaultKind};
 use workos_testbed::{Error, browser_sign_in};
@@ -74,6 +75,7 @@ async fn every_documented_error_of_workos_is_handed_on_and_spends_the_state() {
     let (bed, backend) = Bed::brokered("errors").await;
     assert_eq!(CallbackError::ALL.len(), 14);
     for known in CallbackError::ALL {
+        case!(known);
         let (url, state, _) = begin(&backend, ACME).await;
         let fault = FaultKind::CallbackError { code: known.code().into(), description: None };
         bed.simulator().set_fault(Fault::authorize(fault).times(1)).unwrap();
@@ -126,6 +128,7 @@ async fn hostile_queries_end_where_the_sign_in_was_to_end() {
         ("ACCESS_DENIED", "", "server_error", String::new()),
         (&long, "//evil.example/%0d%0a", "server_error", "//evil.example/%0d%0a".to_owned()),
     ] {
+        case!(error, description, wanted, told);
         let (_, state, _) = begin(&backend, ACME).await;
         let landing = redirect(&backend, None, Some(&state), Some(error), Some(description)).await.unwrap();
         assert!(landing.0.len() < 8_192 && landing.0.bytes().all(|b| b.is_ascii_graphic()), "{landing:?}");
@@ -146,6 +149,7 @@ async fn hostile_queries_end_where_the_sign_in_was_to_end() {
         &format!("wac_{}", "ü".repeat(43)),
         &format!("wac_{}", "A".repeat(43)),
     ] {
+        case!(code);
         let (_, state, _) = begin(&backend, ACME).await;
         let landing = redirect(&backend, Some(code), Some(&state), None, None).await.unwrap();
         landing.is_refused(APP, if code.is_empty() { "bad_oauth_callback" } else { "authorization_code_invalid" });
@@ -172,7 +176,9 @@ async fn a_state_that_names_no_sign_in_leads_to_the_site() {
         (Some(&*near), "bad_oauth_state"),
         (Some(&*pending.state.to_uppercase()), "bad_oauth_state"),
     ] {
+        case!(state, error_code);
         for (code, error) in [(Some(&*pending.code), None), (None, Some("access_denied")), (None, None)] {
+            case!(code, error);
             let landing = redirect(&backend, code, state, error, Some("told by a stranger")).await.unwrap();
             landing.is_refused(SITE_URL, error_code);
             assert_eq!(landing.query()["error"], "invalid_request");

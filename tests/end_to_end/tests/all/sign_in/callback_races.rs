@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, Bed, exchange};
 use workos_end_to_end::brokered::*;
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{refusal, refused_as};
 use workos_simulator::{Fault, FaultKind};
 
@@ -75,6 +76,7 @@ async fn callbacks_against_exchanges_of_workos_s_code() {
     let (bed, _) = Bed::brokered("both_modes").await;
     let clients = racers(&bed).await;
     for level in LEVELS {
+        case!(level);
         isolate(&clients, level).await;
         for round in 0..6_u64 {
             bed.admin.batch_execute("delete from auth.sessions; delete from auth.flow_states").await.unwrap();
@@ -120,6 +122,7 @@ async fn implicit_callbacks_make_one_session() {
 async fn an_old_snapshot_repeats_nothing() {
     let (bed, backend) = Bed::brokered("old_callback").await;
     for level in ["repeatable read", "serializable"] {
+        case!(level);
         let late = bed.backend().await;
         let pending = come_back(&backend, ACME, ALICE.email).await;
         // Its snapshot shows the sign-in as it was.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, exchange, start};
+use workos_end_to_end::case;
 use workos_end_to_end::hooks::{SEE, allow, bed, hook, no_hooks, seen};
 use workos_end_to_end::sql::{refused, refused_as};
 
@@ -82,6 +83,7 @@ async fn a_long_message_of_a_hook_is_cut() {
 async fn what_is_no_fault_of_the_hook_stays_what_it_is() {
     let bed = bed("unchanged").await;
     for sqlstate in ["40001", "40P01", "57014", "57P01"] {
+        case!(sqlstate);
         hook(&bed, "token", &format!("begin raise 'again' using errcode = '{sqlstate}'; end")).await;
         let pending = start(&bed.admin, ALICE).await;
         let error = refused_as(exchange(&bed.admin, &pending).await, sqlstate);
@@ -111,7 +113,9 @@ async fn a_hook_that_ends_the_session_or_bans_the_person_gets_no_token_out() {
     let deletes = "begin update auth.users set deleted_at = now() where id = (document ->> 'user_id')::uuid; return document; end";
     let removes = "begin delete from auth.users where id = (document ->> 'user_id')::uuid; return document; end";
     for event in ["signed_in", "token", "user_created"] {
+        case!(event);
         for body in [ends, bans, deletes, removes] {
+            case!(body);
             if event == "user_created" && body == ends {
                 continue;
             }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio_postgres::Client;
 use workos_end_to_end::bed::{ALICE, Bed, Pending, set_session};
 use workos_end_to_end::brokered::*;
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_testbed::browser_sign_in;
 
@@ -66,6 +67,7 @@ async fn in_another_browser_nobody_is_signed_in_and_workos_is_not_asked() {
         Landing(backend.query_one(sql, &[&pending.code, &pending.state, &is_bound]).await.unwrap().get(0))
     };
     for is_bound in [Some(false), None] {
+        case!(is_bound);
         let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
         let refused = landing(&pending, is_bound).await;
         let query = refused.query();
@@ -96,6 +98,7 @@ async fn it_takes_the_setting_and_a_listed_address() {
     let nowhere = come_back_implicitly(&backend, "'org_acme'", ALICE.email).await;
     callback(&backend, &nowhere).await.unwrap().is_refused(SITE_URL, "implicit_not_allowed");
     for (setting, value) in [("allow_implicit", "off"), ("require_code_challenge", "on")] {
+        case!(setting, value);
         let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
         bed.set(&format!("workos_auth.{setting}"), value).await;
         let strict = bed.backend().await;
@@ -151,6 +154,7 @@ async fn what_fails_while_it_is_written_leaves_nothing_behind() {
         "insert into auth.users (id) values (new.user_id);",
         "perform 1 / 0;",
     ] {
+        case!(body);
         sabotage(&bed, body).await;
         for (begin, commit) in
             [("", ""), ("begin; insert into work values ('kept')", "insert into work values ('after'); commit")]
@@ -183,6 +187,7 @@ async fn what_fails_while_it_is_written_leaves_nothing_behind() {
         ("raise exception 'x' using errcode = '57014';", "57014"),
         ("raise exception 'x' using errcode = 'XX001';", "XX001"),
     ] {
+        case!(body, wanted);
         sabotage(&bed, body).await;
         let pending = come_back_implicitly(&backend, ACME, ALICE.email).await;
         let error = refused_as(callback(&backend, &pending).await, wanted);
@@ -289,6 +294,7 @@ async fn or_restarted_where_workos_names_the_connection() {
         "auth.handle_callback(null, null, 'idp_initiated_sso_disabled', connection => 'conn\nacme')",
         "auth.handle_callback(null, null, 'idp_initiated_sso_disabled', connection => repeat('c', 1000000))",
     ] {
+        case!(call);
         let url = text(&restarting, &format!("select {call}")).await.unwrap().unwrap();
         assert!(url.starts_with(&format!("{SITE_URL}?error=invalid_request&error_code=bad_oauth_")), "{call}: {url}");
         assert!(url.len() < 500);

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Error, Row};
 use workos_auth_core::json;
 use workos_end_to_end::bed::{ALICE, Bed, Pending, start};
 use workos_end_to_end::brokered::{callback, come_back};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{refused, text};
 use workos_simulator::{Fault, FaultKind};
 
@@ -74,6 +75,7 @@ async fn whatever_a_superuser_wrote_into_metadata_people_refresh_and_sign_in() {
     let mut tokens = sign_in(&app).await.unwrap();
     let scalars = [json!([]), json!("text"), json!(5), json!(null), json!([1])];
     for odd in odd().into_iter().chain(scalars) {
+        case!(odd);
         let written = format!(
             "update auth.users set raw_app_meta_data = {0}, raw_user_meta_data = {0};
              update auth.identities set identity_data = {0}; update auth.sessions set amr = {0}",
@@ -147,6 +149,7 @@ async fn what_a_person_writes_about_themselves_is_kept_as_it_is() {
     let app = bed.backend().await;
     let mut tokens = sign_in(&app).await.unwrap();
     for odd in odd() {
+        case!(odd);
         let sql =
             format!("select auth.update_user('{}', jsonb_build_object('x', {}))::text", tokens.access, jsonb(&odd));
         assert_eq!(shown(&app, &sql).await["user_metadata"]["x"], odd);
@@ -179,6 +182,7 @@ async fn hooks_are_given_and_give_any_names() {
         .unwrap();
     let app = bed.backend().await;
     for odd in odd() {
+        case!(odd);
         let setting = format!(
             "truncate app.answers, app.seen; insert into app.answers values ({0});
              delete from auth.users; insert into auth.users (id, raw_app_meta_data) values (gen_random_uuid(), {0})",
@@ -205,9 +209,11 @@ async fn hooks_are_given_and_give_any_names() {
 async fn a_profile_is_kept_as_workos_tells_it() {
     let (bed, app) = Bed::brokered("odd_profile").await;
     for odd in odd() {
+        case!(odd);
         let patch =
             json!({ "custom_attributes": { "x": [odd] }, "raw_attributes": { "y": [odd] }, "something_new": [odd] });
         for brokered in [false, true] {
+            case!(brokered);
             bed.simulator()
                 .set_fault(Fault::token(FaultKind::ProfileOverrides { patch: patch.clone() }).times(1))
                 .unwrap();
@@ -251,6 +257,7 @@ async fn headers_of_a_request_may_have_any_names() {
     let tokens = sign_in(&backend).await.unwrap();
     let app = bed.connect(&bed.role("app", "").await).await;
     for odd in odd() {
+        case!(odd);
         let mut headers = json!({ "accept": "*/*", "x": odd });
         headers["authorization"] = json!(format!("Bearer {}", tokens.access));
         let sql = format!(

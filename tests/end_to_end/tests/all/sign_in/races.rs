@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio_postgres::Client;
+use workos_end_to_end::case;
 use workos_end_to_end::{ALICE, Bed, exchange, refusal, refused, start};
 use workos_simulator::{Fault, FaultKind};
 use workos_testbed::Cluster;
@@ -99,6 +100,7 @@ async fn a_rollback_keeps_the_sign_in_but_not_workos_s_code() {
     let pending = start(&app, ALICE).await;
     let before = bed.contents().await;
     for (begin, undo) in [("begin", "rollback"), ("begin; savepoint s", "rollback to s; commit")] {
+        case!(begin, undo);
         app.batch_execute(begin).await.unwrap();
         let result = exchange(&app, &pending).await;
         let first = before == bed.contents().await;

@@ -7,6 +7,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use workos_end_to_end::case;
 use workos_end_to_end::{ALICE, BOB, Bed, GINA, Person, exchange, profile, refused, sign_in, start_with};
 use workos_simulator::{Fault, FaultKind, Profile};
 
@@ -121,6 +122,7 @@ async fn the_claims_are_those_of_the_token_and_say_who_it_is() {
         (BOB, Some("org_globex"), "conn_globex", Some("admin"), json!(["operations"])),
         (GINA, None, "conn_google", None, json!([])),
     ] {
+        case!(person, organization, connection, role, groups);
         let session = sign_in(&app, person).await;
         let verified: Value =
             app.query_one("select auth.verify_token($1)", &[&session.access_token]).await.unwrap().get(0);

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, GINA, set_session};
+use workos_end_to_end::case;
 use workos_end_to_end::sql::{connect_with_notices, lines, refusal, refused, refused_as, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -120,6 +121,7 @@ async fn a_role_that_rls_does_not_bind_is_refused() {
     let bypassing = bed.role("bypassing", "bypassrls").await;
     bed.admin.batch_execute(&format!("grant {ordinary} to {bypassing}")).await.unwrap();
     for role in [SUPERUSER, &bypassing] {
+        case!(role);
         let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, role)).await.unwrap();
         let error = refused(set_session(&client, &token, false).await, "role_bypasses_rls");
         assert!(error.hint.contains("SET LOCAL ROLE"), "{error}");
@@ -131,6 +133,7 @@ async fn a_role_that_rls_does_not_bind_is_refused() {
         assert_eq!(notices.take_warnings(), []);
     }
     for (guard, warnings) in [("warning", 1), ("off", 0)] {
+        case!(guard, warnings);
         bed.set("workos_auth.rls_guard", guard).await;
         let (client, notices) = connect_with_notices(&bed.cluster.config(&bed.database, SUPERUSER)).await.unwrap();
         set_session(&client, &token, false).await.unwrap();
@@ -182,12 +185,14 @@ async fn a_token_is_shown_to_nobody_else() {
 async fn a_planted_token_is_ignored_and_locks_nobody_out() {
     // With the library loaded by its first use, and at the server's start.
     for (preload, settings) in [("late", ""), ("early", "shared_preload_libraries = 'workos_auth'")] {
+        case!(preload, settings);
         let cluster = Cluster::start_with(&[settings]).unwrap();
         let bed = Bed::new(&cluster, "planted").await;
         let role = bed.role("app", "").await;
         let token = bed.sign_in(ALICE).await.access_token;
         let long = "x".repeat(66_000);
         for value in [&token, &long] {
+            case!(value);
             let plant = format!("set workos_auth.session_token = '{value}'");
             let reset = "reset workos_auth.session_token";
             for target in

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, refresh, sign_in};
+use workos_end_to_end::case;
 use workos_end_to_end::check::check;
 use workos_end_to_end::dumps::{bring_root_key, run};
 use workos_end_to_end::sql::{lines, refused, text};
@@ -139,6 +140,7 @@ async fn a_standby_refuses_both_calls_and_goes_on_when_it_takes_over() {
     let copy_there = standby.connect("upstream_copy", SUPERUSER).await.unwrap();
     for client in [&follower, &copy_there] {
         for call in [BECOME_NEW, TAKE_OVER, START] {
+            case!(call);
             assert_eq!(refused(client.batch_execute(call).await, "read_only").sqlstate, "25006");
         }
     }
