@@ -10,10 +10,11 @@ ENV := . tools/env.sh;
 STEP := tools/run-step
 
 # The quick and the likely failures first.
-TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+# test-pgrx builds the library with its tests, install without: in this order each is built once.
+TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator test-pgrx install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 
 # What is run on every version of Postgres: what depends on the version.
-VERSION_STEPS := install test-sql test-e2e test-gateway
+VERSION_STEPS := test-pgrx install test-sql test-e2e test-gateway
 
 .PHONY: help
 help: ## Shows this
@@ -48,7 +49,7 @@ test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the
 test-versions: ## What depends on Postgres, on every version that is here, or on those of VERSIONS="15 18"; tools/postgres.sh brings them
 	@tools/test-versions.sh $(VERSION_STEPS)
 
-.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -66,6 +67,10 @@ test-core: ## The rules without Postgres: unit and property tests
 
 test-simulator: ## The WorkOS stand-in
 	@$(STEP) $@ "Simulator" cargo test --release -p workos_simulator
+
+# In a copy of Postgres that is cargo-pgrx's own: what is installed stays.
+test-pgrx: ## Inside a backend (cargo pgrx test). ONLY=name: the tests with this in their path
+	@$(STEP) $@ "Inside a backend" tools/test-pgrx.sh
 
 # The extension is installed first, once however many steps there are: nobody tests yesterday's library.
 test-e2e test-gateway test-supabase test-sql test-examples test-browser test-frameworks: install

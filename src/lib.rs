@@ -41,6 +41,8 @@ mod http;
 mod installation;
 mod members;
 mod own_account;
+#[cfg(any(test, feature = "pg_test"))]
+mod pg_test;
 mod postgres;
 mod restoring;
 mod secrets;

@@ -51,8 +51,20 @@ fi
 export PG_MAJOR=${PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-$(server_pg_config "$PG_MAJOR")}
 export PG_CONFIG
-# pgrx finds the headers by it. Without it, in a file that cargo-pgrx writes.
-export PGRX_PG_CONFIG_PATH=$PG_CONFIG
+
+# `cargo pgrx test` installs what it tests into the Postgres that it knows: a copy, which tools/pgrx-postgres.sh makes. Root's is outside of
+# its home, which the server's user cannot enter.
+if ((EUID == 0)); then PGRX_POSTGRES=/usr/local/lib/pgrx; else PGRX_POSTGRES=${PGRX_HOME:-${HOME:-}/.pgrx}; fi
+PGRX_POSTGRES+=/postgres-$PG_MAJOR
+
+# Of what the copy is one: another path, version or build is another server.
+copied_server() { echo "$PG_CONFIG $("$PG_CONFIG" --version) $(stat --format=%Y "$("$PG_CONFIG" --bindir)/postgres")"; }
+copy_is_fresh() { [[ -f $PGRX_POSTGRES/copied && $(<"$PGRX_POSTGRES/copied") == "$(copied_server 2>/dev/null)" ]]; }
+
+# pgrx finds the headers by it; without it, in a file that cargo-pgrx writes. It is the same for all commands, since another path has it
+# compiled again: the copy's, which has the same headers, where there is one.
+if copy_is_fresh; then PGRX_PG_CONFIG_PATH=$PGRX_POSTGRES/bin/pg_config; else PGRX_PG_CONFIG_PATH=$PG_CONFIG; fi
+export PGRX_PG_CONFIG_PATH
 
 # Arguments for the test programs: what cannot run on a server that tools/postgres.sh built without pg_cron.
 left_out() {

@@ -14,3 +14,5 @@ python3 tools/circles.py
 
 cargo clippy --quiet --release --workspace --exclude workos_auth --all-targets -- -D warnings
 cargo clippy --quiet --release -p workos_auth "${PG_FEATURES[@]}" --lib -- -D warnings
+# With its tests inside a backend.
+cargo clippy --quiet --release -p workos_auth "${PG_FEATURES[@]}" --features pg_test --lib -- -D warnings

@@ -69,20 +69,10 @@ if [[ $(cargo pgrx --version 2>/dev/null) != "cargo-pgrx $PGRX_VERSION" ]]; then
         fail "setup: cargo-pgrx does not build; try: cargo install cargo-pgrx --version $PGRX_VERSION --locked"
 fi
 
-# `init` writes the file anew: the servers that are known stay known, and its time stays, by which cargo sees whether what
-# was built for them is still good.
-pgrx_config=${PGRX_HOME:-$HOME/.pgrx}/config.toml
-if ! grep -qs "^pg$PG_MAJOR *=" "$pgrx_config"; then
-    known=() time=now
-    if [[ -f $pgrx_config ]]; then
-        mapfile -t known < <(sed -n 's/^\(pg[0-9]*\) *= *"\(.*\)"$/--\1=\2/p' "$pgrx_config")
-        time=$(stat --format=@%Y "$pgrx_config")
-    fi
-    say "telling cargo-pgrx where Postgres $PG_MAJOR is"
-    cargo pgrx init "${known[@]}" "--pg$PG_MAJOR=$PG_CONFIG" >/dev/null ||
-        fail "setup: cargo-pgrx cannot use $PG_CONFIG; try: cargo pgrx init --pg$PG_MAJOR=$PG_CONFIG"
-    touch --date="$time" "$pgrx_config"
-fi
+# It becomes the server's user by sudo, where it is run as root.
+((EUID != 0)) || command -v sudo >/dev/null || need sudo -- "cargo-pgrx becomes the user postgres with it"
+
+tools/pgrx-postgres.sh
 
 # --- The linter of scripts, which `make test` has look at the scripts.
 

@@ -3,12 +3,15 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic in a reader ends the server")]
 
 use std::cell::RefCell;
-use std::ptr;
+use std::rc::Rc;
 
 use pgrx::prelude::*;
 
 use super::run_cache::RunCache;
+use crate::error::or_raise;
+use crate::postgres::pinning::{Read, pin};
 use crate::postgres::roles::role_name;
+use crate::postgres::runs;
 use crate::postgres::varlena::{Text, Varlena};
 use crate::settings;
 
@@ -18,13 +21,13 @@ const VISITOR: &str = "anon";
 static RUN_CACHE: RunCache<Text> = RunCache::new();
 
 thread_local! {
-    /// Answers of this transaction: Datums may still point into them. Boxed, so that they stay where they are.
-    #[allow(clippy::vec_box, reason = "Datums point into them")]
-    static ANSWERS: RefCell<Vec<Box<Text>>> = const { RefCell::new(Vec::new()) };
+    /// The last answer. What queries may still point into is kept by their pins.
+    static LAST: RefCell<Option<Rc<Text>>> = const { RefCell::new(None) };
 }
 
 /// The database role that the client acts as: the setting `role`, below SECURITY DEFINER functions too, else the session's user. Where
-/// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good until the end of the transaction.
+/// that is a role of `workos_auth.allowed_roles`, `anon`: nobody is signed in. Good as long as the running query, and outside of one until
+/// the next call.
 #[inline(always)]
 pub fn client_role() -> *const Text {
     match RUN_CACHE.get() {
@@ -37,24 +40,21 @@ pub fn client_role() -> *const Text {
 #[inline(never)]
 #[pg_guard]
 extern "C-unwind" fn refresh_run_cache() -> *const Text {
+    runs::leave_out_dead();
     // SAFETY: reads the state of the backend.
     let name = role_name(unsafe { pg_sys::GetOuterUserId() });
     let name = if settings::is_allowed_role(&name) { VISITOR } else { name.as_str() };
-    let role = ANSWERS.with_borrow_mut(|answers| {
-        if let Some(known) = answers.iter().find(|known| known.payload() == name.as_bytes()) {
-            return ptr::from_ref(&**known);
-        }
-        let new = Box::new(Varlena::text(name));
-        let role = ptr::from_ref(&*new);
-        answers.push(new);
-        role
-    });
-    RUN_CACHE.set(role);
-    role
+    let known = LAST.with_borrow(Clone::clone).filter(|known| known.payload() == name.as_bytes());
+    let role = known.unwrap_or_else(|| Rc::new(Varlena::text(name)));
+    LAST.set(Some(Rc::clone(&role)));
+    let answer = Rc::as_ptr(&role);
+    // It is asked for where there is no session.
+    or_raise(pin(&None, Some(&(role as Read))));
+    RUN_CACHE.set(answer);
+    answer
 }
 
-/// The transaction is over, and with it every Datum.
+/// The transaction is over.
 pub fn transaction_ended() {
     RUN_CACHE.forget();
-    let _ = ANSWERS.try_with(|answers| answers.try_borrow_mut().map(|mut answers| answers.clear()));
 }

@@ -13,7 +13,7 @@ use super::verified::Verified;
 use super::verify::{self, verify};
 use super::{client_role, token};
 use crate::error::or_raise;
-use crate::postgres::pinning::pin;
+use crate::postgres::pinning::{Read, pin};
 use crate::postgres::roles::bypasses_rls;
 use crate::postgres::runs::{self, TokenHash};
 use crate::postgres::statement::Statement;
@@ -21,8 +21,6 @@ use crate::settings::{self, RlsGuard};
 
 thread_local! {
     static CURRENT: RefCell<Option<(Statement, Option<Rc<Verified>>)>> = const { RefCell::new(None) };
-    /// Sessions that were current in this transaction: Datums may still point into them.
-    static KEPT: RefCell<Vec<Rc<Verified>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The current session, or `None`: the way of the readers, once a row.
@@ -31,15 +29,15 @@ thread_local! {
 /// and a transaction does not end under a query.
 ///
 /// # Safety
-/// Raises an ERROR, so the caller holds nothing that needs to be dropped. What is returned is good until the end of the
-/// transaction.
+/// Raises an ERROR, so the caller holds nothing that needs to be dropped. What is returned is good as long as the running query, and outside
+/// of one until the next look.
 #[inline(always)]
 pub unsafe fn session_of_run<'a>() -> Option<&'a Verified> {
     let session = match run_cache::SESSION.get() {
         Some(session) => session,
         None => refresh_run_cache(),
     };
-    // SAFETY: NULL, or a session that CURRENT or KEPT keep until the end of the transaction.
+    // SAFETY: NULL, or a session that the pin of the running query keeps, and outside of one CURRENT.
     unsafe { session.as_ref() }
 }
 
@@ -48,6 +46,7 @@ pub unsafe fn session_of_run<'a>() -> Option<&'a Verified> {
 #[inline(never)]
 #[pg_guard]
 extern "C-unwind" fn refresh_run_cache() -> *const Verified {
+    runs::leave_out_dead();
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
     run_cache::SESSION.set(session);
     session
@@ -76,7 +75,8 @@ pub fn current() -> Result<Option<Rc<Verified>>> {
     };
     token::mark_verified();
     remember(statement, session.clone());
-    pin(&session.as_ref().map(|session| session.hash))?;
+    let read = session.clone().map(|session| session as Read);
+    pin(&session.as_ref().map(|session| session.hash), read.as_ref())?;
     Ok(session)
 }
 
@@ -89,21 +89,21 @@ pub fn unverified_identity() -> TokenHash {
 }
 
 fn remember(statement: Statement, session: Option<Rc<Verified>>) {
-    if let Some(session) = &session
-        && !session.is_kept.replace(true)
-    {
-        KEPT.with_borrow_mut(|kept| kept.push(Rc::clone(session)));
+    let is_known = CURRENT.with_borrow(|known| match (known, &session) {
+        (Some((_, Some(known))), Some(session)) => Rc::ptr_eq(known, session),
+        (Some((_, known)), session) => known.is_none() && session.is_none(),
+        (None, _) => false,
+    });
+    if !is_known {
+        run_cache::SESSION.forget();
     }
     CURRENT.set(Some((statement, session)));
 }
 
-/// The transaction is over, and with it every Datum: called while Postgres ends it, so nothing may be raised.
+/// The transaction is over: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
     run_cache::SESSION.forget();
     client_role::transaction_ended();
-    if let Ok(mut kept) = KEPT.try_with(|kept| kept.take()) {
-        kept.drain(..).for_each(|session| session.is_kept.set(false));
-    }
 }
 
 /// The current session if there is a good one, for those who only write down who asks: looking neither pins it to a query nor

@@ -13,7 +13,7 @@ use crate::error::unexpected;
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::postgres::varlena::{Text, Uuid, Varlena};
 
-/// A token that was verified. It is never changed, and not freed before the end of the transaction that read it.
+/// A token that was verified. It is never changed. A query that has read it keeps it, since the query's results may point into it.
 pub struct Verified {
     /// The token's hash, see [`Hashed::hash`](workos_auth_core::token::Hashed::hash).
     pub hash: [u8; 32],
@@ -40,8 +40,6 @@ pub struct Verified {
     /// `permissions`
     pub permissions: Set,
     json: OnceCell<Varlena>,
-    /// Whether it is kept until the end of the transaction.
-    pub(super) is_kept: Cell<bool>,
     /// The stamp of the snapshot in which its session was last seen, with these rights.
     pub(super) session_checked_at: Cell<Option<SnapshotStamp>>,
 }
@@ -74,7 +72,6 @@ impl Verified {
             permissions: set(&mut claims.permissions),
             json: json.map_or_else(OnceCell::new, OnceCell::from),
             claims,
-            is_kept: Cell::new(false),
             session_checked_at: Cell::new(None),
         }
     }

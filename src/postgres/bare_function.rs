@@ -92,9 +92,9 @@ impl Returned for bool {
     }
 }
 
-/// What stands in a session is there until the end of the transaction: a query ends before that, and gets a pointer. Outside
-/// of a query it may be the argument of a procedure that commits, and is copied.
-macro_rules! returned_from_a_session {
+/// What was read is there as long as the query, whose pin keeps it: a query gets a pointer. Outside of a query it may be the argument of a
+/// procedure that changes the session, and is copied; so is what a query reads while it starts.
+macro_rules! returned_from_what_was_read {
     ($type:ty) => {
         impl Returned for &$type {
             #[inline(always)]
@@ -115,8 +115,8 @@ macro_rules! returned_from_a_session {
     };
 }
 
-returned_from_a_session!(Uuid);
-returned_from_a_session!(Varlena);
+returned_from_what_was_read!(Uuid);
+returned_from_what_was_read!(Varlena);
 
 /// The result of a call, or NULL.
 ///

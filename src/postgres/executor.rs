@@ -22,7 +22,7 @@ pub struct Callbacks {
     pub identity: fn() -> TokenHash,
     /// The transaction is about to commit. May raise an error.
     pub before_commit: extern "C-unwind" fn(),
-    /// The transaction is over, and with it every Datum. Must neither allocate nor raise.
+    /// The transaction is over. Must neither allocate nor raise.
     pub transaction_ended: fn(),
 }
 

@@ -14,8 +14,6 @@ pub type TokenHash = Option<[u8; 32]>;
 
 /// A run of a query, on the stack of the hook: its start, one FETCH of a cursor, and what is left when it is closed.
 pub struct Run {
-    /// Counts up from 1, so that no two are alike.
-    number: u64,
     /// `es_query_cxt`, which is the query's as long as it lives, through all its runs. NULL while it starts, when it is not there.
     query: pg_sys::MemoryContext,
     /// Whom the start read: Postgres prunes partitions there.
@@ -25,14 +23,25 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(number: u64, query: pg_sys::MemoryContext, is_clients_own: bool) -> Self {
-        Self { number, query, read_at_start: Cell::new(None), is_clients_own }
+    fn new(query: pg_sys::MemoryContext, is_clients_own: bool) -> Self {
+        Self { query, read_at_start: Cell::new(None), is_clients_own }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
     pub fn query(&self) -> pg_sys::MemoryContext {
         self.query
     }
+}
+
+/// A run as the list has it. Nothing of it is looked up in the frame, which may be gone.
+#[derive(Clone, Copy)]
+struct Hooked {
+    /// In its hook's own frame. NULL where the query's memory is gone, which happens below a live frame only after a swallowed error.
+    run: *const Run,
+    /// Counts up from 1, so that no two are alike; 0 where the query has no memory, yet or any more.
+    number: u64,
+    /// `es_query_cxt`, or NULL.
+    query: pg_sys::MemoryContext,
 }
 
 /// A query that ran when the library was loaded, and counts as running for as long as it does: from then on the hooks see it.
@@ -50,8 +59,8 @@ impl Drop for Joined {
 }
 
 struct State {
-    /// The runs that a hook saw begin, each in its hook's own frame, the innermost last.
-    hooked: RefCell<Vec<*const Run>>,
+    /// The runs that a hook saw begin, the innermost last.
+    hooked: RefCell<Vec<Hooked>>,
     /// The number of the last of them, or 0; beside it for the readers, which look at nothing else.
     number: Cell<u64>,
     /// The queries that the library was loaded in the middle of, around all others, in no order.
@@ -75,7 +84,7 @@ static STATE: State = State {
     at_subtransaction: RefCell::new(Vec::new()),
 };
 
-/// The number of the innermost run that a hook saw begin; 0 outside of any, as for an expression in a DO block.
+/// The number of the innermost run that a hook saw begin; 0 outside of any, as for an expression in a DO block, and while that query starts.
 #[inline(always)]
 pub fn current_run() -> u64 {
     STATE.number.get()
@@ -85,7 +94,7 @@ pub fn current_run() -> u64 {
 pub fn runs<'a>() -> impl Iterator<Item = &'a Run> {
     let mark = 0_u8;
     let here = (&raw const mark).addr();
-    let hooked = (0..depth()).rev().map_while(|at| STATE.hooked.try_borrow().ok()?.get(at).copied());
+    let hooked = (0..depth()).rev().map_while(|at| STATE.hooked.try_borrow().ok()?.get(at).map(|hooked| hooked.run));
     // SAFETY: on the stack around us: it is taken off the list before its hook returns, or when that was jumped over.
     let hooked = hooked.filter(move |run| run.addr() > here).map(|run| unsafe { &*run });
     let joined = (0..).map_while(|at| STATE.joined.try_borrow().ok()?.get(at).copied());
@@ -102,7 +111,7 @@ pub fn is_clients_own() -> bool {
 
 /// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
 pub fn without_running_queries<T>(f: impl FnOnce() -> T) -> T {
-    struct Back(Vec<*const Run>, bool);
+    struct Back(Vec<Hooked>, bool);
 
     impl Drop for Back {
         fn drop(&mut self) {
@@ -142,12 +151,29 @@ pub fn depth() -> usize {
 }
 
 /// Changes the list of the runs.
-fn set_hooked(change: impl FnOnce(&mut Vec<*const Run>)) {
+fn set_hooked(change: impl FnOnce(&mut Vec<Hooked>)) {
     if let Ok(mut hooked) = STATE.hooked.try_borrow_mut() {
         change(&mut hooked);
-        // SAFETY: as in `runs`.
-        STATE.number.set(hooked.last().map_or(0, |run| unsafe { (**run).number }));
+        STATE.number.set(hooked.last().map_or(0, |run| run.number));
     }
+}
+
+/// Leaves out what a swallowed error left behind, as far as it lies no higher on the stack than the caller: for a reader that looks anew.
+#[inline(never)]
+pub fn leave_out_dead() {
+    let mark = 0_u8;
+    let here = (&raw const mark).addr();
+    // The stack grows downwards.
+    set_hooked(|hooked| hooked.retain(|run| run.run.addr() > here));
+}
+
+/// The memory of a query goes, and with it what was kept for its results: no run of it has a number from now on.
+pub fn query_ended(query: pg_sys::MemoryContext) {
+    set_hooked(|hooked| {
+        for run in hooked.iter_mut().filter(|run| run.query == query) {
+            *run = Hooked { run: std::ptr::null(), number: 0, query: std::ptr::null_mut() };
+        }
+    });
 }
 
 /// Calls `executor` as a run of the query.
@@ -155,18 +181,24 @@ fn set_hooked(change: impl FnOnce(&mut Vec<*const Run>)) {
 /// # Safety
 /// `query` is one that Postgres passes to a hook, and `context` its own or NULL.
 pub unsafe fn call_as_run(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
-    let number = STATE.last_number.get() + 1;
-    STATE.last_number.set(number);
     leave(|joined| joined.query() == context);
-    let mut run = Run::new(number, context, false);
+    let mut run = Run::new(context, false);
     // The stack grows downwards: what lies no higher than this does not run any more.
-    set_hooked(|hooked| hooked.retain(|other| other.addr() > (&raw const run).addr()));
+    set_hooked(|hooked| hooked.retain(|other| other.run.addr() > (&raw const run).addr()));
     // SAFETY: the caller's word.
     run.is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
     let around = depth();
-    set_hooked(|hooked| hooked.push(&run));
+    // Without memory of the query nothing can be kept for its results: until it has started, readers copy.
+    let number = if context.is_null() { 0 } else { next_number() };
+    set_hooked(|hooked| hooked.push(Hooked { run: &raw const run, number, query: context }));
     executor(&run);
     set_hooked(|hooked| hooked.truncate(around));
+}
+
+fn next_number() -> u64 {
+    let number = STATE.last_number.get() + 1;
+    STATE.last_number.set(number);
+    number
 }
 
 /// Whether this is the text of the message that is worked off, or a copy of it. What a DO block or a procedure runs has a text of
@@ -202,7 +234,7 @@ pub unsafe extern "C-unwind" fn subtransaction_event(
 
 /// A query that ran when the library was loaded counts as running from now on.
 pub fn join(query: pg_sys::MemoryContext, portal: pg_sys::Portal, is_clients_own: bool) {
-    let run = Run::new(0, query, is_clients_own);
+    let run = Run::new(query, is_clients_own);
     let joined = PgMemoryContexts::For(query).leak_and_drop_on_delete(Joined { run, portal });
     STATE.joined.borrow_mut().push(joined);
 }
