@@ -64,8 +64,9 @@ if [[ $(cargo pgrx --version 2>/dev/null) != "cargo-pgrx $PGRX_VERSION" ]]; then
     command -v pkg-config >/dev/null || need pkg-config -- "cargo-pgrx is built with it"
     pkg-config --exists openssl || need libssl-dev -- "cargo-pgrx is linked with OpenSSL; the extension is not"
     say "installing cargo-pgrx $PGRX_VERSION: the tests inside a backend run by it (a few minutes, once)"
-    # Without the flags of our own builds, which are not for it.
-    env -u RUSTFLAGS cargo install cargo-pgrx --version "$PGRX_VERSION" --locked --quiet ||
+    # Without the flags and the directory of our own builds, which are not for it. It only starts programs: --debug builds it in a third of
+    # the time.
+    env -u RUSTFLAGS -u CARGO_TARGET_DIR cargo install cargo-pgrx --version "$PGRX_VERSION" --locked --debug --quiet ||
         fail "setup: cargo-pgrx does not build; try: cargo install cargo-pgrx --version $PGRX_VERSION --locked"
 fi
 
