@@ -1,13 +1,11 @@
 //! What clients rely on: sign-in with and without PKCE, refresh, the user, sign-out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, ok, pkce, redirect, refused, waits_for_lock};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::{Value, json};
 use workos_end_to_end::{ALICE, ANNA, Bed};
+
+use crate::common::{self, CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, ok, pkce, redirect, refused, waits_for_lock};
 
 fn token(session: &Value) -> &str {
     session["access_token"].as_str().unwrap()

@@ -1,6 +1,4 @@
 //! A gateway of one's own: the real program, beside a database of the shared cluster and a WorkOS stand-in.
-#![allow(dead_code, reason = "each test program uses some of it")]
-#![allow(clippy::disallowed_methods, reason = "it reads what the gateway wrote")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
@@ -185,10 +183,6 @@ impl Program {
 
     pub fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.process.id()
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -1,13 +1,9 @@
 //! TLS of the gateway's own: what goes over it, who cannot hold it up, and how its certificate is renewed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Gateway, PAGE, PATIENCE, client, eventually, free_port, ok, raw, redirect, waits_for_lock};
 use nix::sys::signal::Signal;
 use reqwest::header::COOKIE;
 use reqwest::tls::Version;
@@ -20,6 +16,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use url::Url;
 use workos_end_to_end::ALICE;
+
+use crate::common::{Gateway, PAGE, PATIENCE, client, eventually, free_port, ok, raw, redirect, waits_for_lock};
 
 /// A certificate for 127.0.0.1 and its key, which can be made anew in place.
 struct Pair {

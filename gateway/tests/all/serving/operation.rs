@@ -1,12 +1,8 @@
 //! What those who run a gateway rely on: rate limits, an orderly end, figures, request ids, a log without secrets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::{Gateway, PAGE, eventually, free_port, ok, raw, told, waits_for_lock};
 use nix::sys::signal::Signal;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response};
@@ -14,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use workos_end_to_end::ALICE;
+
+use crate::common::{self, Gateway, PAGE, eventually, free_port, ok, raw, told, waits_for_lock};
 
 /// A request of each kind that is limited, which is refused for another reason.
 const LIMITED: [&str; 3] = ["/authorize", "/callback", "/token"];

@@ -1,13 +1,9 @@
 //! A database that is down, silent, slow, full, read-only, or restarted under a request: each answer comes in time, says what it is and
 //! nothing more, and when the database is back, the gateway is too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use common::{CHALLENGE, Gateway, PAGE, PATIENCE, Program, SITE_URL, eventually, free_port, ok, pkce, set_up, told};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
@@ -18,6 +14,10 @@ use tokio_postgres::Client;
 use workos_end_to_end::{ALICE, Bed};
 use workos_simulator::{Fault, FaultKind};
 use workos_testbed::Cluster;
+
+use crate::common::{
+    self, CHALLENGE, Gateway, PAGE, PATIENCE, Program, SITE_URL, eventually, free_port, ok, pkce, set_up, told,
+};
 
 /// What the tests' own bookkeeping and a busy machine may add to a deadline.
 const MARGIN: Duration = Duration::from_secs(4);
