@@ -16,7 +16,8 @@ use workos_simulator::{Fault, FaultKind};
 use workos_testbed::Cluster;
 
 use crate::common::{
-    self, CHALLENGE, Gateway, PAGE, PATIENCE, Program, SITE_URL, eventually, free_port, ok, pkce, set_up, told,
+    self, CHALLENGE, Gateway, PAGE, PATIENCE, Program, SITE_URL, database_url, eventually, free_port, ok, pkce, set_up,
+    told,
 };
 
 /// What the tests' own bookkeeping and a busy machine may add to a deadline.
@@ -434,7 +435,8 @@ async fn a_database_that_is_restarted_in_mid_request_is_found_again() {
     let mut cluster = Cluster::start_with(&["synchronous_commit = on"]).unwrap();
     let bed = Bed::new(&cluster, "restarted").await;
     let role = set_up(&bed).await;
-    let gateway = Program::start(&bed, &role, cluster.port(), &["--pool-timeout", "2"]).await;
+    let url = database_url(&bed, &role, cluster.port());
+    let gateway = Program::start_in(&bed, &[("DATABASE_URL", &url)], &["--pool-timeout", "2"]).await;
     let mut session = gateway.sign_in(ALICE).await;
     let _workos = bed.workos;
     for crashes in [false, true] {

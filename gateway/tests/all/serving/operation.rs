@@ -11,7 +11,9 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use workos_end_to_end::ALICE;
 
-use crate::common::{self, Gateway, PAGE, eventually, free_port, ok, raw, told, waits_for_lock};
+use crate::common::{
+    self, Gateway, PAGE, Program, database_port, database_url, eventually, free_port, ok, raw, told, waits_for_lock,
+};
 
 /// A request of each kind that is limited, which is refused for another reason.
 const LIMITED: [&str; 3] = ["/authorize", "/callback", "/token"];
@@ -131,7 +133,8 @@ async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
     assert_eq!(gateway.wait().code(), Some(0));
     eventually("it says so", async || gateway.log().contains("\"stopped\"")).await;
     // The session is the database's: another gateway goes on with it.
-    let other = common::Program::start(&gateway.bed, &gateway.role, gateway.bed.cluster.port(), &[]).await;
+    let url = database_url(&gateway.bed, &gateway.role, database_port(&gateway.bed));
+    let other = Program::start_in(&gateway.bed, &[("DATABASE_URL", &url)], &[]).await;
     ok(other.refresh(&fresh["refresh_token"]).await).await;
 }
 

@@ -10,7 +10,7 @@ use workos_end_to_end::{ALICE, ANNA, Bed};
 use workos_simulator::{Endpoint, Fault, FaultKind};
 use workos_testbed::workos::CLIENT_ID;
 
-use crate::common::{self, Gateway, PAGE, Redirect, SITE_URL, ok, redirect};
+use crate::common::{self, Gateway, PAGE, Redirect, SITE_URL, database_port, ok, redirect};
 
 /// As WorkOS names what it says.
 const DISABLED: &str = "/callback?error=idp_initiated_sso_disabled&error_description=IdP-initiated%20SSO%20is%20disabled\
@@ -19,7 +19,7 @@ const DISABLED: &str = "/callback?error=idp_initiated_sso_disabled&error_descrip
 async fn restarting(database: &str, flags: &[&str]) -> Gateway {
     let bed = Bed::shared(database).await;
     bed.set("workos_auth.idp_initiated", "restart").await;
-    let port = bed.cluster.port();
+    let port = database_port(&bed);
     Gateway::start_through(bed, port, flags).await
 }
 
