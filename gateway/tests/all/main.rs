@@ -28,5 +28,7 @@ mod serving {
 
 /// What the database does, and what becomes of requests then.
 mod database {
-    mod database_trouble;
+    mod refusals;
+    mod restart;
+    mod trouble;
 }

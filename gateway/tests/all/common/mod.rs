@@ -1,5 +1,7 @@
 //! A gateway of one's own: the real program, beside a database of the shared cluster and a WorkOS stand-in.
 
+pub mod outage;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
