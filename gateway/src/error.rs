@@ -73,6 +73,12 @@ impl ApiError {
             .because(None, detail)
     }
 
+    /// 503 `unexpected_failure`: too many others wait for WorkOS.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        let message = "Too many sign-ins wait for WorkOS, please retry after a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unexpected_failure", message).because(None, detail)
+    }
+
     /// With particulars for the log.
     #[must_use]
     pub fn because(self, sqlstate: Option<String>, detail: impl Into<String>) -> Self {

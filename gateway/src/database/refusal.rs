@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use deadpool_postgres::PoolError;
+use deadpool::managed::PoolError;
 use tokio_postgres::error::{DbError, Severity};
 
+use super::connector::ConnectError;
 use super::lease::Lease;
 use crate::error::ApiError;
 
@@ -113,12 +114,9 @@ fn because(error: ApiError, refusal: &DbError) -> ApiError {
 }
 
 /// No connection could be had.
-pub fn of_pool(error: &PoolError) -> ApiError {
+pub fn of_pool(error: PoolError<ConnectError>) -> ApiError {
     match error {
-        PoolError::Backend(error) => match error.as_db_error() {
-            Some(refusal) => because(ApiError::unavailable(""), refusal),
-            None => ApiError::unavailable(error.to_string()),
-        },
+        PoolError::Backend(ConnectError { sqlstate, detail }) => ApiError::unavailable("").because(sqlstate, detail),
         other => ApiError::unavailable(other.to_string()),
     }
 }

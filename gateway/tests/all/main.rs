@@ -28,6 +28,7 @@ mod serving {
 
 /// What the database does, and what becomes of requests then.
 mod database {
+    mod encryption;
     mod refusals;
     mod restart;
     mod trouble;

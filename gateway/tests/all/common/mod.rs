@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -25,6 +25,7 @@ use url::Url;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_end_to_end::{Bed, Person};
 use workos_testbed::workos::CLIENT_ID;
+use workos_testbed::{Cluster, PgBouncer};
 
 /// The application.
 pub const SITE_URL: &str = "http://localhost:3000";
@@ -130,9 +131,17 @@ pub async fn set_up(bed: &Bed<'_>) -> String {
     role
 }
 
-/// The port of 127.0.0.1 where gateways find the database, unless a test says otherwise.
+/// Between all gateways and the shared cluster, where `GATEWAY_TESTS_THROUGH=pgbouncer` asks for it: `tools/test-gateway.sh` does.
+static POOLER: LazyLock<Option<PgBouncer>> = LazyLock::new(|| {
+    let through = std::env::var("GATEWAY_TESTS_THROUGH").ok()?;
+    assert_eq!(through, "pgbouncer", "GATEWAY_TESTS_THROUGH");
+    let settings = ["pool_mode = transaction", "default_pool_size = 4", "max_client_conn = 1000"];
+    Some(PgBouncer::start(Cluster::shared().unwrap(), &settings).unwrap())
+});
+
+/// The port of 127.0.0.1 where gateways find a database of the shared cluster, unless a test says otherwise.
 pub fn database_port(bed: &Bed<'_>) -> u16 {
-    bed.cluster.port()
+    POOLER.as_ref().map_or(bed.cluster.port(), PgBouncer::port)
 }
 
 pub fn database_url(bed: &Bed<'_>, role: &str, port: u16) -> String {
@@ -359,6 +368,13 @@ fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) ->
     let _ = process.wait();
     let said = log.lock().unwrap().join("\n");
     Err(said)
+}
+
+/// The figure with these words before it, or 0.
+pub async fn figure(http: &Client, admin: &str, name: &str) -> f64 {
+    let text = http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// Waits until a statement of the gateway waits for a lock.
