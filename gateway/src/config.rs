@@ -20,7 +20,8 @@ lists where they may go otherwise, and workos_auth.issuer should be the --public
 the --public-url and /callback.
 
 TLS to the database is libpq's: sslmode=disable, prefer, require, verify-ca or verify-full, sslrootcert=PATH or system,
-sslcert, sslkey, channel_binding and sslnegotiation in --database-url, or PGSSLMODE and so on. PgBouncer may stand between.
+sslcert, sslkey, channel_binding and sslnegotiation in --database-url, or PGSSLMODE and so on. Of several hosts, the first
+is asked that is what target_session_attrs says; signing in needs read-write. PgBouncer may stand between, in any pool_mode.
 
 A gateway keeps nothing: any number of them may run beside each other, each counting its own rate limits.";
 
@@ -57,7 +58,7 @@ pub struct Config {
     #[arg(long, env = "DATABASE_PASSWORD_FILE", value_name = "PATH")]
     pub database_password_file: Option<PathBuf>,
 
-    /// The most database connections at a time. Of several hosts, all of them to one
+    /// The most database connections at a time
     #[arg(long, env = "GATEWAY_POOL_SIZE", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub pool_size: u16,
 

@@ -232,6 +232,15 @@ impl Program {
         self.log.lock().unwrap().join("\n")
     }
 
+    /// Waits until the log says something: it may come after the answer.
+    pub async fn says(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "it does not say {words:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
     }
