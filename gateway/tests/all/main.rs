@@ -32,5 +32,6 @@ mod database {
     mod pgbouncer;
     mod refusals;
     mod restart;
+    mod sign_ins;
     mod trouble;
 }
