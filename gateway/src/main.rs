@@ -15,7 +15,7 @@
 //! | [`cookie`] | binds an implicit sign-in to its browser |
 //! | [`servers`] | where the database is: a URL, libpq's environment and files |
 //! | [`database`] | connections, every SQL statement, the map from SQLSTATE to HTTP |
-//! | [`answer`], [`error`] | what goes out |
+//! | [`answer`], [`error`], [`page`] | what goes out |
 //! | [`json`], [`parameters`] | what comes in |
 
 #![forbid(unsafe_code)]
@@ -32,6 +32,7 @@ mod json;
 mod limits;
 mod metrics;
 mod observe;
+mod page;
 mod parameters;
 mod places;
 mod routes;

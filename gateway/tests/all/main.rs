@@ -16,6 +16,7 @@ mod sign_in {
 mod requests {
     mod bad_requests;
     mod injection;
+    mod pages;
     mod secrets;
 }
 
