@@ -30,6 +30,7 @@ mod serving {
 /// What the database does, and what becomes of requests then.
 mod database {
     mod encryption;
+    mod failover;
     mod pgbouncer;
     mod refusals;
     mod restart;
