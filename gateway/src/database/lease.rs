@@ -12,7 +12,7 @@ use tokio_postgres::{Error, Row};
 
 use super::connector::{ConnectError, Connection, Connector};
 
-/// How long the server may take to hear of a cancellation.
+/// How long the server may take to hear of a cancellation, and to end what it ran.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
 
 /// A parameter of a statement, and its type: so the server is not asked for it.
@@ -103,11 +103,15 @@ impl Drop for Lease {
             return;
         }
         let (cancel, tls) = (connection.client.cancel_token(), connection.tls.clone());
-        drop(connection);
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                // The connection is gone in any case; this is for the backend.
-                let _ = timeout(CANCEL_WITHIN, cancel.cancel_query(tls)).await;
+                // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
+                // stays until the statement has ended: then the empty one is answered.
+                let cancelled = async {
+                    let _ = cancel.cancel_query(tls).await;
+                    let _ = connection.client.simple_query("").await;
+                };
+                let _ = timeout(CANCEL_WITHIN, cancelled).await;
             });
         }
     }

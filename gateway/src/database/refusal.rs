@@ -59,7 +59,12 @@ impl ErrorCodes {
             return Refused { error, is_listed: true };
         }
         let of_class = sqlstate.get(..2).and_then(|class| self.look_up(class, refusal));
-        Refused { error: of_class.unwrap_or_else(|| because(ApiError::unexpected(""), refusal)), is_listed: false }
+        let unknown = || match sqlstate.starts_with("08") {
+            // A pooler has no server for us, so the view could not be read.
+            true => because(ApiError::unavailable(""), refusal),
+            false => because(ApiError::unexpected(""), refusal),
+        };
+        Refused { error: of_class.unwrap_or_else(unknown), is_listed: false }
     }
 
     fn look_up(&self, key: &str, refusal: &DbError) -> Option<ApiError> {
@@ -121,9 +126,9 @@ pub fn of_pool(error: PoolError<ConnectError>) -> ApiError {
     }
 }
 
-/// It ends the connection.
+/// It ends the connection. A pooler says so in the older of the two fields alone.
 fn is_fatal(refusal: &DbError) -> bool {
-    matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) || refusal.severity() == "FATAL"
 }
 
 /// Our functions put no secret into message and detail.

@@ -135,7 +135,9 @@ pub async fn set_up(bed: &Bed<'_>) -> String {
 static POOLER: LazyLock<Option<PgBouncer>> = LazyLock::new(|| {
     let through = std::env::var("GATEWAY_TESTS_THROUGH").ok()?;
     assert_eq!(through, "pgbouncer", "GATEWAY_TESTS_THROUGH");
-    let settings = ["pool_mode = transaction", "default_pool_size = 4", "max_client_conn = 1000"];
+    // Each database has a pool of its own there, and the cluster has 300 connections for all of them.
+    let of_each = ["default_pool_size = 10", "server_idle_timeout = 2"];
+    let settings = [&["pool_mode = transaction", "max_client_conn = 1000"][..], &of_each].concat();
     Some(PgBouncer::start(Cluster::shared().unwrap(), &settings).unwrap())
 });
 
