@@ -106,7 +106,7 @@ impl Drop for Lease {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
-                // stays until the statement has ended: then the empty one is answered.
+                // stays until the statement has ended, and the empty one after it is answered.
                 let cancelled = async {
                     let _ = cancel.cancel_query(tls).await;
                     let _ = connection.client.simple_query("").await;
