@@ -78,8 +78,8 @@ test-e2e test-gateway test-supabase test-sql test-examples test-browser test-fra
 test-e2e: ## End to end in throw-away clusters. ONLY=name: the tests and modules with this in their path
 	@$(STEP) $@ "End to end" tools/test-e2e.sh
 
-test-gateway: ## The gateway for Supabase's client
-	@$(STEP) $@ "Gateway" cargo test --release -p workos_auth_gateway
+test-gateway: ## The gateway for Supabase's client, also through PgBouncer. ONLY=name: the tests and modules with this in their path
+	@$(STEP) $@ "Gateway" tools/test-gateway.sh
 
 test-supabase: ## Supabase's own clients against the gateway
 	@$(STEP) $@ "Supabase's clients" tools/test-supabase.sh

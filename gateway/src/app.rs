@@ -6,7 +6,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 
 /// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
-#[derive(Debug)]
+#[allow(missing_debug_implementations, reason = "of connections there is nothing to show")]
 pub struct App {
     /// Flags and environment
     pub config: Config,

@@ -1,6 +1,5 @@
 //! How a gateway is started: flags, each with an environment variable of the same meaning.
 
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +9,19 @@ use clap::{Parser, ValueEnum};
 use ipnet::IpNet;
 use url::{Host, Url};
 
+use crate::database::PoolSize;
+use crate::servers::{Environment, Flags, Servers, ServersError};
+
 const AFTER_HELP: &str = "\
 The database role needs the sign-in rights and nothing more:
   create role gateway login; select auth.grant_sign_in('gateway');
 In that database: workos_auth.site_url is where browsers go with errors that belong to no sign-in, auth.redirect_urls
 lists where they may go otherwise, and workos_auth.issuer should be the --public-url. At WorkOS, the redirect URI is
 the --public-url and /callback.
+
+TLS to the database is libpq's: sslmode=disable, prefer, require, verify-ca or verify-full, sslrootcert=PATH or system,
+sslcert, sslkey, channel_binding and sslnegotiation in --database-url, or PGSSLMODE and so on. Of several hosts, the first
+is asked that is what target_session_attrs says; signing in needs read-write. PgBouncer may stand between, in any pool_mode.
 
 A gateway keeps nothing: any number of them may run beside each other, each counting its own rate limits.";
 
@@ -43,11 +49,12 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_PUBLIC_URL", default_value = "http://localhost:9999/auth/v1", value_name = "URL", value_parser = public_url)]
     pub public_url: Url,
 
-    /// postgres://USER@HOST:PORT/DATABASE, or libpq's keywords. A password fits better into a file
+    /// postgres://USER@HOST:PORT/DATABASE, or libpq's keywords; several hosts are separated by commas. What it leaves out, libpq's
+    /// variables say (PGHOST, PGUSER, …). A password fits better into a file
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: String,
+    pub database_url: Option<String>,
 
-    /// A file that holds the database password and nothing else
+    /// A file that holds the database password and nothing else; without it, libpq's ~/.pgpass is looked at
     #[arg(long, env = "DATABASE_PASSWORD_FILE", value_name = "PATH")]
     pub database_password_file: Option<PathBuf>,
 
@@ -55,7 +62,12 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_POOL_SIZE", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub pool_size: u16,
 
-    /// How long a request may wait for a database connection
+    /// Of these, how many may wait for WorkOS at a time, which sign-ins do; the rest is for what does not, refreshes above
+    /// all. Half of --pool-size where nothing is said
+    #[arg(long, env = "GATEWAY_SIGN_IN_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub sign_in_connections: Option<u16>,
+
+    /// How long a request may wait for a database connection, and a sign-in for one of --sign-in-connections
     #[arg(long, env = "GATEWAY_POOL_TIMEOUT", default_value = "3", value_name = "SECONDS", value_parser = seconds)]
     pub pool_timeout: Duration,
 
@@ -139,42 +151,25 @@ pub enum LogFormat {
     Text,
 }
 
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// Neither a URL nor keywords. The driver's own words could show the password.
-    #[error("--database-url is not one: postgres://USER@HOST:PORT/DATABASE, or libpq's keywords")]
-    DatabaseUrl,
-    /// It cannot be read.
-    #[error("--database-password-file cannot be read: {0}")]
-    PasswordFile(#[from] std::io::Error),
-    /// It would be sent in clear.
-    #[error(
-        "--database-url asks for sslmode=require, which this gateway does not speak: use a Unix socket, a private network or a tunnel"
-    )]
-    Tls,
-}
-
 impl Config {
     /// Where the database is.
     ///
     /// # Errors
-    /// See [`ConfigError`].
-    pub fn database(&self) -> Result<tokio_postgres::Config, ConfigError> {
-        let mut database: tokio_postgres::Config = self.database_url.parse().map_err(|_| ConfigError::DatabaseUrl)?;
-        if database.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-            return Err(ConfigError::Tls);
-        }
-        if let Some(path) = &self.database_password_file {
-            database.password(fs::read_to_string(path)?.trim_end_matches(['\r', '\n']));
-        }
-        if database.get_connect_timeout().is_none() {
-            database.connect_timeout(self.pool_timeout);
-        }
-        if database.get_application_name().is_none() {
-            database.application_name("workos_auth_gateway");
-        }
-        Ok(database)
+    /// See [`ServersError`].
+    pub fn servers(&self) -> Result<Servers, ServersError> {
+        let flags = Flags {
+            url: self.database_url.as_deref(),
+            password_file: self.database_password_file.as_deref(),
+            connect_timeout: self.pool_timeout,
+        };
+        Servers::read(&flags, &Environment::of_process())
+    }
+
+    /// How many connections to the database there may be.
+    pub fn pool_size(&self) -> PoolSize {
+        let all = self.pool_size;
+        let sign_ins = self.sign_in_connections.unwrap_or(all / 2).clamp(1, all);
+        PoolSize { all, sign_ins, timeout: self.pool_timeout }
     }
 
     /// The path of [`Self::public_url`], without a slash at its end.

@@ -1,24 +1,34 @@
 //! The SQL functions, and nothing else of the database. Every statement that this server sends stands here.
 
+mod arguments;
+mod connector;
 mod lease;
 mod refusal;
+mod share;
+mod tls;
 
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, QueueMode, RecyclingMethod, Runtime, Timeouts};
+use deadpool::Runtime;
+use deadpool::managed::{Pool, QueueMode, Timeouts};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::row::RowIndex;
-use tokio_postgres::types::{FromSql, Json, ToSql};
-use tokio_postgres::{NoTls, Row};
+use tokio_postgres::types::{FromSql, Json, Type};
 use uuid::Uuid;
 
 use crate::answer::SessionAnswer;
 use crate::error::{ApiError, Result};
-use lease::Lease;
+use crate::servers::Servers;
+pub use arguments::{Authorize, CallbackQuery, RequestClient};
+use connector::Connector;
+use lease::{Lease, Parameter};
 use refusal::ErrorCodes;
+use share::Share;
 
 /// A session and its person, in one statement. OFFSET keeps the call a single one, and as a value it costs less than a table.
 macro_rules! opened {
@@ -60,85 +70,39 @@ const READY: &str = "select
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
         'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)']) f";
 
-/// Whatever the database's default is: the functions look after their locks themselves, and nothing is to be repeated.
-const READ_COMMITTED: &str = "set default_transaction_isolation = 'read committed'";
+/// What the codes begin with that `auth.handle_callback` gives; WorkOS's do not.
+const OWN_CODE: &str = "wac_";
+
+/// How many connections there may be.
+#[derive(Debug)]
+pub struct PoolSize {
+    /// In all
+    pub all: u16,
+    /// Of these, for calls that may wait for WorkOS
+    pub sign_ins: u16,
+    /// How long a request waits for one
+    pub timeout: Duration,
+}
+
+/// How the connections stand.
+#[derive(Debug)]
+pub struct Figures {
+    /// How many there are.
+    pub connections: usize,
+    /// How many of them a request has.
+    pub used: usize,
+    /// How many requests wait for one.
+    pub waiting: usize,
+    /// Those that may wait for WorkOS.
+    pub sign_ins: share::Figures,
+}
 
 /// A role and a database, and the connections to it.
-#[derive(Debug)]
 pub struct Database {
-    pool: Pool,
+    pool: Pool<Connector>,
+    /// For calls that may wait for WorkOS.
+    sign_ins: Share,
     codes: ErrorCodes,
-}
-
-/// What `/authorize` asks for.
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "the arguments of auth.workos_authorize_url")]
-pub struct Authorize<'a> {
-    pub organization: Option<&'a str>,
-    pub connection: Option<&'a str>,
-    pub provider: Option<&'a str>,
-    pub redirect_to: Option<&'a str>,
-    pub code_challenge: Option<&'a str>,
-    pub code_challenge_method: Option<&'a str>,
-    pub login_hint: Option<&'a str>,
-    pub domain_hint: Option<&'a str>,
-    pub params: Map<String, Value>,
-}
-
-impl Authorize<'_> {
-    fn params(&self) -> Option<Json<&Map<String, Value>>> {
-        (!self.params.is_empty()).then(|| Json(&self.params))
-    }
-
-    fn arguments<'a>(&'a self, params: &'a Option<Json<&'a Map<String, Value>>>) -> [&'a (dyn ToSql + Sync); 9] {
-        [
-            &self.organization,
-            &self.connection,
-            &self.provider,
-            &self.redirect_to,
-            &self.code_challenge,
-            &self.code_challenge_method,
-            &self.login_hint,
-            &self.domain_hint,
-            params,
-        ]
-    }
-}
-
-/// The query of WorkOS's redirect, and whether this browser began the sign-in.
-#[derive(Debug, Default)]
-#[allow(missing_docs, reason = "the arguments of auth.handle_callback")]
-pub struct CallbackQuery<'a> {
-    pub code: Option<&'a str>,
-    pub state: Option<&'a str>,
-    pub error: Option<&'a str>,
-    pub error_description: Option<&'a str>,
-    pub connection: Option<&'a str>,
-    pub organization: Option<&'a str>,
-    pub is_bound: bool,
-}
-
-impl CallbackQuery<'_> {
-    fn arguments(&self) -> [&(dyn ToSql + Sync); 7] {
-        [
-            &self.code,
-            &self.state,
-            &self.error,
-            &self.error_description,
-            &self.connection,
-            &self.organization,
-            &self.is_bound,
-        ]
-    }
-}
-
-/// From where a session is opened or refreshed.
-#[derive(Debug)]
-pub struct RequestClient<'a> {
-    /// The browser's address.
-    pub ip: IpAddr,
-    /// What it calls itself.
-    pub user_agent: Option<&'a str>,
 }
 
 /// A session that was opened or refreshed.
@@ -167,21 +131,23 @@ impl Database {
     /// Connects to nothing yet.
     ///
     /// # Errors
-    /// The pool cannot be made.
-    pub fn new(config: tokio_postgres::Config, size: u16, timeout: Duration) -> std::result::Result<Self, String> {
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-        let timeouts = Timeouts { wait: Some(timeout), create: Some(timeout), recycle: Some(timeout) };
-        let pool = Pool::builder(manager)
-            .max_size(size.into())
+    /// A certificate cannot be used.
+    pub fn new(servers: Servers, size: &PoolSize) -> std::result::Result<Self, String> {
+        let timeout = size.timeout;
+        let connector = Connector::new(servers, timeout).map_err(|error| error.to_string())?;
+        let pool = Pool::builder(connector)
+            .max_size(size.all.into())
             .runtime(Runtime::Tokio1)
-            .timeouts(timeouts)
+            // A connector looks after its own time.
+            .timeouts(Timeouts { wait: Some(timeout), create: None, recycle: None })
             // The connection whose backend has its caches warm, rather than one that has been idle for long.
             .queue_mode(QueueMode::Lifo)
-            .post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(READ_COMMITTED).await.map_err(HookError::Backend) })
-            }))
             .build();
-        Ok(Self { pool: pool.map_err(|error| error.to_string())?, codes: ErrorCodes::default() })
+        Ok(Self {
+            pool: pool.map_err(|error| error.to_string())?,
+            sign_ins: Share::new(size.sign_ins.into(), timeout),
+            codes: ErrorCodes::default(),
+        })
     }
 
     /// `auth.workos_authorize_url`
@@ -199,7 +165,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn handle_callback(&self, callback: &CallbackQuery<'_>) -> Result<String> {
-        let row = self.call(HANDLE_CALLBACK, &callback.arguments()).await?;
+        let row = self.call_within(Some(&self.sign_ins), HANDLE_CALLBACK, &callback.arguments()).await?;
         get(&row, 0)
     }
 
@@ -208,7 +174,11 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn exchange_code(&self, code: &str, verifier: &str, client: &RequestClient<'_>) -> Result<Opened> {
-        self.open(EXCHANGE_CODE, &[&code, &verifier, &client.ip, &client.user_agent]).await
+        // The code that `/callback` gave is the database's own. Any other is for WorkOS to look at.
+        let share = (!code.starts_with(OWN_CODE)).then(|| &self.sign_ins);
+        let code: Parameter<'_> = (&code, Type::TEXT);
+        let arguments = [code, (&verifier, Type::TEXT), client.ip(), client.user_agent()];
+        opened(&self.call_within(share, EXCHANGE_CODE, &arguments).await?)
     }
 
     /// `auth.refresh_session`
@@ -216,7 +186,8 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn refresh_session(&self, refresh_token: &str, client: &RequestClient<'_>) -> Result<Opened> {
-        self.open(REFRESH_SESSION, &[&refresh_token, &client.ip, &client.user_agent]).await
+        let arguments = [(&refresh_token as _, Type::TEXT), client.ip(), client.user_agent()];
+        opened(&self.call(REFRESH_SESSION, &arguments).await?)
     }
 
     /// `auth.get_user` of the token's person, as JSON.
@@ -224,7 +195,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn get_user(&self, access_token: &str) -> Result<Box<RawValue>> {
-        let row = self.call(GET_USER, &[&access_token]).await?;
+        let row = self.call(GET_USER, &[(&access_token, Type::TEXT)]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -233,7 +204,8 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn update_user(&self, access_token: &str, user_metadata: &Map<String, Value>) -> Result<Box<RawValue>> {
-        let row = self.call(UPDATE_USER, &[&access_token, &Json(user_metadata)]).await?;
+        let data = Json(user_metadata);
+        let row = self.call(UPDATE_USER, &[(&access_token, Type::TEXT), (&data, Type::JSONB)]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -244,7 +216,7 @@ impl Database {
     pub async fn link_identity(&self, access_token: &str, to: &Authorize<'_>) -> Result<String> {
         let params = to.params();
         let mut arguments = to.arguments(&params).to_vec();
-        arguments.push(&access_token);
+        arguments.push((&access_token, Type::TEXT));
         let row = self.call(LINK_IDENTITY, &arguments).await?;
         get(&row, 0)
     }
@@ -254,7 +226,8 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn unlink_identity(&self, access_token: &str, identity_id: Uuid) -> Result<()> {
-        self.call(UNLINK_IDENTITY, &[&access_token, &identity_id]).await.map(drop)
+        let arguments: [Parameter<'_>; 2] = [(&access_token, Type::TEXT), (&identity_id, Type::UUID)];
+        self.call(UNLINK_IDENTITY, &arguments).await.map(drop)
     }
 
     /// `auth.sign_out`
@@ -262,7 +235,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn sign_out(&self, access_token: &str, scope: &str) -> Result<()> {
-        self.call(SIGN_OUT, &[&access_token, &scope]).await.map(drop)
+        self.call(SIGN_OUT, &[(&access_token, Type::TEXT), (&scope, Type::TEXT)]).await.map(drop)
     }
 
     /// `auth.jwks`
@@ -305,42 +278,44 @@ impl Database {
         }
     }
 
-    /// How many connections there are, and how many of them are in use.
-    pub fn connections(&self) -> (usize, usize) {
+    /// How the connections stand.
+    pub fn figures(&self) -> Figures {
         let status = self.pool.status();
-        (status.size, status.size.saturating_sub(status.available))
+        Figures {
+            connections: status.size,
+            used: status.size.saturating_sub(status.available),
+            waiting: status.waiting,
+            sign_ins: self.sign_ins.figures(),
+        }
     }
 
-    /// Opens or refreshes a session, and reads its person.
-    async fn open(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Opened> {
-        let row = self.call(sql, parameters).await?;
-        let (expires_at, now): (SystemTime, SystemTime) = (get(&row, "expires_at")?, get(&row, "now")?);
-        Ok(Opened {
-            session_id: get(&row, "session_id")?,
-            user_id: get(&row, "user_id")?,
-            answer: SessionAnswer {
-                access_token: get(&row, "access_token")?,
-                token_type: "bearer",
-                expires_in: expires_at.duration_since(now).map_or(0, rounded),
-                expires_at: expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-                refresh_token: get(&row, "refresh_token")?,
-                user: raw(get(&row, "user")?)?,
-                provider_token: get(&row, "provider_token")?,
-            },
-        })
+    /// Runs a statement that does not wait for WorkOS.
+    async fn call(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row> {
+        self.call_within(None, sql, parameters).await
     }
 
-    /// Runs a statement, which is a transaction of its own.
-    async fn call(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row> {
-        let lease = self.lease().await?;
-        let answer = lease.query_one(sql, parameters).await;
+    /// Runs a statement, which is a transaction of its own, with no more connections than the share has.
+    async fn call_within(&self, share: Option<&Share>, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row> {
+        let permit = match share {
+            Some(share) => Some(share.enter().await?),
+            None => None,
+        };
+        let mut lease = self.lease(permit).await?;
+        let mut answer = lease.query_one(sql, parameters).await;
+        if self.pool.manager().wants_writable() && is_read_only(&answer) {
+            // It was writable, and another server may be now. This one has done nothing.
+            let permit = lease.close();
+            drop(self.pool.retain(|_, _| false));
+            lease = self.lease(permit).await?;
+            answer = lease.query_one(sql, parameters).await;
+        }
         self.finish(lease, answer).await
     }
 
-    async fn lease(&self) -> Result<Lease> {
+    async fn lease(&self, permit: Option<OwnedSemaphorePermit>) -> Result<Lease> {
         match self.pool.get().await {
-            Ok(object) => Ok(Lease::new(object)),
-            Err(error) => Err(refusal::of_pool(&error)),
+            Ok(object) => Ok(Lease::new(object, permit)),
+            Err(error) => Err(refusal::of_pool(error)),
         }
     }
 
@@ -360,6 +335,28 @@ impl Database {
         }
         Err(refused.error)
     }
+}
+
+fn is_read_only(answer: &std::result::Result<Row, tokio_postgres::Error>) -> bool {
+    answer.as_ref().err().and_then(tokio_postgres::Error::code) == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
+/// A session that was opened or refreshed, and its person.
+fn opened(row: &Row) -> Result<Opened> {
+    let (expires_at, now): (SystemTime, SystemTime) = (get(row, "expires_at")?, get(row, "now")?);
+    Ok(Opened {
+        session_id: get(row, "session_id")?,
+        user_id: get(row, "user_id")?,
+        answer: SessionAnswer {
+            access_token: get(row, "access_token")?,
+            token_type: "bearer",
+            expires_in: expires_at.duration_since(now).map_or(0, rounded),
+            expires_at: expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            refresh_token: get(row, "refresh_token")?,
+            user: raw(get(row, "user")?)?,
+            provider_token: get(row, "provider_token")?,
+        },
+    })
 }
 
 /// Whole seconds, the nearest.

@@ -4,7 +4,7 @@
 //! of the request.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -14,6 +14,9 @@ use crate::answer::json_response;
 const API_VERSION: &str = "2024-01-01";
 /// The header that asks for it, and says so in the answer.
 pub const API_VERSION_HEADER: &str = "x-supabase-api-version";
+
+/// The header with the name of an error.
+pub const ERROR_CODE_HEADER: HeaderName = HeaderName::from_static("x-sb-error-code");
 
 /// The usual result of this server.
 pub type Result<T> = std::result::Result<T, ApiError>;
@@ -73,6 +76,12 @@ impl ApiError {
             .because(None, detail)
     }
 
+    /// 503 `unexpected_failure`: too many others wait for WorkOS.
+    pub fn busy(detail: impl Into<String>) -> Self {
+        let message = "Too many sign-ins wait for WorkOS, please retry after a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unexpected_failure", message).because(None, detail)
+    }
+
     /// With particulars for the log.
     #[must_use]
     pub fn because(self, sqlstate: Option<String>, detail: impl Into<String>) -> Self {
@@ -94,7 +103,7 @@ impl ApiError {
             json!({ "code": self.status.as_u16(), "error_code": self.code, "msg": self.message })
         };
         if let Ok(code) = HeaderValue::from_str(&self.code) {
-            headers.insert("x-sb-error-code", code);
+            headers.insert(ERROR_CODE_HEADER, code);
         }
         headers.remove(header::CONTENT_LENGTH);
         let mut response = json_response(self.status, &body);

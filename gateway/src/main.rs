@@ -13,8 +13,9 @@
 //! | [`observe`] | around every request: its id, its log line, its figures, the form of its errors |
 //! | [`limits`], [`address`] | limits for each address, and whose a request is |
 //! | [`cookie`] | binds an implicit sign-in to its browser |
-//! | [`database`] | every SQL statement; the map from SQLSTATE to HTTP |
-//! | [`answer`], [`error`] | what goes out |
+//! | [`servers`] | where the database is: a URL, libpq's environment and files |
+//! | [`database`] | connections, every SQL statement, the map from SQLSTATE to HTTP |
+//! | [`answer`], [`error`], [`page`] | what goes out |
 //! | [`json`], [`parameters`] | what comes in |
 
 #![forbid(unsafe_code)]
@@ -31,10 +32,12 @@ mod json;
 mod limits;
 mod metrics;
 mod observe;
+mod page;
 mod parameters;
 mod places;
 mod routes;
 mod server;
+mod servers;
 mod signals;
 mod tls;
 
@@ -80,7 +83,7 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
     allow_connections(&config);
     let tls = Tls::new(&config)?;
     let end = signals.follow(tls.clone());
-    let database = Database::new(config.database()?, config.pool_size, config.pool_timeout)?;
+    let database = Database::new(config.servers()?, &config.pool_size())?;
     let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, config });
     let listener = TcpListener::bind(app.config.listen).await?;
     let admin = match app.config.admin_listen {

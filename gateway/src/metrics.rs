@@ -6,7 +6,7 @@ use prometheus::{
     Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::database::Database;
+use crate::database::{Database, Figures};
 
 /// The figures of one process.
 #[derive(Debug)]
@@ -17,8 +17,7 @@ pub struct Metrics {
     seconds: HistogramVec,
     in_flight: IntGauge,
     connections: Connections,
-    pool_size: IntGauge,
-    pool_used: IntGauge,
+    pool: Pool,
 }
 
 impl Metrics {
@@ -50,8 +49,7 @@ impl Metrics {
                     "Connections without a request that were closed in favour of others",
                 )?,
             },
-            pool_size: IntGauge::new("gateway_database_connections", "Connections to the database")?,
-            pool_used: IntGauge::new("gateway_database_connections_in_use", "Connections that a request has")?,
+            pool: Pool::new(&registry)?,
             registry,
         };
         let build = Gauge::with_opts(
@@ -65,8 +63,6 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.in_flight.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.open.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.given_up.clone()))?;
-        metrics.registry.register(Box::new(metrics.pool_size.clone()))?;
-        metrics.registry.register(Box::new(metrics.pool_used.clone()))?;
         Ok(metrics)
     }
 
@@ -95,16 +91,62 @@ impl Metrics {
     /// # Errors
     /// A figure cannot be written.
     pub fn text(&self, database: &Database) -> prometheus::Result<Vec<u8>> {
-        let (size, used) = database.connections();
-        self.pool_size.set(i64::try_from(size).unwrap_or(i64::MAX));
-        self.pool_used.set(i64::try_from(used).unwrap_or(i64::MAX));
+        self.pool.set(&database.figures());
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
 }
 
-/// The figures of connections.
+/// The figures of connections to the database.
+#[derive(Debug)]
+struct Pool {
+    connections: IntGauge,
+    used: IntGauge,
+    waiting: IntGauge,
+    sign_in_connections: IntGauge,
+    sign_in_used: IntGauge,
+    sign_in_waiting: IntGauge,
+}
+
+impl Pool {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
+        Ok(Self {
+            connections: gauge("gateway_database_connections", "Connections to the database")?,
+            used: gauge("gateway_database_connections_in_use", "Connections that a request has")?,
+            waiting: gauge("gateway_database_connections_waited_for", "Requests that wait for a connection")?,
+            sign_in_connections: gauge(
+                "gateway_sign_in_connections",
+                "Connections that may wait for WorkOS at a time",
+            )?,
+            sign_in_used: gauge("gateway_sign_in_connections_in_use", "Connections that may be waiting for WorkOS")?,
+            sign_in_waiting: gauge(
+                "gateway_sign_in_connections_waited_for",
+                "Sign-ins that wait for such a connection",
+            )?,
+        })
+    }
+
+    fn set(&self, figures: &Figures) {
+        for (gauge, value) in [
+            (&self.connections, figures.connections),
+            (&self.used, figures.used),
+            (&self.waiting, figures.waiting),
+            (&self.sign_in_connections, figures.sign_ins.size),
+            (&self.sign_in_used, figures.sign_ins.used),
+            (&self.sign_in_waiting, figures.sign_ins.waiting),
+        ] {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+/// The figures of connections of clients.
 #[derive(Debug, Clone)]
 pub struct Connections {
     open: IntGauge,

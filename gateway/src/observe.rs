@@ -16,6 +16,7 @@ use crate::address::{Address, Peer, client, is_trusted};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::json::{drain, too_large};
+use crate::page;
 use crate::places::Seat;
 
 /// Where a request's id stands, in it and in its answer.
@@ -39,6 +40,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
         .to_owned();
     let method = request.method().clone();
     let headers = request.headers().clone();
+    let wants_page = page::is_wanted(&endpoint, request.uri().query(), &headers);
 
     let mut response = match app.limits.at_once.enter(address) {
         Ok(under_way) => {
@@ -51,7 +53,8 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     };
     let error = response.extensions_mut().remove::<ApiError>();
     if let Some(error) = &error {
-        response = error.respond(&headers, std::mem::take(response.headers_mut()), &id);
+        let others = std::mem::take(response.headers_mut());
+        response = if wants_page { page::of(error, others, &id) } else { error.respond(&headers, others, &id) };
     }
     dress(response.headers_mut(), &id);
 

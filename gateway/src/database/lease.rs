@@ -3,44 +3,91 @@
 use std::future::pending;
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, NoTls, Row};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error, Row};
 
-/// How long the server may take to hear of a cancellation.
+use super::connector::{ConnectError, Connection, Connector};
+
+/// How long the server may take to hear of a cancellation, and to end what it ran.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
+
+/// A parameter of a statement, and its type: so the server is not asked for it.
+pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl Manager for Connector {
+    type Type = Connection;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Connection, ConnectError> {
+        self.connect().await
+    }
+
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<ConnectError> {
+        match connection.client.is_closed() {
+            true => Err(RecycleError::message("closed")),
+            false => Ok(()),
+        }
+    }
+}
 
 /// A connection. Unless it is given back, it is closed, and what it runs is cancelled: a request that was broken off keeps no backend
 /// waiting, neither for WorkOS nor for a lock.
-pub struct Lease(Option<Object>);
+pub struct Lease {
+    object: Option<Object<Connector>>,
+    /// Of [`super::share::Share`], as long as it is needed.
+    permit: Option<OwnedSemaphorePermit>,
+}
 
 impl Lease {
     /// Takes it.
-    pub fn new(object: Object) -> Self {
-        Self(Some(object))
+    pub fn new(object: Object<Connector>, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { object: Some(object), permit }
     }
 
     /// Puts it back into the pool: nothing runs.
     pub fn give_back(mut self) {
-        drop(self.0.take());
+        drop(self.object.take());
     }
 
-    /// Runs a statement, which is a transaction of its own. After the first time it is prepared already.
-    pub async fn query_one(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Row, Error> {
-        let object = self.object().await;
-        let statement = object.prepare_cached(sql).await?;
-        object.query_one(&statement, parameters).await
+    /// Closes it: nothing runs. The permit is for another one.
+    pub fn close(mut self) -> Option<OwnedSemaphorePermit> {
+        drop(self.object.take().map(Object::take));
+        self.permit.take()
+    }
+
+    /// Runs a statement, which is a transaction of its own.
+    ///
+    /// It is prepared for this once and has no name, and nothing is set: the next statement may run in another session, where a pooler
+    /// stands between (PgBouncer's `pool_mode = transaction`).
+    pub async fn query_one(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row, Error> {
+        let connection = self.connection().await;
+        let client = &connection.client;
+        if connection.is_read_committed {
+            return client.query_typed_one(sql, parameters).await;
+        }
+        // Whatever the database's default is: the functions look after their locks themselves, and nothing is to be repeated.
+        client.batch_execute("begin isolation level read committed").await?;
+        match client.query_typed_one(sql, parameters).await {
+            Ok(row) => client.batch_execute("commit").await.map(|()| row),
+            Err(error) => {
+                // Where it fails, the connection is gone, and with it the transaction.
+                let _ = client.batch_execute("rollback").await;
+                Err(error)
+            }
+        }
     }
 
     /// All rows.
     pub async fn query(&self, sql: &str) -> Result<Vec<Row>, Error> {
-        self.object().await.query(sql, &[]).await
+        self.connection().await.client.query_typed(sql, &[]).await
     }
 
-    async fn object(&self) -> &Object {
-        match &self.0 {
+    async fn connection(&self) -> &Connection {
+        match &self.object {
             Some(object) => object,
             // Only what consumes the lease takes it out.
             None => pending().await,
@@ -50,17 +97,21 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(object) = self.0.take() else { return };
-        let client = Object::take(object);
-        if client.is_closed() {
+        let Some(object) = self.object.take() else { return };
+        let connection = Object::take(object);
+        if connection.client.is_closed() {
             return;
         }
-        let cancel = client.cancel_token();
-        drop(client);
+        let (cancel, tls) = (connection.client.cancel_token(), connection.tls.clone());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                // The connection is gone in any case; this is for the backend.
-                let _ = timeout(CANCEL_WITHIN, cancel.cancel_query(NoTls)).await;
+                // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
+                // stays until the statement has ended, and the empty one after it is answered.
+                let cancelled = async {
+                    let _ = cancel.cancel_query(tls).await;
+                    let _ = connection.client.simple_query("").await;
+                };
+                let _ = timeout(CANCEL_WITHIN, cancelled).await;
             });
         }
     }

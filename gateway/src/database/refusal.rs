@@ -6,9 +6,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use deadpool_postgres::PoolError;
+use deadpool::managed::PoolError;
 use tokio_postgres::error::{DbError, Severity};
 
+use super::connector::ConnectError;
 use super::lease::Lease;
 use crate::error::ApiError;
 
@@ -58,7 +59,12 @@ impl ErrorCodes {
             return Refused { error, is_listed: true };
         }
         let of_class = sqlstate.get(..2).and_then(|class| self.look_up(class, refusal));
-        Refused { error: of_class.unwrap_or_else(|| because(ApiError::unexpected(""), refusal)), is_listed: false }
+        let unknown = || match sqlstate.starts_with("08") {
+            // A pooler has no server for us, so the view could not be read.
+            true => because(ApiError::unavailable(""), refusal),
+            false => because(ApiError::unexpected(""), refusal),
+        };
+        Refused { error: of_class.unwrap_or_else(unknown), is_listed: false }
     }
 
     fn look_up(&self, key: &str, refusal: &DbError) -> Option<ApiError> {
@@ -113,19 +119,16 @@ fn because(error: ApiError, refusal: &DbError) -> ApiError {
 }
 
 /// No connection could be had.
-pub fn of_pool(error: &PoolError) -> ApiError {
+pub fn of_pool(error: PoolError<ConnectError>) -> ApiError {
     match error {
-        PoolError::Backend(error) => match error.as_db_error() {
-            Some(refusal) => because(ApiError::unavailable(""), refusal),
-            None => ApiError::unavailable(error.to_string()),
-        },
+        PoolError::Backend(ConnectError { sqlstate, detail }) => ApiError::unavailable("").because(sqlstate, detail),
         other => ApiError::unavailable(other.to_string()),
     }
 }
 
-/// It ends the connection.
+/// It ends the connection. A pooler says so in the older of the two fields alone.
 fn is_fatal(refusal: &DbError) -> bool {
-    matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) || refusal.severity() == "FATAL"
 }
 
 /// Our functions put no secret into message and detail.

@@ -1,18 +1,16 @@
 //! Sign-ins that an identity provider begins, where `workos_auth.idp_initiated` is `restart`: they are begun again in the browser that
 //! came, and end in that one alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::path::Path;
 
-use common::{Gateway, PAGE, Redirect, SITE_URL, ok, redirect};
 use reqwest::header::{CONTENT_TYPE, COOKIE};
 use serde_json::json;
 use url::Url;
 use workos_end_to_end::{ALICE, ANNA, Bed};
 use workos_simulator::{Endpoint, Fault, FaultKind};
 use workos_testbed::workos::CLIENT_ID;
+
+use crate::common::{self, Gateway, PAGE, Redirect, SITE_URL, database_port, ok, redirect};
 
 /// As WorkOS names what it says.
 const DISABLED: &str = "/callback?error=idp_initiated_sso_disabled&error_description=IdP-initiated%20SSO%20is%20disabled\
@@ -21,7 +19,7 @@ const DISABLED: &str = "/callback?error=idp_initiated_sso_disabled&error_descrip
 async fn restarting(database: &str, flags: &[&str]) -> Gateway {
     let bed = Bed::shared(database).await;
     bed.set("workos_auth.idp_initiated", "restart").await;
-    let port = bed.cluster.port();
+    let port = database_port(&bed);
     Gateway::start_through(bed, port, flags).await
 }
 

@@ -1,13 +1,10 @@
 //! TLS of the gateway's own: what goes over it, who cannot hold it up, and how its certificate is renewed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
-
-mod common;
 
 use std::fs;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use common::{Gateway, PAGE, PATIENCE, client, eventually, free_port, ok, raw, redirect, waits_for_lock};
 use nix::sys::signal::Signal;
 use reqwest::header::COOKIE;
 use reqwest::tls::Version;
@@ -19,7 +16,11 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 use url::Url;
-use workos_end_to_end::ALICE;
+use workos_end_to_end::{ALICE, Bed};
+
+use crate::common::{
+    Gateway, PAGE, PATIENCE, client, database_port, eventually, free_port, ok, raw, redirect, waits_for_lock,
+};
 
 /// A certificate for 127.0.0.1 and its key, which can be made anew in place.
 struct Pair {
@@ -47,10 +48,18 @@ impl Pair {
         self.directory.path().join("key.pem")
     }
 
-    async fn start(&self, database: &str, flags: &[&str]) -> Gateway {
+    #[track_caller]
+    fn start(&self, database: &str, flags: &[&str]) -> impl Future<Output = Gateway> + use<> {
+        let (caller, bed) = (Location::caller(), Bed::shared(database));
         let (certificate, key) = (self.certificate(), self.key());
-        let tls = ["--tls-certificate", text(&certificate), "--tls-key", text(&key)];
-        Gateway::start(database, &[&tls, flags].concat()).await
+        let further = flags.iter().map(|flag| (*flag).to_owned()).collect::<Vec<_>>();
+        async move {
+            let tls = ["--tls-certificate", text(&certificate), "--tls-key", text(&key)];
+            let flags = tls.into_iter().chain(further.iter().map(String::as_str)).collect::<Vec<_>>();
+            let bed = bed.await;
+            let port = database_port(&bed);
+            Gateway::launch(bed, port, &flags, caller).await
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! A gateway of one's own: the real program, beside a database of the shared cluster and a WorkOS stand-in.
-#![allow(dead_code, reason = "each test program uses some of it")]
-#![allow(clippy::disallowed_methods, reason = "it reads what the gateway wrote")]
+
+pub mod outage;
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,6 +25,7 @@ use url::Url;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_end_to_end::{Bed, Person};
 use workos_testbed::workos::CLIENT_ID;
+use workos_testbed::{Cluster, PgBouncer};
 
 /// The application.
 pub const SITE_URL: &str = "http://localhost:3000";
@@ -50,7 +52,7 @@ pub struct Program {
     pub url: String,
     pub http: Client,
     process: Child,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
 }
 
 impl Deref for Gateway {
@@ -90,17 +92,33 @@ impl Redirect {
 }
 
 impl Gateway {
-    /// With a database of its own, which must have a name that no other test uses.
-    pub async fn start(database: &str, flags: &[&str]) -> Self {
-        let bed = Bed::shared(database).await;
-        let at = bed.cluster.port();
-        Self::start_through(bed, at, flags).await
+    /// With a database of its own. Its name begins with the name of the caller's file, so a test gives a name that no other test of the
+    /// same file gives.
+    #[track_caller]
+    pub fn start<'a>(database: &str, flags: &'a [&'a str]) -> impl Future<Output = Self> + use<'a> {
+        let (caller, bed) = (Location::caller(), Bed::shared(database));
+        async move {
+            let bed = bed.await;
+            let port = database_port(&bed);
+            Self::launch(bed, port, flags, caller).await
+        }
     }
 
     /// The same, where the database is reached through another port.
-    pub async fn start_through(bed: Bed<'static>, database_port: u16, flags: &[&str]) -> Self {
+    #[track_caller]
+    pub fn start_through<'a>(
+        bed: Bed<'static>,
+        database_port: u16,
+        flags: &'a [&'a str],
+    ) -> impl Future<Output = Self> + use<'a> {
+        Self::launch(bed, database_port, flags, Location::caller())
+    }
+
+    /// The same, for helpers: a panic names the caller that they say.
+    pub async fn launch(bed: Bed<'static>, port: u16, flags: &[&str], caller: &Location<'_>) -> Self {
         let role = set_up(&bed).await;
-        let program = Program::start(&bed, &role, database_port, flags).await;
+        let url = database_url(&bed, &role, port);
+        let program = Program::launch(&bed, &[("DATABASE_URL", &url)], flags, caller).await;
         Self { bed, role, program }
     }
 }
@@ -113,9 +131,38 @@ pub async fn set_up(bed: &Bed<'_>) -> String {
     role
 }
 
+/// Between all gateways and the shared cluster, where `GATEWAY_TESTS_THROUGH=pgbouncer` asks for it: `tools/test-gateway.sh` does.
+static POOLER: LazyLock<Option<PgBouncer>> = LazyLock::new(|| {
+    let through = std::env::var("GATEWAY_TESTS_THROUGH").ok()?;
+    assert_eq!(through, "pgbouncer", "GATEWAY_TESTS_THROUGH");
+    // Each database has a pool of its own there, and the cluster has 300 connections for all of them.
+    let of_each = ["default_pool_size = 10", "server_idle_timeout = 2"];
+    let settings = [&["pool_mode = transaction", "max_client_conn = 1000"][..], &of_each].concat();
+    Some(PgBouncer::start(Cluster::shared().unwrap(), &settings).unwrap())
+});
+
+/// The port of 127.0.0.1 where gateways find a database of the shared cluster, unless a test says otherwise.
+pub fn database_port(bed: &Bed<'_>) -> u16 {
+    POOLER.as_ref().map_or(bed.cluster.port(), PgBouncer::port)
+}
+
+pub fn database_url(bed: &Bed<'_>, role: &str, port: u16) -> String {
+    format!("postgres://{role}@127.0.0.1:{port}/{}", bed.database)
+}
+
 impl Program {
-    /// Beside a database that is set up.
-    pub async fn start(bed: &Bed<'_>, role: &str, database_port: u16, flags: &[&str]) -> Self {
+    /// Beside a database that is set up, for which it has these variables.
+    #[track_caller]
+    pub fn start_in<'a>(
+        bed: &'a Bed<'_>,
+        environment: &'a [(&'a str, &'a str)],
+        flags: &'a [&'a str],
+    ) -> impl Future<Output = Self> {
+        Self::launch(bed, environment, flags, Location::caller())
+    }
+
+    /// A panic names the caller.
+    async fn launch(bed: &Bed<'_>, environment: &[(&str, &str)], flags: &[&str], caller: &Location<'_>) -> Self {
         // Before the gateway connects: what ALTER DATABASE says counts for connections made later.
         let port = free_port();
         // Where the gateway has a certificate, its client trusts that one.
@@ -126,8 +173,8 @@ impl Program {
         let sql = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
         let redirect_uri = format!("{url}/callback");
         bed.admin.execute(sql, &[&CLIENT_ID, &redirect_uri, &bed.workos.url()]).await.unwrap();
-        let at = format!("postgres://{role}@127.0.0.1:{database_port}/{}", bed.database);
-        let (process, log) = launch(&at, &url, port, flags);
+        let (process, log) =
+            launch(environment, &url, port, flags).unwrap_or_else(|log| panic!("{caller}: it did not start: {log}"));
         Self { url, http: client(certificate), process, log }
     }
 
@@ -187,8 +234,13 @@ impl Program {
         self.log.lock().unwrap().join("\n")
     }
 
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+    /// Waits until the log says something: it may come after the answer.
+    pub async fn says(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "it does not say {words:?}: {}", self.log());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -296,11 +348,14 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn launch(database: &str, url: &str, port: u16, flags: &[&str]) -> (Child, Arc<Mutex<Vec<String>>>) {
+type Log = Arc<Mutex<Vec<String>>>;
+
+/// The process and its log; where it does not start, what the log says.
+fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) -> Result<(Child, Log), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
     command
         .env_clear()
-        .env("DATABASE_URL", database)
+        .envs(environment.iter().copied())
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--public-url", url])
         .args(if flags.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
@@ -309,20 +364,28 @@ fn launch(database: &str, url: &str, port: u16, flags: &[&str]) -> (Child, Arc<M
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log: Log = Arc::default();
     let lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let keep = Arc::clone(&log);
     std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
         if log.lock().unwrap().iter().any(|line| line.contains("\"listening\"")) {
-            return (process, log);
+            return Ok((process, log));
         }
         std::thread::sleep(Duration::from_millis(10));
     }
     let _ = process.kill();
     let _ = process.wait();
-    panic!("it did not start: {}", log.lock().unwrap().join("\n"));
+    let said = log.lock().unwrap().join("\n");
+    Err(said)
+}
+
+/// The figure with these words before it, or 0.
+pub async fn figure(http: &Client, admin: &str, name: &str) -> f64 {
+    let text = http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// Waits until a statement of the gateway waits for a lock.

@@ -1,13 +1,9 @@
 //! Who has a connection: nobody can take the places of others, whatever they do not send and do not read, and a slow client's deadlines
 //! stand still.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::future::pending;
 use std::time::{Duration, Instant};
 
-use common::{Gateway, PATIENCE, REFRESH, eventually, ok, token, told};
 use nix::sys::signal::Signal;
 use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
@@ -17,6 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 use workos_end_to_end::ALICE;
+
+use crate::common::{Gateway, PATIENCE, REFRESH, eventually, ok, token, told};
 
 /// More than all places that there are by default.
 const MANY: usize = 1_030;

@@ -1,19 +1,20 @@
 //! What those who run a gateway rely on: rate limits, an orderly end, figures, request ids, a log without secrets.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use common::{Gateway, PAGE, eventually, free_port, ok, raw, told, waits_for_lock};
 use nix::sys::signal::Signal;
+use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use workos_end_to_end::ALICE;
+
+use crate::common::{
+    self, Gateway, PAGE, Program, database_port, database_url, eventually, figure, free_port, ok, raw, told,
+    waits_for_lock,
+};
 
 /// A request of each kind that is limited, which is refused for another reason.
 const LIMITED: [&str; 3] = ["/authorize", "/callback", "/token"];
@@ -133,7 +134,8 @@ async fn a_stop_lets_requests_end_and_takes_no_new_ones() {
     assert_eq!(gateway.wait().code(), Some(0));
     eventually("it says so", async || gateway.log().contains("\"stopped\"")).await;
     // The session is the database's: another gateway goes on with it.
-    let other = common::Program::start(&gateway.bed, &gateway.role, gateway.bed.cluster.port(), &[]).await;
+    let url = database_url(&gateway.bed, &gateway.role, database_port(&gateway.bed));
+    let other = Program::start_in(&gateway.bed, &[("DATABASE_URL", &url)], &[]).await;
     ok(other.refresh(&fresh["refresh_token"]).await).await;
 }
 
@@ -153,13 +155,6 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{took:?}");
     assert!(stuck.await.unwrap().is_err());
     eventually("it says so", async || gateway.log().contains("requests were still under way")).await;
-}
-
-/// The figure with these words before it, or 0.
-async fn figure(http: &Client, admin: &str, name: &str) -> f64 {
-    let text = http.get(format!("{admin}/metrics")).send().await.unwrap().text().await.unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 #[tokio::test]
@@ -390,7 +385,7 @@ fn what_cannot_be_configured_is_said_without_the_password() {
         (&["--log", "=,="], good),
         (&["--database-password-file", "/no/such/file"], good),
         (&[], "postgres://gateway:hunter2@localhost:port/app"),
-        (&[], "postgres://gateway:hunter2@localhost/app?sslmode=require"),
+        (&[], "postgres://gateway:hunter2@localhost/app?sslmode=verify-full"),
         (&[], "postgres://gateway:hunter2@localhost/app?nonsense=hunter2"),
     ] {
         let output = program(arguments, database);

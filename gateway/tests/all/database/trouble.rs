@@ -1,34 +1,22 @@
-//! A database that is down, silent, slow, full, read-only, or restarted under a request: each answer comes in time, says what it is and
+//! A database that is down, silent, slow, full or read-only: each answer comes in time, says what it is and
 //! nothing more, and when the database is back, the gateway is too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
-
-mod common;
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use common::{CHALLENGE, Gateway, PAGE, PATIENCE, Program, SITE_URL, eventually, free_port, ok, pkce, set_up, told};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{sleep, timeout};
-use tokio_postgres::Client;
 use workos_end_to_end::{ALICE, Bed};
 use workos_simulator::{Fault, FaultKind};
-use workos_testbed::Cluster;
+
+use crate::common::outage::{end_backends, is_ready, refresh, send, unavailable, until_it_waits};
+use crate::common::{CHALLENGE, Gateway, PAGE, Program, database_port, eventually, free_port, ok, pkce, told};
 
 /// What the tests' own bookkeeping and a busy machine may add to a deadline.
 const MARGIN: Duration = Duration::from_secs(4);
-
-async fn send(request: RequestBuilder) -> Response {
-    timeout(PATIENCE, request.send()).await.unwrap().unwrap()
-}
-
-async fn refresh(gateway: &Program, session: &Value) -> Response {
-    timeout(PATIENCE, gateway.refresh(&session["refresh_token"])).await.unwrap()
-}
 
 /// A way to the database that can be cut.
 struct Way(AbortHandle);
@@ -90,25 +78,6 @@ fn requests(gateway: &Program) -> Vec<(&'static str, RequestBuilder)> {
     ]
 }
 
-/// Nobody is told where the database is, nor as whom it is asked.
-async fn unavailable(answer: Response, what: &str) {
-    let headers = answer.headers().clone();
-    let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{what}: {status} {text}"));
-    let said = (&body["code"], &body["error_code"], &body["msg"]);
-    assert_eq!(said, (&json!(503), &json!("unexpected_failure"), &json!("The database is not available")), "{what}");
-    assert_eq!((status, &headers["x-sb-error-code"]), (503, &"unexpected_failure".parse().unwrap()), "{what}");
-    assert_eq!(
-        (&headers["cache-control"], &body["error_id"]),
-        (&"no-store".parse().unwrap(), &json!(headers["x-request-id"].to_str().unwrap())),
-        "{what}"
-    );
-}
-
-async fn is_ready(gateway: &Program) -> bool {
-    send(gateway.get("/ready")).await.status() == 200
-}
-
 async fn is_down(gateway: &Program, within: Duration) {
     for (what, request) in requests(gateway) {
         let began = Instant::now();
@@ -127,7 +96,7 @@ async fn is_down(gateway: &Program, within: Duration) {
 async fn a_database_that_is_down_at_the_start_and_again_later_is_waited_for() {
     let port = free_port();
     let bed = Bed::shared("trouble_down").await;
-    let to = bed.cluster.port();
+    let to = database_port(&bed);
     let gateway = Gateway::start_through(bed, port, &["--pool-timeout", "1"]).await;
     is_down(&gateway, MARGIN).await;
     // What needs no database is still told apart.
@@ -159,13 +128,6 @@ async fn a_database_that_is_down_at_the_start_and_again_later_is_waited_for() {
         assert!(!log.contains(secret), "{log}");
     }
     assert!(!log.contains("panicked"), "{log}");
-}
-
-/// Waits until one of the gateway's backends waits for something: a type of `pg_stat_activity`.
-async fn until_it_waits(admin: &Client, role: &str, wait_event_type: &str) {
-    let sql = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = $2";
-    let waits = async || admin.query_one(sql, &[&role, &wait_event_type]).await.unwrap().get::<_, i64>(0) > 0;
-    eventually(wait_event_type, waits).await;
 }
 
 #[tokio::test]
@@ -242,12 +204,6 @@ async fn a_server_that_has_no_connection_left_is_503() {
     ok(refresh(&gateway, &session).await).await;
 }
 
-/// As an administrator does, or a failover.
-async fn end_backends(gateway: &Gateway) {
-    let sql = "select count(pg_terminate_backend(pid, 10000)) from pg_stat_activity where usename = $1";
-    gateway.bed.admin.query_one(sql, &[&gateway.role]).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_database_that_is_read_only_reads_and_says_that_it_cannot_write() {
     let gateway = Gateway::start("trouble_reads", &[]).await;
@@ -294,107 +250,6 @@ async fn a_database_that_is_read_only_reads_and_says_that_it_cannot_write() {
 }
 
 #[tokio::test]
-async fn what_postgres_refuses_is_answered_as_error_codes_says() {
-    let gateway = Gateway::start("trouble_codes", &[]).await;
-    let session = gateway.sign_in(ALICE).await;
-    let admin = &gateway.bed.admin;
-    let answer = async || {
-        let answer = refresh(&gateway, &session).await;
-        let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
-        // Postgres's own words can hold values: they are for the log.
-        assert!(!text.contains("hunter2") && !text.contains("canceling"), "{text}");
-        let body: Value = serde_json::from_str(&text).unwrap();
-        (status, body["error_code"].as_str().unwrap().to_owned(), body["msg"].as_str().unwrap().to_owned())
-    };
-    let listed = async |sqlstate: &str| {
-        let sql = "select http_status, name, meaning from auth.error_codes
-            where sqlstate in ($1, left($1, 2)) order by length(sqlstate) desc limit 1";
-        let row = admin.query_opt(sql, &[&sqlstate]).await.unwrap();
-        let row = row.map(|row| (row.get::<_, i32>(0), row.get::<_, String>(1), row.get::<_, String>(2)));
-        row.map(|(status, name, meaning)| (u16::try_from(status).unwrap(), name, meaning))
-    };
-    let unlisted = "Unexpected failure, please check server logs for more information".to_owned();
-    for (sqlstate, status) in [
-        ("22012", 400),
-        ("22P02", 400),
-        ("08006", 503),
-        ("40P01", 503),
-        ("40001", 503),
-        ("53100", 503),
-        ("55P03", 503),
-        ("57014", 503),
-        ("58030", 503),
-        ("42501", 403),
-        ("XX000", 500),
-        ("55006", 500),
-        ("42P01", 500),
-        ("P0001", 500),
-    ] {
-        let sql = format!(
-            "create or replace function raises() returns trigger language plpgsql as $$
-                 begin raise exception 'hunter2' using errcode = '{sqlstate}', detail = 'hunter2'; end $$;
-             drop trigger if exists raises on auth.sessions;
-             create trigger raises before update on auth.sessions for each row execute function raises()"
-        );
-        admin.batch_execute(&sql).await.unwrap();
-        let found = answer().await;
-        assert_eq!(found.0, status, "{sqlstate}: {found:?}");
-        let expected = listed(sqlstate).await.unwrap_or((500, "unexpected_failure".to_owned(), unlisted.clone()));
-        assert_eq!(found, expected, "{sqlstate}");
-    }
-    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
-    // Two that Postgres really raises: limits that an administrator sets.
-    let holder = gateway.bed.superuser().await;
-    for (setting, sqlstate) in [("lock_timeout", "55P03"), ("statement_timeout", "57014")] {
-        admin.batch_execute(&format!("alter role {} set {setting} = '300ms'", gateway.role)).await.unwrap();
-        end_backends(&gateway).await;
-        eventually("it is ready", async || is_ready(&gateway).await).await;
-        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
-        assert_eq!(answer().await, listed(sqlstate).await.unwrap(), "{setting}");
-        holder.batch_execute("rollback").await.unwrap();
-        admin.batch_execute(&format!("alter role {} reset {setting}", gateway.role)).await.unwrap();
-    }
-    ok(refresh(&gateway, &session).await).await;
-}
-
-#[tokio::test]
-async fn what_a_refusal_is_its_sqlstate_alone_says() {
-    let gateway = Gateway::start("trouble_words", &[]).await;
-    let session = gateway.sign_in(ALICE).await;
-    let admin = &gateway.bed.admin;
-    // The words of every one are those of another.
-    let rows = admin.query("select sqlstate, name, http_status, meaning from auth.error_codes", &[]).await.unwrap();
-    let rows = rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)));
-    // The rest are classes.
-    let rows: Vec<(String, String, i32, String)> =
-        rows.filter(|(sqlstate, ..): &(String, _, _, _)| sqlstate.len() == 5).collect();
-    let is_one = |sqlstate: &str| rows.iter().filter(|row| row.0 == sqlstate).count() == 1;
-    for (sqlstate, name, status, meaning) in rows.iter().filter(|row| is_one(&row.0)) {
-        let other = &rows.iter().find(|row| row.0 != *sqlstate).unwrap().3;
-        for words in [meaning, other] {
-            let sql = format!(
-                "create or replace function raises() returns trigger language plpgsql as $$
-                     begin raise exception using errcode = '{sqlstate}', message = {}; end $$;
-                 drop trigger if exists raises on auth.sessions;
-                 create trigger raises before update on auth.sessions for each row execute function raises()",
-                format_args!("'{}'", words.replace('\'', "''"))
-            );
-            admin.batch_execute(&sql).await.unwrap();
-            let (found, code, message) = common::refused(refresh(&gateway, &session).await).await;
-            let expected = if name.starts_with("bad_jwt_") { "bad_jwt" } else { name };
-            assert_eq!((i32::from(found), code.as_str()), (*status, expected), "{sqlstate} {words}");
-            assert_eq!(message, *meaning, "{sqlstate} {words}");
-        }
-    }
-    // Two failures of one SQLSTATE could not be told apart.
-    for (sqlstate, ..) in &rows {
-        assert!(is_one(sqlstate), "{sqlstate} stands twice in auth.error_codes");
-    }
-    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
-    ok(refresh(&gateway, &session).await).await;
-}
-
-#[tokio::test]
 async fn without_a_site_url_a_browser_is_told_so() {
     let gateway = Gateway::start("trouble_site", &[]).await;
     let sql = format!("alter database {} reset workos_auth.site_url", gateway.bed.database);
@@ -420,84 +275,4 @@ async fn a_role_that_has_lost_its_rights_is_not_ready() {
     gateway.bed.admin.batch_execute(&sql("grant")).await.unwrap();
     assert!(is_ready(&gateway).await);
     assert_eq!(send(gateway.get(&query)).await.status(), 302);
-}
-
-/// Whoever writes a session sleeps until its backend ends. A lock would not hold it: the backend that has it may be ended first, and the
-/// request be done before its own is.
-const SLEEPS: &str = "create or replace function sleeps() returns trigger language plpgsql as $$
-        begin perform pg_sleep(3600); return new; end $$;
-    create trigger sleeps before update on auth.sessions for each row execute function sleeps()";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_restarted_in_mid_request_is_found_again() {
-    // What was committed must not be lost by a crash.
-    let mut cluster = Cluster::start_with(&["synchronous_commit = on"]).unwrap();
-    let bed = Bed::new(&cluster, "restarted").await;
-    let role = set_up(&bed).await;
-    let gateway = Program::start(&bed, &role, cluster.port(), &["--pool-timeout", "2"]).await;
-    let mut session = gateway.sign_in(ALICE).await;
-    let _workos = bed.workos;
-    for crashes in [false, true] {
-        let admin = cluster.connect("restarted", workos_testbed::cluster::SUPERUSER).await.unwrap();
-        admin.batch_execute(SLEEPS).await.unwrap();
-        let request =
-            gateway.post("/token?grant_type=refresh_token", &json!({ "refresh_token": session["refresh_token"] }));
-        let waiting = tokio::spawn(send(request));
-        until_it_waits(&admin, &role, "Timeout").await;
-        if crashes {
-            cluster.crash().unwrap();
-        } else {
-            cluster.restart().unwrap();
-        }
-        unavailable(waiting.await.unwrap(), "in mid-request").await;
-        eventually("it is ready", async || is_ready(&gateway).await).await;
-        let admin = cluster.connect("restarted", workos_testbed::cluster::SUPERUSER).await.unwrap();
-        admin.batch_execute("drop trigger sleeps on auth.sessions").await.unwrap();
-        // What was rolled back was not spent.
-        session = ok(refresh(&gateway, &session).await).await;
-    }
-
-    // Many requests, wherever they are at that moment: each is done or told to come again.
-    let statuses = {
-        let mut workers = JoinSet::new();
-        for _ in 0..4 {
-            let mut session = gateway.sign_in(ALICE).await;
-            let (http, url) = (gateway.http.clone(), gateway.at("/token?grant_type=refresh_token"));
-            workers.spawn(async move {
-                let mut seen = Vec::new();
-                let ends = Instant::now() + Duration::from_secs(4);
-                while Instant::now() < ends {
-                    let body = json!({ "refresh_token": session["refresh_token"] });
-                    let answer = send(http.post(&url).json(&body)).await;
-                    let status = answer.status().as_u16();
-                    let body: Value = answer.json().await.unwrap();
-                    seen.push((status, body["error_code"].as_str().map(str::to_owned)));
-                    match status {
-                        200 => session = body,
-                        _ => sleep(Duration::from_millis(20)).await,
-                    }
-                }
-                (session, seen)
-            });
-        }
-        sleep(Duration::from_secs(1)).await;
-        tokio::task::block_in_place(|| cluster.restart()).unwrap();
-        workers.join_all().await
-    };
-    eventually("it is ready", async || is_ready(&gateway).await).await;
-    for (session, seen) in statuses {
-        let last = seen.last().unwrap();
-        assert_eq!(last.0, 200, "{last:?}");
-        for (status, code) in &seen {
-            assert!(
-                matches!((*status, code.as_deref()), (200, None) | (503, Some("unexpected_failure"))),
-                "{status} {code:?}"
-            );
-        }
-        assert!(seen.iter().any(|(status, _)| *status == 503), "nobody noticed the restart");
-        ok(refresh(&gateway, &session).await).await;
-    }
-    assert!(!gateway.log().contains("panicked"));
-    let answer = send(gateway.get("/callback")).await;
-    assert!(answer.headers()["location"].to_str().unwrap().starts_with(SITE_URL));
 }

@@ -1,15 +1,13 @@
 //! Bytes that are meant to do harm: nothing of them gets into a header of the answer, and none of them breaks anything.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{
-    CHALLENGE, Gateway, PAGE, PKCE, REFRESH, SITE_URL, VERIFIER, ok, pkce, raw, redirect, refused, send, token, told,
-};
 use reqwest::header::{HeaderValue, LOCATION, USER_AGENT};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use workos_end_to_end::ALICE;
+
+use crate::common::{
+    CHALLENGE, Gateway, PAGE, PKCE, REFRESH, SITE_URL, VERIFIER, ok, pkce, raw, redirect, refused, send, token, told,
+};
 
 /// What would end a header, if it got into one.
 const BREAKS: &[&str] = &[

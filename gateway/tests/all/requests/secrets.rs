@@ -1,12 +1,10 @@
 //! Neither answers nor the log show a secret.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
-mod common;
-
-use common::{CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, eventually, ok, pkce, redirect, send, token};
 use reqwest::header::{AUTHORIZATION, COOKIE, LOCATION};
 use serde_json::{Value, json};
 use workos_end_to_end::ALICE;
+
+use crate::common::{CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, eventually, ok, pkce, redirect, send, token};
 
 #[tokio::test]
 async fn neither_answers_nor_the_log_show_a_secret() {

@@ -1,14 +1,12 @@
 //! Further ways into an account: who may add and remove them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{CHALLENGE, Gateway, PAGE, Redirect, VERIFIER, ok, pkce, redirect, refused, told};
 use reqwest::Response;
 use serde_json::{Value, json};
 use url::Url;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_end_to_end::{ALICE, ANNA, BOB};
+
+use crate::common::{CHALLENGE, Gateway, PAGE, Redirect, VERIFIER, ok, pkce, redirect, refused, told};
 
 fn token(session: &Value) -> &str {
     session["access_token"].as_str().unwrap()

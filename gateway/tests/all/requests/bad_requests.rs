@@ -1,13 +1,13 @@
 //! What clients should not send: wrong methods, bodies, parameters and tokens. Each gets the right status and code.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
-mod common;
-
-use common::{CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, eventually, ok, pkce, raw, send, token, told};
 use reqwest::Method;
 use reqwest::header::{ALLOW, AUTHORIZATION, COOKIE, HeaderValue};
 use serde_json::{Value, json};
 use workos_end_to_end::ALICE;
+
+use crate::common::{
+    self, CHALLENGE, Gateway, PAGE, PKCE, REFRESH, VERIFIER, eventually, ok, pkce, raw, send, token, told,
+};
 
 const SOME_ID: &str = "/user/identities/00000000-0000-4000-8000-000000000001";
 /// Larger than any body that is read.

@@ -1,13 +1,13 @@
 //! What clients rely on: sign-in with and without PKCE, refresh, the user, sign-out.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-mod common;
-
-use common::{CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, ok, pkce, redirect, refused, waits_for_lock};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::{Value, json};
 use workos_end_to_end::{ALICE, ANNA, Bed};
+
+use crate::common::{
+    self, CHALLENGE, Gateway, PAGE, SITE_URL, VERIFIER, database_port, ok, pkce, redirect, refused, waits_for_lock,
+};
 
 fn token(session: &Value) -> &str {
     session["access_token"].as_str().unwrap()
@@ -137,7 +137,7 @@ async fn twenty_refreshes_at_once_all_get_the_same_counter() {
 async fn a_database_whose_transactions_are_serializable_is_served_alike() {
     let bed = Bed::shared("gw_serializable").await;
     bed.set("default_transaction_isolation", "serializable").await;
-    let port = bed.cluster.port();
+    let port = database_port(&bed);
     let gateway = Gateway::start_through(bed, port, &[]).await;
     let session = gateway.sign_in(ALICE).await;
     // The session's row changes while a refresh waits for it: to a transaction with one snapshot that is a failure.

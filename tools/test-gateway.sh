@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The gateway's tests. Those of what clients ask for are then run once more, through PgBouncer in transaction mode; those of a database
+# in trouble would meet the trouble of PgBouncer in its place.
+# With ONLY=name no more than the tests whose path (folder::module::test) has this in it. They run against the extension that is
+# installed in the Postgres of PG_CONFIG.
+set -euo pipefail
+# shellcheck source=tools/env.sh
+. "$(dirname "$0")/env.sh"
+cd "$ROOT"
+
+tests=(cargo test --release -p workos_auth_gateway)
+
+if [[ -n ${ONLY:-} ]]; then
+    # libtest is content where no test has such a name.
+    found=$("${tests[@]}" --quiet --test all -- --list "$ONLY")
+    [[ $found == *": test"* ]] || fail "no test of the gateway has $ONLY in its path"
+    exec "${tests[@]}" --test all -- "$ONLY"
+fi
+
+"${tests[@]}"
+heading "The same through PgBouncer"
+GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation database::sign_ins
