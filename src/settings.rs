@@ -33,6 +33,7 @@ static AUDIT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
+static REQUEST_QUEUE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
 static MAX_CONCURRENT_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(16);
 static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
 static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
@@ -209,7 +210,7 @@ pub fn define() {
     );
     int(
         c"workos_auth.request_timeout",
-        c"How long to wait for WorkOS's whole answer, connecting included.",
+        c"How long to wait for WorkOS's whole answer, connecting and the wait for a place included.",
         c"At least 1 s.",
         &REQUEST_TIMEOUT,
         1,
@@ -217,9 +218,18 @@ pub fn define() {
         seconds,
     );
     int(
+        c"workos_auth.request_queue_timeout",
+        c"How long a call waits for its turn where workos_auth.max_concurrent_requests others wait for WorkOS.",
+        c"First come, first served. 0: refused at once. Never so long that workos_auth.request_timeout leaves WorkOS no time to answer.",
+        &REQUEST_QUEUE_TIMEOUT,
+        0,
+        300,
+        seconds,
+    );
+    int(
         c"workos_auth.max_concurrent_requests",
         c"How many backends of this cluster may wait for WorkOS at a time.",
-        c"The next one is refused at once, so that a slow WorkOS cannot fill the connection pool.",
+        c"The next one waits for a place, as long as workos_auth.request_queue_timeout says.",
         &MAX_CONCURRENT_REQUESTS,
         1,
         1024,
@@ -471,6 +481,11 @@ pub fn connect_timeout() -> Duration {
 /// `workos_auth.request_timeout`
 pub fn request_timeout() -> Duration {
     duration(&REQUEST_TIMEOUT)
+}
+
+/// `workos_auth.request_queue_timeout`; zero refuses at once.
+pub fn request_queue_timeout() -> Duration {
+    positive(&REQUEST_QUEUE_TIMEOUT).unwrap_or_default()
 }
 
 /// `workos_auth.max_concurrent_requests`

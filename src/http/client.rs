@@ -1,7 +1,6 @@
 //! The HTTP client of a backend.
 
 use std::cell::RefCell;
-use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use reqwest::{Certificate, Client, redirect, retry};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::failure::causes;
 use super::resolver::SystemResolver;
 use crate::settings;
 
@@ -62,20 +62,4 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>> {
         Ok(_) => Err(failed("it holds no certificate".into())),
         Err(error) => Err(failed(causes(&error))),
     }
-}
-
-/// What an error says down to its root, without the URL.
-pub fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    // Bounded, since nothing promises that a chain of sources ends.
-    for _ in 0..8 {
-        let Some(error) = cause else { break };
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

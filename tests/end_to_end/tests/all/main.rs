@@ -18,6 +18,7 @@ mod sign_in {
     mod implicit;
     mod json_of_any_names;
     mod network;
+    mod queue;
     mod raced_losers;
     mod races;
     mod same_call;
