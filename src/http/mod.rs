@@ -7,6 +7,7 @@ mod client;
 mod deadline;
 mod failure;
 mod resolver;
+mod roots;
 mod wait;
 
 use workos_auth_core::Result;
@@ -57,7 +58,7 @@ impl Reply {
 
 /// Posts once, and once more where no connection was made, so that WorkOS cannot have seen the request.
 fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline: &Deadline) -> Result<Reply> {
-    let client = client::get()?;
+    let client = client::get(url)?;
     let mut tries = 0;
     loop {
         tries += 1;

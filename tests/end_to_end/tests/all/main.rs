@@ -15,6 +15,7 @@ mod sign_in {
     mod hooks_failing;
     mod hooks_named;
     mod hooks_rights;
+    mod https;
     mod implicit;
     mod json_of_any_names;
     mod network;
