@@ -22,6 +22,8 @@ static ISSUER: Text = GucSetting::<Option<CString>>::new(None);
 static AUDIENCE: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
 static ALLOWED_ROLES: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
 static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static HTTPS_PROXY: Text = GucSetting::<Option<CString>>::new(None);
+static HTTPS_PROXY_CREDENTIALS_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static INSTALLATION_HOMES: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
@@ -127,6 +129,20 @@ pub fn define() {
         c"A PEM file with the certificate authorities that WorkOS's certificate is checked with.",
         c"Empty: the operating system's.",
         &CA_FILE,
+    );
+    text(
+        c"workos_auth.https_proxy",
+        c"The HTTP proxy that connects to WorkOS for a server that cannot.",
+        c"http://host:port, asked for a tunnel (CONNECT). Empty: none, whatever HTTPS_PROXY in the server's environment says.",
+        &HTTPS_PROXY,
+    );
+    GucRegistry::define_string_guc(
+        c"workos_auth.https_proxy_credentials_file",
+        c"The file that holds user:password for the proxy.",
+        c"Absolute path, readable by the server's user alone. Empty: the proxy wants none.",
+        &HTTPS_PROXY_CREDENTIALS_FILE,
+        GucContext::Suset,
+        flags(GucFlags::SUPERUSER_ONLY),
     );
     GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
     // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
@@ -426,6 +442,16 @@ pub fn is_allowed_role(role: &str) -> bool {
 /// `workos_auth.ca_file`
 pub fn ca_file() -> Option<PathBuf> {
     value(&CA_FILE).map(PathBuf::from)
+}
+
+/// `workos_auth.https_proxy`
+pub fn https_proxy() -> Option<String> {
+    value(&HTTPS_PROXY)
+}
+
+/// `workos_auth.https_proxy_credentials_file`
+pub fn https_proxy_credentials_file() -> Option<PathBuf> {
+    value(&HTTPS_PROXY_CREDENTIALS_FILE).map(PathBuf::from)
 }
 
 /// `workos_auth.root_key_file`

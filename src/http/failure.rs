@@ -6,6 +6,7 @@ use std::time::Duration;
 use workos_auth_core::{Error, ErrorCode};
 
 use super::deadline::Deadline;
+use super::proxy::HttpsProxy;
 
 /// The largest answer that is read: a profile with a thousand groups takes a tenth of this.
 pub const MAX_ANSWER: usize = 1024 * 1024;
@@ -23,15 +24,15 @@ pub enum Failure {
 
 impl Failure {
     /// What the caller is told.
-    pub fn into_error(self, deadline: &Deadline) -> Error {
+    pub fn into_error(self, deadline: &Deadline, proxy: Option<&HttpsProxy>) -> Error {
         match self {
             Failure::TooLarge => {
                 Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
             }
             // Name look-up and connecting: WorkOS has not seen the code.
-            Failure::Http(error) if error.is_connect() => {
-                Error::with_detail(ErrorCode::WorkosUnreachable, causes(&error))
-            }
+            Failure::Http(error) if error.is_connect() => proxy
+                .and_then(|proxy| proxy.error(&causes(&error), error.is_timeout()))
+                .unwrap_or_else(|| Error::with_detail(ErrorCode::WorkosUnreachable, causes(&error))),
             Failure::Http(error) if error.is_timeout() => {
                 let limit = deadline.limit.as_secs();
                 let waited = match deadline.waited {

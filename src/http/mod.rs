@@ -6,6 +6,7 @@
 mod client;
 mod deadline;
 mod failure;
+mod proxy;
 mod resolver;
 mod roots;
 mod wait;
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 use self::deadline::Deadline;
 use self::failure::{Failure, MAX_ANSWER};
+use self::proxy::HttpsProxy;
 use crate::settings;
 use crate::store::request_slots;
 
@@ -59,6 +61,7 @@ impl Reply {
 /// Posts once, and once more where no connection was made, so that WorkOS cannot have seen the request.
 fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline: &Deadline) -> Result<Reply> {
     let client = client::get(url)?;
+    let proxy = HttpsProxy::for_address(url);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -70,7 +73,10 @@ fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline
             .body(body.as_bytes().to_vec());
         match wait::until_done(read(request)) {
             Err(Failure::Http(error)) if error.is_connect() && !error.is_timeout() && tries < 2 => {}
-            Err(failure) => return Err(failure.into_error(deadline)),
+            Err(failure) => {
+                client::forget_if_unconnected(&failure);
+                return Err(failure.into_error(deadline, proxy.as_ref()));
+            }
             Ok(reply) => return Ok(reply),
         }
     }
