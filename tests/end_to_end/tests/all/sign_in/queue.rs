@@ -201,17 +201,22 @@ async fn whoever_waits_too_long_is_refused_with_the_time_and_keeps_the_code() {
     bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
     let holding = Caller::new(&bed).await;
     let holder = holding.takes_a_place(&bed).await;
-    // One waits for a place, and one behind it for the turnstile.
-    let callers = [Caller::new(&bed).await, Caller::new(&bed).await];
-    let began = Instant::now();
-    let tasks = [callers[0].queues(&bed, 1).await, callers[1].queues(&bed, 2).await];
-    for task in tasks {
-        let error = refused(task.await.unwrap(), "over_request_rate_limit");
+    // One waits for a place, and the next one behind somebody who waits longer.
+    let hurried = [Caller::new(&bed).await, Caller::new(&bed).await];
+    bed.set("workos_auth.request_queue_timeout", "60s").await;
+    let patient = Caller::new(&bed).await;
+    let mut waiting = None;
+    for caller in &hurried {
+        let began = Instant::now();
+        let error = refused(caller.exchange().await.unwrap(), "over_request_rate_limit");
         assert_eq!(error.sqlstate, "53400");
         assert!(error.detail.starts_with("All 1 of them are taken; this call has waited 1."), "{error}");
+        let took = began.elapsed();
+        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(1) + AT_ONCE, "{took:?}");
+        if waiting.is_none() {
+            waiting = Some(patient.queues(&bed, 1).await);
+        }
     }
-    let took = began.elapsed();
-    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(1) + AT_ONCE, "{took:?}");
     assert_eq!(bed.token_requests().len(), 1);
     // 0 refuses at once.
     bed.admin
@@ -226,10 +231,11 @@ async fn whoever_waits_too_long_is_refused_with_the_time_and_keeps_the_code() {
 
     holding.told(&bed, "pg_cancel_backend").await;
     refused_as(holder.await.unwrap(), "57014");
-    for caller in &callers {
+    waiting.unwrap().await.unwrap().unwrap();
+    for caller in &hurried {
         caller.exchange().await.unwrap().unwrap();
     }
-    quiet(&callers);
+    quiet(&hurried);
     nothing_is_left(&bed).await;
 }
 
@@ -308,7 +314,7 @@ async fn whatever_ends_the_wait_leaves_no_lock_and_no_hole_in_the_queue() {
 }
 
 #[tokio::test]
-async fn a_lock_timeout_that_is_longer_is_left_as_it_was() {
+async fn the_callers_own_time_outs_are_as_they_were() {
     let cluster = cluster(1);
     let bed = patient(&cluster, "longer").await;
     bed.set("workos_auth.request_queue_timeout", "1s").await;
@@ -323,20 +329,13 @@ async fn a_lock_timeout_that_is_longer_is_left_as_it_was() {
     for task in tasks {
         refused(task.await.unwrap(), "over_request_rate_limit");
     }
-    let [one, two] = &callers;
-    assert_eq!(text(&one.client, "show lock_timeout").await.unwrap().as_deref(), Some("50s"));
-    // Deadlocks are found again, after deadlock_timeout.
-    one.client.batch_execute("begin; select pg_advisory_xact_lock(1)").await.unwrap();
-    two.client.batch_execute("begin; select pg_advisory_xact_lock(2)").await.unwrap();
-    let began = Instant::now();
-    let (left, right) = tokio::join!(
-        one.client.batch_execute("select pg_advisory_xact_lock(2); commit"),
-        two.client.batch_execute("select pg_advisory_xact_lock(1); commit"),
-    );
-    assert!(left.is_err() != right.is_err() && began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    refused_as(if left.is_err() { left } else { right }, "40P01");
-    one.client.batch_execute("rollback").await.unwrap();
-    two.client.batch_execute("rollback").await.unwrap();
+    // Nor has the wait in the lock manager left anything else behind.
+    for caller in &callers {
+        for (setting, value) in [("lock_timeout", "50s"), ("deadlock_timeout", "200ms")] {
+            let shown = text(&caller.client, &format!("show {setting}")).await.unwrap();
+            assert_eq!(shown.as_deref(), Some(value), "{setting}");
+        }
+    }
     holding.told(&bed, "pg_cancel_backend").await;
     refused_as(holder.await.unwrap(), "57014");
     nothing_is_left(&bed).await;
