@@ -22,6 +22,8 @@ static ISSUER: Text = GucSetting::<Option<CString>>::new(None);
 static AUDIENCE: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
 static ALLOWED_ROLES: Text = GucSetting::<Option<CString>>::new(Some(c"authenticated"));
 static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static HTTPS_PROXY: Text = GucSetting::<Option<CString>>::new(None);
+static HTTPS_PROXY_CREDENTIALS_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static INSTALLATION_HOMES: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
@@ -33,6 +35,7 @@ static AUDIT_RETENTION: GucSetting<i32> = GucSetting::<i32>::new(0);
 static FLOW_TTL: GucSetting<i32> = GucSetting::<i32>::new(900);
 static CONNECT_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(2);
 static REQUEST_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
+static REQUEST_QUEUE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
 static MAX_CONCURRENT_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(16);
 static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
 static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
@@ -127,6 +130,20 @@ pub fn define() {
         c"Empty: the operating system's.",
         &CA_FILE,
     );
+    text(
+        c"workos_auth.https_proxy",
+        c"The HTTP proxy that connects to WorkOS for a server that cannot.",
+        c"http://host:port, asked for a tunnel (CONNECT). Empty: none, whatever HTTPS_PROXY in the server's environment says.",
+        &HTTPS_PROXY,
+    );
+    GucRegistry::define_string_guc(
+        c"workos_auth.https_proxy_credentials_file",
+        c"The file that holds user:password for the proxy.",
+        c"Absolute path, readable by the server's user alone. Empty: the proxy wants none.",
+        &HTTPS_PROXY_CREDENTIALS_FILE,
+        GucContext::Suset,
+        flags(GucFlags::SUPERUSER_ONLY),
+    );
     GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
     // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
     // prefix may be reserved, and hidden since it is nothing to set.
@@ -209,7 +226,7 @@ pub fn define() {
     );
     int(
         c"workos_auth.request_timeout",
-        c"How long to wait for WorkOS's whole answer, connecting included.",
+        c"How long to wait for WorkOS's whole answer, connecting and the wait for a place included.",
         c"At least 1 s.",
         &REQUEST_TIMEOUT,
         1,
@@ -217,9 +234,18 @@ pub fn define() {
         seconds,
     );
     int(
+        c"workos_auth.request_queue_timeout",
+        c"How long a call waits for its turn where workos_auth.max_concurrent_requests others wait for WorkOS.",
+        c"First come, first served. 0: refused at once. Never so long that workos_auth.request_timeout leaves WorkOS no time to answer.",
+        &REQUEST_QUEUE_TIMEOUT,
+        0,
+        300,
+        seconds,
+    );
+    int(
         c"workos_auth.max_concurrent_requests",
         c"How many backends of this cluster may wait for WorkOS at a time.",
-        c"The next one is refused at once, so that a slow WorkOS cannot fill the connection pool.",
+        c"The next one waits for a place, as long as workos_auth.request_queue_timeout says.",
         &MAX_CONCURRENT_REQUESTS,
         1,
         1024,
@@ -418,6 +444,16 @@ pub fn ca_file() -> Option<PathBuf> {
     value(&CA_FILE).map(PathBuf::from)
 }
 
+/// `workos_auth.https_proxy`
+pub fn https_proxy() -> Option<String> {
+    value(&HTTPS_PROXY)
+}
+
+/// `workos_auth.https_proxy_credentials_file`
+pub fn https_proxy_credentials_file() -> Option<PathBuf> {
+    value(&HTTPS_PROXY_CREDENTIALS_FILE).map(PathBuf::from)
+}
+
 /// `workos_auth.root_key_file`
 pub fn root_key_file() -> Option<PathBuf> {
     value(&ROOT_KEY_FILE).map(PathBuf::from)
@@ -471,6 +507,11 @@ pub fn connect_timeout() -> Duration {
 /// `workos_auth.request_timeout`
 pub fn request_timeout() -> Duration {
     duration(&REQUEST_TIMEOUT)
+}
+
+/// `workos_auth.request_queue_timeout`; zero refuses at once.
+pub fn request_queue_timeout() -> Duration {
+    positive(&REQUEST_QUEUE_TIMEOUT).unwrap_or_default()
 }
 
 /// `workos_auth.max_concurrent_requests`

@@ -1,31 +1,65 @@
 //! The HTTP client of a backend.
 
 use std::cell::RefCell;
-use std::error::Error as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, redirect, retry};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::failure::{Failure, causes};
+use super::proxy::HttpsProxy;
 use super::resolver::SystemResolver;
+use super::roots;
 use crate::settings;
 
 /// What a client was made with; another setting makes another client.
 #[derive(PartialEq, Eq, Clone)]
 struct Configuration {
     connect_timeout: Duration,
-    ca_file: Option<std::path::PathBuf>,
+    roots: Roots,
+    proxy: Option<HttpsProxy>,
+}
+
+/// Which certificate authorities are read.
+#[derive(PartialEq, Eq, Clone)]
+enum Roots {
+    /// None: the address is one of this machine, without TLS.
+    Unneeded,
+    System,
+    File(PathBuf),
+}
+
+impl Roots {
+    fn for_address(url: &str) -> Self {
+        match settings::ca_file() {
+            _ if !url.starts_with("https:") => Self::Unneeded,
+            None => Self::System,
+            Some(path) => Self::File(path),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<Certificate>> {
+        match self {
+            Self::Unneeded => Ok(Vec::new()),
+            Self::System => roots::of_system(),
+            Self::File(path) => roots::of_file(path),
+        }
+    }
 }
 
 thread_local! {
     static CLIENT: RefCell<Option<(Configuration, Client)>> = const { RefCell::new(None) };
 }
 
-/// The backend's client, made at the first call and whenever a setting it depends on has changed.
-pub fn get() -> Result<Client> {
-    let wanted = Configuration { connect_timeout: settings::connect_timeout(), ca_file: settings::ca_file() };
+/// The backend's client for this address, made at the first call and whenever a setting it depends on has changed.
+pub fn get(url: &str) -> Result<Client> {
+    let wanted = Configuration {
+        connect_timeout: settings::connect_timeout(),
+        roots: Roots::for_address(url),
+        proxy: HttpsProxy::for_address(url),
+    };
     CLIENT.with_borrow_mut(|client| match client {
         Some((configuration, client)) if *configuration == wanted => Ok(client.clone()),
         _ => {
@@ -36,46 +70,30 @@ pub fn get() -> Result<Client> {
     })
 }
 
+/// Has the next call make another client where this one could not connect: the files that it was made of may be others by then.
+pub fn forget_if_unconnected(failure: &Failure) {
+    if let Failure::Http(error) = failure
+        && error.is_connect()
+    {
+        CLIENT.set(None);
+    }
+}
+
 fn build(configuration: &Configuration) -> Result<Client> {
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .user_agent(concat!("workos_auth/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(configuration.connect_timeout)
         .dns_resolver(Arc::new(SystemResolver))
         .redirect(redirect::Policy::none())
         .retry(retry::never())
+        // Those of the environment.
         .no_proxy()
         .pool_idle_timeout(Duration::from_secs(60))
-        .pool_max_idle_per_host(1);
-    if let Some(path) = &configuration.ca_file {
-        builder = builder.tls_certs_only(certificates(path)?);
-    }
-    builder.build().map_err(|error| Error::with_detail(ErrorCode::TlsRootsUnavailable, causes(&error)))
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>> {
-    let failed = |why: String| {
-        Error::with_detail(ErrorCode::TlsRootsUnavailable, format!("workos_auth.ca_file: {}: {why}.", path.display()))
+        .pool_max_idle_per_host(1)
+        .tls_certs_only(configuration.roots.read()?);
+    let builder = match &configuration.proxy {
+        Some(proxy) => builder.proxy(proxy.to_client()?),
+        None => builder,
     };
-    let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    match Certificate::from_pem_bundle(&pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(failed("it holds no certificate".into())),
-        Err(error) => Err(failed(causes(&error))),
-    }
-}
-
-/// What an error says down to its root, without the URL.
-pub fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut cause = error.source();
-    // Bounded, since nothing promises that a chain of sources ends.
-    for _ in 0..8 {
-        let Some(error) = cause else { break };
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+    builder.build().map_err(|error| Error::with_detail(ErrorCode::TlsRootsUnavailable, causes(&error)))
 }

@@ -4,30 +4,36 @@
 //! answer. One runtime and one client a backend, made at the first request, so that connections are kept alive.
 
 mod client;
+mod deadline;
+mod failure;
+mod proxy;
 mod resolver;
+mod roots;
 mod wait;
 
+use workos_auth_core::Result;
 use workos_auth_core::workos::{self, HttpAnswer, TokenAnswer, TokenRequest};
-use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
+use self::deadline::Deadline;
+use self::failure::{Failure, MAX_ANSWER};
+use self::proxy::HttpsProxy;
 use crate::settings;
-use crate::store::locks;
-
-/// The largest answer that is read: a profile with a thousand groups takes a tenth of this.
-const MAX_ANSWER: usize = 1024 * 1024;
+use crate::store::request_slots;
 
 /// Redeems a code at WorkOS: one `POST /sso/token`, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the server
 /// says that it cannot read a form. A code is good once, so nothing is sent again after an answer was lost.
 ///
 /// # Errors
-/// `over_request_rate_limit` without a request; everything of class WA3; 57014 and 57P01 raised by Postgres itself.
+/// `over_request_rate_limit` without a request; everything of class WA3; 57014, 57P01 and 55P03 raised by Postgres itself.
 pub fn redeem(api_url: &str, request: &TokenRequest) -> Result<TokenAnswer> {
-    let slot = locks::take_request_slot()?;
+    let mut deadline = Deadline::new(settings::request_timeout());
+    let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
+    deadline.has_its_turn();
     let url = workos::token_url(api_url);
-    let mut reply = post(&url, "application/x-www-form-urlencoded", request.form())?;
+    let mut reply = post(&url, "application/x-www-form-urlencoded", request.form(), &deadline)?;
     if workos::wants_json(&reply.answer()) {
-        reply = post(&url, "application/json", request.json())?;
+        reply = post(&url, "application/json", request.json(), &deadline)?;
     }
     drop(slot);
     workos::parse_token_answer(&reply.answer(), &request.secrets())
@@ -53,8 +59,9 @@ impl Reply {
 }
 
 /// Posts once, and once more where no connection was made, so that WorkOS cannot have seen the request.
-fn post(url: &str, content_type: &'static str, body: Zeroizing<String>) -> Result<Reply> {
-    let client = client::get()?;
+fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline: &Deadline) -> Result<Reply> {
+    let client = client::get(url)?;
+    let proxy = HttpsProxy::for_address(url);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -62,40 +69,15 @@ fn post(url: &str, content_type: &'static str, body: Zeroizing<String>) -> Resul
             .post(url)
             .header("content-type", content_type)
             .header("accept", "application/json")
-            .timeout(settings::request_timeout())
+            .timeout(deadline.left())
             .body(body.as_bytes().to_vec());
         match wait::until_done(read(request)) {
             Err(Failure::Http(error)) if error.is_connect() && !error.is_timeout() && tries < 2 => {}
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => {
+                client::forget_if_unconnected(&failure);
+                return Err(failure.into_error(deadline, proxy.as_ref()));
+            }
             Ok(reply) => return Ok(reply),
-        }
-    }
-}
-
-enum Failure {
-    Http(reqwest::Error),
-    TooLarge,
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::TooLarge => {
-                Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
-            }
-            // Name look-up and connecting: WorkOS has not seen the code.
-            Failure::Http(error) if error.is_connect() => {
-                Error::with_detail(ErrorCode::WorkosUnreachable, client::causes(&error))
-            }
-            Failure::Http(error) if error.is_timeout() => {
-                let limit = settings::request_timeout().as_secs();
-                Error::with_detail(ErrorCode::WorkosTimeout, format!("No whole answer came within {limit} s."))
-            }
-            Failure::Http(error) if error.is_request() => {
-                Error::with_detail(ErrorCode::WorkosConnectionLost, client::causes(&error))
-            }
-            // The head of an answer came, and a body that ends too soon.
-            Failure::Http(error) => Error::with_detail(ErrorCode::WorkosAnswerMalformed, client::causes(&error)),
         }
     }
 }

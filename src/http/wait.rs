@@ -15,10 +15,13 @@ use pgrx::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+use crate::postgres::wait_event::WaitEvent;
+
 /// How long an interrupt may go unnoticed that comes between looking and sleeping.
 const TICK: Duration = Duration::from_millis(50);
 
 thread_local! {
+    static REQUEST: WaitEvent = const { WaitEvent::new(c"WorkosRequest") };
     /// Leaked: its destructor would run while the process exits, after what it needs is gone.
     static RUNTIME: OnceCell<&'static (Runtime, Arc<Notify>)> = const { OnceCell::new() };
 }
@@ -51,7 +54,7 @@ fn runtime() -> &'static (Runtime, Arc<Notify>) {
 pub fn until_done<T>(future: impl Future<Output = T>) -> T {
     let (runtime, notify) = runtime();
     let mut future = pin!(future);
-    let _waiting = WaitEvent::start();
+    let _shown = REQUEST.with(WaitEvent::show);
     loop {
         let done = runtime.block_on(async {
             let interrupt = async {
@@ -74,29 +77,5 @@ pub fn until_done<T>(future: impl Future<Output = T>) -> T {
                 pgrx::check_for_interrupts!();
             }
         }
-    }
-}
-
-/// Shows in `pg_stat_activity` that the backend waits for an extension.
-struct WaitEvent;
-
-impl WaitEvent {
-    fn start() -> Self {
-        report(pg_sys::PG_WAIT_EXTENSION);
-        WaitEvent
-    }
-}
-
-impl Drop for WaitEvent {
-    fn drop(&mut self) {
-        report(0);
-    }
-}
-
-/// `pgstat_report_wait_start` and `_end`, which are inline functions in C.
-fn report(event: u32) {
-    // SAFETY: a word of shared memory that is this backend's own.
-    unsafe {
-        ptr::write_volatile(pg_sys::my_wait_event_info, event);
     }
 }

@@ -10,6 +10,7 @@
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
+//! | `wait_event.rs` | what `pg_stat_activity` shows of a wait |
 //! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs`, `uuid.rs` | functions, and values in and out |
 
 pub mod bare_function;
@@ -29,3 +30,4 @@ pub mod statement;
 pub mod transaction;
 pub mod uuid;
 pub mod varlena;
+pub mod wait_event;

@@ -8,16 +8,15 @@ use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result, lock_name};
 
 use super::scan;
-use crate::settings;
 
-const SLOT: u16 = 7;
+// 7 and 12 are those of the `request_slots`.
 const FLOW: u16 = 8;
 const ACCOUNT: u16 = 9;
 const SETUP: u16 = 10;
 const THEFT: u16 = 11;
 const THEFT_FOUND: u16 = 20;
 
-fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
+pub(super) fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
         locktag_field1: field1,
         locktag_field2: field2,
@@ -40,22 +39,37 @@ fn database_tag(kind: u16, name: &[u8]) -> pg_sys::LOCKTAG {
 /// An error gives it up too, before the abort would: Postgres tells the client of an error first, and the client's next try, on
 /// another connection, must not lose to a transaction that is already dead.
 #[derive(Debug)]
-pub struct TransactionLock(pg_sys::LOCKTAG);
+pub struct TransactionLock {
+    tag: pg_sys::LOCKTAG,
+    owner: pg_sys::ResourceOwner,
+}
 
 impl TransactionLock {
-    fn try_take(tag: pg_sys::LOCKTAG) -> Option<Self> {
+    fn held(tag: pg_sys::LOCKTAG) -> Self {
+        // SAFETY: reads a global of the backend.
+        Self { tag, owner: unsafe { pg_sys::CurrentResourceOwner } }
+    }
+
+    pub(super) fn try_take(tag: pg_sys::LOCKTAG) -> Option<Self> {
         // SAFETY: a valid tag; the lock belongs to the transaction and ends with it.
         let got = unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, true) };
         match got {
             pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => None,
-            _ => Some(Self(tag)),
+            _ => Some(Self::held(tag)),
         }
     }
 
-    fn take(tag: pg_sys::LOCKTAG) -> Self {
+    pub(super) fn take(tag: pg_sys::LOCKTAG) -> Self {
         // SAFETY: as above; waits, is cancellable and takes part in deadlock detection.
         unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), false, false) };
-        Self(tag)
+        Self::held(tag)
+    }
+
+    /// The same lock, once the subtransaction that took it has been released to the transaction around it.
+    pub(super) fn handed_to_transaction(mut self) -> Self {
+        // SAFETY: reads a global of the backend.
+        self.owner = unsafe { pg_sys::CurTransactionResourceOwner };
+        self
     }
 
     /// Keeps the lock to the end of the transaction.
@@ -66,8 +80,14 @@ impl TransactionLock {
 
 impl Drop for TransactionLock {
     fn drop(&mut self) {
-        // SAFETY: this transaction holds the lock, since it made this value. LockRelease raises no error, only warnings.
-        unsafe { pg_sys::LockRelease(&self.0, pg_sys::ExclusiveLock.cast_signed(), false) };
+        // SAFETY: this transaction holds the lock, since it made this value. LockRelease raises no error, only warnings: it takes the lock
+        // from the current resource owner alone.
+        unsafe {
+            let current = pg_sys::CurrentResourceOwner;
+            pg_sys::CurrentResourceOwner = self.owner;
+            pg_sys::LockRelease(&self.tag, pg_sys::ExclusiveLock.cast_signed(), false);
+            pg_sys::CurrentResourceOwner = current;
+        }
     }
 }
 
@@ -101,18 +121,4 @@ pub fn lock_setup() {
     // Not keyed: the first set-up makes the key.
     // SAFETY: reads a global of the backend.
     TransactionLock::take(tag(SETUP, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)).keep();
-}
-
-const SLOT_MAGIC: u32 = 0x776f_726b; // "work": keeps clear of other extensions that use the same trick
-
-/// A place among the `workos_auth.max_concurrent_requests` of the cluster, or refused at once.
-pub fn take_request_slot() -> Result<TransactionLock> {
-    let slots = settings::max_concurrent_requests();
-    // Backends begin at different slots, so that they seldom try the same one.
-    // SAFETY: reads a global of the backend.
-    let first = unsafe { pg_sys::MyProcPid }.unsigned_abs() % slots;
-    (0..slots)
-        .map(|i| (first + i) % slots)
-        .find_map(|slot| TransactionLock::try_take(tag(SLOT, 0, SLOT_MAGIC, slot)))
-        .ok_or_else(|| Error::with_detail(ErrorCode::TooManyRequests, format!("All {slots} of them are taken.")))
 }

@@ -15,6 +15,7 @@ pub mod own_account;
 pub mod privileges;
 mod query;
 mod removal;
+pub mod request_slots;
 pub mod scan;
 pub mod sessions;
 pub mod users;

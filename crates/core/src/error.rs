@@ -356,6 +356,18 @@ error_codes! {
     WorkosConnectionLost = "WA314", "workos_connection_lost", 502, "the connection to WorkOS was lost before it answered",
         "",
         "Start the sign-in again: WorkOS may have seen the code.";
+    HttpsProxyInvalid = "WA315", "https_proxy_invalid", 503, "the HTTP proxy of the settings cannot be used",
+        "workos_auth.https_proxy is no http address of a host and a port.",
+        "Write http://host:port without user name and path; the credentials stand in the file of workos_auth.https_proxy_credentials_file.";
+    HttpsProxyCredentialsInvalid = "WA316", "https_proxy_credentials_invalid", 503, "the file with the proxy's credentials cannot be used",
+        "",
+        "It holds user:password in one line. Run chmod 0600 on it, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.";
+    HttpsProxyCredentialsRefused = "WA317", "https_proxy_credentials_refused", 503, "the HTTP proxy wants other credentials",
+        "",
+        "Write user:password into the file of workos_auth.https_proxy_credentials_file. The code is still good: try again.";
+    HttpsProxyFailed = "WA318", "https_proxy_failed", 503, "the HTTP proxy did not connect to WorkOS",
+        "",
+        "The code is still good: try again. Check workos_auth.https_proxy, and that the proxy lets this server reach the host and port of api_url.";
     OrganizationMismatch = "WA320", "organization_mismatch", 403, "the profile belongs to another organization than the one asked for",
         "",
         "Sign in through the organization that the sign-in was started for.";

@@ -15,9 +15,11 @@ mod sign_in {
     mod hooks_failing;
     mod hooks_named;
     mod hooks_rights;
+    mod https;
     mod implicit;
     mod json_of_any_names;
     mod network;
+    mod queue;
     mod raced_losers;
     mod races;
     mod same_call;

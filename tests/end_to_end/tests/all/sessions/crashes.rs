@@ -106,6 +106,7 @@ impl Site {
         bed.set("workos_auth.request_timeout", "60s").await;
         // A slot that a crash left taken would turn the next one away.
         bed.set("workos_auth.max_concurrent_requests", "1").await;
+        bed.set("workos_auth.request_queue_timeout", "0").await;
         bed.admin
             .batch_execute(
                 "create function stands_still() returns trigger language plpgsql as

@@ -165,7 +165,8 @@ async fn no_exception_handler_swallows_a_cancel() {
 #[tokio::test]
 async fn only_so_many_backends_wait_at_a_time() {
     // Of its own: the limit is the cluster's, and a killed backend restarts it.
-    let cluster = Cluster::start_with(&["workos_auth.max_concurrent_requests = 2"]).unwrap();
+    let settings = ["workos_auth.max_concurrent_requests = 2", "workos_auth.request_queue_timeout = 0"];
+    let cluster = Cluster::start_with(&settings).unwrap();
     let bed = patient(Bed::new(&cluster, "limited")).await;
     let other = Bed::new(&cluster, "other").await;
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();

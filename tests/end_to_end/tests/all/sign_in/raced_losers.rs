@@ -42,7 +42,8 @@ async fn whoever_loses_the_race_for_a_code_is_not_warned_of_a_lock() {
 
 #[tokio::test]
 async fn whoever_finds_no_free_place_is_not_warned_of_a_lock() {
-    let cluster = Cluster::start_with(&["workos_auth.max_concurrent_requests = 2"]).unwrap();
+    let settings = ["workos_auth.max_concurrent_requests = 2", "workos_auth.request_queue_timeout = 0"];
+    let cluster = Cluster::start_with(&settings).unwrap();
     let bed = Bed::new(&cluster, "losers_place").await;
     let all = listeners(&bed, 6).await;
     let mut pending = Vec::new();
