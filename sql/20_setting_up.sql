@@ -22,7 +22,13 @@ CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT 'ES256') RETURNS 
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'rotate_signing_key_wrapper';
 COMMENT ON FUNCTION auth.rotate_signing_key(text) IS
-    'makes a new key for access tokens and signs with it from now on; returns its kid. Tokens of the old key stay good until auth.retire_signing_key';
+    'signs access tokens with another key from now on: the one that auth.add_signing_key published, or a fresh one; returns its kid. Tokens of the old key stay good until auth.retire_signing_key';
+
+CREATE FUNCTION auth.add_signing_key() RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'add_signing_key_wrapper';
+COMMENT ON FUNCTION auth.add_signing_key() IS
+    'publishes a key in auth.jwks() that signs nothing until auth.rotate_signing_key; returns its kid. While one is pending, it returns that one''s kid and adds none';
 
 CREATE FUNCTION auth.retire_signing_key(kid text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -40,6 +46,22 @@ CREATE FUNCTION auth.take_over_installation() RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'take_over_installation_wrapper';
 COMMENT ON FUNCTION auth.take_over_installation() IS
     'the installation goes on in this database, and the one that it lived in is the copy from now on; returns its id. Superusers only';
+
+-- Not SECURITY DEFINER, as auth.configure_workos.
+CREATE FUNCTION auth.reseal(new_root_key_file text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'reseal_wrapper';
+COMMENT ON FUNCTION auth.reseal(text) IS
+    'moves everything sealed in this database to the root key of a file and says how many values that were; 0 where all stand under it already. Nobody is signed out. Superusers only';
+
+CREATE FUNCTION auth.abandon_sealed_data() RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'abandon_sealed_data_wrapper';
+COMMENT ON FUNCTION auth.abandon_sealed_data() IS
+    'for a lost root key: removes whatever only that key opens, which is the provider with its secret, the signing keys and every session, and says what it removed; people, identities and memberships stay. Then run auth.configure_workos. Superusers only';
+
+CREATE FUNCTION auth.require_ready() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'require_ready_wrapper';
+COMMENT ON FUNCTION auth.require_ready() IS
+    'fails as every sign-in of a new connection would: the provider is not configured, or the root key is not there or another one. For readiness probes';
 
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

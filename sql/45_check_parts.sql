@@ -72,6 +72,10 @@ CREATE FUNCTION auth.check_copy() RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_copy_wrapper';
 COMMENT ON FUNCTION auth.check_copy() IS 'what auth.check() says of a database that is a copy of an installation; NULL where it is none';
 
+CREATE FUNCTION auth.check_root_key(OUT name text, OUT finding text, OUT by_hand text) RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'check_root_key_wrapper';
+COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root key that does not open what is sealed: the name in auth.error_codes, the sentence, and what a person does then; no row where it does';
+
 -- What the extension consists of: its functions, views and event triggers, and what belongs to its tables, which a dump does not carry.
 -- Of each: state, what Postgres's catalogs say and every version says alike; printed, what this version prints of it; and restore, the one
 -- statement that makes it as it is, whether it was changed or dropped. Rights and owners are looked at elsewhere.

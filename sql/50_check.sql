@@ -193,6 +193,17 @@ protected_view AS (
     GROUP BY r.view
 ),
 
+-- A root key where backups copy it. Only those who may see data_directory learn this. To all others: a key there is refused, unless the
+-- setting allows it, which is a finding. Links are not followed here.
+copied_key AS (
+    SELECT DISTINCT d.directory
+    FROM pg_settings AS k CROSS JOIN LATERAL string_to_table(k.setting, ',') AS f (name), (
+        SELECT s.setting FROM pg_settings AS s WHERE s.name = 'data_directory'
+        UNION ALL SELECT pg_tablespace_location(t.oid) FROM pg_tablespace AS t
+    ) AS d (directory)
+    WHERE k.name = 'workos_auth.root_key_file' AND d.directory <> '' AND starts_with(ltrim(f.name, E' \t\n"'), rtrim(d.directory, '/') || '/')
+),
+
 -- FINDINGS ------------------------------------------------------------------------------------------------------------------------
 
 found (severity, object, finding, remedy) AS (
@@ -313,16 +324,15 @@ found (severity, object, finding, remedy) AS (
     FROM auth.check_copy() AS c (finding) WHERE c.finding IS NOT NULL
     UNION ALL
 
-    -- Only those who may see data_directory learn this. To all others: a key there is refused, unless the setting allows it, which is a finding.
-    -- Links are not followed here. Without the setting nobody signs in until the key stands elsewhere; readers go on.
+    -- Without the setting nobody signs in until the key stands elsewhere; readers go on.
     SELECT 'error', 'workos_auth.root_key_file', format('The root key lies in %s, which every base backup copies: move it, or make a new one.', d.directory),
         CASE WHEN a.is_allowed THEN 'SELECT auth.alter_system(''workos_auth.root_key_file'', '''');'
             ELSE 'SELECT ''Take workos_auth.root_key_file out of the file that configures this server, and reload it.'' AS by_hand;' END
-    FROM alter_system AS a, pg_settings AS k, (
-        SELECT s.setting FROM pg_settings AS s WHERE s.name = 'data_directory'
-        UNION ALL SELECT pg_tablespace_location(t.oid) FROM pg_tablespace AS t
-    ) AS d (directory)
-    WHERE k.name = 'workos_auth.root_key_file' AND d.directory <> '' AND starts_with(k.setting, rtrim(d.directory, '/') || '/')
+    FROM alter_system AS a, copied_key AS d
+    UNION ALL
+    -- The file may only be out of reach: no statement throws away what it seals unless somebody has decided that it is lost.
+    SELECT 'error', 'workos_auth.root_key_file', k.finding, format('SELECT %L AS by_hand;', k.by_hand)
+    FROM auth.check_root_key() AS k WHERE NOT EXISTS (SELECT FROM copied_key)
     UNION ALL
 
     -- Settings: mended where they were set. ALTER DATABASE wins over the command line, which ALTER SYSTEM does not, and over the file that

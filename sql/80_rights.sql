@@ -42,9 +42,11 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.require_ready()'),
 
         -- What an administrator needs who is no superuser.
         ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, text, text, text, boolean)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.ban_user(uuid, timestamptz)'),
@@ -63,6 +65,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_facts()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_copy()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_root_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_members()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_installed()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_settings()'),

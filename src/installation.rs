@@ -87,6 +87,7 @@ pub fn become_new() -> Result<Uuid> {
         let old = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let provider = configuration::provider()?;
         let secret = provider.as_ref().map(secrets::open_client_secret).transpose()?;
+        let root = secrets::root_key()?;
         store::shut_out_sign_ins()?;
         flows::remove_all()?;
         let ended = sessions::end_all()?;
@@ -95,7 +96,7 @@ pub fn become_new() -> Result<Uuid> {
 
         let id = random::uuid()?;
         store::rename(id, store::here(), &random::bytes()?)?;
-        secrets::set_up()?;
+        secrets::set_up_under(&root)?;
         if let (Some(provider), Some(secret)) = (provider, secret) {
             let Provider { id, client_id, api_url, .. } = &provider;
             let (client_secret, data_key_id) = secrets::seal_client_secret(*id, client_id, api_url, &secret)?;

@@ -3,8 +3,9 @@
 //! All but `workos_auth.session_token` (see `current_session::token`) are superuser-only.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr, c_char};
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ static CA_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static HTTPS_PROXY: Text = GucSetting::<Option<CString>>::new(None);
 static HTTPS_PROXY_CREDENTIALS_FILE: Text = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
+static ROOT_KEY_COMMAND: Text = GucSetting::<Option<CString>>::new(None);
+static ROOT_KEY_COMMAND_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
 static INSTALLATION_HOMES: Text = GucSetting::<Option<CString>>::new(None);
 static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);
@@ -144,7 +147,18 @@ pub fn define() {
         GucContext::Suset,
         flags(GucFlags::SUPERUSER_ONLY),
     );
-    GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
+    GucRegistry::define_string_guc(c"workos_auth.root_key_file", c"The file that holds the root key, 32 random bytes that auth.create_root_key writes.", c"Absolute path, outside the data directory, readable by the server's user alone. Several, separated by commas, are tried in their order: while the root key is changed, name both. Can only be set in the configuration file.", &ROOT_KEY_FILE, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
+    GucRegistry::define_string_guc(c"workos_auth.root_key_command", c"A shell command that prints the root key.", c"32 random bytes, as they are, in base64 or in hexadecimal digits. It is run where no file of workos_auth.root_key_file holds the key. Can only be set in the configuration file.", &ROOT_KEY_COMMAND, GucContext::Sighup, flags(GucFlags::SUPERUSER_ONLY));
+    GucRegistry::define_int_guc(
+        c"workos_auth.root_key_command_timeout",
+        c"How long workos_auth.root_key_command may take.",
+        c"At least 1 s. Then it is killed. Can only be set in the configuration file.",
+        &ROOT_KEY_COMMAND_TIMEOUT,
+        1,
+        300,
+        GucContext::Sighup,
+        flags(seconds),
+    );
     // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
     // prefix may be reserved, and hidden since it is nothing to set.
     GucRegistry::define_string_guc(
@@ -410,6 +424,22 @@ fn value(setting: &Text) -> Option<String> {
     setting.get().map(|v| v.to_string_lossy().into_owned()).filter(|v| !v.is_empty())
 }
 
+/// The names of a list of files, which Postgres reads as that of `unix_socket_directories`: separated by commas, in double quotes where need be.
+fn file_list(list: &CStr) -> Option<Vec<PathBuf>> {
+    // SAFETY: Postgres takes a copy apart, in the current memory context; what it lists are C strings.
+    unsafe {
+        let mut names: *mut pg_sys::List = std::ptr::null_mut();
+        if !pg_sys::SplitDirectoriesString(pg_sys::pstrdup(list.as_ptr()), b',' as c_char, &mut names) {
+            return None;
+        }
+        // NIL, the empty list, is NULL.
+        let Some(list) = names.as_ref() else { return Some(Vec::new()) };
+        let cells = std::slice::from_raw_parts(list.elements, usize::try_from(list.length).unwrap_or_default());
+        let name = |cell: &pg_sys::ListCell| CStr::from_ptr(cell.ptr_value.cast()).to_bytes();
+        Some(cells.iter().map(|cell| PathBuf::from(OsStr::from_bytes(name(cell)))).collect())
+    }
+}
+
 fn duration(setting: &GucSetting<i32>) -> Duration {
     Duration::from_secs(setting.get().max(1).unsigned_abs().into())
 }
@@ -454,9 +484,19 @@ pub fn https_proxy_credentials_file() -> Option<PathBuf> {
     value(&HTTPS_PROXY_CREDENTIALS_FILE).map(PathBuf::from)
 }
 
-/// `workos_auth.root_key_file`
-pub fn root_key_file() -> Option<PathBuf> {
-    value(&ROOT_KEY_FILE).map(PathBuf::from)
+/// The files of `workos_auth.root_key_file`, in their order; `None` where it is no list.
+pub fn root_key_files() -> Option<Vec<PathBuf>> {
+    file_list(ROOT_KEY_FILE.get().as_deref().unwrap_or_default())
+}
+
+/// `workos_auth.root_key_command`
+pub fn root_key_command() -> Option<String> {
+    value(&ROOT_KEY_COMMAND)
+}
+
+/// `workos_auth.root_key_command_timeout`
+pub fn root_key_command_timeout() -> Duration {
+    duration(&ROOT_KEY_COMMAND_TIMEOUT)
 }
 
 /// `workos_auth.allow_root_key_in_data_directory`

@@ -68,7 +68,10 @@ const READY: &str = "select
     (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user) as unbound,
     current_setting('transaction_read_only') = 'on' as reads_only
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
-        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)']) f";
+        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)', 'auth.require_ready()']) f";
+
+/// Whether WorkOS is configured and the root key is there, whatever the connection has opened before.
+const REQUIRE_READY: &str = "select auth.require_ready()";
 
 /// What the codes begin with that `auth.handle_callback` gives; WorkOS's do not.
 const OWN_CODE: &str = "wac_";
@@ -269,7 +272,7 @@ impl Database {
     pub async fn is_ready(&self) -> Result<()> {
         let row = self.call(READY, &[]).await?;
         match (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?) {
-            (true, false, false) => Ok(()),
+            (true, false, false) => self.call(REQUIRE_READY, &[]).await.map(drop),
             (_, _, true) => Err(ApiError::unavailable("The database is read-only: sign-ins need the primary.")),
             (false, _, _) => Err(ApiError::unavailable("The role lacks the rights that auth.grant_sign_in gives.")),
             (true, true, _) => {

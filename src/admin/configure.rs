@@ -1,13 +1,11 @@
 //! `auth.configure_workos`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_json::json;
 use workos_auth_core::authorize::{DEFAULT_API_URL, check_api_url, check_redirect_uri};
 use workos_auth_core::secret::ClientSecret;
 use workos_auth_core::{Error, ErrorCode, Result, random};
-use zeroize::Zeroizing;
 
 use crate::audit::audit;
 use crate::postgres::roles::{Right, as_owner, require_right};
@@ -111,21 +109,17 @@ fn secret_file(path: &str) -> Result<ClientSecret> {
         Right::ReadServerFiles,
         "A file of the server is read for superusers and members of pg_read_server_files.",
     )?;
-    let unusable = |why: &str| Error::with_detail(ErrorCode::ClientSecretFileInvalid, format!("{path}: {why}."));
-    let file = secret_file::open(Path::new(path)).map_err(|why| match why {
-        Unusable::Unreadable(error) => unusable(&error.to_string()),
-        Unusable::NotRegular => unusable("it is not a regular file"),
-        Unusable::Exposed { mode, owner } => {
-            unusable(&format!("it has the mode {mode:04o} and belongs to user id {owner}")).hint(
-                "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.",
-            )
-        }
-    })?;
-    let mut text = Zeroizing::new(String::with_capacity(SECRET + 1));
-    file.take(SECRET as u64 + 1).read_to_string(&mut text).map_err(|_| unusable("it does not hold text"))?;
+    let path = Path::new(path);
+    let refused = |detail: String| Error::with_detail(ErrorCode::ClientSecretFileInvalid, detail);
+    let unusable = |why: Unusable| match why {
+        Unusable::Exposed { .. } => refused(why.about(path)).hint(ErrorCode::RootKeyExposed.hint()),
+        _ => refused(why.about(path)),
+    };
+    let file = secret_file::open(path).map_err(unusable)?;
+    let bytes = secret_file::read(file, SECRET).map_err(unusable)?;
     // Editors end a file with a line feed.
-    match text.trim_end_matches(['\r', '\n']) {
-        key if text.len() <= SECRET && is_key(key) => Ok(ClientSecret::new(key.to_owned())),
-        _ => Err(unusable("it does not hold one key and nothing else")),
+    match std::str::from_utf8(&bytes).map(|text| text.trim_end_matches(['\r', '\n'])) {
+        Ok(key) if bytes.len() <= SECRET && is_key(key) => Ok(ClientSecret::new(key.to_owned())),
+        _ => Err(refused(format!("{} does not hold one key and nothing else.", path.display()))),
     }
 }

@@ -5,6 +5,8 @@
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
+//! | `signing_keys.rs` | `auth.add_signing_key` and its like |
+//! | `sealed_data.rs` | `auth.reseal`, `auth.abandon_sealed_data` |
 //!
 //! What may be asked for is `core::admin`.
 
@@ -12,6 +14,7 @@ mod as_user;
 pub mod configure;
 pub mod operating;
 pub mod privileges;
+pub mod sealed_data;
 mod session;
 pub mod signing_keys;
 mod user;

@@ -12,7 +12,7 @@ use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, operating as store, users};
+use crate::store::{Subject, configuration, operating as store, users};
 use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.
@@ -112,6 +112,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     let batch = i64::from(batch);
     let mut removed = store::remove_expired_flows(batch)?;
     removed += store::remove_ended_sessions(batch)?;
+    removed += configuration::delete_unused_data_keys(batch)?;
     if let Some(timeout) = settings::session_idle_timeout() {
         removed += store::remove_idle_sessions(timeout, batch)?;
     }

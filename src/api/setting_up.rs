@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use pgrx::JsonB;
 use pgrx::prelude::*;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::admin::configure::{self, Configuration};
-use crate::admin::{privileges, signing_keys};
+use crate::admin::{privileges, sealed_data, signing_keys};
 use crate::error::or_raise;
 use crate::postgres::roles::{Right, require_right};
 use crate::postgres::uuid::to_postgres;
@@ -58,6 +59,11 @@ fn rotate_signing_key(algorithm: Option<&str>) -> String {
 }
 
 #[pg_extern(sql = false)]
+fn add_signing_key() -> String {
+    or_raise(signing_keys::add())
+}
+
+#[pg_extern(sql = false)]
 fn retire_signing_key(kid: Option<&str>) {
     or_raise(signing_keys::retire(kid));
 }
@@ -70,6 +76,28 @@ fn become_new_installation() -> pgrx::Uuid {
 #[pg_extern(sql = false)]
 fn take_over_installation() -> pgrx::Uuid {
     to_postgres(or_raise(installation::take_over()))
+}
+
+#[pg_extern(sql = false)]
+fn reseal(new_root_key_file: Option<&str>) -> i64 {
+    or_raise(sealed_data::move_to(new_root_key_file))
+}
+
+#[pg_extern(sql = false)]
+fn abandon_sealed_data() -> JsonB {
+    JsonB(or_raise(sealed_data::abandon()))
+}
+
+#[pg_extern(sql = false)]
+fn require_ready() {
+    or_raise(sealed_data::require_ready());
+}
+
+/// What `auth.check()` reports of the root key.
+#[pg_extern(sql = false)]
+fn check_root_key()
+-> TableIterator<'static, (name!(name, &'static str), name!(finding, String), name!(by_hand, String))> {
+    TableIterator::new(sealed_data::finding())
 }
 
 /// What `auth.check()` reports of a copy.

@@ -1,10 +1,13 @@
-//! Keys: the root key in a file, the data keys it wraps, and what they seal.
+//! Keys: the root key in a file or behind a program, the data keys it wraps, and what they seal.
 //!
 //! Secrets are opened when a call needs them. Opened data keys and the signing key stay in the backend's memory, found again by
-//! their sealed form, so that a changed row is never answered with an old key.
+//! their sealed form, so that a changed row is never answered with an old key. The root key does not: with it every data key is opened at once.
 
+pub mod reseal;
 mod root_key;
+mod root_key_command;
 pub mod secret_file;
+pub mod state;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,7 +15,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::{CodeChallenge, CodeVerifier};
-use workos_auth_core::seal::{DataKey, Place, Purpose};
+use workos_auth_core::seal::{DataKey, Place, Purpose, RootKey};
 use workos_auth_core::secret::{ClientSecret, SecretBytes};
 use workos_auth_core::token::SigningKey;
 use workos_auth_core::{Error, ErrorCode, Result, random};
@@ -22,29 +25,31 @@ use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 use crate::store::flows::Flow;
 use crate::store::{installation as store, scan};
 
-pub use root_key::create as create_root_key;
+pub use root_key::{create as create_root_key, load_file as load_root_key_file};
 
-/// What a backend has opened, by its sealed form. Small: a database has four data keys and one active signing key.
+/// What a backend has opened, by its sealed form. Small: a database has four data keys and one active signing key, and for a week after a
+/// reseal four more.
 struct Opened<T>(RefCell<Vec<(Vec<u8>, Rc<T>)>>);
 
 impl<T> Opened<T> {
-    const MOST: usize = 16;
+    const MOST: usize = 128;
 
     const fn new() -> Self {
         Self(RefCell::new(Vec::new()))
     }
 
-    fn get_or(&self, sealed: &[u8], open: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
-        if let Some((_, opened)) = self.0.borrow().iter().find(|(known, _)| known == sealed) {
-            return Ok(Rc::clone(opened));
-        }
-        let opened = Rc::new(open()?);
+    fn get(&self, sealed: &[u8]) -> Option<Rc<T>> {
+        self.0.borrow().iter().find(|(known, _)| known == sealed).map(|(_, opened)| Rc::clone(opened))
+    }
+
+    fn put(&self, sealed: &[u8], opened: T) -> Rc<T> {
+        let opened = Rc::new(opened);
         let mut all = self.0.borrow_mut();
         if all.len() >= Self::MOST {
             all.clear();
         }
         all.push((sealed.to_vec(), Rc::clone(&opened)));
-        Ok(opened)
+        opened
     }
 }
 
@@ -53,13 +58,28 @@ thread_local! {
     static SIGNING_KEYS: Opened<SigningKey> = const { Opened::new() };
 }
 
+fn unwrap_key(row: &DataKeyRow, root: &RootKey, installation: Uuid) -> Result<DataKey> {
+    DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, root, installation)
+}
+
 fn open_data_key(row: &DataKeyRow) -> Result<Rc<DataKey>> {
-    DATA_KEYS.with(|opened| {
-        opened.get_or(&row.wrapped_key, || {
-            let installation = configuration::installation_id()?;
-            DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, &root_key::load()?, installation)
-        })
-    })
+    if let Some(key) = DATA_KEYS.with(|opened| opened.get(&row.wrapped_key)) {
+        return Ok(key);
+    }
+    let installation = configuration::installation_id()?;
+    let (root, key) = root_key::find(|root| unwrap_key(row, root, installation))?;
+    // All of them, so that a backend asks for the root key once.
+    for other in configuration::data_keys() {
+        if let Ok(key) = unwrap_key(&other, &root, installation) {
+            remember(&other.wrapped_key, key);
+        }
+    }
+    Ok(remember(&row.wrapped_key, key))
+}
+
+/// Keeps a data key that was opened, or made, with its sealed form.
+fn remember(wrapped_key: &[u8], key: DataKey) -> Rc<DataKey> {
+    DATA_KEYS.with(|opened| opened.get(wrapped_key).unwrap_or_else(|| opened.put(wrapped_key, key)))
 }
 
 /// The data key that seals for this purpose today.
@@ -83,9 +103,21 @@ pub fn refresh_token_key(id: u32) -> Result<Option<Rc<DataKey>>> {
     }
 }
 
+/// The root key that the database's data keys are sealed with; where there are none yet, the first that is configured.
+pub fn root_key() -> Result<RootKey> {
+    let (Some(row), Some(installation)) = (configuration::any_data_key(), scan::installation_id()) else {
+        return root_key::find(|_| Ok(())).map(|(root, ())| root);
+    };
+    root_key::find(|root| unwrap_key(&row, root, installation)).map(|(root, _)| root)
+}
+
 /// Makes what is missing: the installation's row, a data key for each purpose, a signing key. With the root key at hand or not at all.
 pub fn set_up() -> Result<()> {
-    let root = root_key::load()?;
+    set_up_under(&root_key()?)
+}
+
+/// The same under this root key.
+pub fn set_up_under(root: &RootKey) -> Result<()> {
     let installation = match scan::installation_id() {
         Some(id) => id,
         None => {
@@ -97,22 +129,27 @@ pub fn set_up() -> Result<()> {
     for &purpose in Purpose::ALL {
         match configuration::active_data_key(purpose) {
             // Opening says whether this is the root key that the database was set up with.
-            Some(row) => drop(DataKey::unwrap(&row.wrapped_key, row.purpose, row.id, &root, installation)?),
-            None => {
-                let key = DataKey::generate(purpose, new_key_id()?)?;
-                let wrapped_key = key.wrap(&root, installation)?;
-                configuration::insert_data_key(&DataKeyRow { id: key.id(), purpose, wrapped_key })?;
-            }
+            Some(row) => drop(unwrap_key(&row, root, installation)?),
+            None => new_data_key(purpose, root, installation)?,
         }
     }
     if configuration::active_signing_key().is_none() {
-        new_signing_key()?;
+        sign_with_another()?;
     }
     Ok(())
 }
 
-/// Makes a signing key, active at once, where none is; returns its `kid`.
-fn new_signing_key() -> Result<String> {
+/// Makes a data key that seals for its purpose from now on. No other may.
+fn new_data_key(purpose: Purpose, root: &RootKey, installation: Uuid) -> Result<()> {
+    let key = DataKey::generate(purpose, new_key_id()?)?;
+    let wrapped_key = key.wrap(root, installation)?;
+    configuration::insert_data_key(&DataKeyRow { id: key.id(), purpose, wrapped_key: wrapped_key.clone() })?;
+    remember(&wrapped_key, key);
+    Ok(())
+}
+
+/// Makes a signing key that is published and signs nothing yet; returns its `kid`.
+pub fn new_signing_key() -> Result<String> {
     let key = SigningKey::generate()?;
     let data_key = data_key(Purpose::SigningKey)?;
     let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
@@ -121,10 +158,16 @@ fn new_signing_key() -> Result<String> {
     Ok(row.kid)
 }
 
-/// Signs with a fresh key from now on, and returns its `kid`. Tokens of the old one stay good until that is retired.
-pub fn rotate_signing_key() -> Result<String> {
+/// Signs with the pending key from now on, or with a fresh one, and returns its `kid`. Tokens of the old one stay good until that is retired.
+pub fn sign_with_another() -> Result<String> {
+    let kid = match configuration::pending_signing_key() {
+        // What cannot be opened must not become the key that signs.
+        Some(row) => open_signing_key(&row).map(|_| row.kid)?,
+        None => new_signing_key()?,
+    };
     configuration::replace_active_signing_key()?;
-    new_signing_key()
+    configuration::activate_signing_key(&kid)?;
+    Ok(kid)
 }
 
 /// A random id that no data key has. Random, so that a refresh token of another installation seldom names one of ours.
@@ -145,12 +188,19 @@ fn signing_key_place(kid: &str) -> Place<'_> {
 /// The key that signs access tokens today.
 pub fn signing_key() -> Result<Rc<SigningKey>> {
     let row = configuration::active_signing_key().ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
-    SIGNING_KEYS.with(|opened| {
-        opened.get_or(&row.private_key, || {
-            let pkcs8 = data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)?;
-            SigningKey::from_pkcs8(pkcs8.expose())
-        })
-    })
+    match SIGNING_KEYS.with(|opened| opened.get(&row.private_key)) {
+        Some(key) => Ok(key),
+        None => open_signing_key(&row),
+    }
+}
+
+fn open_signing_key(row: &SigningKeyRow) -> Result<Rc<SigningKey>> {
+    let key = SigningKey::from_pkcs8(open_private_key(row)?.expose())?;
+    Ok(SIGNING_KEYS.with(|opened| opened.put(&row.private_key, key)))
+}
+
+fn open_private_key(row: &SigningKeyRow) -> Result<SecretBytes> {
+    data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)
 }
 
 /// Seals the client secret to its row, client id and API URL: under another of these it cannot be opened.

@@ -1,44 +1,104 @@
-//! The root key: 32 bytes in a [secret file](super::secret_file), outside the data directory.
+//! The root key: 32 bytes in a [secret file](super::secret_file), outside the data directory, or behind a [program](super::root_key_command).
+//!
+//! The settings may name several: while the key is changed, both must be tried. The files come first, in their order, and then the program.
 
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use pgrx::prelude::*;
 use workos_auth_core::seal::RootKey;
 use workos_auth_core::{Error, ErrorCode, Result};
-use zeroize::Zeroizing;
 
+use super::root_key_command;
 use super::secret_file::{self, Unusable};
 use crate::settings;
+use crate::store::configuration;
 
 const SIZE: usize = 32;
 
-/// Reads the root key of `workos_auth.root_key_file`.
+/// Where a root key comes from.
+enum Source {
+    File(PathBuf),
+    Command(String),
+}
+
+impl Source {
+    fn load(&self) -> Result<RootKey> {
+        match self {
+            Source::File(path) => load_file(path),
+            Source::Command(command) => root_key_command::run(command, settings::root_key_command_timeout()),
+        }
+    }
+}
+
+/// What the settings name, in the order in which it is tried.
+fn sources() -> Result<Vec<Source>> {
+    let files = settings::root_key_files().ok_or_else(|| {
+        let detail = "workos_auth.root_key_file is no list of file names that are separated by commas.";
+        Error::with_detail(ErrorCode::RootKeyUnreadable, detail)
+    })?;
+    let command = settings::root_key_command().map(Source::Command);
+    Ok(files.into_iter().map(Source::File).chain(command).collect())
+}
+
+/// Whether the settings name a root key at all.
+pub fn is_configured() -> bool {
+    !sources().is_ok_and(|sources| sources.is_empty())
+}
+
+/// The first root key of the settings that opens something, and what it opened. One that cannot be had is passed over where a later one opens.
 ///
 /// # Errors
-/// `root_key_not_configured`, `root_key_unreadable`, `root_key_exposed`, `root_key_in_data_directory`, `root_key_malformed`.
-pub fn load() -> Result<RootKey> {
-    let path = settings::root_key_file().ok_or_else(|| Error::new(ErrorCode::RootKeyNotConfigured))?;
-    let unreadable = |error: io::Error| Error::with_detail(ErrorCode::RootKeyUnreadable, about(&path, &error));
-    let mut file = secret_file::open(&path).map_err(|why| match why {
-        Unusable::Unreadable(error) => unreadable(error),
-        Unusable::NotRegular => {
-            let detail = format!("{} is not a regular file.", path.display());
-            Error::with_detail(ErrorCode::RootKeyUnreadable, detail)
+/// `root_key_not_configured`, `root_key_required`; where none opens, what is wrong with the first that cannot be had: `root_key_not_found`,
+/// `root_key_unreadable`, `root_key_exposed`, `root_key_in_data_directory`, `root_key_malformed`, `root_key_command_…`; where all can be had,
+/// what `open` says of the first.
+pub fn find<T>(open: impl Fn(&RootKey) -> Result<T>) -> Result<(RootKey, T)> {
+    let mut refused: Option<Error> = None;
+    for source in sources()? {
+        let opened = source.load().and_then(|key| open(&key).map(|value| (key, value)));
+        match (opened, refused.take()) {
+            (Ok(found), _) => return Ok(found),
+            (Err(error), None) => refused = Some(error),
+            (Err(error), Some(before)) => refused = Some(both(before, error)),
         }
-        Unusable::Exposed { mode, owner } => {
-            let detail = format!("{} has the mode {mode:04o} and belongs to user id {owner}.", path.display());
-            Error::with_detail(ErrorCode::RootKeyExposed, detail)
-        }
-    })?;
-    refuse_data_directory(&path, &path)?;
-    // One byte more than a key, so that a longer file is noticed.
-    let mut bytes = Zeroizing::new([0; SIZE + 1]);
-    let read = read_up_to(&mut file, &mut *bytes).map_err(unreadable)?;
-    RootKey::from_bytes(bytes.get(..read).unwrap_or_default())
+    }
+    Err(refused.unwrap_or_else(|| match configuration::any_data_key().is_some() {
+        true => ErrorCode::RootKeyRequired.into(),
+        false => ErrorCode::RootKeyNotConfigured.into(),
+    }))
+}
+
+/// The key may be the one that cannot be had: so that is the error, rather than that another opens nothing. The detail tells of both.
+fn both(first: Error, second: Error) -> Error {
+    let detail = [first.detail(), second.detail()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let is_mismatch = |error: &Error| error.code() == ErrorCode::RootKeyMismatch;
+    let code = if is_mismatch(&first) && !is_mismatch(&second) { second.code() } else { first.code() };
+    Error::with_detail(code, detail)
+}
+
+/// Reads the root key of a file.
+///
+/// # Errors
+/// `root_key_not_found`, `root_key_unreadable`, `root_key_exposed`, `root_key_in_data_directory`, `root_key_malformed`.
+pub fn load_file(path: &Path) -> Result<RootKey> {
+    let unusable = |why: Unusable| {
+        let code = match &why {
+            Unusable::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => ErrorCode::RootKeyNotFound,
+            Unusable::Unreadable(_) | Unusable::NotRegular => ErrorCode::RootKeyUnreadable,
+            Unusable::Exposed { .. } => ErrorCode::RootKeyExposed,
+        };
+        Error::with_detail(code, why.about(path))
+    };
+    let file = secret_file::open(path).map_err(unusable)?;
+    refuse_data_directory(path, path)?;
+    let bytes = secret_file::read(file, SIZE).map_err(unusable)?;
+    RootKey::from_bytes(&bytes).map_err(|error| {
+        let detail = format!("{}: {}", path.display(), error.detail().unwrap_or_default());
+        Error::with_detail(error.code(), detail)
+    })
 }
 
 /// Writes a fresh root key to a new file.
@@ -53,7 +113,7 @@ pub fn create(path: &Path) -> Result<()> {
     refuse_data_directory(path, parent)?;
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => Error::with_detail(ErrorCode::RootKeyExists, path.display().to_string()),
-        _ => Error::with_detail(ErrorCode::RootKeyNotWritten, about(path, &error)),
+        _ => Error::with_detail(ErrorCode::RootKeyNotWritten, Unusable::Unreadable(error).about(path)),
     };
     let key = RootKey::generate()?;
     let mut file = OpenOptions::new()
@@ -83,19 +143,4 @@ fn refuse_data_directory(path: &Path, place: &Path) -> Result<()> {
         return Err(Error::with_detail(ErrorCode::RootKeyInDataDirectory, detail));
     }
     Ok(())
-}
-
-fn read_up_to(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
-    Ok(filled)
-}
-
-fn about(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}.", path.display())
 }

@@ -61,30 +61,64 @@ pub fn data_key(id: u32) -> Option<DataKeyRow> {
     first_data_key(|row| row.key_id(c"id") == Some(id))
 }
 
+/// Every data key.
+pub fn data_keys() -> Vec<DataKeyRow> {
+    let mut all = Vec::new();
+    first_data_key(|row| {
+        all.extend(read_data_key(row));
+        false
+    });
+    all
+}
+
+/// Any data key, if there is one: if something is sealed.
+pub fn any_data_key() -> Option<DataKeyRow> {
+    first_data_key(|_| true)
+}
+
 /// The first data key that is wanted.
-fn first_data_key(is_wanted: impl Fn(&scan::ScannedRow) -> bool) -> Option<DataKeyRow> {
-    scan::data_key(|row| {
-        is_wanted(row).then(|| {
-            Some(DataKeyRow {
-                id: row.key_id(c"id")?,
-                purpose: Purpose::parse(&row.get::<String>(c"purpose")?).ok()?,
-                wrapped_key: row.get(c"wrapped_key")?,
-            })
-        })?
+fn first_data_key(mut is_wanted: impl FnMut(&scan::ScannedRow) -> bool) -> Option<DataKeyRow> {
+    scan::data_key(|row| is_wanted(row).then(|| read_data_key(row))?)
+}
+
+fn read_data_key(row: &scan::ScannedRow) -> Option<DataKeyRow> {
+    Some(DataKeyRow {
+        id: row.key_id(c"id")?,
+        purpose: Purpose::parse(&row.get::<String>(c"purpose")?).ok()?,
+        wrapped_key: row.get(c"wrapped_key")?,
     })
 }
 
 /// The signing key that signs today.
 pub fn active_signing_key() -> Option<SigningKeyRow> {
+    signing_key(|status| status == "active")
+}
+
+/// A signing key that is published and has not signed yet.
+pub fn pending_signing_key() -> Option<SigningKeyRow> {
+    signing_key(|status| status == "pending")
+}
+
+/// Every signing key with its private half.
+pub fn signing_keys() -> Vec<SigningKeyRow> {
+    let mut all = Vec::new();
     scan::signing_key(|row| {
-        if row.get::<String>(c"status")? != "active" {
-            return None;
-        }
-        Some(SigningKeyRow {
-            kid: row.get(c"kid")?,
-            private_key: row.get(c"private_key")?,
-            data_key_id: row.key_id(c"data_key_id")?,
-        })
+        all.extend(read_signing_key(row));
+        None::<()>
+    });
+    all
+}
+
+/// The first signing key of a wanted status that has its private half.
+fn signing_key(is_wanted: impl Fn(&str) -> bool) -> Option<SigningKeyRow> {
+    scan::signing_key(|row| is_wanted(&row.get::<String>(c"status")?).then(|| read_signing_key(row))?)
+}
+
+fn read_signing_key(row: &scan::ScannedRow) -> Option<SigningKeyRow> {
+    Some(SigningKeyRow {
+        kid: row.get(c"kid")?,
+        private_key: row.get(c"private_key")?,
+        data_key_id: row.key_id(c"data_key_id")?,
     })
 }
 
@@ -97,11 +131,20 @@ pub fn insert_data_key(key: &DataKeyRow) -> Result<()> {
     .map(drop)
 }
 
-/// A new signing key, active at once.
+/// The data key, sealed under another root key.
+pub fn rewrap_data_key(id: u32, wrapped_key: &[u8]) -> Result<()> {
+    query::execute(
+        "UPDATE auth.data_keys SET wrapped_key = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[i64::from(id).into(), wrapped_key.into()],
+    )
+    .map(drop)
+}
+
+/// A new signing key, pending: it is published, and signs nothing yet.
 pub fn insert_signing_key(key: &SigningKeyRow, algorithm: &str, public_key: serde_json::Value) -> Result<()> {
     query::execute(
-        "INSERT INTO auth.signing_keys (kid, algorithm, public_key, status, private_key, data_key_id, activated_at)
-         VALUES ($1, $2, $3, 'active', $4, $5, pg_catalog.now())",
+        "INSERT INTO auth.signing_keys (kid, algorithm, public_key, status, private_key, data_key_id)
+         VALUES ($1, $2, $3, 'pending', $4, $5)",
         &[
             key.kid.as_str().into(),
             algorithm.into(),
@@ -109,6 +152,24 @@ pub fn insert_signing_key(key: &SigningKeyRow, algorithm: &str, public_key: serd
             key.private_key.as_slice().into(),
             i64::from(key.data_key_id).into(),
         ],
+    )
+    .map(drop)
+}
+
+/// A signing key signs from now on. No other may be active.
+pub fn activate_signing_key(kid: &str) -> Result<()> {
+    query::execute(
+        "UPDATE auth.signing_keys SET status = 'active', activated_at = pg_catalog.now() WHERE kid OPERATOR(pg_catalog.=) $1",
+        &[kid.into()],
+    )
+    .map(drop)
+}
+
+/// The private half of a signing key, sealed anew.
+pub fn reseal_signing_key(key: &SigningKeyRow) -> Result<()> {
+    query::execute(
+        "UPDATE auth.signing_keys SET private_key = $2, data_key_id = $3 WHERE kid OPERATOR(pg_catalog.=) $1",
+        &[key.kid.as_str().into(), key.private_key.as_slice().into(), i64::from(key.data_key_id).into()],
     )
     .map(drop)
 }
@@ -173,9 +234,35 @@ pub fn delete_retired_data_keys() -> Result<()> {
     remove(c"data_keys", "DELETE FROM auth.data_keys WHERE retired_at IS NOT NULL", &[]).map(drop)
 }
 
-/// Removes every signing key: no token that was signed before is good any more.
-pub fn delete_signing_keys() -> Result<()> {
-    remove(c"signing_keys", "DELETE FROM auth.signing_keys", &[]).map(drop)
+/// Removes data keys that something else has sealed in place of for a day, and that nothing needs: the last of what they sealed is gone.
+pub fn delete_unused_data_keys(batch: i64) -> Result<u64> {
+    remove(
+        c"data_keys",
+        "DELETE FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT k.id FROM auth.data_keys AS k
+             WHERE k.retired_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 1))
+                 AND NOT EXISTS (SELECT FROM auth.signing_keys AS s WHERE s.data_key_id OPERATOR(pg_catalog.=) k.id)
+                 AND NOT EXISTS (SELECT FROM auth.providers AS p WHERE p.data_key_id OPERATOR(pg_catalog.=) k.id)
+                 AND NOT EXISTS (SELECT FROM auth.flow_states AS f WHERE f.data_key_id OPERATOR(pg_catalog.=) k.id)
+                 AND NOT EXISTS (SELECT FROM auth.sessions AS s WHERE s.refresh_token_key_id OPERATOR(pg_catalog.=) k.id)
+             LIMIT $1 FOR UPDATE SKIP LOCKED))",
+        &[batch.into()],
+    )
+}
+
+/// Removes every data key. Nothing may be sealed with one.
+pub fn delete_data_keys() -> Result<()> {
+    remove(c"data_keys", "DELETE FROM auth.data_keys", &[]).map(drop)
+}
+
+/// Removes every signing key: no token that was signed before is good any more. Says how many.
+pub fn delete_signing_keys() -> Result<u64> {
+    remove(c"signing_keys", "DELETE FROM auth.signing_keys", &[])
+}
+
+/// Removes the WorkOS provider, with its secret.
+pub fn delete_provider() -> Result<()> {
+    remove(c"providers", "DELETE FROM auth.providers", &[]).map(drop)
 }
 
 /// Writes the WorkOS provider.

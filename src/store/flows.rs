@@ -194,8 +194,8 @@ pub fn store_answer(id: Uuid, code_hash: &[u8; 32], sealed_answer: &[u8], ttl: u
 }
 
 /// Removes every flow.
-pub fn remove_all() -> Result<()> {
-    remove(c"flow_states", "DELETE FROM auth.flow_states", &[]).map(drop)
+pub fn remove_all() -> Result<u64> {
+    remove(c"flow_states", "DELETE FROM auth.flow_states", &[])
 }
 
 /// Consumes a flow: whoever deletes the row owns the sign-in.

@@ -240,11 +240,29 @@ error_codes! {
         "",
         "Give the table to a role that is no superuser, or look at the trigger's function and give it to a superuser.";
     RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured",
-        "workos_auth.root_key_file is empty.",
+        "workos_auth.root_key_file and workos_auth.root_key_command are empty.",
         "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";
+    RootKeyRequired = "WA130", "root_key_required", 503, "this database has sealed secrets, and no root key is configured",
+        "workos_auth.root_key_file and workos_auth.root_key_command are empty.",
+        "Name the root key that this database was set up with in postgresql.conf and reload. If it is lost, a superuser runs select auth.abandon_sealed_data(), makes a new one with auth.create_root_key, and runs auth.configure_workos again.";
+    RootKeyNotFound = "WA131", "root_key_not_found", 503, "the root key file is not there",
+        "",
+        "Put it back, or mount it. If it is lost, a superuser runs select auth.abandon_sealed_data(), makes a new one with auth.create_root_key, and runs auth.configure_workos again.";
+    RootKeyCommandFailed = "WA132", "root_key_command_failed", 503, "the program that prints the root key failed",
+        "",
+        "Run workos_auth.root_key_command as the operating-system user that runs Postgres. What it writes to standard error stands in the server's log.";
+    RootKeyCommandTimeout = "WA133", "root_key_command_timeout", 503, "the program that prints the root key did not end in time",
+        "",
+        "Run workos_auth.root_key_command as the operating-system user that runs Postgres; workos_auth.root_key_command_timeout says how long it may take.";
+    RootKeyCommandMalformed = "WA134", "root_key_command_malformed", 503, "the program that prints the root key printed something else",
+        "",
+        "It must print 32 random bytes, as they are, in base64 or in hexadecimal digits, and nothing else.";
+    RootKeyCommandTooLarge = "WA135", "root_key_command_too_large", 503, "the program that prints the root key printed too much",
+        "",
+        "It must print 32 random bytes, as they are, in base64 or in hexadecimal digits, and nothing else.";
     RootKeyUnreadable = "WA111", "root_key_unreadable", 503, "the root key cannot be read",
         "",
-        "The file must exist, be a regular file, and be readable by the operating-system user that runs Postgres.";
+        "It must be a regular file that the operating-system user that runs Postgres can read. Names of several files are separated by commas; one with a comma or a quotation mark in it stands in double quotes.";
     RootKeyExposed = "WA112", "root_key_exposed", 503, "others can read the root key",
         "",
         "Run chmod 0600 on the file, and have it owned by the operating-system user that runs Postgres; or by root, with the mode 0640 or less.";
@@ -256,7 +274,7 @@ error_codes! {
         "A root key is exactly 32 random bytes, as auth.create_root_key writes them.";
     RootKeyMismatch = "WA115", "root_key_mismatch", 503, "this root key did not seal the secrets of this database",
         "",
-        "Put back the root key file that this database was set up with. If it is lost, delete the rows of auth.data_keys, auth.signing_keys and auth.providers and run auth.configure_workos again: everyone then signs in anew.";
+        "Put back the root key that this database was set up with. If it is lost, a superuser runs select auth.abandon_sealed_data(), and then auth.configure_workos again, which takes the root key that is configured now.";
     RootKeyExists = "WA116", "root_key_exists", 409, "the root key file exists already",
         "",
         "A root key is never overwritten: losing it makes every sealed secret unreadable. Choose another path.";

@@ -2,7 +2,7 @@
 //!
 //! | layer | how |
 //! |---|---|
-//! | root key | 32 random bytes in a file; only ever the input of HKDF-SHA256 (RFC 5869) |
+//! | root key | 32 random bytes in a file or behind a program; only ever the input of HKDF-SHA256 (RFC 5869) |
 //! | wrapping key | HKDF(root key, salt = installation id, info = label, purpose, key id) |
 //! | data key | 32 random bytes, one per purpose and id; only ever the input of HKDF-SHA256 |
 //! | sealed value | AES-256-GCM-SIV (RFC 8452) under a random nonce, bound to the place where it stands |
@@ -14,6 +14,9 @@ use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::{hkdf, hmac};
+use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -25,6 +28,14 @@ use crate::secret::SecretBytes;
 const VERSION: u8 = 1;
 /// Bytes of a root key and of a data key.
 const KEY_LEN: usize = 32;
+
+/// Characters of a key in hexadecimal digits.
+const HEX_LEN: usize = 2 * KEY_LEN;
+
+const ANY_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::STANDARD, ANY_PADDING);
+const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::URL_SAFE, ANY_PADDING);
 
 type KeyBytes = Zeroizing<[u8; KEY_LEN]>;
 
@@ -45,6 +56,29 @@ impl RootKey {
             return Err(malformed("All bytes of the root key are the same.".into()));
         }
         Ok(Self(key))
+    }
+
+    /// Takes what a program printed: 32 bytes as they are, or as base64 (RFC 4648, either alphabet, with or without padding) or
+    /// hexadecimal digits with white space around them.
+    ///
+    /// # Errors
+    /// `root_key_command_malformed`. So are 32 visible characters: a password or a message, and no key.
+    pub fn from_output(output: &[u8]) -> Result<Self> {
+        let malformed = |detail: String| Error::with_detail(ErrorCode::RootKeyCommandMalformed, detail);
+        let text = output.trim_ascii();
+        let mut key = Zeroizing::new([0; KEY_LEN]);
+        let is_key = match text.len() {
+            _ if output.len() == KEY_LEN => {
+                key.copy_from_slice(output);
+                !output.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'))
+            }
+            HEX_LEN => HEXLOWER_PERMISSIVE.decode_mut(text, &mut *key).is_ok(),
+            _ => [BASE64, BASE64_URL].iter().any(|engine| decodes(engine, text, &mut key)),
+        };
+        if !is_key {
+            return Err(malformed(format!("It printed {} bytes, which are no key.", output.len())));
+        }
+        Self::from_bytes(&*key).map_err(|error| malformed(error.detail().unwrap_or_default().to_owned()))
     }
 
     /// 32 fresh random bytes, to be written into a key file.
@@ -245,6 +279,19 @@ fn framed(parts: &[&[u8]]) -> Vec<u8> {
         out.extend_from_slice(part);
     }
     out
+}
+
+/// Whether a text is a key in this base64, which then stands in `key`.
+fn decodes(engine: &GeneralPurpose, text: &[u8], key: &mut KeyBytes) -> bool {
+    // The engine wants room for whatever a text of this length could be.
+    let mut bytes = Zeroizing::new([0; KEY_LEN + 4]);
+    match engine.decode_slice(text, &mut *bytes) {
+        Ok(KEY_LEN) => {
+            key.copy_from_slice(&bytes[..KEY_LEN]);
+            true
+        }
+        _ => false,
+    }
 }
 
 fn random_key() -> Result<KeyBytes> {

@@ -11,7 +11,8 @@ use crate::answer::json_response;
 use crate::app::App;
 use crate::error::{ApiError, Result};
 
-/// As Supabase Auth has it. A key that is rotated in is used at once, so those who verify must look again where they do not know a `kid`.
+/// As Supabase Auth has it. A key that `auth.add_signing_key` published that long before `auth.rotate_signing_key` is known to everybody when it
+/// signs. Another is used at once, so those who verify must look again where they do not know a `kid`.
 const CACHED: &str = "public, max-age=600";
 
 /// `GET /.well-known/jwks.json`

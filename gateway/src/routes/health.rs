@@ -23,7 +23,8 @@ pub async fn health() -> Response {
     )
 }
 
-/// `GET /ready`: the database answers, and the role has its rights.
+/// `GET /ready`: the database answers, the role has its rights, WorkOS is configured and the root key is there. Otherwise the error's name
+/// says what is missing, where the database has a name for it.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     match app.database.is_ready().await {
         Ok(()) => json_response(StatusCode::OK, &json!({ "ready": true })),

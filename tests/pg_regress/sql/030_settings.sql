@@ -31,6 +31,8 @@ RESET workos_auth.session_token;
 RESET ROLE;
 -- a key file is the configuration file's to name
 SET workos_auth.root_key_file = '/tmp/key';
+SET workos_auth.root_key_command = 'cat /tmp/key';
+SET workos_auth.root_key_command_timeout = '1min';
 SET workos_auth.allow_root_key_in_data_directory = on;
 -- too long a token is refused without being shown
 SELECT set_config('workos_auth.session_token', repeat('a', 65537), false);

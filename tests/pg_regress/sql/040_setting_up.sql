@@ -66,6 +66,31 @@ SELECT action, payload ->> 'kid' = :'first' AS first FROM auth.audit_log_entries
 BEGIN READ ONLY;
 SELECT auth.rotate_signing_key();
 ROLLBACK;
+-- one that is published before it signs
+SELECT auth.add_signing_key() AS pending \gset
+SELECT auth.add_signing_key() = :'pending' AS same_key;
+SELECT status, activated_at IS NOT NULL AS has_signed, auth.jwks() -> 'keys' @> jsonb_build_array(jsonb_build_object('kid', kid)) AS published
+    FROM auth.signing_keys WHERE status <> 'retired' ORDER BY 1;
+SELECT auth.rotate_signing_key() = :'pending' AS same_key;
+SELECT kid = :'pending' AS added, status, activated_at IS NOT NULL AS has_signed FROM auth.signing_keys WHERE status <> 'retired' ORDER BY 1;
+-- the root key: what can be moved, and what can be given up
+SELECT auth.require_ready();
+SELECT auth.reseal(NULL);
+SELECT auth.reseal('/nonexistent/root.key');
+SELECT auth.reseal('/dev/null');
+SELECT auth.reseal('/etc/passwd');
+SELECT auth.reseal(:'root_key');
+BEGIN;
+SELECT auth.abandon_sealed_data();
+SELECT auth.abandon_sealed_data();
+SELECT auth.require_ready();
+ROLLBACK;
+BEGIN;
+SELECT auth.abandon_sealed_data() -> 'signing_keys';
+SELECT count(*) AS kept FROM auth.installation;
+SELECT auth.configure_workos('client_1', 'https://app.example.com/callback', 'sk_test_secret');
+SELECT auth.require_ready();
+ROLLBACK;
 -- where browsers may be sent
 INSERT INTO auth.redirect_urls (pattern) VALUES ('https://app.example.com/**'), ('https://*-team.vercel.app/**'), ('com.example.app:/callback');
 INSERT INTO auth.redirect_urls (pattern) VALUES (NULL);

@@ -52,6 +52,47 @@ fn a_root_key_is_32_bytes_that_differ() {
 }
 
 #[test]
+fn a_program_prints_a_root_key_in_one_of_three_forms() {
+    let key: Vec<u8> = (0..32).map(|i| i * 7 + 3).collect();
+    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let standard = base64::engine::general_purpose::STANDARD.encode(&key);
+    let url = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&key);
+    let data = DataKey::generate(Purpose::ClientSecret, 7).unwrap();
+    let wrapped = data.wrap(&RootKey::from_bytes(&key).unwrap(), INSTALLATION).unwrap();
+    for text in
+        [hex.clone(), hex.to_uppercase(), standard.clone(), standard.replace('=', ""), url.clone(), format!("{url}=")]
+    {
+        for output in [text.clone(), format!("{text}\n"), format!(" {text}\r\n")] {
+            let root = RootKey::from_output(output.as_bytes()).unwrap_or_else(|error| panic!("{output:?}: {error}"));
+            let opened = DataKey::unwrap(&wrapped, Purpose::ClientSecret, 7, &root, INSTALLATION);
+            assert!(opened.is_ok(), "{output:?} is another key");
+        }
+    }
+    assert!(RootKey::from_output(&key).is_ok());
+    let garbage: Vec<Vec<u8>> = vec![
+        vec![],
+        b"\n".to_vec(),
+        key[..31].to_vec(),
+        [&key[..], b"\n"].concat(),
+        vec![9; 32],
+        b"permission denied: no such secret".to_vec(),
+        b"a password of thirty-two letters".to_vec(),
+        hex[1..].into(),
+        hex.replace('3', "g").into(),
+        format!("{hex}\n{hex}").into(),
+        format!("key: {standard}").into(),
+        "0".repeat(64).into(),
+        "A".repeat(43).into(),
+        standard[1..].into(),
+    ];
+    for output in garbage {
+        let error = RootKey::from_output(&output).err().unwrap_or_else(|| panic!("{output:?} is taken for a key"));
+        assert_eq!(error.code(), ErrorCode::RootKeyCommandMalformed, "{output:?}");
+        assert!(output.len() < 8 || !error.detail().unwrap().contains(&*String::from_utf8_lossy(&output)), "{error:?}");
+    }
+}
+
+#[test]
 fn keys_print_redacted() {
     assert_eq!(format!("{:?}", root(1)), "RootKey([redacted])");
     assert_eq!(format!("{:?}", key()), "DataKey(client_secret, 7, [redacted])");

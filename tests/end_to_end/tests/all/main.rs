@@ -99,8 +99,12 @@ mod rights {
 mod secrets {
     mod audit;
     mod backtraces;
+    mod lost_root_key;
+    mod reseal;
     mod root_key;
+    mod root_key_command;
     mod secrecy;
+    mod signing_keys;
 }
 
 /// `auth.check()`: every fault is planted, reported, and mended by its own remedy.

@@ -81,6 +81,7 @@ async fn mints_nothing(what: &str, client: &Client, session: &Session) {
         format!("select auth.refresh_session('{}')", session.refresh_token),
         "select auth.exchange_code('code', 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk', 'state')".to_owned(),
         "select auth.rotate_signing_key()".to_owned(),
+        "select auth.add_signing_key()".to_owned(),
         "select auth.configure_workos(client_id, redirect_uri, client_secret => 'k', api_url => api_url) from auth.providers".to_owned(),
     ];
     let before = rows(client).await;

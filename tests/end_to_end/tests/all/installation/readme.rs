@@ -36,7 +36,11 @@ fn statements() -> Vec<String> {
 fn substitutes(cluster: &Cluster, workos: &Workos) -> Vec<(&'static str, String)> {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     vec![
-        ("'/etc/postgresql/workos_auth.key'", quoted(&cluster.root_key_path().display().to_string())),
+        ("/etc/postgresql/workos_auth.key", cluster.root_key_path().display().to_string()),
+        (
+            "/etc/postgresql/workos_auth-2.key",
+            cluster.root_key_path().with_file_name("second.key").display().to_string(),
+        ),
         (
             "client_secret_file => '/etc/postgresql/workos.secret'",
             format!("client_secret => {}", quoted(CLIENT_SECRET)),

@@ -31,6 +31,10 @@ const WRITERS: &[&str] = &[
     "auth.revoke_admin(null)",
     "auth.become_new_installation()",
     "auth.take_over_installation()",
+    "auth.reseal(null)",
+    "auth.reseal('/no/such/file')",
+    "auth.abandon_sealed_data()",
+    "auth.add_signing_key()",
     "auth.rotate_signing_key()",
     "auth.rotate_signing_key(null)",
     "auth.retire_signing_key(null)",
@@ -234,7 +238,7 @@ async fn a_standby_follows_sessions_and_keys_and_takes_over() {
         refused(set_session(client, &bob.access_token, false).await, "bad_jwt_key");
     }
     // Signing in needs the root key, and says so.
-    refused(exchange(&follower, &pending).await, "root_key_not_configured");
+    refused(exchange(&follower, &pending).await, "root_key_required");
     let key = primary.root_key_path().display().to_string();
     standby.append_conf(&format!("workos_auth.root_key_file = '{key}'")).unwrap();
     standby.reload().await.unwrap();

@@ -96,7 +96,7 @@ async fn on_a_standby_that_took_over_and_lost_commits_everybody_goes_on() {
     let lost = refresh_times(&app, &alice, 3).await;
     assert_eq!(text(&admin, "select pg_promote()").await.unwrap().as_deref(), Some("t"));
     // Without the root key it says so, and nothing happens.
-    refused(refresh(&there, &anna.refresh_token).await, "root_key_not_configured");
+    refused(refresh(&there, &anna.refresh_token).await, "root_key_required");
     let key = primary.root_key_path().display().to_string();
     standby.append_conf(&format!("workos_auth.root_key_file = '{key}'")).unwrap();
     standby.reload().await.unwrap();

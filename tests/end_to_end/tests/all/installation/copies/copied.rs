@@ -98,7 +98,7 @@ async fn a_new_installation_keeps_people_and_forgets_keys_and_sessions() {
     bed.cluster.append_conf("workos_auth.root_key_file = ''").unwrap();
     bed.cluster.reload().await.unwrap();
     let without = bed.cluster.connect("kept_anew", SUPERUSER).await.unwrap();
-    refused(without.batch_execute(BECOME_NEW).await, "root_key_not_configured");
+    refused(without.batch_execute(BECOME_NEW).await, "root_key_required");
     bed.cluster.append_conf(&format!("workos_auth.root_key_file = '{file}'")).unwrap();
     bed.cluster.reload().await.unwrap();
     assert_eq!(rows(&made).await, before);
