@@ -34,6 +34,7 @@ mod database {
     mod pgbouncer;
     mod refusals;
     mod restart;
+    mod root_key;
     mod sign_ins;
     mod trouble;
 }

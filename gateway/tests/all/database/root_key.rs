@@ -1,9 +1,6 @@
 //! `/ready` names what is wrong with the root key, also where the gateway's open connections still sign people in.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
-mod common;
-
-use common::{Program, eventually, set_up, told};
+use crate::common::{Program, eventually, set_up, told};
 use workos_end_to_end::root_keys::{configure, with_root_key_files};
 use workos_end_to_end::{ALICE, Bed};
 use workos_testbed::Cluster;
