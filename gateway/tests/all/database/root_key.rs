@@ -1,6 +1,6 @@
 //! `/ready` names what is wrong with the root key, also where the gateway's open connections still sign people in.
 
-use crate::common::{Program, eventually, set_up, told};
+use crate::common::{Program, database_url, eventually, set_up, told};
 use workos_end_to_end::root_keys::{configure, with_root_key_files};
 use workos_end_to_end::{ALICE, Bed};
 use workos_testbed::Cluster;
@@ -29,7 +29,7 @@ async fn every_state_of_the_root_key_has_its_name() {
     let cluster = Cluster::start().unwrap();
     let bed = Bed::new(&cluster, "ready_keys").await;
     let role = set_up(&bed).await;
-    let gateway = Program::start(&bed, &role, cluster.port(), &[]).await;
+    let gateway = Program::start_in(&bed, &[("DATABASE_URL", &database_url(&bed, &role, cluster.port()))], &[]).await;
     is_ready(&gateway).await;
     let (key, other) = (bed.root_key(), bed.new_root_key("other.key").await);
 
@@ -74,7 +74,9 @@ async fn a_program_is_not_run_for_each_probe() {
     let runs = bed.key_path("runs");
     cluster.append_conf("workos_auth.root_key_file = ''").unwrap();
     configure(&cluster, "root_key_command", &format!("echo x >> {runs}; cat {}", bed.root_key())).await;
-    let gateway = Program::start(&bed, &role, cluster.port(), &["--pool-size", "1"]).await;
+    let gateway =
+        Program::start_in(&bed, &[("DATABASE_URL", &database_url(&bed, &role, cluster.port()))], &["--pool-size", "1"])
+            .await;
     is_ready(&gateway).await;
     let before = std::fs::read_to_string(&runs).unwrap();
     for _ in 0..10 {

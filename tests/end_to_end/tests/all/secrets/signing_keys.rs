@@ -36,7 +36,7 @@ async fn jwks(client: &Client) -> Vec<String> {
     lines(client, JWKS).await.unwrap()
 }
 
-fn sorted<'a>(mut kids: Vec<&'a str>) -> Vec<&'a str> {
+fn sorted(mut kids: Vec<&str>) -> Vec<&str> {
     kids.sort_unstable();
     kids
 }
