@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn many_roles_take_no_more_memory_than_one_of_them() {
+    fn each_of_many_roles_in_a_transaction_is_answered() {
         run("do $$ begin for n in 1 .. 50 loop execute format('create role test_many_%s', n); end loop; end $$");
         run(
             "do $$ begin for n in 1 .. 50 loop perform set_config('role', 'test_many_' || n, true); assert auth.role() = current_user; end loop; end $$",

@@ -343,10 +343,10 @@ async fn a_sighup_while_it_starts_does_not_end_it() {
 async fn a_log_that_nobody_reads_any_more_stops_no_request() {
     let port = free_port();
     let mut command = Command::new("sh");
-    // What reads the log ends at the line that says that it listens.
+    // What reads the log ends at the line that says that it listens. In a shell of its own: the $$ of a part of a pipeline is the whole's.
     let gateway = env!("CARGO_BIN_EXE_workos-auth-gateway");
     let script = format!(
-        "exec 3>&1; {{ echo $$ >&3; exec {gateway} --listen 127.0.0.1:{port}; }} 2>&1 >/dev/null | grep -m 1 listening"
+        "exec 3>&1; sh -c 'echo $$ >&3; exec {gateway} --listen 127.0.0.1:{port}' 2>&1 >/dev/null | grep -m 1 listening"
     );
     command.args(["-c", &script]).env("DATABASE_URL", "postgres://gateway@127.0.0.1:1/app");
     command.stdout(std::process::Stdio::piped()).stdin(std::process::Stdio::null());
