@@ -167,12 +167,14 @@ UNION ALL
 SELECT 'error', format('%I ON %s', coalesce(k.conname, t.tgname), t.tgrelid::regclass),
     format('The trigger does not always fire: %s.', CASE WHEN k.oid IS NOT NULL THEN 'rows stay behind whose foreign key leads nowhere'
         WHEN t.tgfoid = to_regprocedure('auth.forget_cached_rows()') THEN 'backends go on believing keys that are no longer good'
+        WHEN t.tgfoid = to_regprocedure('auth.restore_rows()') THEN 'a restore fails on rows that come before those that they reference'
         ELSE 'what it refuses is taken' END),
     format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)
 FROM pg_trigger AS t JOIN own_relation AS c ON c.oid = t.tgrelid
     LEFT JOIN pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 'f' AND k.conrelid IN (SELECT o.oid FROM own_relation AS o)
 WHERE (NOT t.tgisinternal OR k.oid IS NOT NULL)
-    AND (t.tgenabled IN ('D', 'R') OR t.tgenabled = 'O' AND t.tgfoid = to_regprocedure('auth.forget_cached_rows()'))
+    AND (t.tgenabled IN ('D', 'R') OR t.tgenabled = 'O'
+        AND t.tgfoid IN (to_regprocedure('auth.forget_cached_rows()'), to_regprocedure('auth.restore_rows()')))
 UNION ALL
 SELECT 'error', quote_ident(t.evtname), 'The event trigger of the extension does not fire: what it is to see goes unseen.',
     format('ALTER EVENT TRIGGER %I ENABLE;', t.evtname)
