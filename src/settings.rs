@@ -88,7 +88,9 @@ enum IdpInitiated {
     Restart,
 }
 
-const CHANGES_IN_PARALLEL: GucFlags = GucFlags::from_bits_retain(pg_sys::GUC_ALLOW_IN_PARALLEL.cast_signed());
+/// `GUC_ALLOW_IN_PARALLEL` (`guc.h`), which headers before 15.9 and 16.5 do not have; the servers of those days leave the bit alone.
+const CHANGES_IN_PARALLEL: GucFlags =
+    GucFlags::from_bits_retain(if cfg!(feature = "pg15") { 0x0040_0000 } else { 0x0000_8000 });
 
 /// The flags that a setting is declared with. In a parallel query Postgres changes no setting without [`CHANGES_IN_PARALLEL`], and so would lose
 /// what was set before the library was there, where such a query is the first to need it.
