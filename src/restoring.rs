@@ -38,8 +38,10 @@ pub fn statement_ends() {
 
 /// Whether the client's statement is a restore's: a superuser's `COPY` in a session whose `row_security` is off, as it is in every dump and in the sessions of `pg_restore`.
 pub fn is_restore() -> bool {
+    // The client's role: a trigger may be SECURITY DEFINER.
     // SAFETY: reads the backend's globals, on its only thread.
-    let (is_superuser, query) = unsafe { (pg_sys::superuser(), pg_sys::debug_query_string) };
+    let (is_superuser, query) =
+        unsafe { (pg_sys::superuser_arg(pg_sys::GetOuterUserId()), pg_sys::debug_query_string) };
     if query.is_null() || !is_superuser {
         return false;
     }
