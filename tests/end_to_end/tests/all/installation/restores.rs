@@ -26,7 +26,8 @@ const FILL: &str = "
         select gen_random_uuid(), i.user_id, i.id, o.id from auth.identities i, auth.organizations o where i.email like 'person%';
     insert into auth.organization_domains (organization_id, domain) select id, 'acme.test' from auth.organizations limit 1;
     insert into auth.redirect_urls (pattern) values ('https://app.test/**');
-    create function public.token_hook(event jsonb) returns jsonb language sql as $$ select event -> 'claims' $$;
+    create function public.token_hook(event jsonb) returns jsonb language sql as
+        $$ select jsonb_build_object('claims', event -> 'claims') $$;
     alter function public.token_hook owner to HOOKS;
     insert into auth.hooks (event, function) values ('token', 'public.token_hook');
     create table public.notes (owner uuid references auth.users (id) on delete cascade, body text);
