@@ -55,7 +55,7 @@ pub fn assert_refused(statement: &str, code: ErrorCode) {
 pub fn configure() {
     // One test at a time: an installation is one row of the database, and a setting of a role.
     run("select pg_advisory_xact_lock(hashtext('workos_auth_pg_test'))");
-    let key = settings::root_key_file().unwrap();
+    let key = settings::root_key_files().unwrap().remove(0);
     if !Path::new(&key).exists() {
         run(&format!("select auth.create_root_key(path => {})", quoted(&key.to_string_lossy())));
     }
