@@ -133,9 +133,9 @@ impl PgBouncer {
 
 impl Drop for PgBouncer {
     fn drop(&mut self) {
-        // TERM is its immediate shutdown. Not reaped yet, so the process id is still its own.
+        // QUIT ends it at once in every version; from 1.23 on, TERM waits for its clients. Not reaped yet, so the process id is still its own.
         if let Ok(pid) = i32::try_from(self.process.id()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            let _ = kill(Pid::from_raw(pid), Signal::SIGQUIT);
         }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
