@@ -78,7 +78,12 @@ const WAYS: &[Way] = &[
         calls: &[&["--schema-only"], &["--data-only", "--jobs=8"]],
         before: "",
     },
-    Way { name: "over_installed", format: "custom", calls: &[&["--jobs=4"]], before: "create extension workos_auth" },
+    Way {
+        name: "over_installed",
+        format: "custom",
+        calls: &[&["--clean", "--if-exists", "--jobs=4"]],
+        before: "create extension workos_auth",
+    },
     Way {
         name: "triggers_disabled",
         format: "custom",
