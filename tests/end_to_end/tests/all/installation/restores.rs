@@ -72,10 +72,15 @@ const WAYS: &[Way] = &[
         calls: &[&["--section=pre-data"], &["--section=data", "--jobs=4"], &["--section=post-data", "--jobs=4"]],
         before: "",
     },
+    // The application's foreign keys are Postgres's own matter: they are there before the data too.
     Way {
         name: "schema_then_data",
         format: "custom",
-        calls: &[&["--schema-only"], &["--data-only", "--jobs=8"]],
+        calls: &[
+            &["--schema-only"],
+            &["--data-only", "--schema=auth", "--jobs=8"],
+            &["--data-only", "--schema=public"],
+        ],
         before: "",
     },
     Way {
