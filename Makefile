@@ -49,6 +49,15 @@ test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the
 test-versions: ## What depends on Postgres, on every version that is here, or on those of VERSIONS="15 18"; tools/postgres.sh brings them
 	@tools/test-versions.sh $(VERSION_STEPS)
 
+# The newest Postgres that the extension is written for.
+NEWEST := 18
+
+.PHONY: test-newest
+test-newest: export NEWER = $(NEWEST)
+test-newest: ## SQL, end to end and inside a backend on the newest Postgres, which it brings; and databases that move there from this one
+	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
+	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
+
 .PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check

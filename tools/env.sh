@@ -52,6 +52,13 @@ export PG_MAJOR=${PG_MAJOR:-15}
 PG_CONFIG=${PG_CONFIG:-$(server_pg_config "$PG_MAJOR")}
 export PG_CONFIG
 
+# A newer Postgres, to which the tests move databases: by a dump, and by pg_upgrade.
+if [[ -n ${NEWER:-} ]]; then
+    server_is_complete "$NEWER" || { echo "there is no Postgres $NEWER here: tools/postgres.sh $NEWER brings it" >&2; exit 1; }
+    NEWER_PG_CONFIG=$(server_pg_config "$NEWER")
+    export NEWER_PG_CONFIG
+fi
+
 # `cargo pgrx test` installs what it tests into the Postgres that it knows: a copy, which tools/pgrx-postgres.sh makes. Root's is outside of
 # its home, which the server's user cannot enter.
 if ((EUID == 0)); then PGRX_POSTGRES=/usr/local/lib/pgrx; else PGRX_POSTGRES=${PGRX_HOME:-${HOME:-}/.pgrx}; fi

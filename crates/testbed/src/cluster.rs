@@ -106,7 +106,19 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::start`].
     pub fn start_in(environment: &[(&str, &str)], settings: &[&str]) -> Result<Self> {
-        let mut cluster = Self::new()?;
+        Self::start_of(Installation::find()?, environment, settings)
+    }
+
+    /// As [`Cluster::start`], with the server that `NEWER_PG_CONFIG` names, if it names one.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_newer() -> Result<Self> {
+        Self::start_of(Installation::newer()?, &[], &[])
+    }
+
+    fn start_of(installation: Installation, environment: &[(&str, &str)], settings: &[&str]) -> Result<Self> {
+        let mut cluster = Self::new(installation)?;
         cluster.environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         cluster.initdb()?;
         cluster.append_conf(SETTINGS)?;
@@ -271,8 +283,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn new() -> Result<Self> {
-        let installation = Installation::find()?;
+    fn new(installation: Installation) -> Result<Self> {
         let base = make_base(&installation)?;
         let (environment, root_key) = (Vec::new(), OnceCell::new());
         Ok(Self { guard: None, server: None, installation, environment, port: 0, root_key, base })
@@ -280,10 +291,18 @@ impl Cluster {
 
     fn initdb(&self) -> Result<()> {
         let mut command = self.installation.command("initdb", self.base.path());
+        // 18 has checksums by itself, and pg_upgrade wants them alike on both sides.
         command
             .arg("--pgdata")
             .arg(self.data_dir())
-            .args(["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+            .args([
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--data-checksums",
+                "--no-sync",
+                "--no-instructions",
+            ])
             .arg(format!("--username={SUPERUSER}"));
         run(command, "initdb")
     }

@@ -25,7 +25,15 @@ pub(crate) struct Installation {
 impl Installation {
     /// The server that `PG_CONFIG` names, or the first `pg_config` on the path.
     pub(crate) fn find() -> Result<Self> {
-        let path = PathBuf::from(env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()));
+        Self::of(env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()).into())
+    }
+
+    /// The server that databases move to: that of `NEWER_PG_CONFIG`, or the same.
+    pub(crate) fn newer() -> Result<Self> {
+        env::var_os("NEWER_PG_CONFIG").map_or_else(Self::find, |path| Self::of(path.into()))
+    }
+
+    fn of(path: PathBuf) -> Result<Self> {
         let failed = |reason: String| Error::PgConfig { path: path.clone(), reason };
         let output = Command::new(&path).arg("--bindir").output().map_err(|error| failed(error.to_string()))?;
         if !output.status.success() {

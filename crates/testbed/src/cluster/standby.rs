@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::{Cluster, PATIENCE, POLL, SUPERUSER, run};
 use crate::error::{Error, Result};
+use crate::postgres::Installation;
 
 impl Cluster {
     /// A hot standby of this cluster: a base backup that follows by streaming. It has the primary's configuration, as it is
@@ -15,7 +16,7 @@ impl Cluster {
     /// # Errors
     /// The base backup fails, or the standby does not start.
     pub fn start_standby(&self, settings: &[&str]) -> Result<Self> {
-        let mut standby = Self::new()?;
+        let mut standby = Self::new(Installation::find()?)?;
         let mut backup = self.command("pg_basebackup");
         backup.arg("--pgdata").arg(standby.data_dir());
         backup.args(["--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream", "--no-sync"]);

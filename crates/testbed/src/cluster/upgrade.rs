@@ -1,15 +1,16 @@
-//! pg_upgrade, from the installed version to itself, which it allows: the cluster gets another system identifier, and its databases are made
-//! anew around their old files.
+//! pg_upgrade, to the version that `NEWER_PG_CONFIG` names, or from the installed version to itself, which it allows: the cluster gets another
+//! system identifier, and its databases are made anew around their old files.
 
-use std::fs;
+use std::{fs, mem};
 
 use nix::sys::signal::Signal;
 
 use super::{Cluster, run};
 use crate::error::{Error, Result};
+use crate::postgres::Installation;
 
 impl Cluster {
-    /// Stops the server, upgrades the cluster into a new data directory in the place of the old one, and starts it again.
+    /// Stops the server, upgrades the cluster into a new data directory in the place of the old one, and starts the newer server on it.
     ///
     /// # Errors
     /// pg_upgrade refuses, or the server does not stop or start in time.
@@ -17,13 +18,13 @@ impl Cluster {
         self.stop(Signal::SIGINT)?;
         let (old, new) = (self.base.path().join("old_data"), self.data_dir());
         fs::rename(&new, &old).map_err(Error::io("put the old data directory aside"))?;
+        let older = mem::replace(&mut self.installation, Installation::newer()?);
         self.initdb()?;
         let configuration = "postgresql.conf";
         fs::copy(old.join(configuration), new.join(configuration)).map_err(Error::io("copy postgresql.conf"))?;
 
         let mut upgrade = self.command("pg_upgrade");
-        let programs = self.installation.bin_dir();
-        upgrade.arg("--old-bindir").arg(programs).arg("--new-bindir").arg(programs);
+        upgrade.arg("--old-bindir").arg(older.bin_dir()).arg("--new-bindir").arg(self.installation.bin_dir());
         upgrade.arg("--old-datadir").arg(&old).arg("--new-datadir").arg(&new);
         upgrade.arg("--socketdir").arg(self.socket_dir()).args(["--username", super::SUPERUSER]);
         run(upgrade, "pg_upgrade")?;

@@ -12,8 +12,8 @@ use workos_end_to_end::sql::{lines, refused_as, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
 
-/// Another server, on which nothing was ever signed.
-static ELSEWHERE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
+/// Another server, on which nothing was ever signed. It may be a newer one.
+static ELSEWHERE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_newer().unwrap());
 
 /// Enough people that `pg_restore -j` has several tables under way, and what an application has beside them.
 const FILL: &str = "
@@ -100,7 +100,9 @@ const WAYS: &[Way] = &[
 fn dump(bed: &Bed<'_>, format: &str) -> PathBuf {
     let file = bed.cluster.root_key_path().with_file_name(format!("{}.{format}", bed.database));
     if !file.exists() {
-        let mut command = bed.cluster.command("pg_dump");
+        // Postgres's documentation has the newer program dump.
+        let mut command = ELSEWHERE.command("pg_dump");
+        command.env("PGHOST", bed.cluster.socket_dir()).env("PGPORT", bed.cluster.port().to_string());
         command.args(["--format", format, "--file"]).arg(&file).arg(&bed.database);
         run(command);
     }
