@@ -14,6 +14,7 @@
 //! | [`readers`] | claims: on every row, once a request, once a statement |
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
+//! | [`soak`] | an hour of all of it, with restarts: what is lost and what grows. Only by its name, `make bench BENCH=soak` |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
 
@@ -26,6 +27,7 @@ mod gateway;
 mod readers;
 mod sample;
 mod sessions;
+mod soak;
 mod statements;
 
 use std::env;
@@ -56,12 +58,17 @@ async fn main() -> ExitCode {
 
 /// The parts, by the name that chooses one.
 const PARTS: [&str; 4] = ["sign-in", "readers", "sessions", "gateway"];
+/// The part that no other run has in it.
+const SOAK: &str = "soak";
 
 async fn run() -> Result<()> {
     let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
     let chosen: Vec<String> = env::args().skip(1).collect();
+    if chosen == [SOAK] {
+        return soak::measure().await;
+    }
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
-        return Err(Error::Other(format!("there is no part {unknown}; there are {}", PARTS.join(", "))));
+        return Err(Error::Other(format!("there is no part {unknown}; there are {} and {SOAK}", PARTS.join(", "))));
     }
     let [sign_in, readers, sessions, gateway] =
         PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));

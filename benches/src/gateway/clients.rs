@@ -172,15 +172,26 @@ impl Client {
                 location(http, &format!("{url}/callback"), &[("code", code), ("state", state)]).await?
             }
         };
-        let code = Url::parse(&end)
-            .ok()
-            .and_then(|url| url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned()));
-        code.ok_or_else(|| Error::Lost(format!("the application is given no code: {end}")))
+        code_of(&end)
     }
 }
 
+/// The code that the application is given in the URL at the end of a sign-in.
+///
+/// # Errors
+/// There is none.
+pub fn code_of(end: &str) -> Result<String> {
+    let code = Url::parse(end)
+        .ok()
+        .and_then(|url| url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned()));
+    code.ok_or_else(|| Error::Lost(format!("the application is given no code: {end}")))
+}
+
 /// Where a GET is redirected to.
-async fn location(http: &reqwest::Client, url: &str, parameters: &[(&str, &str)]) -> Result<String> {
+///
+/// # Errors
+/// It is not, or there is no answer.
+pub async fn location(http: &reqwest::Client, url: &str, parameters: &[(&str, &str)]) -> Result<String> {
     let url = Url::parse_with_params(url, parameters).map_err(|error| Error::Lost(format!("{url}: {error}")))?;
     let answer = http.get(url).send().await?;
     let (status, headers) = (answer.status(), answer.headers().clone());

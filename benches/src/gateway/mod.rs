@@ -5,8 +5,8 @@
 //! | `processes.rs` | starts the gateway; CPU and memory of it and of Postgres |
 //! | `clients.rs` | refreshes and signs in |
 
-mod clients;
-mod processes;
+pub mod clients;
+pub mod processes;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,8 @@
 //! The extension set up against the simulator, and what a browser does in between.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use tokio_postgres::Client;
@@ -45,6 +48,23 @@ impl Workos {
 
     fn start_with(options: Options) -> Result<Self> {
         Ok(Self { simulator: Simulator::start(options).map_err(Error::io("start the simulator"))? })
+    }
+
+    /// Takes it away for so long, and starts it anew where it was, with its built-in seed. Blocks.
+    ///
+    /// # Errors
+    /// Somebody else took its port meanwhile.
+    pub fn restart(&mut self, away: Duration) -> Result<()> {
+        let port = self.simulator.port();
+        let start = |port| {
+            let options = Options { port, ..Options::default() };
+            Simulator::start(options).map_err(Error::io("start the simulator"))
+        };
+        // Another in its place: what is replaced stops.
+        self.simulator = start(0)?;
+        sleep(away);
+        self.simulator = start(port)?;
+        Ok(())
     }
 
     /// The simulator, for faults, recorded requests and the clock.
