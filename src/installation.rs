@@ -51,8 +51,22 @@ pub fn refuse_copy() -> Result<()> {
 /// What `auth.check()` says of a copy; `None` where this is none.
 pub fn copy_finding() -> Option<String> {
     let row = store::row()?;
-    match standing_of(&row, None) {
-        Standing::CopyOf(other) => Some(where_it_lives(&row, other)),
+    copied_from(&row).map(|other| where_it_lives(&row, other))
+}
+
+/// Refuses a copy, as [`minting`] does, and writes nothing.
+///
+/// # Errors
+/// `installation_is_a_copy`.
+pub fn require_home() -> Result<()> {
+    let Some(row) = store::row() else { return Ok(()) };
+    copied_from(&row).map_or(Ok(()), |other| Err(is_a_copy(&row, other)))
+}
+
+/// Where the installation lives of which this database is a copy.
+fn copied_from(row: &store::InstallationRow) -> Option<u32> {
+    match standing_of(row, None) {
+        Standing::CopyOf(other) => Some(other),
         _ => None,
     }
 }

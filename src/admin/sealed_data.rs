@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
-use crate::current_session;
 use crate::error::warn;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
 use crate::secrets::{self, reseal, state};
 use crate::store::{Subject, configuration, flows, installation as store, locks, sessions};
+use crate::{current_session, installation};
 
 /// Moves everything sealed to the root key of a file, and says how many values that were.
 ///
@@ -76,11 +76,12 @@ pub fn abandon() -> Result<Value> {
 /// Fails as every sign-in would: for probes that ask whether the database can serve.
 ///
 /// # Errors
-/// `provider_not_configured`, and those of [`state::check`].
+/// `provider_not_configured`, `installation_is_a_copy`, and those of [`state::check`].
 pub fn require_ready() -> Result<()> {
     if configuration::provider()?.is_none() {
         return Err(ErrorCode::ProviderNotConfigured.into());
     }
+    installation::require_home()?;
     state::check_now_and_then()
 }
 

@@ -52,7 +52,9 @@ pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
         return Err(ErrorCode::UserNotFound.into());
     }
     let user = find(user_id)?;
-    if request.organization.is_some_and(|organization| !user.memberships.iter().any(|id| id == organization)) {
+    if let Some(organization) = request.organization
+        && !accounts::lock_membership(user_id, organization)?
+    {
         return Err(ErrorCode::NotAMember.into());
     }
     let session = open(&user, request.organization, method, actor.map(|actor| actor.name), ttl)?;

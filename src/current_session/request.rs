@@ -1,21 +1,28 @@
 //! PostgREST: the session of a request is the bearer token of its `Authorization` header.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use workos_auth_core::{Error, ErrorCode, Result, json};
 use zeroize::Zeroizing;
 
-use super::current::set;
+use super::current::{set, unverified_identity};
 use super::token;
+use crate::postgres::setting::{self, Lifetime};
 
 /// The setting that PostgREST puts a request's headers into, as a JSON object with names in lower case.
 const HEADERS: &CStr = c"request.headers";
+/// The member with the token.
+const AUTHORIZATION: &str = "authorization";
 /// PostgREST answers an error of SQLSTATE `PTxyz` with the HTTP status xyz.
 const UNAUTHORIZED: &str = "PT401";
 
-/// Makes the request's bearer token the current session of the transaction; without one, there is no session.
+/// What stands in place of a token that was taken, before its SHA-256 in hexadecimal.
+const TAKEN: &str = "sha256:";
+
+/// Makes the request's bearer token the current session of the transaction; without one, there is no session. `request.headers` then holds the
+/// token's hash in its place: the transaction may run code of others, such as a trigger of somebody's table, which reads settings.
 ///
 /// `request.jwt.claims` is not looked at: whoever can run SQL can set it. So can they set `request.headers`, but not to a
 /// token that verifies.
@@ -23,14 +30,32 @@ const UNAUTHORIZED: &str = "PT401";
 /// # Errors
 /// Those of a bad token, all with the SQLSTATE `PT401`; what they are called stands in the detail.
 pub fn use_request_token() -> Result<()> {
-    let token = bearer_token().map_err(unauthorized)?;
-    match token {
-        None => token::assign(None, true),
-        Some(token) => set(&token, true).map(drop).map_err(|error| match error.code().http_status() {
-            401 => unauthorized(error),
-            _ => error,
-        }),
+    let Some(headers) = headers().map_err(unauthorized)? else { return token::assign(None, true) };
+    let Some(token) = bearer_token(&headers).map_err(unauthorized)? else { return token::assign(None, true) };
+    if let Some(hash) = token.strip_prefix(TAKEN) {
+        return match unverified_identity().is_some_and(|own| hex(&own) == hash) {
+            true => Ok(()),
+            false => Err(unauthorized(malformed("The token of request.headers was taken for another transaction."))),
+        };
     }
+    set(&token, true).map_err(|error| match error.code().http_status() {
+        401 => unauthorized(error),
+        _ => error,
+    })?;
+    hide(headers)
+}
+
+/// Puts the hash of the current token where the token stands.
+fn hide(mut headers: Map<String, Value>) -> Result<()> {
+    let hash = unverified_identity().map(|own| hex(&own)).unwrap_or_default();
+    headers.insert(AUTHORIZATION.to_owned(), format!("Bearer {TAKEN}{hash}").into());
+    let headers = CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;
+    setting::set(HEADERS, &headers, Lifetime::Transaction);
+    Ok(())
+}
+
+fn malformed(detail: &str) -> Error {
+    Error::with_detail(ErrorCode::BadJwt, detail)
 }
 
 fn unauthorized(error: Error) -> Error {
@@ -38,9 +63,8 @@ fn unauthorized(error: Error) -> Error {
     error.with_sqlstate(UNAUTHORIZED, detail)
 }
 
-/// The token after `Bearer` (RFC 6750, section 2.1; the scheme's case is free, RFC 7235). Another scheme is not ours.
-fn bearer_token() -> Result<Option<Zeroizing<String>>> {
-    let malformed = |detail: &str| Error::with_detail(ErrorCode::BadJwt, detail);
+/// `request.headers`, if it is set.
+fn headers() -> Result<Option<Map<String, Value>>> {
     // SAFETY: reads a setting, which may be absent; nobody assigns it meanwhile.
     let headers = unsafe {
         let value = pg_sys::GetConfigOption(HEADERS.as_ptr(), true, false);
@@ -53,13 +77,23 @@ fn bearer_token() -> Result<Option<Zeroizing<String>>> {
     if headers.is_empty() {
         return Ok(None);
     }
-    let headers = headers.to_str().ok().and_then(|headers| json::parse(headers).ok());
-    let headers = headers.filter(Value::is_object).ok_or_else(|| malformed("request.headers is not a JSON object."))?;
-    let authorization = match headers.get("authorization") {
+    match headers.to_str().ok().and_then(|headers| json::parse(headers).ok()) {
+        Some(Value::Object(headers)) => Ok(Some(headers)),
+        _ => Err(malformed("request.headers is not a JSON object.")),
+    }
+}
+
+/// The token after `Bearer` (RFC 6750, section 2.1; the scheme's case is free, RFC 7235). Another scheme is not ours.
+fn bearer_token(headers: &Map<String, Value>) -> Result<Option<Zeroizing<String>>> {
+    let authorization = match headers.get(AUTHORIZATION) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.trim(),
         Some(_) => return Err(malformed("The authorization member of request.headers is not a string.")),
     };
     let (scheme, token) = authorization.split_once(char::is_whitespace).unwrap_or((authorization, ""));
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| Zeroizing::new(token.trim_start().to_owned())))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -82,6 +82,18 @@ pub fn lock_candidate(user_id: Uuid) -> Result<Option<Candidate>> {
     }
 }
 
+/// Whether somebody is a member of an organization. The row stays locked until the end of the transaction: who takes it away by hand waits, and
+/// finds what came of it.
+pub fn lock_membership(user_id: Uuid, organization_id: &str) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.organization_memberships AS m
+         WHERE m.organization_id OPERATOR(pg_catalog.=) $1 AND m.user_id OPERATOR(pg_catalog.=) $2 FOR SHARE",
+        &[organization_id.into(), uuid_arg(user_id)],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found.is_some())
+}
+
 /// Whether the organization vouches for a domain.
 pub fn organization_has_domain(organization_id: &str, domain: &str) -> bool {
     scan::organization_has_domain(organization_id, domain, &Snapshot::of_transaction())

@@ -72,6 +72,7 @@ async fn mints_nothing(what: &str, client: &Client, session: &Session) {
     let user = session.user_id;
     let calls = [
         START.to_owned(),
+        "select auth.require_ready()".to_owned(),
         "select auth.workos_authorize_url('org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM')".to_owned(),
         "select auth.workos_authorize_url('org_acme')".to_owned(),
         format!("select auth.create_session('{user}')"),

@@ -101,3 +101,36 @@ async fn a_role_that_policies_do_not_bind_is_no_web_role() {
     refused(request(&web, &headers).await, "role_bypasses_rls");
     assert_eq!(text(&web, "select auth.uid()").await.unwrap(), None);
 }
+
+/// A trigger of somebody's table runs in the request's transaction, and reads settings.
+#[tokio::test]
+async fn a_token_that_was_taken_stands_in_no_setting() {
+    let mint = Mint::new("requests_taken").await;
+    let role = mint.bed.role("web", "").await;
+    let web = mint.bed.connect(&role).await;
+    let token = &mint.session.access_token;
+    let bob = mint.bed.sign_in(BOB).await;
+    let headers = "select current_setting('request.headers')";
+    web.batch_execute("begin").await.unwrap();
+    let given = authorization(json!(format!("Bearer {token}")));
+    web.query_one("select set_config('request.headers', $1, true)", &[&given]).await.unwrap();
+    web.query_one("select auth.use_request_token()", &[]).await.unwrap();
+    let taken = text(&web, headers).await.unwrap().unwrap();
+    let signature = token.rsplit_once('.').unwrap().1;
+    assert!(!taken.contains(signature) && taken.contains(r#""host":"example.com""#), "{taken}");
+    // A second call of the same transaction finds the session that the first one took.
+    web.query_one("select auth.use_request_token()", &[]).await.unwrap();
+    let alice = Some(mint.session.user_id.to_string());
+    assert_eq!(text(&web, "select auth.uid()").await.unwrap(), alice);
+    // The hash is nobody's token: with another session, or none, it is refused.
+    for other in [Some(&bob.access_token), None] {
+        web.batch_execute("rollback; begin").await.unwrap();
+        if let Some(other) = other {
+            set_session(&web, other, true).await.unwrap();
+        }
+        web.query_one("select set_config('request.headers', $1, true)", &[&taken]).await.unwrap();
+        let refusal = refused_as(web.query_one("select auth.use_request_token()", &[]).await, "PT401");
+        assert!(refusal.detail.starts_with("bad_jwt: "), "{refusal}");
+    }
+    web.batch_execute("rollback").await.unwrap();
+}
