@@ -1,8 +1,12 @@
-//! Refuses a foreign key to a table of the extension whose column is of another type than the column that it references.
+//! Refuses a foreign key to a table of the extension whose column is of another type than the column that it references, or that references
+//! something else than what the table's rows are known by.
 //!
 //! Postgres checks a foreign key as the owner of the referenced table, and casts the referencing value to the type of the referenced
 //! column: a cast that somebody made for a type of their own would run as `workos_auth_owner`. Postgres checks the rows that are there
 //! while it makes the constraint, so the constraint is looked at as soon as it is in the catalog, before it is used.
+//!
+//! A foreign key to another column, such as a telephone number, would tell whether somebody has it, and ON UPDATE CASCADE would hand its new
+//! value to who may not read it.
 //!
 //! The hook is there once the library is loaded. The event trigger `workos_auth_foreign_keys` has every command that can make a
 //! constraint load it first.
@@ -53,7 +57,8 @@ unsafe extern "C-unwind" fn object_accessed(
 
 #[pg_guard]
 extern "C-unwind" fn constraint_created(constraint: pg_sys::Oid) {
-    if let Some(detail) = ForeignKey::of(constraint).as_ref().and_then(ForeignKey::cast) {
+    let Some(foreign_key) = ForeignKey::of(constraint).filter(ForeignKey::leads_to_us) else { return };
+    if let Some(detail) = foreign_key.cast().or_else(|| foreign_key.other_column()) {
         raise(Error::with_detail(ErrorCode::ForeignKeyUnsafe, detail));
     }
 }
@@ -64,6 +69,8 @@ struct ForeignKey {
     columns: Vec<i16>,
     referenced: pg_sys::Oid,
     referenced_columns: Vec<i16>,
+    /// The unique index of the referenced columns.
+    index: pg_sys::Oid,
 }
 
 impl ForeignKey {
@@ -117,18 +124,46 @@ impl ForeignKey {
                 referenced: column(tuple, descriptor, c"confrelid")?,
                 columns: column(tuple, descriptor, c"conkey")?,
                 table: column(tuple, descriptor, c"conrelid")?,
+                index: column(tuple, descriptor, c"conindid")?,
             })
         }
     }
 
-    /// Which column would have to be cast for a table of the extension, if one would.
-    fn cast(&self) -> Option<String> {
+    /// Whether it leads from a table of somebody's to one of the extension.
+    fn leads_to_us(&self) -> bool {
         // SAFETY: catalog look-ups by OID.
         unsafe {
             let ours = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
-            if pg_sys::get_rel_namespace(self.referenced) != ours || pg_sys::get_rel_namespace(self.table) == ours {
+            pg_sys::get_rel_namespace(self.referenced) == ours && pg_sys::get_rel_namespace(self.table) != ours
+        }
+    }
+
+    /// Which column it references, if that is neither the primary key nor `id`.
+    fn other_column(&self) -> Option<String> {
+        const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
+        // SAFETY: the table is there, since the command that makes the constraint holds a lock on it; names are copied.
+        unsafe {
+            let relation = pg_sys::relation_open(self.referenced, LOCK);
+            #[cfg(not(feature = "pg18"))]
+            let primary_key = pg_sys::RelationGetPrimaryKeyIndex(relation);
+            #[cfg(feature = "pg18")]
+            let primary_key = pg_sys::RelationGetPrimaryKeyIndex(relation, true);
+            pg_sys::relation_close(relation, LOCK);
+            let columns = self.referenced_columns.iter();
+            let columns: Vec<String> =
+                columns.map(|column| text(pg_sys::get_attname(self.referenced, *column, true))).collect();
+            if primary_key == self.index || columns == ["id"] {
                 return None;
             }
+            let table = text(pg_sys::get_rel_name(self.referenced));
+            Some(format!("It references auth.{table} ({}), which is not its primary key.", columns.join(", ")))
+        }
+    }
+
+    /// Which column would have to be cast, if one would.
+    fn cast(&self) -> Option<String> {
+        // SAFETY: catalog look-ups by OID.
+        unsafe {
             let column = self.columns.iter().zip(&self.referenced_columns).find(|(column, referenced)| {
                 let from = pg_sys::getBaseType(pg_sys::get_atttype(self.table, **column));
                 let to = pg_sys::getBaseType(pg_sys::get_atttype(self.referenced, **referenced));

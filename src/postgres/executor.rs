@@ -1,4 +1,4 @@
-//! Hooks on the executor: they keep which queries are running, pin these to an identity, and have code of others run as who it should.
+//! Hooks on the executor and the planner: they keep which queries are running, pin these to an identity, and have code of others run as who it should.
 //!
 //! Every query of the backend passes through here, so nothing here catches an error: the hooks have no destructor, and an
 //! error jumps over them.
@@ -10,7 +10,7 @@ use std::ptr;
 use pgrx::prelude::*;
 
 use super::loading::join_running_queries;
-use super::others_code::{restrict, with_rights_of_query};
+use super::others_code::{plan_with_rights, restrict, with_rights_of_query};
 use super::pinning::{is_shared, pin_shared, pin_started};
 use super::runs::{self, TokenHash, call_as_run};
 use super::statement::{begin_statement, end_statement};
@@ -28,6 +28,7 @@ pub struct Callbacks {
 
 struct State {
     callbacks: Cell<Option<Callbacks>>,
+    previous_planner: Cell<pg_sys::planner_hook_type>,
     previous_utility: Cell<pg_sys::ProcessUtility_hook_type>,
     previous_start: Cell<pg_sys::ExecutorStart_hook_type>,
     previous_run: Cell<pg_sys::ExecutorRun_hook_type>,
@@ -39,6 +40,7 @@ unsafe impl Sync for State {}
 
 static STATE: State = State {
     callbacks: Cell::new(None),
+    previous_planner: Cell::new(None),
     previous_utility: Cell::new(None),
     previous_start: Cell::new(None),
     previous_run: Cell::new(None),
@@ -51,6 +53,8 @@ pub fn install(callbacks: Callbacks) {
     // unloaded.
     unsafe {
         STATE.callbacks.set(Some(callbacks));
+        STATE.previous_planner.set(pg_sys::planner_hook);
+        pg_sys::planner_hook = Some(plan);
         STATE.previous_utility.set(pg_sys::ProcessUtility_hook);
         pg_sys::ProcessUtility_hook = Some(process_utility);
         STATE.previous_start.set(pg_sys::ExecutorStart_hook);
@@ -64,6 +68,29 @@ pub fn install(callbacks: Callbacks) {
         if join_running_queries() {
             pin_shared(&callbacks.identity);
         }
+    }
+}
+
+unsafe extern "C-unwind" fn plan(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    unsafe extern "C-unwind" {
+        fn standard_planner(
+            query: *mut pg_sys::Query,
+            text: *const c_char,
+            options: c_int,
+            parameters: pg_sys::ParamListInfo,
+        ) -> *mut pg_sys::PlannedStmt;
+    }
+    // SAFETY: the call goes to whom it would have gone without us.
+    unsafe {
+        plan_with_rights(text, || match STATE.previous_planner.get() {
+            Some(hook) => hook(query, text, options, parameters),
+            None => standard_planner(query, text, options, parameters),
+        })
     }
 }
 

@@ -1,13 +1,17 @@
 //! As whom code of others runs that a statement of ours sets off.
+//!
+//! Postgres plans and runs what a foreign key does as the owner of the table that has it: BEFORE triggers, WHEN conditions, CHECK constraints and
+//! the functions of indexes too. Whoever has TRIGGER on that table, or owns a partition of it, would have its owner's rights by a statement of
+//! ours. So these queries have the rights of their owner when Postgres looks at rights, and from then on those of the other role.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char};
 
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use workos_auth_core::Result;
 
-use super::roles::{owner, restricted_to, with_the_rights_of};
+use super::roles::{self, owner, restricted_to, with_the_rights_of};
 use super::runs;
 use crate::error::unexpected;
 
@@ -90,20 +94,14 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
         }
     }
 
-    // SAFETY: by the caller's word; the text is a C string or NULL; reads the current user.
+    // SAFETY: by the caller's word; the text is a C string or NULL.
     unsafe {
-        let text = (*query).sourceText;
-        let is_text = |sql: &str| !text.is_null() && CStr::from_ptr(text).to_bytes() == sql.as_bytes();
-        let others = match STATE.ours.get() {
-            Some(ours) if is_text(ours.sql) => {
-                STATE.ours.set(Some(Ours { has_started: true, ..ours }));
-                ours.others
-            }
-            _ => match runs::runs().find_map(|run| others_of(run.query())) {
-                Some(others) if pg_sys::GetUserId() == owner() => others,
-                _ => return,
-            },
-        };
+        let Some(others) = others_of_text((*query).sourceText) else { return };
+        if let Some(ours) = STATE.ours.get()
+            && is_text((*query).sourceText, ours.sql)
+        {
+            STATE.ours.set(Some(Ours { has_started: true, ..ours }));
+        }
         let estate = (*query).estate;
         let context = (*estate).es_query_cxt;
         PgMemoryContexts::For(context).leak_and_drop_on_delete(Forget(context));
@@ -112,6 +110,44 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
             STATE.set_off.set(STATE.set_off.get() + 1);
         }
     }
+}
+
+/// Whose rights a query has that is about to start or to be planned, by its text, if it is the statement of [`with_others_as`] or what a foreign
+/// key does in it.
+///
+/// # Safety
+/// `text` is a C string or NULL.
+unsafe fn others_of_text(text: *const c_char) -> Option<Others> {
+    match STATE.ours.get() {
+        // SAFETY: by the caller's word.
+        Some(ours) if unsafe { is_text(text, ours.sql) } => return Some(ours.others),
+        _ if STATE.restricted.borrow().is_empty() => return None,
+        _ => {}
+    }
+    // On a table of ours it is one in whatever such a trigger does, too.
+    if roles::current() == owner() {
+        return runs::runs().find_map(|run| others_of(run.query()));
+    }
+    match roles::is_foreign_keys() {
+        true => runs::runs().next().and_then(|run| others_of(run.query())),
+        false => None,
+    }
+}
+
+/// # Safety
+/// `text` is a C string or NULL.
+unsafe fn is_text(text: *const c_char, sql: &str) -> bool {
+    // SAFETY: by the caller's word.
+    !text.is_null() && unsafe { CStr::from_ptr(text) }.to_bytes() == sql.as_bytes()
+}
+
+/// Runs the planner, which calls IMMUTABLE functions, with the rights that [`with_others_as`] asked for.
+///
+/// # Safety
+/// `text` is a C string or NULL.
+pub unsafe fn plan_with_rights<T>(text: *const c_char, f: impl FnOnce() -> T) -> T {
+    // SAFETY: by the caller's word.
+    with_rights(unsafe { others_of_text(text) }, f)
 }
 
 fn others_of(query: pg_sys::MemoryContext) -> Option<Others> {
@@ -144,7 +180,11 @@ unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
 /// # Safety
 /// `context` is a query's `es_query_cxt`.
 pub unsafe fn with_rights_of_query(context: pg_sys::MemoryContext, f: impl FnOnce()) {
-    match others_of(context) {
+    with_rights(others_of(context), f);
+}
+
+fn with_rights<T>(others: Option<Others>, f: impl FnOnce() -> T) -> T {
+    match others {
         None => f(),
         Some(Others { run_as, is_restricted: true }) => restricted_to(run_as, f),
         Some(Others { run_as, is_restricted: false }) => with_the_rights_of(run_as, f),

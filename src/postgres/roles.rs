@@ -33,6 +33,23 @@ pub fn require_right(right: Right, detail: &str) -> Result<()> {
     if allowed { Ok(()) } else { Err(Error::with_detail(ErrorCode::InsufficientPrivilege, detail)) }
 }
 
+/// Whose rights count now.
+pub fn current() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// Whether Postgres runs the query of a foreign key: nothing else has this flag (ri_PerformCheck).
+pub fn is_foreign_keys() -> bool {
+    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
+    // SAFETY: valid pointers.
+    unsafe { pg_sys::GetUserIdAndSecContext(&mut user, &mut context) };
+    context & FOREIGN_KEYS != 0
+}
+
+/// It is not for what a foreign key's query sets off.
+const FOREIGN_KEYS: i32 = pg_sys::SECURITY_NOFORCE_RLS.cast_signed();
+
 /// The name of a role; of one that is gone, its number.
 pub fn role_name(role: pg_sys::Oid) -> String {
     // SAFETY: looks a name up, which is copied; missing_ok.
@@ -85,7 +102,7 @@ pub fn restricted_as<T>(role: pg_sys::Oid, f: impl FnOnce() -> Result<T>) -> Res
 /// The same, with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
-    acting_as(role, |context| context | restricted.cast_signed(), Settings::Undone, f)
+    acting_as(role, |context| context & !FOREIGN_KEYS | restricted.cast_signed(), Settings::Undone, f)
 }
 
 /// Runs `f` with the rights of a role and no others. What it sets stays.
@@ -97,7 +114,8 @@ pub fn with_the_rights_of<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     // SAFETY: the calls of ri_PerformCheck (ri_triggers.c), in its order, with valid pointers.
     unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(role, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed());
+        let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed();
+        pg_sys::SetUserIdAndSecContext(role, context & !FOREIGN_KEYS | local);
         let value = f();
         pg_sys::SetUserIdAndSecContext(user, context);
         value

@@ -230,15 +230,12 @@ error_codes! {
     RedirectUriInvalid = "WA107", "redirect_uri_invalid", 400, "redirect_uri cannot be used",
         "",
         "Use the absolute URL that stands in the WorkOS dashboard: https, or http for loopback.";
-    ForeignKeyUnsafe = "WA108", "foreign_key_unsafe", 400, "this foreign key would run a cast as the owner of the extension's tables",
+    ForeignKeyUnsafe = "WA108", "foreign_key_unsafe", 400, "a foreign key to a table of the extension may reference its primary key alone, without a cast",
         "",
-        "Give the column the type of the column that it references, or a domain over it: uuid for auth.users (id).";
+        "Reference the primary key, with a column of its type or of a domain over it: uuid for auth.users (id).";
     RoleUnusable = "WA109", "role_unusable", 503, "the role workos_auth_nobody cannot be used",
         "",
         "It must be there, without attributes. As a superuser, run CREATE ROLE workos_auth_nobody NOLOGIN NOINHERIT, or ALTER ROLE workos_auth_nobody NOSUPERUSER NOBYPASSRLS.";
-    TriggerUnsafe = "WA121", "trigger_unsafe", 409, "somebody else's trigger would run as a superuser",
-        "",
-        "Give the table to a role that is no superuser, or look at the trigger's function and give it to a superuser.";
     RootKeyNotConfigured = "WA110", "root_key_not_configured", 503, "no root key is configured",
         "workos_auth.root_key_file and workos_auth.root_key_command are empty.",
         "Run select auth.create_root_key('/absolute/path'), put workos_auth.root_key_file = '/absolute/path' into postgresql.conf and reload.";

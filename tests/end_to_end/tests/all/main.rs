@@ -88,6 +88,7 @@ mod rights {
     mod attacks_postgres_settings;
     mod attacks_reading;
     mod attacks_settings;
+    mod cascades;
     mod errors_of_others;
     mod large_arguments;
     mod locks_of_strangers;

@@ -12,10 +12,10 @@ use workos_end_to_end::{Bed, made};
 use workos_testbed::cluster::SUPERUSER;
 
 /// The role that triggers of others run as.
-const NOBODY: &str = "workos_auth_nobody";
+pub const NOBODY: &str = "workos_auth_nobody";
 
 /// A database with a table owner who is nobody in particular, and a table that everybody may write what they saw into.
-async fn bed(name: &str) -> Bed<'static> {
+pub async fn bed(name: &str) -> Bed<'static> {
     let bed = Bed::shared(name).await;
     let owner = bed.role("owner", "").await;
     bed.admin
@@ -53,7 +53,7 @@ async fn watch(bed: &Bed<'_>) {
 }
 
 /// What was seen, in no order.
-async fn seen(bed: &Bed<'_>) -> Vec<String> {
+pub async fn seen(bed: &Bed<'_>) -> Vec<String> {
     lines(&bed.admin, "with gone as (delete from public.seen returning what) select what from gone order by what")
         .await
         .unwrap()
@@ -528,58 +528,6 @@ async fn a_table_owner_forges_no_claims() {
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 1);
     let sql = "select auth.verify_token($1)";
     operator.query_one(sql, &[&other.access_token]).await.unwrap();
-}
-
-/// A BEFORE trigger runs as the owner of the table that references ours. Where that is a superuser and the trigger somebody else's, nothing
-/// is removed.
-#[tokio::test]
-async fn no_trigger_makes_its_owner_a_superuser() {
-    let bed = bed("others_before").await;
-    let owner = format!("{}_owner", bed.database);
-    let operator = made::administrator(&bed).await;
-    bed.admin
-        .batch_execute(&format!(
-            "create function app.climb() returns trigger language plpgsql as $$ begin
-                 execute 'alter role {owner} superuser'; return old;
-             end $$;
-             alter function app.climb() owner to {owner};
-             create function app.harmless() returns trigger language plpgsql as $$ begin return old; end $$"
-        ))
-        .await
-        .unwrap();
-    for (what, table, trigger) in [
-        ("a right on the table", "create table public.profiles (id uuid references auth.users on delete cascade); grant all on public.profiles to OWNER", "profiles"),
-        (
-            "a partition",
-            "create table public.parts (id uuid references auth.users on delete cascade) partition by hash (id);
-             create table public.part partition of public.parts for values with (modulus 1, remainder 0); alter table public.part owner to OWNER",
-            "part",
-        ),
-        ("a further table", "create table public.firsts (id uuid primary key references auth.users on delete cascade);
-             create table public.seconds (id uuid references public.firsts on delete set null); grant all on public.seconds to OWNER", "seconds"),
-    ] {
-        bed.admin.batch_execute(&table.replace("OWNER", &owner)).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-        let user = made::create(&bed.admin, &format!("{trigger}@before.example"), None).await;
-        bed.admin
-            .batch_execute(&format!(
-                "set role {owner}; create trigger t before delete or update on public.{trigger} for each row execute function app.climb(); reset role"
-            ))
-            .await
-            .unwrap();
-        let refusal = refused(operator.execute("select auth.delete_user($1)", &[&user]).await, "trigger_unsafe");
-        assert!(refusal.detail.contains(trigger) && refusal.detail.contains(&owner), "{what}: {refusal}");
-        let is_superuser = format!("select rolsuper from pg_roles where rolname = '{owner}'");
-        assert_eq!(text(&bed.admin, &is_superuser).await.unwrap().as_deref(), Some("f"), "{what}");
-        // A superuser's own, or a definer's, is nobody else's business.
-        bed.admin
-            .batch_execute(&format!(
-                "drop trigger t on public.{trigger};
-                 create trigger t before delete or update on public.{trigger} for each row execute function app.harmless()"
-            ))
-            .await
-            .unwrap();
-        operator.execute("select auth.delete_user($1)", &[&user]).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-    }
 }
 
 /// A change of a key that others reference runs their triggers as a removal does.
