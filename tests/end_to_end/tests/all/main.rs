@@ -85,6 +85,7 @@ mod policies {
 /// Whoever attaches, plants, sets or reads something gets no more than they had.
 mod rights {
     mod attacks;
+    mod administrators;
     mod attacks_postgres_settings;
     mod attacks_reading;
     mod attacks_settings;

@@ -38,6 +38,12 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
             unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) as privilege
         where relnamespace = 'auth'::regnamespace and relkind in ('r', 'v') and has_table_privilege($1::text, oid, privilege)
         union all
+        select 'TABLE ' || c.oid::regclass || ' SELECT (' || string_agg(a.attname, ', ' order by a.attnum) || ')'
+        from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where relnamespace = 'auth'::regnamespace and relkind = 'r' and a.attnum > 0 and not has_table_privilege($1::text, c.oid, 'select')
+            and has_column_privilege($1::text, c.oid, a.attnum, 'select')
+        group by c.oid
+        union all
         select 'SCHEMA auth ' || privilege from unnest('{USAGE,CREATE}'::text[]) as privilege
         where has_schema_privilege($1::text, 'auth', privilege)
         union all
@@ -265,7 +271,7 @@ async fn an_administrator_keeps_the_lists_and_references_users() {
         "23503",
     );
     refused_as(client.batch_execute("truncate auth.redirect_urls").await, "42501");
-    refused_as(client.batch_execute("table auth.users").await, "42501");
+    refused_as(client.batch_execute("delete from auth.users").await, "42501");
 
     client
         .batch_execute("create table todos (owner uuid not null references auth.users (id) on delete cascade)")
