@@ -40,4 +40,5 @@ CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cleanup_wrapper';
 COMMENT ON FUNCTION auth.cleanup(integer) IS
-    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all';
+    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';
+    SET enable_seqscan = off SET jit = off
