@@ -118,6 +118,7 @@ mod check {
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
     mod check_attached;
+    mod check_accounts;
     mod check_functions;
     mod check_own;
     mod check_people;
