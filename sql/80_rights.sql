@@ -53,6 +53,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.unban_user(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.delete_user(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.remove_member(uuid, text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.move_identity(uuid, text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.merge_users(uuid, uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_sessions(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),

@@ -5,6 +5,7 @@
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
+//! | `joining.rs` | `auth.move_identity`, `auth.merge_users` |
 //! | `signing_keys.rs` | `auth.add_signing_key` and its like |
 //! | `sealed_data.rs` | `auth.reseal`, `auth.abandon_sealed_data` |
 //!
@@ -13,6 +14,7 @@
 mod as_user;
 pub mod configure;
 pub mod operating;
+pub mod joining;
 pub mod privileges;
 pub mod sealed_data;
 mod session;

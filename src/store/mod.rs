@@ -9,6 +9,7 @@ pub mod configuration_file;
 pub mod flows;
 pub mod hooks;
 pub mod installation;
+pub mod joining;
 pub mod locks;
 pub mod operating;
 pub mod own_account;

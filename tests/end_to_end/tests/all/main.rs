@@ -32,6 +32,7 @@ mod accounts {
     mod account_vectors;
     mod addresses_and_ids;
     mod decision_table;
+    mod joining;
     mod linking;
     mod linking_brokered;
     mod operating;
