@@ -42,7 +42,7 @@ pub fn refuse_options() {
 }
 
 /// Every setting of our prefix, with its name.
-fn own_variables() -> impl Iterator<Item = (*mut pg_sys::config_generic, Cow<'static, str>)> {
+pub(super) fn own_variables() -> impl Iterator<Item = (*mut pg_sys::config_generic, Cow<'static, str>)> {
     // SAFETY: Postgres's own array of its variables.
     let variables = unsafe {
         #[cfg(feature = "pg15")]

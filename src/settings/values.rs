@@ -1,6 +1,6 @@
 //! What the settings say, as the types that the rest of the extension works with.
 
-use std::ffi::{CStr, CString, OsStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn value(setting: &Text) -> Option<String> {
 }
 
 /// The names of a list of files, which Postgres reads as that of `unix_socket_directories`: separated by commas, in double quotes where need be.
-fn file_list(list: &CStr) -> Option<Vec<PathBuf>> {
+pub(super) fn file_list(list: &CStr) -> Option<Vec<PathBuf>> {
     // SAFETY: Postgres takes a copy apart, in the current memory context; what it lists are C strings.
     unsafe {
         let mut names: *mut pg_sys::List = std::ptr::null_mut();

@@ -19,6 +19,7 @@ mod removal;
 pub mod request_slots;
 pub mod scan;
 pub mod sessions;
+pub mod stored_settings;
 pub mod users;
 
 use uuid::Uuid;

@@ -85,8 +85,8 @@ mod policies {
 
 /// Whoever attaches, plants, sets or reads something gets no more than they had.
 mod rights {
-    mod attacks;
     mod administrators;
+    mod attacks;
     mod attacks_postgres_settings;
     mod attacks_reading;
     mod attacks_settings;
@@ -118,8 +118,8 @@ mod check {
     /// `auth.check()` looks at every role of its cluster, and no other test's are to be among them.
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
-    mod check_attached;
     mod check_accounts;
+    mod check_attached;
     mod check_functions;
     mod check_own;
     mod check_people;
@@ -127,6 +127,7 @@ mod check {
     mod check_rights;
     mod check_settings;
     mod check_sound;
+    mod check_stored_settings;
     mod check_tables;
 }
 
