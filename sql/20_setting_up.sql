@@ -77,7 +77,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'lets a role configure WorkOS, keep the redirect list, grant sign-in, ban, revoke, delete and clean up, and reference auth.users from its own tables; superusers only';
+    'lets a role read people, sessions and the audit log, configure WorkOS, keep the lists, grant sign-in, ban, revoke, move, merge, delete and clean up, and reference auth.users from its own tables; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
