@@ -36,5 +36,5 @@ fn database_of(name: &str) -> Option<pg_sys::Oid> {
     let name = CString::new(name).ok()?;
     // SAFETY: looks a name up; missing_ok.
     let database = unsafe { pg_sys::get_database_oid(name.as_ptr(), true) };
-    (database != pg_sys::InvalidOid).then_some(database)
+    if database == pg_sys::InvalidOid { None } else { Some(database) }
 }

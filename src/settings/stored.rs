@@ -24,7 +24,7 @@ pub fn finding(name: &str, value: Option<&str>, in_file: bool) -> Option<&'stati
         (Ok(name), Ok(value)) => is_taken(&name, &value, in_file),
         _ => false,
     };
-    (!is_good).then_some("Its value cannot be used, so that it does nothing.")
+    if is_good { None } else { Some("Its value cannot be used, so that it does nothing.") }
 }
 
 /// Whether Postgres would take the value, of which it changes nothing and tells nobody.
