@@ -193,6 +193,7 @@ CREATE TABLE auth.audit_log_entries (
     actor_act text
 );
 CREATE INDEX audit_log_entries_created_at_idx ON auth.audit_log_entries (created_at);
+CREATE INDEX audit_log_entries_email_released_idx ON auth.audit_log_entries (created_at) WHERE action = 'email_released';
 COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
 COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
 COMMENT ON COLUMN auth.audit_log_entries.actor_id IS 'the person whose session was current: the claim sub';
@@ -200,3 +201,4 @@ COMMENT ON COLUMN auth.audit_log_entries.actor_act IS 'who acted as that person:
 COMMENT ON COLUMN auth.audit_log_entries.user_id IS 'whom it is about, as are the columns that follow';
 COMMENT ON COLUMN auth.audit_log_entries.payload IS 'the particulars; never a secret';
 COMMENT ON INDEX auth.audit_log_entries_created_at_idx IS 'for retention and for reading the newest';
+COMMENT ON INDEX auth.audit_log_entries_email_released_idx IS 'for auth.check(): connections that give people another id at each sign-in';

@@ -77,7 +77,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'lets a role configure WorkOS, keep the redirect list, grant sign-in, ban, revoke, delete and clean up, and reference auth.users from its own tables; superusers only';
+    'lets a role read people, sessions and the audit log, configure WorkOS, keep the lists, grant sign-in, ban, revoke, move, merge, delete and clean up, and reference auth.users from its own tables; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -89,6 +89,13 @@ CREATE FUNCTION auth.alter_system(setting text, value text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'alter_system_wrapper';
 COMMENT ON FUNCTION auth.alter_system(text, text) IS
     'what ALTER SYSTEM SET does, and a reload of the configuration; a rollback does not undo it; superusers only';
+
+-- Another: where the library is loaded, ALTER ROLE … RESET refuses what can only be set in the configuration file, and in some minor versions
+-- of Postgres a name that nobody knows.
+CREATE FUNCTION auth.reset_setting(setting text, role regrole DEFAULT NULL, database text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'reset_setting_wrapper';
+COMMENT ON FUNCTION auth.reset_setting(text, regrole, text) IS
+    'what ALTER ROLE … IN DATABASE … RESET does with a setting of the extension, also where its name is unknown or its value bad; without a role for all, without a database for all. Says how many were kept: 1 or 0; superusers only';
 
 CREATE FUNCTION auth.check_redirect_url() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'check_redirect_url_wrapper';

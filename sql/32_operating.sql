@@ -36,8 +36,21 @@ CREATE FUNCTION auth.remove_member(user_id uuid, organization text) RETURNS bigi
 COMMENT ON FUNCTION auth.remove_member(uuid, text) IS
     'takes a user out of a WorkOS organization and ends their sessions there from the next statement on; they stay in every other. A sign-in through the organization makes them a member again, until WorkOS no longer lets them in. Says how many memberships: 1, or 0 where there is none';
 
+CREATE FUNCTION auth.move_identity(identity_id uuid, organization text) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'move_identity_wrapper';
+COMMENT ON FUNCTION auth.move_identity(uuid, text) IS
+    'says that an identity is of another WorkOS organization, and leaves it to the same account; ends the sessions that it opened, and the membership and the sessions of an organization that no other identity leads to. Refused where the account would be of several organizations, unless workos_auth.link_across_organizations is on';
+
+CREATE FUNCTION auth.merge_users(from_user uuid, into_user uuid) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'merge_users_wrapper';
+COMMENT ON FUNCTION auth.merge_users(uuid, uuid) IS
+    'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both, and from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
+
 CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'cleanup_wrapper';
 COMMENT ON FUNCTION auth.cleanup(integer) IS
-    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all';
+    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';

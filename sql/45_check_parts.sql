@@ -54,6 +54,22 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
             LIMIT 10001
         ) AS few)
     UNION ALL
+    -- An address that went to a new account three times, each with another id of the identity provider, and the last time a week ago at most.
+    SELECT 'addresses of three new accounts', s.connection_id, pg_catalog.count(*)
+    FROM (
+        SELECT r.connection_id, pg_catalog.max(r.created_at) AS last
+        FROM (
+            SELECT a.connection_id, a.user_id, a.created_at FROM auth.audit_log_entries AS a
+            WHERE a.action OPERATOR(pg_catalog.=) 'email_released'
+                AND a.created_at OPERATOR(pg_catalog.>) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 30))
+            ORDER BY a.created_at DESC LIMIT 10000
+        ) AS r JOIN auth.identities AS i ON i.user_id OPERATOR(pg_catalog.=) r.user_id AND i.connection_id OPERATOR(pg_catalog.=) r.connection_id
+        GROUP BY r.connection_id, pg_catalog.lower(i.email COLLATE "C")
+        HAVING pg_catalog.count(DISTINCT r.user_id) OPERATOR(pg_catalog.>=) 3
+    ) AS s
+    GROUP BY s.connection_id
+    HAVING pg_catalog.max(s.last) OPERATOR(pg_catalog.>) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 7))
+    UNION ALL
     -- Read as src/auth_hooks.rs reads it: what stands without quotes is in lower case. A name that is none was written past its trigger.
     SELECT 'owner of the function of a hook that had another owner', h.event, o.oid::pg_catalog.int8
     FROM auth.hooks AS h

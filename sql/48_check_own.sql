@@ -29,7 +29,7 @@ missing AS (
 -- WHO HAS RIGHTS ------------------------------------------------------------------------------------------------------------------
 
 right_of AS (
-    SELECT r.bundle, r.privilege, k.kind, n.name, CASE k.kind
+    SELECT r.bundle, split_part(r.privilege, ' ', 1) AS privilege, c.name AS column_name, k.kind, n.name, CASE k.kind
             WHEN 'FUNCTION' THEN to_regprocedure(n.name)::oid
             WHEN 'TABLE' THEN to_regclass(n.name)::oid
             WHEN 'TYPE' THEN to_regtype(n.name)::oid
@@ -37,28 +37,30 @@ right_of AS (
     FROM auth.rights() AS r
         CROSS JOIN LATERAL (SELECT split_part(r.object, ' ', 1)) AS k (kind)
         CROSS JOIN LATERAL (SELECT substr(r.object, strpos(r.object, ' ') + 1)) AS n (name)
+        -- A right on columns is as many rows.
+        LEFT JOIN LATERAL regexp_split_to_table(substring(r.privilege FROM '\((.*)\)'), ', ') AS c (name) ON true
 ),
 acl AS (
-    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege,
+    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, x.column_name,
         CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee_name
     FROM (
-        SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner))
+        SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL::text
         FROM own AS o JOIN pg_proc AS p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
         UNION ALL
-        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)) FROM own_relation AS c WHERE c.relkind IN ('r', 'v')
+        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)), NULL FROM own_relation AS c WHERE c.relkind IN ('r', 'v')
         UNION ALL
-        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, a.attacl
+        SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, a.attacl, quote_ident(a.attname)
         FROM own_relation AS c JOIN pg_attribute AS a ON a.attrelid = c.oid WHERE c.relkind IN ('r', 'v') AND a.attacl IS NOT NULL
         UNION ALL
         -- An array's rights are its element's. The row type of a table is left as Postgres makes it.
         SELECT 'TYPE', t.oid, t.oid::regtype::text, t.typowner,
-            coalesce(t.typacl, CASE WHEN t.typrelid NOT IN (SELECT c.oid FROM own_relation AS c) THEN acldefault('T', t.typowner) END)
+            coalesce(t.typacl, CASE WHEN t.typrelid NOT IN (SELECT c.oid FROM own_relation AS c) THEN acldefault('T', t.typowner) END), NULL
         FROM pg_type AS t
         WHERE t.typcategory <> 'A'
             AND (t.oid IN (SELECT o.objid FROM own AS o WHERE o.classid = 'pg_type'::regclass) OR t.typrelid IN (SELECT c.oid FROM own_relation AS c))
         UNION ALL
-        SELECT 'SCHEMA', n.oid, n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)) FROM pg_namespace AS n WHERE n.nspname = 'auth'
-    ) AS x (kind, oid, name, owner, acl), aclexplode(x.acl) AS a
+        SELECT 'SCHEMA', n.oid, n.nspname, n.nspowner, coalesce(n.nspacl, acldefault('n', n.nspowner)), NULL FROM pg_namespace AS n WHERE n.nspname = 'auth'
+    ) AS x (kind, oid, name, owner, acl, column_name), aclexplode(x.acl) AS a
     WHERE a.grantee <> x.owner
 ),
 -- Whom a bundle was given: whoever may do the first thing that it is for.
@@ -79,27 +81,41 @@ extra AS (
     SELECT a.* FROM acl AS a LEFT JOIN pg_roles AS r ON r.oid = a.grantee
     -- What Postgres gives to everybody on a table's row type, which is nothing without the table.
     WHERE NOT (a.kind = 'TYPE' AND a.grantee = 0 AND a.oid IN (SELECT c.reltype FROM own_relation AS c)) AND NOT EXISTS (
-            SELECT FROM right_of AS r WHERE r.oid = a.oid AND r.kind = a.kind AND r.privilege = a.privilege
+            SELECT FROM right_of AS r WHERE r.oid = a.oid AND r.kind = a.kind AND r.privilege = a.privilege AND coalesce(r.column_name = a.column_name, r.column_name IS NULL)
                 AND (r.bundle = 'everyone' OR EXISTS (SELECT FROM holder AS h WHERE h.bundle = r.bundle AND h.grantee = a.grantee)))
         AND NOT (a.kind = 'TABLE' AND a.oid = to_regclass('auth.users') AND a.privilege = 'REFERENCES' AND a.grantee <> 0)
         AND NOT (a.kind = 'TABLE' AND a.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
 -- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it.
-revoke AS (
+revoke_plain AS (
     SELECT e.kind, e.oid, e.name, e.grantee, e.grantee_name, bool_or(e.privilege IN ('TRUNCATE', 'TRIGGER')) AS is_grave,
-        string_agg(DISTINCT e.privilege, ', ' ORDER BY e.privilege) AS privileges,
+        string_agg(DISTINCT p.privilege, ', ' ORDER BY p.privilege) AS privileges,
         format('REVOKE %s%s ON %s %s FROM %s%s;', CASE WHEN e.grantor <> e.owner THEN 'GRANT OPTION FOR ' END,
-            string_agg(DISTINCT e.privilege, ', ' ORDER BY e.privilege), e.kind, e.name,
+            string_agg(DISTINCT p.privilege, ', ' ORDER BY p.privilege), e.kind, e.name,
             CASE WHEN e.grantor <> e.owner THEN e.grantor::regrole::text ELSE e.grantee_name END,
             CASE WHEN e.grantor <> e.owner OR EXISTS (SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantor = e.grantee) THEN ' CASCADE' END
         ) AS statement
-    FROM extra AS e GROUP BY e.kind, e.oid, e.name, e.owner, e.grantee, e.grantee_name, e.grantor
+    FROM extra AS e CROSS JOIN LATERAL (SELECT e.privilege || coalesce(' (' || e.column_name || ')', '')) AS p (privilege)
+    GROUP BY e.kind, e.oid, e.name, e.owner, e.grantee, e.grantee_name, e.grantor
+),
+-- A right on the whole table takes those on its columns along, which an administrator is to have.
+revoke AS (
+    SELECT r.kind, r.oid, r.name, r.grantee, r.grantee_name, r.is_grave, r.privileges,
+        CASE WHEN b.statement IS NULL THEN r.statement ELSE format('DO %L;', format('BEGIN %s %s END', r.statement, b.statement)) END AS statement
+    FROM revoke_plain AS r LEFT JOIN LATERAL (
+        SELECT format('GRANT SELECT (%s) ON TABLE %s TO %s;', string_agg(g.column_name, ', '), r.name, r.grantee_name)
+        FROM right_of AS g JOIN holder AS h ON h.bundle = g.bundle AND h.grantee = r.grantee
+        WHERE g.kind = r.kind AND g.oid = r.oid AND g.privilege = 'SELECT' AND g.column_name IS NOT NULL
+            AND 'SELECT' = ANY (string_to_array(r.privileges, ', '))
+        HAVING count(*) > 0
+    ) AS b (statement) ON true
 ),
 lacking AS (
-    SELECT h.bundle, h.grantee_name, r.kind, r.privilege, string_agg(r.name, ', ' ORDER BY r.name COLLATE "C") AS names, count(*) AS number
+    SELECT h.bundle, h.grantee_name, r.kind, r.privilege, string_agg(DISTINCT r.name COLLATE "C", ', ' ORDER BY r.name COLLATE "C") AS names, count(DISTINCT r.name) AS number
     FROM holder AS h JOIN right_of AS r ON r.bundle = h.bundle
     WHERE (r.kind = 'SCHEMA' OR r.oid IN (SELECT o.objid FROM own AS o)) AND NOT EXISTS (
         SELECT FROM acl AS a WHERE a.kind = r.kind AND a.oid = r.oid AND a.privilege = r.privilege AND a.grantee IN (h.grantee, 0)
+            AND coalesce(a.column_name = r.column_name, a.column_name IS NULL)
     )
     GROUP BY h.bundle, h.grantee_name, r.kind, r.privilege
 ),

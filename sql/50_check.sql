@@ -20,7 +20,7 @@ fact AS (
     WHERE has_schema_privilege('workos_auth_owner', 'auth', 'USAGE') AND (
         SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
         FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks'), ('auth.users'), ('auth.identities'),
-            ('auth.organization_memberships')) AS t (name)
+            ('auth.organization_memberships'), ('auth.audit_log_entries')) AS t (name)
     )
 ),
 
@@ -289,6 +289,8 @@ found (severity, object, finding, remedy) AS (
     UNION ALL
     SELECT o.* FROM auth.check_own() AS o
     UNION ALL
+    SELECT s.* FROM auth.check_stored_settings() AS s
+    UNION ALL
     SELECT 'error', 'auth.hooks', format('The function of the hook %s belongs to %s now, and to somebody else when an administrator wrote it down: it is refused.',
             f.subject, f.number::oid::regrole),
         format('DELETE FROM auth.hooks WHERE event = %L;', f.subject)
@@ -315,8 +317,17 @@ found (severity, object, finding, remedy) AS (
     UNION ALL
     SELECT 'error', f.subject, format('Rows of users who are not in auth.users: %s. A restore brought one table and not the other.',
             CASE WHEN f.number > 10000 THEN 'more than 10000' ELSE f.number::text END),
-        format('DELETE FROM %s AS o WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id = o.user_id);', f.subject)
+        -- What leads into an account is not thrown away: the account may be in the dump.
+        CASE f.subject
+            WHEN 'auth.identities' THEN 'SELECT ''Restore auth.users from the same dump. Whoever has no row there comes back as a stranger.'' AS by_hand;'
+            ELSE format('DELETE FROM %s AS o WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id = o.user_id);', f.subject) END
     FROM fact AS f WHERE f.name = 'rows of nobody' AND f.number > 0
+    UNION ALL
+    SELECT 'warning', f.subject, format('The identity provider of this connection gives people another id at each sign-in, and each makes a new account: '
+            '%s of their addresses went to a new account three times or more in 30 days.', f.number),
+        format('SELECT %L AS by_hand;', format('In the WorkOS dashboard, map an attribute that never changes to the id (idp_id) of the people of %s. '
+            'Then give them their accounts back with auth.merge_users(from_user => …, into_user => …).', f.subject))
+    FROM fact AS f WHERE f.name = 'addresses of three new accounts'
     UNION ALL
 
     SELECT 'error', 'auth.installation', c.finding || ' Nobody can sign in here. If this one is to go on in place of the other, run SELECT auth.take_over_installation();, and not the remedy.',

@@ -2,7 +2,7 @@
 -- first, so that a new function is closed until it stands here. auth.grant_sign_in and auth.grant_admin give the bundles of these names,
 -- and auth.check() compares the database with the list.
 CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text) RETURNS SETOF record
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 80 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
     VALUES
         -- The readers, and what concerns the person of an access token alone.
         ('everyone', 'USAGE', 'SCHEMA auth'),
@@ -53,6 +53,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.unban_user(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.delete_user(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.remove_member(uuid, text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.move_identity(uuid, text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.merge_users(uuid, uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_sessions(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),
@@ -77,6 +79,10 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_roles()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_functions()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_own()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_setting(text, text, boolean)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_preloaded()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_files(boolean)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_stored_settings()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
         ('admin', 'DELETE', 'TABLE auth.redirect_urls'),
@@ -88,10 +94,18 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'UPDATE', 'TABLE auth.hooks'),
         ('admin', 'DELETE', 'TABLE auth.hooks'),
         ('admin', 'SELECT', 'TABLE auth.audit_log_entries'),
+        ('admin', 'SELECT', 'TABLE auth.organizations'),
+        ('admin', 'INSERT', 'TABLE auth.organizations'),
+        -- People, by columns: nothing that is sealed, nothing that a bearer value is made of, and no column that a later version adds.
+        ('admin', 'SELECT (id, aud, role, email, email_confirmed_at, invited_at, phone, phone_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user, is_anonymous, banned_until, deleted_at, created_at, updated_at)', 'TABLE auth.users'),
+        ('admin', 'SELECT (organization_id, user_id, role, roles, groups, permissions, custom_attributes, created_at, updated_at)', 'TABLE auth.organization_memberships'),
+        ('admin', 'SELECT (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data, last_sign_in_at, created_at, updated_at)', 'TABLE auth.identities'),
+        ('admin', 'SELECT (id, user_id, claims_version, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_counter, recoveries, recovered_counter, recovered_at, actor, ip, user_agent, not_after, refreshed_at, created_at, updated_at)', 'TABLE auth.sessions'),
+        ('admin', 'SELECT (kid, algorithm, public_key, status, created_at, activated_at, retired_at)', 'TABLE auth.signing_keys'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 
         -- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.
         ('server_files', 'EXECUTE', 'FUNCTION auth.create_root_key(text)')
 $$;
 COMMENT ON FUNCTION auth.rights() IS
-    'who may do what: everyone; the bundles sign_in and admin, which auth.grant_sign_in and auth.grant_admin give; server_files, which is pg_write_server_files';
+    'who may do what, with columns behind the privilege where it is about these alone: everyone; the bundles sign_in and admin, which auth.grant_sign_in and auth.grant_admin give; server_files, which is pg_write_server_files';

@@ -16,22 +16,29 @@ BEGIN
 END
 $protect$;
 
--- What administrators write with plain INSERT and DELETE; who may run auth.configure_workos is one. Nobody changes the audit log or takes
--- from it: they only read.
+-- What administrators read, and what they write with plain INSERT and DELETE; who may run auth.configure_workos is one. They change
+-- neither people nor the audit log: for people there are functions. Asked once a query, not for every row.
 DO $policies$
 DECLARE
     name text;
+    command text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['redirect_urls', 'organization_domains', 'hooks', 'audit_log_entries'] LOOP
+    FOR name, command IN VALUES
+        ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
+        ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT')
+    LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
-                pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')
-            )$policy$, name, CASE name WHEN 'audit_log_entries' THEN 'SELECT' ELSE 'ALL' END);
+                (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE'))
+            )$policy$, name, command);
         EXECUTE pg_catalog.format(
             $comment$COMMENT ON POLICY administrators ON auth.%I IS 'those whom auth.grant_admin made administrators'$comment$, name);
     END LOOP;
 END
 $policies$;
+CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (
+    (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
+COMMENT ON POLICY administrators_add ON auth.organizations IS 'those whom auth.grant_admin made administrators';
 
 -- Backends cache signing keys and the installation's id; a change tells them. ALWAYS, so that it also does where
 -- rows arrive by replication. TRUNCATE on sessions has a trigger so that nothing may empty the table unnoticed.

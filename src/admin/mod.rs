@@ -5,18 +5,22 @@
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
+//! | `joining.rs` | `auth.move_identity`, `auth.merge_users` |
 //! | `signing_keys.rs` | `auth.add_signing_key` and its like |
+//! | `stored_settings.rs` | `auth.reset_setting` |
 //! | `sealed_data.rs` | `auth.reseal`, `auth.abandon_sealed_data` |
 //!
 //! What may be asked for is `core::admin`.
 
 mod as_user;
 pub mod configure;
+pub mod joining;
 pub mod operating;
 pub mod privileges;
 pub mod sealed_data;
 mod session;
 pub mod signing_keys;
+pub mod stored_settings;
 mod user;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};

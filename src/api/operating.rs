@@ -3,7 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::admin::operating;
+use crate::admin::{joining, operating};
 use crate::error::or_raise;
 
 #[pg_extern(sql = false)]
@@ -34,6 +34,16 @@ fn delete_user(user_id: Option<pgrx::Uuid>) -> i64 {
 #[pg_extern(sql = false)]
 fn remove_member(user_id: Option<pgrx::Uuid>, organization: Option<&str>) -> i64 {
     or_raise(operating::remove_member(user_id, organization))
+}
+
+#[pg_extern(sql = false)]
+fn move_identity(identity_id: Option<pgrx::Uuid>, organization: Option<&str>) {
+    or_raise(joining::move_identity(identity_id, organization));
+}
+
+#[pg_extern(sql = false)]
+fn merge_users(from_user: Option<pgrx::Uuid>, into_user: Option<pgrx::Uuid>) {
+    or_raise(joining::merge_users(from_user, into_user));
 }
 
 #[pg_extern(sql = false)]

@@ -8,13 +8,13 @@ use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::admin::configure::{self, Configuration};
-use crate::admin::{privileges, sealed_data, signing_keys};
+use crate::admin::{privileges, sealed_data, signing_keys, stored_settings};
 use crate::error::or_raise;
 use crate::postgres::roles::{Right, require_right};
 use crate::postgres::uuid::to_postgres;
 use crate::store::configuration_file;
 use crate::store::privileges::Bundle;
-use crate::{installation, secrets};
+use crate::{installation, secrets, settings};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -134,6 +134,23 @@ fn alter_system(setting: Option<&str>, value: Option<&str>) {
 fn set_for_server(setting: Option<&str>, value: Option<&str>) -> Result<()> {
     let setting = setting.ok_or_else(|| Error::null("setting"))?;
     configuration_file::alter_system(setting, value.ok_or_else(|| Error::null("value"))?)
+}
+
+#[pg_extern(sql = false)]
+fn reset_setting(setting: Option<&str>, role: Option<pg_sys::Oid>, database: Option<&str>) -> i64 {
+    or_raise(stored_settings::reset(setting, role, database))
+}
+
+/// What `auth.check()` reports of a setting as it is stored.
+#[pg_extern(sql = false)]
+fn check_setting(setting: Option<&str>, value: Option<&str>, in_file: Option<bool>) -> Option<&'static str> {
+    settings::finding(setting?, value, in_file.unwrap_or_default())
+}
+
+/// Whether each new connection loads the library.
+#[pg_extern(sql = false)]
+fn check_preloaded() -> bool {
+    settings::is_preloaded()
 }
 
 #[pg_extern(sql = false)]

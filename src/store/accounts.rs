@@ -27,6 +27,31 @@ pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_by_profile(profile_id, &Snapshot::of_transaction(), identity).transpose()
 }
 
+/// An identity.
+pub fn identity_by_id(id: Uuid) -> Result<Option<KnownIdentity>> {
+    query::row(
+        "SELECT user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
+         WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(id)],
+        |row| {
+            Ok(KnownIdentity {
+                id,
+                user_id: row.uuid(1)?,
+                provider_id: row.get(2)?,
+                organization_id: row.nullable(3)?,
+                connection_id: row.nullable(4)?,
+                idp_id: row.nullable(5)?,
+                email: row.get(6)?,
+            })
+        },
+    )
+}
+
+/// Whether somebody has signed in through the organization, or an administrator has made it known.
+pub fn knows_organization(id: &str) -> bool {
+    scan::knows_organization(id, &Snapshot::of_transaction())
+}
+
 /// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
 /// ASCII-lower-case.
 pub fn user_ids_by_email(email: &str) -> Result<Vec<Uuid>> {
@@ -101,7 +126,7 @@ pub fn organization_has_domain(organization_id: &str, domain: &str) -> bool {
 
 /// Makes an organization known. Written once, so that sign-ins of colleagues do not wait for each other.
 pub fn ensure_organization(id: &str) -> Result<()> {
-    if !scan::knows_organization(id, &Snapshot::of_transaction()) {
+    if !knows_organization(id) {
         query::execute("INSERT INTO auth.organizations (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()])?;
     }
     Ok(())

@@ -9,6 +9,7 @@ pub mod configuration_file;
 pub mod flows;
 pub mod hooks;
 pub mod installation;
+pub mod joining;
 pub mod locks;
 pub mod operating;
 pub mod own_account;
@@ -18,6 +19,7 @@ mod removal;
 pub mod request_slots;
 pub mod scan;
 pub mod sessions;
+pub mod stored_settings;
 pub mod users;
 
 use uuid::Uuid;

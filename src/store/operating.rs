@@ -8,6 +8,7 @@ use workos_auth_core::Result;
 
 use super::removal::remove;
 use super::{query, uuid_arg};
+use crate::error::unexpected;
 
 /// Whether a time lies in the future.
 pub fn is_future(time: TimestampWithTimeZone) -> Result<bool> {
@@ -73,18 +74,38 @@ pub fn remove_ended_sessions(batch: i64) -> Result<u64> {
     )
 }
 
-/// Removes sessions that can be refreshed and were not for too long. There is no index to find them by: it would make every refresh
-/// write to it.
+/// Removes sessions that can be refreshed and were not for too long.
+///
+/// There is no index to find them by: every refresh would write to it. So a part of the table is looked at, `batch` pages, and another one
+/// each time: by chance, so that nobody has to keep where the last call was. The table is never read whole, unless it has no more pages.
 pub fn remove_idle_sessions(timeout: Duration, batch: i64) -> Result<u64> {
+    let (first, after) = part_of_sessions(batch)?;
     remove(
         c"sessions",
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
-             WHERE refresh_token_salt IS NOT NULL AND coalesce(refreshed_at, created_at)
+             WHERE ctid OPERATOR(pg_catalog.>=) $3::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<) $4::pg_catalog.tid
+                 AND refresh_token_salt IS NOT NULL AND coalesce(refreshed_at, created_at)
                  OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => $1))
              LIMIT $2 FOR UPDATE SKIP LOCKED))",
-        &[timeout.as_secs_f64().into(), batch.into()],
+        &[timeout.as_secs_f64().into(), batch.into(), first.into(), after.into()],
     )
+}
+
+/// Where a part of `auth.sessions` of so many pages begins, and where it has ended.
+fn part_of_sessions(pages: i64) -> Result<(String, String)> {
+    let found = query::row(
+        "SELECT pg_catalog.format('(%s,0)', part.first), pg_catalog.format('(%s,0)', part.first OPERATOR(pg_catalog.+) $1)
+         FROM (
+             SELECT pg_catalog.floor(pg_catalog.random() OPERATOR(pg_catalog.*) pg_catalog.ceil(GREATEST(
+                 pg_catalog.pg_relation_size('auth.sessions'::pg_catalog.regclass)::pg_catalog.float8
+                     OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.float8
+                     OPERATOR(pg_catalog./) $1::pg_catalog.float8, 1)))::pg_catalog.int8 OPERATOR(pg_catalog.*) $1 AS first
+         ) AS part",
+        &[pages.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    found.ok_or_else(|| unexpected("The part of a table was not said."))
 }
 
 /// Removes entries of the audit log that are older than they are kept.

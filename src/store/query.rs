@@ -82,6 +82,17 @@ pub fn utility(statement: &str) -> Result<()> {
     sqlstate::listening(|_| Spi::run(statement).map_err(spi))
 }
 
+/// Whether a question is answered by true: one that was put together, such as one about a table of others, in one column of one row. What
+/// this transaction has written is seen.
+pub fn holds(question: &str) -> Result<bool> {
+    sqlstate::listening(|_| {
+        Spi::connect_mut(|client| {
+            let answer = client.update(question, Some(1), &[]).map_err(spi)?.first().get_one::<bool>();
+            Ok(answer.map_err(spi)?.unwrap_or(false))
+        })
+    })
+}
+
 fn processed(_: SpiTupleTable) -> Result<u64> {
     // SAFETY: SPI has just run the statement and set its global.
     Ok(unsafe { pg_sys::SPI_processed })

@@ -16,7 +16,8 @@
 //! | 8 | candidate banned | refused, `user_banned`; never a second user |
 //! | 9 | new profile id; a user of that e-mail who was invited to this organization, belongs to no other and has never had an identity | joins, if exactly one |
 //!
-//! What somebody does to the identities of their own account stands in [`identities`].
+//! What somebody does to the identities of their own account stands in [`identities`], and what an administrator does to accounts
+//! in [`joining`].
 //!
 //! Where the table is silent, what cannot be decided is refused: a refusal can be mended, a wrong join cannot.
 
@@ -231,10 +232,29 @@ impl ComparedProfile<'_> {
         }
         // Both absent is the same here: a profile id is unique, and nobody's address is being believed.
         if identity.organization_id.as_deref() != self.incoming.organization_id {
-            return Err(ErrorCode::IdentityOrganizationChanged.into());
+            return Err(self.organization_changed(identity));
         }
         refuse_banned_or_deleted(user)?;
         Ok(AccountDecision::SignIn { user_id: user.user_id, email: self.email_change(user, Some(identity)) })
+    }
+
+    /// Row 2, with what an administrator needs to mend it.
+    fn organization_changed(&self, identity: &KnownIdentity) -> Error {
+        let named = |organization: Option<&str>| match organization {
+            Some(id) => format!("the organization {id}"),
+            None => "no organization".to_owned(),
+        };
+        let detail = format!(
+            "The identity {} is of {}, and its profile comes from {}.",
+            identity.id,
+            named(identity.organization_id.as_deref()),
+            named(self.incoming.organization_id)
+        );
+        let error = Error::with_detail(ErrorCode::IdentityOrganizationChanged, detail);
+        match self.incoming.organization_id {
+            Some(_) => error,
+            None => error.hint("The connection has lost its organization. Give it one again in the WorkOS dashboard."),
+        }
     }
 
     /// Rows 3 to 8.
@@ -403,6 +423,7 @@ fn refuse_banned_or_deleted(user: &Candidate) -> Result<()> {
 }
 
 pub mod identities;
+pub mod joining;
 
 #[cfg(test)]
 mod tests;

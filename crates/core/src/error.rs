@@ -402,13 +402,13 @@ error_codes! {
         "An administrator lifts it with auth.unban_user.";
     UserDeleted = "WA403", "user_deleted", 403, "the user was deleted",
         "auth.users.deleted_at is set.",
-        "An administrator restores or removes the account.";
+        "A superuser lets them in again with UPDATE auth.users SET deleted_at = NULL.";
     IdentityOrganizationChanged = "WA404", "identity_organization_changed", 403, "the identity is known from another organization",
         "The profile was known in one organization and comes from another.",
-        "An administrator moves it by deleting the old row of auth.identities, after checking that it is the same person.";
+        "An administrator checks that it is the same person, and moves it: select auth.move_identity(identity_id => …, organization => …).";
     MultipleAccounts = "WA405", "multiple_accounts", 409, "several accounts could be meant",
         "",
-        "An administrator removes or merges the duplicates of this e-mail address in this organization.";
+        "An administrator finds the accounts by auth.identities.email and makes them one: select auth.merge_users(from_user => …, into_user => …).";
     TokenTooLarge = "WA406", "token_too_large", 422, "the access token would be too large",
         "",
         "HTTP servers refuse long headers: thin out groups or permissions, or raise workos_auth.max_token_size.";
@@ -443,8 +443,8 @@ error_codes! {
         "Say why in reason; both stand in auth.audit_log_entries.";
     IdentityAlreadyExists = "WA425", "identity_already_exists", 422, "the identity is linked already",
         "",
-        "Sign in with it. To move it, unlink it in the account that it belongs to.";
-    IdentityNotFound = "WA426", "identity_not_found", 422, "the person of the access token has no such identity",
+        "Sign in with it. If both accounts are one person's, an administrator makes them one with auth.merge_users.";
+    IdentityNotFound = "WA426", "identity_not_found", 422, "there is no such identity",
         "auth.identities has no row with this id and the person's user_id.",
         "Pass an identity_id of auth.get_user(access_token) -> 'identities'.";
     SingleIdentityNotDeletable = "WA427", "single_identity_not_deletable", 422, "the last identity of an account cannot be unlinked",
@@ -453,6 +453,12 @@ error_codes! {
     CrossOrganizationLinkDisabled = "WA428", "cross_organization_link_disabled", 403, "the identity belongs to another organization than the account",
         "workos_auth.link_across_organizations is off.",
         "Sign in with it as an account of its own, or have a superuser set workos_auth.link_across_organizations = on.";
+    OrganizationNotFound = "WA430", "organization_not_found", 404, "there is no such organization",
+        "auth.organizations has no row with this id.",
+        "An administrator makes it known with INSERT INTO auth.organizations (id) VALUES ('org_…').";
+    UserReferenced = "WA431", "user_referenced", 409, "rows of other tables still belong to the user who would go",
+        "",
+        "Give these rows to the other user first, in the same transaction, as a role that may change them. Then call again.";
     LinkSessionNotFound = "WA429", "link_session_not_found", 403, "the session that started this link is not there to finish it",
         "",
         "Sign in as the person whose account it is, and start again with auth.link_identity.";

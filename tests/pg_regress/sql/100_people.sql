@@ -27,6 +27,18 @@ SELECT auth.unlink_identity('a.b.c', '00000000-0000-4000-8000-000000000001');
 SELECT auth.remove_member(NULL, 'org_acme');
 SELECT auth.remove_member('00000000-0000-4000-8000-000000000001', NULL);
 SELECT auth.remove_member('00000000-0000-4000-8000-000000000002', 'org_acme');
+SELECT auth.move_identity(NULL, 'org_acme');
+SELECT auth.move_identity('00000000-0000-4000-8000-000000000001', NULL);
+SELECT auth.move_identity('00000000-0000-4000-8000-000000000001', 'org_acme');
+SELECT auth.merge_users(NULL, '00000000-0000-4000-8000-000000000001');
+SELECT auth.merge_users('00000000-0000-4000-8000-000000000001', NULL);
+SELECT auth.merge_users('00000000-0000-4000-8000-000000000001', '00000000-0000-4000-8000-000000000001');
+SELECT auth.merge_users('00000000-0000-4000-8000-000000000002', '00000000-0000-4000-8000-000000000001');
+-- a row of another table keeps the account
+CREATE TABLE notes (owner uuid REFERENCES auth.users (id) ON DELETE CASCADE);
+INSERT INTO notes VALUES ('00000000-0000-4000-8000-000000000001');
+SELECT auth.merge_users('00000000-0000-4000-8000-000000000001', id) FROM auth.users WHERE email = 'a@example.com';
+DROP TABLE notes;
 -- before anything is configured there is nothing to sign a token with
 SELECT auth.create_session('00000000-0000-4000-8000-000000000001');
 DO $$ BEGIN

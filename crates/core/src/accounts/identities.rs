@@ -39,22 +39,21 @@ pub fn link(
     if candidates.iter().any(|other| other.user_id != user.user_id && other.banned && profile.concerns(other)) {
         return Err(ErrorCode::UserBanned.into());
     }
-    if !across && is_elsewhere(&profile, user) {
+    if !across && is_elsewhere(incoming.organization_id, &user.identities, &user.memberships) {
         return Err(ErrorCode::CrossOrganizationLinkDisabled.into());
     }
     Ok(profile.email_change(user, None))
 }
 
-/// Whether nothing ties the account to the profile's organization, and something to another.
-fn is_elsewhere(profile: &ComparedProfile, user: &Candidate) -> bool {
-    if user.identities.is_empty() {
-        let here = profile.incoming.organization_id;
-        return !user.memberships.is_empty() && user.memberships.iter().all(|id| Some(id.as_str()) != here);
+/// Whether nothing ties an account of these identities and memberships to an organization, and something to another.
+pub(super) fn is_elsewhere(organization: Option<&str>, identities: &[KnownIdentity], memberships: &[String]) -> bool {
+    if identities.is_empty() {
+        return !memberships.is_empty() && memberships.iter().all(|id| Some(id.as_str()) != organization);
     }
-    !user.identities.iter().any(|identity| profile.is_here(identity))
+    identities.iter().all(|identity| identity.organization_id.as_deref() != organization)
 }
 
-/// What follows from unlinking an identity.
+/// What follows where an identity is no longer one of an account's in its organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unlinking {
     /// What becomes of `users.email`.
@@ -69,12 +68,25 @@ pub struct Unlinking {
 /// # Errors
 /// `identity_not_found`, `single_identity_not_deletable`.
 pub fn unlink(user: &Candidate, identity_id: Uuid) -> Result<Unlinking> {
-    let (gone, left): (Vec<&KnownIdentity>, Vec<&KnownIdentity>) =
-        user.identities.iter().partition(|identity| identity.id == identity_id);
-    let Some(gone) = gone.first() else { return Err(ErrorCode::IdentityNotFound.into()) };
+    let (gone, left) = apart(user, identity_id)?;
     if left.is_empty() {
         return Err(ErrorCode::SingleIdentityNotDeletable.into());
     }
+    Ok(without(user, gone, &left))
+}
+
+/// One of the user's identities, and the others.
+pub(super) fn apart(user: &Candidate, identity_id: Uuid) -> Result<(&KnownIdentity, Vec<&KnownIdentity>)> {
+    let (gone, left): (Vec<&KnownIdentity>, Vec<&KnownIdentity>) =
+        user.identities.iter().partition(|identity| identity.id == identity_id);
+    match gone.first() {
+        Some(gone) => Ok((gone, left)),
+        None => Err(ErrorCode::IdentityNotFound.into()),
+    }
+}
+
+/// What the account is without an identity: an address that came from it is given up.
+pub(super) fn without(user: &Candidate, gone: &KnownIdentity, left: &[&KnownIdentity]) -> Unlinking {
     let is_address_of = |identity: &KnownIdentity| {
         user.email.as_deref().is_some_and(|email| super::fold_email(email) == super::fold_email(&identity.email))
     };
@@ -84,5 +96,5 @@ pub fn unlink(user: &Candidate, identity_id: Uuid) -> Result<Unlinking> {
     };
     let leaves = gone.organization_id.clone();
     let leaves = leaves.filter(|_| left.iter().all(|other| other.organization_id != gone.organization_id));
-    Ok(Unlinking { email, leaves })
+    Unlinking { email, leaves }
 }

@@ -6,6 +6,7 @@ use super::*;
 
 mod identities;
 mod invited;
+mod joining;
 mod properties;
 
 const ACME: Option<&str> = Some("org_acme");
@@ -163,7 +164,13 @@ fn row_2_another_organization_is_refused() {
     for policy in [POLICY, EMAIL_MODE, NEVER] {
         for organization_id in [OTHER, None] {
             let moved = Incoming { organization_id, ..ANN };
-            assert_eq!(code(known(&moved, &okta(1), Some(1), &policy)), ErrorCode::IdentityOrganizationChanged);
+            let error = known(&moved, &okta(1), Some(1), &policy).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::IdentityOrganizationChanged);
+            // It names what the call that mends it takes, and advises to remove nothing.
+            let (detail, hint) = (error.detail().unwrap(), error.hint_text().unwrap());
+            assert!(detail.contains(&okta(1).identities[0].id.to_string()) && detail.contains("org_acme"), "{detail}");
+            assert_eq!(hint.contains("auth.move_identity"), organization_id.is_some(), "{hint}");
+            assert!(!hint.contains("delet") && !hint.contains("remov"), "{hint}");
         }
         let google = user(2, None, vec![identity(2, None, "conn_google", "google-1", "ann@acme.com")]);
         assert_eq!(code(known(&ANN, &google, None, &policy)), ErrorCode::IdentityOrganizationChanged);

@@ -32,6 +32,7 @@ mod accounts {
     mod account_vectors;
     mod addresses_and_ids;
     mod decision_table;
+    mod joining;
     mod linking;
     mod linking_brokered;
     mod operating;
@@ -84,6 +85,7 @@ mod policies {
 
 /// Whoever attaches, plants, sets or reads something gets no more than they had.
 mod rights {
+    mod administrators;
     mod attacks;
     mod attacks_postgres_settings;
     mod attacks_reading;
@@ -117,6 +119,7 @@ mod check {
     /// `auth.check()` looks at every role of its cluster, and no other test's are to be among them.
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
+    mod check_accounts;
     mod check_attached;
     mod check_functions;
     mod check_own;
@@ -125,6 +128,7 @@ mod check {
     mod check_rights;
     mod check_settings;
     mod check_sound;
+    mod check_stored_settings;
     mod check_tables;
 }
 

@@ -35,13 +35,15 @@ async fn row_1_an_address_that_somebody_else_holds_is_not_taken() {
 #[tokio::test]
 async fn row_2_a_profile_that_changed_its_organization_is_refused() {
     let at = Accounts::new("row_2", &[]).await;
-    at.signs_in("prof_1", "conn_acme", "ann@acme.com", "ann").await;
+    let first = at.signs_in("prof_1", "conn_acme", "ann@acme.com", "ann").await;
     at.is_refused("prof_1", "conn_globex", "ann@acme.com", "ann", "identity_organization_changed").await;
     at.is_refused("prof_1", "conn_google", "ann@acme.com", "ann", "identity_organization_changed").await;
     // An administrator moves it, as the hint says.
-    at.admin("delete from auth.identities").await;
+    at.admin("insert into auth.organizations (id) values ('org_globex')").await;
+    at.admin("select auth.move_identity(identity_id => id, organization => 'org_globex') from auth.identities").await;
     let moved = at.signs_in("prof_1", "conn_globex", "ann@acme.com", "ann").await;
     assert_eq!(moved.organization_id.as_deref(), Some("org_globex"));
+    assert_eq!((moved.user_id, moved.is_new_user), (first.user_id, false), "the account is kept");
 }
 
 #[tokio::test]

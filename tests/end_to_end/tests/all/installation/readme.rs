@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 use workos_end_to_end::case;
 use workos_end_to_end::refusal;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
@@ -15,10 +15,28 @@ const DATABASE: &str = "readme";
 /// The README makes the cluster's root key.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
-/// The statements of all blocks fenced as `sql`.
-fn statements() -> Vec<String> {
-    let blocks = README.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let lines = blocks.flat_map(str::lines).map(|line| line.split("--").next().unwrap().trim_end());
+/// A statement, and whether it is an administrator's: one of a block that is fenced as `sql admin`.
+struct Statement {
+    text: String,
+    is_administrators: bool,
+}
+
+/// The statements of all blocks fenced as `sql` or `sql admin`.
+fn statements() -> Vec<Statement> {
+    let blocks = README.split("```sql").skip(1).filter_map(|rest| rest.split("```").next()?.split_once('\n'));
+    let statement = |is_administrators| move |text| Statement { text, is_administrators };
+    let of_block = |(whose, block): (&str, &str)| -> Vec<Statement> {
+        match whose {
+            "" => statements_of(block).into_iter().map(statement(false)).collect(),
+            " admin" => statements_of(block).into_iter().map(statement(true)).collect(),
+            _ => Vec::new(),
+        }
+    };
+    blocks.flat_map(of_block).collect()
+}
+
+fn statements_of(block: &str) -> Vec<String> {
+    let lines = block.lines().map(|line| line.split("--").next().unwrap().trim_end());
     let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     let mut statements = vec![String::new()];
     for part in text.split_inclusive(';') {
@@ -30,6 +48,18 @@ fn statements() -> Vec<String> {
     }
     statements.retain(|statement| !statement.trim().is_empty());
     statements
+}
+
+/// A connection of an administrator who is no superuser, and may change the rows of the README's table.
+async fn administrator(cluster: &Cluster, superuser: &Client) -> Client {
+    superuser
+        .batch_execute(
+            "create role readme_administrator login; select auth.grant_admin('readme_administrator');
+             grant select, update, delete on todos to readme_administrator",
+        )
+        .await
+        .unwrap();
+    cluster.connect(DATABASE, "readme_administrator").await.unwrap()
 }
 
 /// What stands in the README for a reader's own, as this test has it.
@@ -79,13 +109,19 @@ async fn the_sql_of_the_readme_runs() {
     let cluster = &*CLUSTER;
     let workos = Workos::start().unwrap();
     cluster.create_database(DATABASE).await.unwrap();
-    let client = cluster.connect(DATABASE, "postgres").await.unwrap();
+    let superuser = cluster.connect(DATABASE, "postgres").await.unwrap();
+    let mut administrators = None;
     let substitutes = substitutes(cluster, &workos);
     let statements = statements();
-    assert!(statements.len() > 60, "only {} statements were found", statements.len());
+    let of_administrators = statements.iter().filter(|statement| statement.is_administrators).count();
+    assert!(statements.len() > 100 && of_administrators > 25, "{} and {of_administrators}", statements.len());
 
     let mut values = HashMap::new();
-    for statement in statements {
+    for Statement { text: statement, is_administrators } in statements {
+        if is_administrators && administrators.is_none() {
+            administrators = Some(administrator(cluster, &superuser).await);
+        }
+        let client = administrators.as_ref().filter(|_| is_administrators).unwrap_or(&superuser);
         let substituted =
             substitutes.iter().fold(statement.clone(), |text, (placeholder, value)| text.replace(placeholder, value));
         if statement.contains("pg_reload_conf") {

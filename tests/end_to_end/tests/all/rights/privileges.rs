@@ -38,6 +38,12 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
             unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) as privilege
         where relnamespace = 'auth'::regnamespace and relkind in ('r', 'v') and has_table_privilege($1::text, oid, privilege)
         union all
+        select 'TABLE ' || c.oid::regclass || ' SELECT (' || string_agg(a.attname, ', ' order by a.attnum) || ')'
+        from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where relnamespace = 'auth'::regnamespace and relkind = 'r' and a.attnum > 0 and not has_table_privilege($1::text, c.oid, 'select')
+            and has_column_privilege($1::text, c.oid, a.attnum, 'select')
+        group by c.oid
+        union all
         select 'SCHEMA auth ' || privilege from unnest('{USAGE,CREATE}'::text[]) as privilege
         where has_schema_privilege($1::text, 'auth', privilege)
         union all
@@ -99,10 +105,10 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
     let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,check,check_becomes,check_believers,check_comparisons,check_copy,\
-        check_facts,check_functions,check_installed,check_leave,check_members,check_own,check_people,check_roles,check_root_key,\
-        check_settings,cleanup,configure_workos,create_root_key,create_session,create_user,delete_user,exchange_code,\
-        grant_admin,grant_sign_in,handle_callback,refresh_session,remove_member,require_ready,reseal,retire_signing_key,revoke_admin,\
-        revoke_organization,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,start_sign_in,\
+        check_facts,check_files,check_functions,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,\
+        check_roles,check_root_key,check_setting,check_settings,check_stored_settings,cleanup,configure_workos,create_root_key,create_session,create_user,delete_user,exchange_code,\
+        grant_admin,grant_sign_in,handle_callback,merge_users,move_identity,refresh_session,remove_member,require_ready,reseal,\
+        reset_setting,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,start_sign_in,\
         take_over_installation,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
@@ -265,7 +271,7 @@ async fn an_administrator_keeps_the_lists_and_references_users() {
         "23503",
     );
     refused_as(client.batch_execute("truncate auth.redirect_urls").await, "42501");
-    refused_as(client.batch_execute("table auth.users").await, "42501");
+    refused_as(client.batch_execute("delete from auth.users").await, "42501");
 
     client
         .batch_execute("create table todos (owner uuid not null references auth.users (id) on delete cascade)")

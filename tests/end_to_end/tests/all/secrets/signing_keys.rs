@@ -69,7 +69,7 @@ async fn a_key_is_published_before_it_signs() {
     assert_eq!(kid(&bed.superuser().await, ADD).await, new);
     assert_eq!(jwks(&reading).await, cached);
     // Nobody is told to mend anything.
-    assert_eq!(lines(&bed.admin, "select finding from auth.check()").await.unwrap(), [""; 0]);
+    assert_eq!(lines(&bed.admin, "select finding from auth.check() where severity <> 'info'").await.unwrap(), [""; 0]);
 
     assert_eq!(kid(&bed.admin, ROTATE).await, new);
     assert_eq!(

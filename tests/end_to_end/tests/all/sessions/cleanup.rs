@@ -93,6 +93,45 @@ async fn idle_sessions_go_where_a_timeout_is_set() {
     client.execute("select auth.verify_token($1)", &[&session.access_token]).await.unwrap();
 }
 
+/// A look at a part of the table, by chance another one each time: nothing reads all of it, and in the end everything was looked at.
+#[tokio::test]
+async fn idle_sessions_are_found_without_reading_the_table() {
+    const SESSIONS: i64 = 20_000;
+    let bed = Bed::shared("idle_many").await;
+    bed.sign_in(ALICE).await;
+    bed.set("workos_auth.session_idle_timeout", "1h").await;
+    let insert = format!(
+        "insert into auth.sessions (id, created_at, refresh_token_salt, not_after)
+             select gen_random_uuid(), now() - case when i % 1000 = 0 then interval '2 h' else interval '1 min' end, '', now() + interval '1 d'
+             from generate_series(1, {SESSIONS}) as i"
+    );
+    bed.admin.batch_execute(&insert).await.unwrap();
+    let client = bed.superuser().await;
+    for analyzed in [false, true] {
+        if analyzed {
+            bed.admin.batch_execute("analyze auth.sessions").await.unwrap();
+        }
+        client.batch_execute("begin").await.unwrap();
+        cleanup(&client, 10).await;
+        let read = "select seq_scan, seq_tup_read, coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables where relid = 'auth.sessions'::regclass";
+        let row = client.query_one(read, &[]).await.unwrap();
+        client.batch_execute("rollback").await.unwrap();
+        let (scans, read, fetched): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
+        assert_eq!(scans, 0, "analyzed: {analyzed}");
+        assert!(read > 0 && read < SESSIONS / 10, "{read} rows were read, analyzed: {analyzed}");
+        assert!(fetched < 200, "{fetched} rows were fetched by an index, analyzed: {analyzed}");
+    }
+    let mut removed = 0;
+    for _ in 0..1_000 {
+        removed += cleanup(&client, 100).await;
+        if removed == SESSIONS / 1000 {
+            break;
+        }
+    }
+    assert_eq!(removed, SESSIONS / 1000);
+    assert_eq!(left(&bed).await[1], SESSIONS - removed + 1);
+}
+
 #[tokio::test]
 async fn the_audit_log_is_kept_as_long_as_the_setting_says_and_is_nobodys_to_change() {
     let bed = Bed::shared("retention").await;
