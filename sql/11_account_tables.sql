@@ -152,12 +152,17 @@ CREATE TABLE auth.flow_states (
     link_session_id uuid,
     code_hash bytea UNIQUE,
     profile bytea,
+    exchange_id uuid UNIQUE,
+    exchange_code bytea,
+    exchange_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
     CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL)),
     CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
     CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
-    CHECK (CASE mode WHEN 'brokered' THEN code_hash IS NOT NULL AND profile IS NOT NULL AND code_challenge IS NOT NULL
+    CHECK ((exchange_id IS NULL) = (exchange_code IS NULL) AND (exchange_id IS NULL) = (exchange_until IS NULL)),
+    CHECK (CASE
+        WHEN mode = 'brokered' AND exchange_id IS NULL THEN code_hash IS NOT NULL AND profile IS NOT NULL AND code_challenge IS NOT NULL
         ELSE code_hash IS NULL AND profile IS NULL END)
 );
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
@@ -170,6 +175,9 @@ COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier towar
 COMMENT ON COLUMN auth.flow_states.mode IS 'direct until auth.handle_callback takes the sign-in; then brokered: WorkOS''s code is refused, and our own is asked for';
 COMMENT ON COLUMN auth.flow_states.code_hash IS 'SHA-256 of the code that auth.handle_callback issued; the code itself is only with the browser';
 COMMENT ON COLUMN auth.flow_states.profile IS 'what WorkOS answered, its token too, sealed: no account is written before the verifier has been shown';
+COMMENT ON COLUMN auth.flow_states.exchange_id IS 'names the request that a broker asks WorkOS, until it brings the answer; NULL where none does';
+COMMENT ON COLUMN auth.flow_states.exchange_code IS 'the code of that request, sealed: no error about the answer may show it';
+COMMENT ON COLUMN auth.flow_states.exchange_until IS 'when the answer comes too late; until then nobody else exchanges the code';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
 COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
 COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';

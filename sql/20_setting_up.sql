@@ -73,6 +73,17 @@ CREATE FUNCTION auth.revoke_sign_in(role regrole) RETURNS void
     AS 'MODULE_PATHNAME', 'revoke_sign_in_wrapper';
 COMMENT ON FUNCTION auth.revoke_sign_in(regrole) IS 'takes back what auth.grant_sign_in gave';
 
+CREATE FUNCTION auth.grant_broker(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'grant_broker_wrapper';
+COMMENT ON FUNCTION auth.grant_broker(regrole) IS
+    'lets a role ask WorkOS in the database''s place: it vouches for who somebody is, so it can sign in as anybody, and it sees WorkOS''s API key; superusers only';
+
+CREATE FUNCTION auth.revoke_broker(role regrole) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_broker_wrapper';
+COMMENT ON FUNCTION auth.revoke_broker(regrole) IS 'takes back what auth.grant_broker gave; superusers only';
+
 CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';

@@ -102,7 +102,7 @@ CREATE FUNCTION auth.check_leave(role oid, member oid, grantor oid) RETURNS text
 $$;
 COMMENT ON FUNCTION auth.check_leave(oid, oid, oid) IS 'the statement that ends a membership';
 
--- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, or administer.
+-- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, administer, or broker.
 CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p),
@@ -110,6 +110,10 @@ CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding
     administrator AS (
         SELECT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
         WHERE p.oid = to_regprocedure('auth.configure_workos(text, text, text, text, text, boolean)') AND acl.grantee <> p.proowner
+    ),
+    broker AS (
+        SELECT DISTINCT acl.grantee AS oid FROM pg_proc AS p, aclexplode(p.proacl) AS acl
+        WHERE p.oid = to_regprocedure('auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)') AND acl.grantee NOT IN (p.proowner, 0)
     ),
     -- Superusers among them are no persons, since nothing that they reach is a finding.
     role AS (
@@ -180,6 +184,14 @@ CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding
     UNION ALL
     SELECT 'error', r.name, 'People act as it, and it may configure WorkOS and grant sign-in.', format('SELECT auth.revoke_admin(%L);', r.name)
     FROM described AS r WHERE r.is_allowed AND r.oid IN (SELECT a.oid FROM administrator AS a)
+    UNION ALL
+    -- Meant, where somebody called auth.grant_broker for a gateway; never for a role that people act as.
+    SELECT CASE WHEN bool_or(r.is_allowed) THEN 'error' ELSE 'info' END, k.oid::regrole::text,
+        format('It may broker: it says in WorkOS''s place who somebody is, and so can sign in as anybody, and it sees WorkOS''s API key%s.',
+            '; so can ' || string_agg(DISTINCT r.name, ', ') FILTER (WHERE r.oid <> k.oid)),
+        format('SELECT auth.revoke_broker(%L);', k.oid::regrole)
+    FROM broker AS k LEFT JOIN becomes AS b ON b.role = k.oid JOIN role AS r ON r.oid = coalesce(b.member, k.oid)
+    GROUP BY k.oid
     UNION ALL
     SELECT 'error', m.member::regrole::text,
         format('It is a member of %s: %s.', m.roleid::regrole, CASE

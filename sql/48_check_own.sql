@@ -67,6 +67,7 @@ acl AS (
 holder AS (
     SELECT DISTINCT m.bundle, a.grantee, a.grantee_name FROM acl AS a JOIN (VALUES
         ('sign_in', 'auth.exchange_code(text, text, text, inet, text)'),
+        ('broker', 'auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
         ('admin', 'auth.configure_workos(text, text, text, text, text, boolean)')
     ) AS m (bundle, name) ON a.kind = 'FUNCTION' AND a.oid = to_regprocedure(m.name)
     WHERE a.grantee <> 0

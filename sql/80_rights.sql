@@ -1,8 +1,8 @@
 -- Who may do what: the one list. What is not on it, nobody but the owner may do: sql/99_give_rights.sql takes everything from everybody
--- first, so that a new function is closed until it stands here. auth.grant_sign_in and auth.grant_admin give the bundles of these names,
--- and auth.check() compares the database with the list.
+-- first, so that a new function is closed until it stands here. auth.grant_sign_in, auth.grant_broker and auth.grant_admin give the bundles of
+-- these names, and auth.check() compares the database with the list.
 CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text) RETURNS SETOF record
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 110 SET search_path = pg_catalog, pg_temp AS $$
     VALUES
         -- The readers, and what concerns the person of an access token alone.
         ('everyone', 'USAGE', 'SCHEMA auth'),
@@ -43,6 +43,12 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.require_ready()'),
+
+        -- What a backend needs besides that asks WorkOS in the database's place. Whoever has it can say that anybody is anybody.
+        ('broker', 'EXECUTE', 'FUNCTION auth.exchange_request(text, text, text)'),
+        ('broker', 'EXECUTE', 'FUNCTION auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
+        ('broker', 'EXECUTE', 'FUNCTION auth.callback_request(text, text, text, text, text, text, boolean)'),
+        ('broker', 'EXECUTE', 'FUNCTION auth.callback_answer(uuid, integer, jsonb, text, text)'),
 
         -- What an administrator needs who is no superuser.
         ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, text, text, text, boolean)'),
@@ -108,4 +114,4 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('server_files', 'EXECUTE', 'FUNCTION auth.create_root_key(text)')
 $$;
 COMMENT ON FUNCTION auth.rights() IS
-    'who may do what, with columns behind the privilege where it is about these alone: everyone; the bundles sign_in and admin, which auth.grant_sign_in and auth.grant_admin give; server_files, which is pg_write_server_files';
+    'who may do what, with columns behind the privilege where it is about these alone: everyone; the bundles sign_in, broker and admin, which auth.grant_sign_in, auth.grant_broker and auth.grant_admin give; server_files, which is pg_write_server_files';

@@ -65,7 +65,8 @@ extension_sql_file!("../sql/10_installation.sql", name = "installation", require
 extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", requires = ["installation"]);
 extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["account_tables"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
-extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["signing_in"]);
+extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
+extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
 extension_sql_file!("../sql/36_identities.sql", name = "identities", requires = ["people_without_workos"]);
 extension_sql_file!("../sql/40_reading.sql", name = "reading", requires = ["identities"]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The gateway's tests. Those of what clients ask for are then run once more, through PgBouncer in transaction mode; those of a database
-# in trouble would meet the trouble of PgBouncer in its place.
+# in trouble would meet the trouble of PgBouncer in its place. Those of sign-ins are run a third time, by a gateway that asks WorkOS itself.
 # With ONLY=name no more than the tests whose path (folder::module::test) has this in it. They run against the extension that is
 # installed in the Postgres of PG_CONFIG.
 set -euo pipefail
@@ -19,4 +19,6 @@ fi
 
 "${tests[@]}"
 heading "The same through PgBouncer"
-GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation database::sign_ins
+GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation database::sign_ins database::asking
+heading "The same where the gateway asks WorkOS"
+GATEWAY_TESTS_WORKOS_BY=gateway "${tests[@]}" --test all -- sign_in:: requests::

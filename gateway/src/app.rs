@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::workos::Workos;
 
 /// What every request can reach. Nothing in it outlives the process or has to be shared with another one.
 #[allow(missing_debug_implementations, reason = "of connections there is nothing to show")]
@@ -12,6 +13,8 @@ pub struct App {
     pub config: Config,
     /// The SQL functions
     pub database: Database,
+    /// WorkOS, where this server asks it
+    pub workos: Option<Workos>,
     /// For each address
     pub limits: Limits,
     /// For Prometheus

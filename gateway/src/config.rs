@@ -15,6 +15,8 @@ use crate::servers::{Environment, Flags, Servers, ServersError};
 const AFTER_HELP: &str = "\
 The database role needs the sign-in rights and nothing more:
   create role gateway login; select auth.grant_sign_in('gateway');
+and with --workos-by gateway those to vouch for whom WorkOS names, and to see WorkOS's API key:
+  select auth.grant_broker('gateway');
 In that database: workos_auth.site_url is where browsers go with errors that belong to no sign-in, auth.redirect_urls
 lists where they may go otherwise, and workos_auth.issuer should be the --public-url. At WorkOS, the redirect URI is
 the --public-url and /callback.
@@ -66,6 +68,20 @@ pub struct Config {
     /// all. Half of --pool-size where nothing is said
     #[arg(long, env = "GATEWAY_SIGN_IN_CONNECTIONS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub sign_in_connections: Option<u16>,
+
+    /// Who asks WorkOS about a code: the database, or this server, for a database that may not talk to the outside
+    #[arg(long, env = "GATEWAY_WORKOS_BY", default_value = "database", value_name = "WHO")]
+    pub workos_by: WorkosBy,
+
+    /// With --workos-by gateway: a PEM file of the certificate authorities that WorkOS's certificate is checked with; without it, the
+    /// system's
+    #[arg(long, env = "GATEWAY_WORKOS_CA_FILE", value_name = "PATH")]
+    pub workos_ca_file: Option<PathBuf>,
+
+    /// With --workos-by gateway: the HTTP proxy on the way to WorkOS, http://HOST:PORT. The password of http://USER:PASSWORD@HOST:PORT
+    /// fits better into the environment
+    #[arg(long, env = "GATEWAY_WORKOS_PROXY", hide_env_values = true, value_name = "URL")]
+    pub workos_proxy: Option<String>,
 
     /// How long a request may wait for a database connection, and a sign-in for one of --sign-in-connections
     #[arg(long, env = "GATEWAY_POOL_TIMEOUT", default_value = "3", value_name = "SECONDS", value_parser = seconds)]
@@ -140,6 +156,15 @@ pub struct Config {
     /// error, warn, info or debug; or tracing's directives
     #[arg(long, env = "GATEWAY_LOG", default_value = "info", value_name = "LEVEL")]
     pub log: String,
+}
+
+/// Who asks WorkOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WorkosBy {
+    /// The database, in the call that needs the answer
+    Database,
+    /// This server: no connection is held meanwhile, and the role needs the rights of `auth.grant_broker`
+    Gateway,
 }
 
 /// How the log is written.

@@ -1,14 +1,15 @@
 //! The SQL functions, and nothing else of the database. Every statement that this server sends stands here.
 
 mod arguments;
+mod carried;
 mod connector;
 mod lease;
 mod refusal;
+mod rows;
 mod share;
 mod tls;
 
-use std::fmt::Display;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, QueueMode, Timeouts};
@@ -17,21 +18,24 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::row::RowIndex;
-use tokio_postgres::types::{FromSql, Json, Type};
+use tokio_postgres::types::{Json, Type};
 use uuid::Uuid;
 
-use crate::answer::SessionAnswer;
 use crate::error::{ApiError, Result};
 use crate::servers::Servers;
+use crate::workos::{WorkosAnswer, WorkosRequest};
 pub use arguments::{Authorize, CallbackQuery, RequestClient};
+pub use carried::CallbackStep;
+use carried::{answer_arguments, workos_request};
 use connector::Connector;
 use lease::{Lease, Parameter};
 use refusal::ErrorCodes;
+pub use rows::Opened;
+use rows::{get, opened, raw};
 use share::Share;
 
 /// A session and its person, in one statement. OFFSET keeps the call a single one, and as a value it costs less than a table.
-macro_rules! opened {
+macro_rules! session_and_person {
     ($call:literal) => {
         concat!(
             "select (s).access_token, (s).refresh_token, (s).provider_token, (s).session_id, (s).user_id, (s).expires_at,
@@ -43,14 +47,39 @@ macro_rules! opened {
     };
 }
 
+/// The columns of a request to WorkOS.
+macro_rules! workos_request {
+    ($columns:literal, $call:literal) => {
+        concat!(
+            "select ",
+            $columns,
+            "exchange_id, url, headers, body, json_body, extract(epoch from connect_timeout)::float8 as connect_timeout,
+             extract(epoch from request_timeout)::float8 as request_timeout from ",
+            $call
+        )
+    };
+}
+
 const AUTHORIZE_URL: &str =
     "select auth.workos_authorize_url(organization => $1, connection => $2, provider => $3, redirect_to => $4,
     code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
 const HANDLE_CALLBACK: &str =
     "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,
     connection => $5, organization => $6, is_bound => $7)";
-const EXCHANGE_CODE: &str = opened!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
-const REFRESH_SESSION: &str = opened!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
+const EXCHANGE_CODE: &str =
+    session_and_person!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
+const EXCHANGE_REQUEST: &str = workos_request!("", "auth.exchange_request(code => $1, verifier => $2)");
+const EXCHANGE_ANSWER: &str = session_and_person!(
+    "auth.exchange_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5, ip => $6, user_agent => $7)"
+);
+const CALLBACK_REQUEST: &str = workos_request!(
+    "redirect_to, ",
+    "auth.callback_request(code => $1, state => $2, error => $3, error_description => $4, connection => $5, organization => $6, is_bound => $7)"
+);
+const CALLBACK_ANSWER: &str =
+    "select auth.callback_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5)";
+const REFRESH_SESSION: &str =
+    session_and_person!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
 const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
 const UPDATE_USER: &str = "select auth.update_user(access_token => $1, user_metadata => $2)::text";
 const LINK_IDENTITY: &str =
@@ -70,11 +99,21 @@ const READY: &str = "select
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
         'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)', 'auth.require_ready()']) f";
 
+/// Whether this role may carry what WorkOS is asked.
+const MAY_BROKER: &str = "select bool_and(has_function_privilege(f, 'execute')) from unnest(array[
+    'auth.exchange_request(text, text, text)', 'auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)',
+    'auth.callback_request(text, text, text, text, text, text, boolean)', 'auth.callback_answer(uuid, integer, jsonb, text, text)']) f";
+
 /// Whether WorkOS is configured and the root key is there, whatever the connection has opened before.
 const REQUIRE_READY: &str = "select auth.require_ready()";
 
 /// What the codes begin with that `auth.handle_callback` gives; WorkOS's do not.
 const OWN_CODE: &str = "wac_";
+
+/// Whether it is a code that `auth.handle_callback` gives.
+pub fn is_own_code(code: &str) -> bool {
+    code.starts_with(OWN_CODE)
+}
 
 /// How many connections there may be.
 #[derive(Debug)]
@@ -106,17 +145,6 @@ pub struct Database {
     /// For calls that may wait for WorkOS.
     sign_ins: Share,
     codes: ErrorCodes,
-}
-
-/// A session that was opened or refreshed.
-#[derive(Debug)]
-pub struct Opened {
-    /// As clients see it.
-    pub answer: SessionAnswer,
-    /// Which.
-    pub session_id: Uuid,
-    /// Whose.
-    pub user_id: Uuid,
 }
 
 /// What the database says about itself.
@@ -178,10 +206,55 @@ impl Database {
     /// What the database said.
     pub async fn exchange_code(&self, code: &str, verifier: &str, client: &RequestClient<'_>) -> Result<Opened> {
         // The code that `/callback` gave is the database's own. Any other is for WorkOS to look at.
-        let share = (!code.starts_with(OWN_CODE)).then(|| &self.sign_ins);
+        let share = (!is_own_code(code)).then(|| &self.sign_ins);
         let code: Parameter<'_> = (&code, Type::TEXT);
         let arguments = [code, (&verifier, Type::TEXT), client.ip(), client.user_agent()];
         opened(&self.call_within(share, EXCHANGE_CODE, &arguments).await?)
+    }
+
+    /// `auth.exchange_request`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn exchange_request(&self, code: &str, verifier: &str) -> Result<WorkosRequest> {
+        workos_request(&self.call(EXCHANGE_REQUEST, &[(&code, Type::TEXT), (&verifier, Type::TEXT)]).await?)
+    }
+
+    /// `auth.exchange_answer`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn exchange_answer(
+        &self,
+        request: &WorkosRequest,
+        answer: &WorkosAnswer,
+        client: &RequestClient<'_>,
+    ) -> Result<Opened> {
+        let headers = Json(&answer.headers);
+        let [id, status, headers, body, failure] = answer_arguments(request, answer, &headers);
+        let arguments = [id, status, headers, body, failure, client.ip(), client.user_agent()];
+        opened(&self.call(EXCHANGE_ANSWER, &arguments).await?)
+    }
+
+    /// `auth.callback_request`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn callback_request(&self, callback: &CallbackQuery<'_>) -> Result<CallbackStep> {
+        let row = self.call(CALLBACK_REQUEST, &callback.arguments()).await?;
+        match get(&row, "redirect_to")? {
+            Some(url) => Ok(CallbackStep::Redirect(url)),
+            None => workos_request(&row).map(CallbackStep::Ask),
+        }
+    }
+
+    /// `auth.callback_answer`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn callback_answer(&self, request: &WorkosRequest, answer: &WorkosAnswer) -> Result<String> {
+        let headers = Json(&answer.headers);
+        get(&self.call(CALLBACK_ANSWER, &answer_arguments(request, answer, &headers)).await?, 0)
     }
 
     /// `auth.refresh_session`
@@ -281,6 +354,19 @@ impl Database {
         }
     }
 
+    /// Whether this server may ask WorkOS in the database's place.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn may_broker(&self) -> Result<()> {
+        match get(&self.call(MAY_BROKER, &[]).await?, 0)? {
+            true => Ok(()),
+            false => Err(ApiError::unavailable(
+                "The role lacks the rights that auth.grant_broker gives, which --workos-by gateway needs.",
+            )),
+        }
+    }
+
     /// How the connections stand.
     pub fn figures(&self) -> Figures {
         let status = self.pool.status();
@@ -342,41 +428,4 @@ impl Database {
 
 fn is_read_only(answer: &std::result::Result<Row, tokio_postgres::Error>) -> bool {
     answer.as_ref().err().and_then(tokio_postgres::Error::code) == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
-}
-
-/// A session that was opened or refreshed, and its person.
-fn opened(row: &Row) -> Result<Opened> {
-    let (expires_at, now): (SystemTime, SystemTime) = (get(row, "expires_at")?, get(row, "now")?);
-    Ok(Opened {
-        session_id: get(row, "session_id")?,
-        user_id: get(row, "user_id")?,
-        answer: SessionAnswer {
-            access_token: get(row, "access_token")?,
-            token_type: "bearer",
-            expires_in: expires_at.duration_since(now).map_or(0, rounded),
-            expires_at: expires_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            refresh_token: get(row, "refresh_token")?,
-            user: raw(get(row, "user")?)?,
-            provider_token: get(row, "provider_token")?,
-        },
-    })
-}
-
-/// Whole seconds, the nearest.
-fn rounded(duration: Duration) -> u64 {
-    duration.saturating_add(Duration::from_millis(500)).as_secs()
-}
-
-fn get<'a, T: FromSql<'a>>(row: &'a Row, column: impl RowIndex + Display) -> Result<T> {
-    row.try_get(column).map_err(unreadable)
-}
-
-fn raw(json: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(json).map_err(|_| ApiError::unexpected("The database's JSON is none."))
-}
-
-/// The driver's words name a column and types, no value.
-#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn unreadable(error: tokio_postgres::Error) -> ApiError {
-    ApiError::unexpected(format!("An answer of the database is not what it should be: {error}"))
 }

@@ -15,6 +15,7 @@
 //! | [`cookie`] | binds an implicit sign-in to its browser |
 //! | [`servers`] | where the database is: a URL, libpq's environment and files |
 //! | [`database`] | connections, every SQL statement, the map from SQLSTATE to HTTP |
+//! | [`sign_in`], [`workos`] | what waits for WorkOS, and the requests to it where this server makes them |
 //! | [`answer`], [`error`], [`page`] | what goes out |
 //! | [`json`], [`parameters`] | what comes in |
 
@@ -38,8 +39,10 @@ mod places;
 mod routes;
 mod server;
 mod servers;
+mod sign_in;
 mod signals;
 mod tls;
+mod workos;
 
 use std::io;
 use std::process::ExitCode;
@@ -52,12 +55,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, WorkosBy};
 use crate::database::Database;
 use crate::limits::{FORGET_EVERY, Limits};
 use crate::metrics::Metrics;
 use crate::signals::Signals;
 use crate::tls::Tls;
+use crate::workos::Workos;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -84,7 +88,11 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
     let tls = Tls::new(&config)?;
     let end = signals.follow(tls.clone());
     let database = Database::new(config.servers()?, &config.pool_size())?;
-    let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, config });
+    let workos = match config.workos_by {
+        WorkosBy::Database => None,
+        WorkosBy::Gateway => Some(Workos::new(config.workos_ca_file.as_deref(), config.workos_proxy.as_deref())?),
+    };
+    let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, workos, config });
     let listener = TcpListener::bind(app.config.listen).await?;
     let admin = match app.config.admin_listen {
         Some(address) => Some(TcpListener::bind(address).await?),
@@ -118,7 +126,7 @@ fn allow_connections(config: &Config) {
 /// A database that is not there yet is no reason not to start, but one to be told.
 fn report_readiness(app: Arc<App>) {
     tokio::spawn(async move {
-        match app.database.is_ready().await {
+        match sign_in::is_ready(&app).await {
             Ok(()) => tracing::info!("the database is ready"),
             Err(error) => {
                 let (sqlstate, detail) = error.cause.map(|cause| (cause.sqlstate, cause.detail)).unwrap_or_default();

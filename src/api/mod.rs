@@ -1,6 +1,7 @@
 //! The SQL functions, grouped as the README's reference is. Each is declared, with its labels, rights and COMMENT, in the file of
 //! `sql/` with the same name.
 
+mod brokering;
 mod identities;
 mod operating;
 mod own_account;

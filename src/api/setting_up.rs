@@ -117,6 +117,16 @@ fn revoke_sign_in(role: Option<pg_sys::Oid>) {
 }
 
 #[pg_extern(sql = false)]
+fn grant_broker(role: Option<pg_sys::Oid>) {
+    or_raise(privileges::grant(Bundle::Broker, role));
+}
+
+#[pg_extern(sql = false)]
+fn revoke_broker(role: Option<pg_sys::Oid>) {
+    or_raise(privileges::revoke(Bundle::Broker, role));
+}
+
+#[pg_extern(sql = false)]
 fn grant_admin(role: Option<pg_sys::Oid>) {
     or_raise(privileges::grant(Bundle::Admin, role));
 }

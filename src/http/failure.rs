@@ -3,13 +3,10 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use workos_auth_core::{Error, ErrorCode};
+use workos_auth_core::{Error, ErrorCode, workos};
 
 use super::deadline::Deadline;
 use super::proxy::HttpsProxy;
-
-/// The largest answer that is read: a profile with a thousand groups takes a tenth of this.
-pub const MAX_ANSWER: usize = 1024 * 1024;
 
 /// A shorter wait for its turn is not spoken of.
 const NOTICEABLE: Duration = Duration::from_millis(50);
@@ -26,9 +23,7 @@ impl Failure {
     /// What the caller is told.
     pub fn into_error(self, deadline: &Deadline, proxy: Option<&HttpsProxy>) -> Error {
         match self {
-            Failure::TooLarge => {
-                Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
-            }
+            Failure::TooLarge => workos::answer_too_large(),
             // Name look-up and connecting: WorkOS has not seen the code.
             Failure::Http(error) if error.is_connect() => proxy
                 .and_then(|proxy| proxy.error(&causes(&error), error.is_timeout()))

@@ -12,35 +12,35 @@ mod roots;
 mod wait;
 
 use workos_auth_core::Result;
-use workos_auth_core::workos::{self, HttpAnswer, TokenAnswer, TokenRequest};
+use workos_auth_core::workos::{self, HttpAnswer, MAX_ANSWER, TokenRequest};
 use zeroize::Zeroizing;
 
 use self::deadline::Deadline;
-use self::failure::{Failure, MAX_ANSWER};
+use self::failure::Failure;
 use self::proxy::HttpsProxy;
 use crate::settings;
 use crate::store::request_slots;
 
-/// Redeems a code at WorkOS: one `POST /sso/token`, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the server
-/// says that it cannot read a form. A code is good once, so nothing is sent again after an answer was lost.
+/// Asks WorkOS for the profile of a code: one `POST /sso/token`, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the
+/// server says that it cannot read a form. A code is good once, so nothing is sent again after an answer was lost.
 ///
 /// # Errors
-/// `over_request_rate_limit` without a request; everything of class WA3; 57014, 57P01 and 55P03 raised by Postgres itself.
-pub fn redeem(api_url: &str, request: &TokenRequest) -> Result<TokenAnswer> {
+/// `over_request_rate_limit` without a request; everything of class WA3 that has no answer; 57014, 57P01 and 55P03 raised by Postgres itself.
+pub fn ask(api_url: &str, request: &TokenRequest) -> Result<Reply> {
     let mut deadline = Deadline::new(settings::request_timeout());
     let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
     deadline.has_its_turn();
     let url = workos::token_url(api_url);
-    let mut reply = post(&url, "application/x-www-form-urlencoded", request.form(), &deadline)?;
+    let mut reply = post(&url, workos::FORM, request.form(), &deadline)?;
     if workos::wants_json(&reply.answer()) {
-        reply = post(&url, "application/json", request.json(), &deadline)?;
+        reply = post(&url, workos::JSON, request.json(), &deadline)?;
     }
     drop(slot);
-    workos::parse_token_answer(&reply.answer(), &request.secrets())
+    Ok(reply)
 }
 
 /// What came back.
-struct Reply {
+pub struct Reply {
     status: u16,
     request_id: Option<String>,
     retry_after: Option<String>,
@@ -48,7 +48,8 @@ struct Reply {
 }
 
 impl Reply {
-    fn answer(&self) -> HttpAnswer<'_> {
+    /// The answer.
+    pub fn answer(&self) -> HttpAnswer<'_> {
         HttpAnswer {
             status: self.status,
             request_id: self.request_id.as_deref(),
@@ -68,7 +69,7 @@ fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline
         let request = client
             .post(url)
             .header("content-type", content_type)
-            .header("accept", "application/json")
+            .header("accept", workos::JSON)
             .timeout(deadline.left())
             .body(body.as_bytes().to_vec());
         match wait::until_done(read(request)) {

@@ -16,13 +16,13 @@ use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::{CodeChallenge, CodeVerifier};
 use workos_auth_core::seal::{DataKey, Place, Purpose, RootKey};
-use workos_auth_core::secret::{ClientSecret, SecretBytes};
+use workos_auth_core::secret::{AuthorizationCode, ClientSecret, SecretBytes};
 use workos_auth_core::token::SigningKey;
-use workos_auth_core::{Error, ErrorCode, Result, random};
+use workos_auth_core::{Error, ErrorCode, Result, random, workos};
 
 use crate::error::unexpected;
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
-use crate::store::flows::Flow;
+use crate::store::flows::{CarriedExchange, Flow};
 use crate::store::{installation as store, scan};
 
 pub use root_key::{create as create_root_key, load_file as load_root_key_file};
@@ -242,6 +242,25 @@ pub fn open_verifier(flow: Uuid, selector: &Selector, sealed: &[u8], data_key_id
     let opened = data_key_by_id(data_key_id)?.open(&verifier_place(&flow, &selector_parts(selector)), sealed)?;
     let text = std::str::from_utf8(opened.expose()).map_err(|_| Error::new(ErrorCode::SealBroken))?;
     CodeVerifier::parse(text)
+}
+
+/// The code that a broker shows WorkOS is sealed to its flow and to the exchange.
+fn code_place<'a>(flow: &'a Flow, bound: &'a [&'a str]) -> Place<'a> {
+    Place { table: "flow_states", column: "exchange_code", row: flow.id.as_bytes(), bound }
+}
+
+/// Seals the code that a broker shows WorkOS, with the key that sealed the flow's verifier.
+pub fn seal_code(flow: &Flow, exchange: Uuid, code: &AuthorizationCode) -> Result<Vec<u8>> {
+    let exchange = exchange.to_string();
+    data_key_by_id(flow.data_key_id)?.seal(&code_place(flow, &[&exchange]), code.expose().as_bytes())
+}
+
+/// Opens the code that a broker showed WorkOS.
+pub fn open_code(flow: &Flow, exchange: &CarriedExchange) -> Result<AuthorizationCode> {
+    let id = exchange.id.to_string();
+    let opened = data_key_by_id(flow.data_key_id)?.open(&code_place(flow, &[&id]), &exchange.sealed_code)?;
+    let text = std::str::from_utf8(opened.expose()).map_err(|_| Error::new(ErrorCode::SealBroken))?;
+    workos::check_code(text)
 }
 
 /// WorkOS's answer is sealed to its flow, to whom the flow was asked for, and to the challenge that must be met for it.

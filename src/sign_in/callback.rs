@@ -3,21 +3,26 @@
 //! Nobody's account is touched here: the browser that brings a callback need not be the one that began the sign-in, and only the
 //! verifier tells. The implicit flow has none, and is finished here for that reason alone.
 
+use uuid::Uuid;
 use workos_auth_core::callback::{self, CallbackRefusal, FragmentTokens, IDP_INITIATED_SSO_DISABLED};
 use workos_auth_core::redirect::RedirectUrls;
-use workos_auth_core::workos::{self, TokenAnswer};
+use workos_auth_core::secret::AuthorizationCode;
+use workos_auth_core::workos::{self, CarriedAnswer, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
-use super::exchange::{provider_of, redeem, sign_in};
+use super::exchange::sign_in;
+use super::redemption::{self, CarriedRequest, Redemption, provider_of};
 use super::redirects::redirect_urls;
 use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
+use crate::store::RequestClient;
 use crate::store::flows::{self, Flow, Mode};
-use crate::store::scan::{self, FlowKey};
-use crate::store::{RequestClient, locks};
+use crate::store::locks::{self, TransactionLock};
+use crate::store::scan::FlowKey;
 use crate::{error, installation, secrets, settings};
 
 /// The query of WorkOS's redirect. What is empty counts as absent.
+#[derive(Hash)]
 pub struct CallbackQuery<'a> {
     /// WorkOS's code
     pub code: Option<&'a str>,
@@ -41,45 +46,163 @@ pub struct CallbackQuery<'a> {
 /// None for what a browser sent, nor for what WorkOS answered: these are in the URL. `read_only`, and `site_url_missing` where the browser
 /// cannot be sent anywhere else.
 pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
+    let callback = match Callback::begin(query)? {
+        Begun::Ended(url) => return Ok(url),
+        Begun::Goes(callback) => callback,
+    };
+    let answer = callback.code(query).and_then(|code| {
+        let provider = provider_of(&callback.flow)?;
+        Ok(Redemption::of(&callback.flow, &provider, code)?.redeem()?)
+    });
+    callback.finish(answer)
+}
+
+/// What comes of WorkOS's redirect where a broker asks WorkOS.
+pub enum CallbackStep {
+    /// WorkOS need not be asked: where to send the browser.
+    Ended(String),
+    /// What a broker is to ask WorkOS.
+    Asks(CarriedRequest),
+}
+
+/// The first half of [`handle_callback`] where a broker carries the request to WorkOS. The state is spent, whatever comes of it.
+///
+/// # Errors
+/// As [`handle_callback`].
+pub fn callback_request(query: &CallbackQuery) -> Result<CallbackStep> {
+    let callback = match Callback::begin(query)? {
+        Begun::Ended(url) => return Ok(CallbackStep::Ended(url)),
+        Begun::Goes(callback) => callback,
+    };
+    let request = callback.code(query).and_then(|code| {
+        let provider = provider_of(&callback.flow)?;
+        Ok(Redemption::of(&callback.flow, &provider, code)?.hand_out(Mode::Brokered)?)
+    });
+    match request {
+        Ok(request) => {
+            callback.lock.keep();
+            Ok(CallbackStep::Asks(request))
+        }
+        Err(failed) => callback.finish(Err(failed)).map(CallbackStep::Ended),
+    }
+}
+
+/// The second half: where to send the browser. An `exchange_id` that nobody waits for any more is answered like a state that nobody does.
+///
+/// # Errors
+/// As [`handle_callback`], and for what the broker itself gets wrong.
+pub fn callback_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer) -> Result<String> {
     require_writable()?;
-    let flow = match find_flow(query)? {
-        Ok(flow) => flow,
-        Err(refusal) => return nowhere(query, refusal),
+    let exchange_id = exchange_id.ok_or_else(|| Error::null("exchange_id"))?;
+    answer.check()?;
+    let refuse = |code: ErrorCode| Ok(CallbackRefusal::from(code).in_query(&site_url()?));
+    let Some(flow) = redemption::take(exchange_id, Mode::Brokered)? else { return refuse(ErrorCode::BadOauthState) };
+    let Some(callback) = Callback::of(flow)? else { return refuse(ErrorCode::FlowStateAlreadyUsed) };
+    let is_late = match flows::progress(callback.flow.id)? {
+        Some(now) if now.exchange_id == Some(exchange_id) => now.is_late,
+        _ => return refuse(ErrorCode::BadOauthState),
     };
-    let target = Target::of(&flow)?;
-    // A transaction that is not finished yet has it, or had it when our snapshot was taken.
-    let Ok(lock) = locks::lock_flow_for_exchange(flow.id) else {
-        return Ok(CallbackRefusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?));
-    };
-    match scan::flow_mode(flow.id).as_deref() {
-        Some("direct") => {}
-        Some(_) => return Ok(CallbackRefusal::from(ErrorCode::FlowStateAlreadyUsed).in_query(&site_url()?)),
-        None => return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
+    let answer = callback.check_target().and_then(|()| {
+        callback.check_implicit()?;
+        let provider = provider_of(&callback.flow)?;
+        Ok(Redemption::carried(&callback.flow, &provider)?.read_carried(answer, is_late)?)
+    });
+    callback.finish(answer)
+}
+
+/// A redirect that belongs to a flow, which nobody else exchanges meanwhile.
+struct Callback {
+    flow: Flow,
+    target: Target,
+    lock: TransactionLock,
+}
+
+enum Begun {
+    /// Where the browser goes: the redirect is nobody's, or somebody else's.
+    Ended(String),
+    Goes(Box<Callback>),
+}
+
+impl Callback {
+    /// Finds the flow. Burns nothing.
+    fn begin(query: &CallbackQuery) -> Result<Begun> {
+        require_writable()?;
+        let flow = match find_flow(query)? {
+            Ok(flow) => flow,
+            Err(refusal) => return nowhere(query, refusal).map(Begun::Ended),
+        };
+        let refuse = |code: ErrorCode| Ok(Begun::Ended(CallbackRefusal::from(code).in_query(&site_url()?)));
+        // A transaction that is not finished yet has it, or had it when our snapshot was taken.
+        let Some(callback) = Self::of(flow)? else { return refuse(ErrorCode::FlowStateAlreadyUsed) };
+        match flows::progress(callback.flow.id)? {
+            Some(now) if now.mode == Mode::Direct && !now.awaits_answer() => Ok(Begun::Goes(Box::new(callback))),
+            Some(_) => refuse(ErrorCode::FlowStateAlreadyUsed),
+            None => refuse(ErrorCode::BadOauthState),
+        }
     }
 
-    let next = redeem_unless_refused(query, &flow, &target).and_then(|answer| Completion::of(&flow, &target, answer));
-    // Whatever comes now, the state is spent.
-    let burnt = match &next {
-        Ok(Completion::StoreAnswer { code_hash, sealed_answer, .. }) => {
-            flows::store_answer(flow.id, code_hash, sealed_answer, callback::CODE_TTL)
-        }
-        _ => flows::consume(flow.id),
-    };
-    match burnt {
-        Ok(()) => lock.keep(),
-        Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
-            return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
-        }
-        Err(other) => return Err(other),
+    fn of(flow: Flow) -> Result<Option<Self>> {
+        let target = Target::of(&flow)?;
+        Ok(locks::lock_flow_for_exchange(flow.id).ok().map(|lock| Self { flow, target, lock }))
     }
-    Ok(match next {
-        Ok(Completion::StoreAnswer { url, .. }) => url,
-        Ok(Completion::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
-            Ok(url) => url,
+
+    /// The code that WorkOS is shown, or why it is not.
+    fn code(&self, query: &CallbackQuery) -> Outcome<AuthorizationCode> {
+        self.check_target()?;
+        if let Some(error) = present(query.error) {
+            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos(error, query.error_description)));
+        }
+        let code = workos::check_code(present(query.code).ok_or(ErrorCode::BadOauthCallback)?)?;
+        redemption::refuse_own(&code)?;
+        self.check_implicit()?;
+        if self.flow.code_challenge.is_none() && !query.is_bound {
+            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
+        }
+        Ok(code)
+    }
+
+    fn check_target(&self) -> Outcome<()> {
+        installation::minting()?;
+        match &self.target.refused {
+            Some(refused) => Err(refused.clone().into()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_implicit(&self) -> Outcome<()> {
+        match self.flow.code_challenge {
+            Some(_) => Ok(()),
+            None => Ok(check_implicit(&self.target.url)?),
+        }
+    }
+
+    /// Writes what comes of WorkOS's answer, or of its lack, and says where the browser goes.
+    fn finish(self, answer: Outcome<TokenAnswer>) -> Result<String> {
+        let Self { flow, target, lock } = self;
+        let next = answer.and_then(|answer| Completion::of(&flow, &target, answer));
+        // Whatever comes now, the state is spent.
+        let burnt = match &next {
+            Ok(Completion::StoreAnswer { code_hash, sealed_answer, .. }) => {
+                flows::store_answer(flow.id, code_hash, sealed_answer, callback::CODE_TTL)
+            }
+            _ => flows::consume(flow.id),
+        };
+        match burnt {
+            Ok(()) => lock.keep(),
+            Err(gone) if gone.code() == ErrorCode::FlowStateExpired => {
+                return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?));
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(match next {
+            Ok(Completion::StoreAnswer { url, .. }) => url,
+            Ok(Completion::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
+                Ok(url) => url,
+                Err(failed) => target.refuse(failed),
+            },
             Err(failed) => target.refuse(failed),
-        },
-        Err(failed) => target.refuse(failed),
-    })
+        })
+    }
 }
 
 /// Why the browser goes on without a code or a token.
@@ -155,30 +278,6 @@ fn restart(query: &CallbackQuery, site_url: &str) -> Result<String> {
         params: None,
     };
     Ok(start(&request, None, None)?.url)
-}
-
-/// Everything up to WorkOS's answer. Writes nothing.
-fn redeem_unless_refused(query: &CallbackQuery, flow: &Flow, target: &Target) -> Outcome<TokenAnswer> {
-    installation::minting()?;
-    if let Some(refused) = &target.refused {
-        return Err(refused.clone().into());
-    }
-    if let Some(error) = present(query.error) {
-        return Err(CallbackFailure::Refused(CallbackRefusal::of_workos(error, query.error_description)));
-    }
-    let code = workos::check_code(present(query.code).ok_or(ErrorCode::BadOauthCallback)?)?;
-    if callback::own_code_hash(&code)?.is_some() {
-        let detail = "It is one of our own, which WorkOS must not see.";
-        return Err(Error::with_detail(ErrorCode::AuthorizationCodeInvalid, detail).into());
-    }
-    if flow.code_challenge.is_none() {
-        check_implicit(&target.url)?;
-        if !query.is_bound {
-            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
-        }
-    }
-    let provider = provider_of(flow)?;
-    Ok(redeem(flow, &provider, &code)?)
 }
 
 /// Somebody may have a victim's browser finish a sign-in that they began themselves. With a challenge, the verifier tells.

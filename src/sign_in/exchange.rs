@@ -1,24 +1,27 @@
 //! Exchanges a code: lock, call, consume, write, in that order, so that however many race, WorkOS sees one call and there is one
-//! session, and no row is locked while WorkOS is waited for.
+//! session, and no row is locked while WorkOS is waited for. Where a broker makes the call, the course is cut in two there.
 
 use serde_json::json;
+use uuid::Uuid;
 use workos_auth_core::accounts;
 use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
 use workos_auth_core::secret::AuthorizationCode;
-use workos_auth_core::workos::{self, Profile, TokenAnswer, TokenRequest};
+use workos_auth_core::workos::{self, CarriedAnswer, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account, METHOD};
 use super::link;
+use super::redemption::{self, CarriedRequest, Redemption, provider_of};
 use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
-use crate::store::configuration::{self, Provider};
+use crate::store::configuration::Provider;
 use crate::store::flows::{self, Flow, Link, Mode};
-use crate::store::scan::{self, FlowKey};
-use crate::store::{RequestClient, Subject, locks, users};
-use crate::{http, installation, secrets, settings};
+use crate::store::locks::{self, TransactionLock};
+use crate::store::scan::FlowKey;
+use crate::store::{RequestClient, Subject, users};
+use crate::{installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 #[derive(Hash)]
@@ -37,54 +40,100 @@ pub struct ExchangeRequest<'a> {
 
 /// Turns a code into a session.
 pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
-    require_writable()?;
-    let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
-    let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
-    installation::minting()?;
-    let flow = match callback::own_code_hash(&code)? {
-        Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
-        None => find(verifier.as_ref(), request.state)?,
-    };
-    let provider = provider_of(&flow)?;
-
-    let lock = locks::lock_flow_for_exchange(flow.id)?;
-    // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
-    if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
-        return Err(ErrorCode::FlowStateNotFound.into());
-    }
-    if let Some(link) = &flow.link {
-        link::check(link)?;
-    }
-
+    let (code, exchange) = Exchange::begin(request)?;
+    let Exchange { flow, provider, .. } = &exchange;
     let answer = match &flow.sealed_answer {
         // WorkOS was asked when its callback came.
-        Some(sealed) => callback::kept(secrets::open_answer(&flow, sealed)?.expose())?,
-        None => redeem(&flow, &provider, &code)?,
+        Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose())?,
+        None => Redemption::of(flow, provider, code)?.redeem()?,
     };
-
-    flows::consume(flow.id)?;
-    lock.keep();
-
-    let client = RequestClient { ip: request.ip, user_agent: request.user_agent };
-    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
-    Ok(Session {
-        is_new_user: account.is_new_user,
-        redirect_to: flow.redirect_to,
-        provider_token: answer.access_token,
-        ..session
-    })
+    exchange.finish(answer, &RequestClient { ip: request.ip, user_agent: request.user_agent })
 }
 
-/// Shows WorkOS its code, and checks that the answer is what was asked for. Writes nothing.
-pub(super) fn redeem(flow: &Flow, provider: &Provider, code: &AuthorizationCode) -> Result<TokenAnswer> {
-    let client_secret = secrets::open_client_secret(provider)?;
-    let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
-    let answer = http::redeem(
-        &provider.api_url,
-        &TokenRequest { client_id: &provider.client_id, client_secret: &client_secret, code, code_verifier: &upstream },
-    )?;
-    workos::check_answer(&flow.selector, &answer.profile)?;
-    Ok(answer)
+/// The first half of an exchange whose request to WorkOS a broker carries. A code of our own needs none: it is for [`exchange`] alone.
+pub fn exchange_request(request: &ExchangeRequest) -> Result<CarriedRequest> {
+    let (code, exchange) = Exchange::begin(request)?;
+    redemption::refuse_own(&code)?;
+    let carried = Redemption::of(&exchange.flow, &exchange.provider, code)?.hand_out(Mode::Direct)?;
+    exchange.lock.keep();
+    Ok(carried)
+}
+
+/// The second half.
+pub fn exchange_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer, client: &RequestClient) -> Result<Session> {
+    require_writable()?;
+    let exchange_id = exchange_id.ok_or_else(|| Error::null("exchange_id"))?;
+    answer.check()?;
+    installation::minting()?;
+    let flow = redemption::take(exchange_id, Mode::Direct)?.ok_or_else(|| {
+        let detail = "No row of auth.flow_states waits for the answer of this exchange_id.";
+        Error::with_detail(ErrorCode::FlowStateNotFound, detail)
+    })?;
+    let exchange = Exchange::of(flow)?;
+    let is_late = match flows::progress(exchange.flow.id)? {
+        Some(now) if now.exchange_id == Some(exchange_id) => now.is_late,
+        _ => return Err(ErrorCode::FlowStateNotFound.into()),
+    };
+    exchange.check_link()?;
+    let answer = Redemption::carried(&exchange.flow, &exchange.provider)?.read_carried(answer, is_late)?;
+    exchange.finish(answer, client)
+}
+
+/// An exchange of a flow that nobody else exchanges meanwhile.
+struct Exchange {
+    flow: Flow,
+    provider: Provider,
+    lock: TransactionLock,
+}
+
+impl Exchange {
+    /// Everything before WorkOS is asked.
+    fn begin(request: &ExchangeRequest) -> Result<(AuthorizationCode, Self)> {
+        require_writable()?;
+        let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
+        let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
+        installation::minting()?;
+        let exchange = Self::of(match callback::own_code_hash(&code)? {
+            Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
+            None => find(verifier.as_ref(), request.state)?,
+        })?;
+        // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
+        match flows::progress(exchange.flow.id)? {
+            Some(now) if now.mode != exchange.flow.mode => return Err(ErrorCode::FlowStateNotFound.into()),
+            Some(now) if now.awaits_answer() => {
+                let detail = "A broker asks WorkOS about this sign-in's code, and has not brought the answer yet.";
+                return Err(Error::with_detail(ErrorCode::Conflict, detail));
+            }
+            Some(_) => {}
+            None => return Err(ErrorCode::FlowStateNotFound.into()),
+        }
+        exchange.check_link()?;
+        Ok((code, exchange))
+    }
+
+    fn of(flow: Flow) -> Result<Self> {
+        let provider = provider_of(&flow)?;
+        let lock = locks::lock_flow_for_exchange(flow.id)?;
+        Ok(Self { flow, provider, lock })
+    }
+
+    fn check_link(&self) -> Result<()> {
+        self.flow.link.as_ref().map_or(Ok(()), link::check)
+    }
+
+    /// Consumes the flow, and signs in whom WorkOS named.
+    fn finish(self, answer: TokenAnswer, client: &RequestClient) -> Result<Session> {
+        let Self { flow, provider, lock } = self;
+        flows::consume(flow.id)?;
+        lock.keep();
+        let (account, session) = sign_in(&answer.profile, &provider.api_url, client, flow.link.as_ref())?;
+        Ok(Session {
+            is_new_user: account.is_new_user,
+            redirect_to: flow.redirect_to,
+            provider_token: answer.access_token,
+            ..session
+        })
+    }
 }
 
 /// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.
@@ -179,13 +228,4 @@ fn check_state(flow: &Flow, state: Option<&str>) -> Result<()> {
     let Some(hash) = state.map(pkce::sha256).filter(|hash| flow.state_hash != hash) else { return Ok(()) };
     let names_another = flows::find(&FlowKey::State(&hash))?.is_some_and(|other| other.mode == flow.mode);
     Err(if names_another { ErrorCode::BadCodeVerifier } else { ErrorCode::FlowStateNotFound }.into())
-}
-
-/// The provider, if it still is what the flow was made with: a code of one environment is never shown to another.
-pub(super) fn provider_of(flow: &Flow) -> Result<Provider> {
-    let provider = configuration::enabled_provider()?;
-    if provider.client_id != flow.client_id || provider.api_url != flow.api_url {
-        return Err(ErrorCode::ProviderChanged.into());
-    }
-    Ok(provider)
 }

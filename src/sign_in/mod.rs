@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
 //! | `exchange.rs` | the order of an exchange: lock, call, consume, write |
+//! | `redemption.rs` | what WorkOS is asked, and by whom: the database, or a broker in two halves |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
@@ -15,13 +16,15 @@ mod account;
 mod callback;
 mod exchange;
 mod link;
+mod redemption;
 mod redirects;
 mod start;
 mod unlink;
 
 pub use account::{change_email, lock_email, lock_identity};
-pub use callback::{CallbackQuery, handle_callback};
-pub use exchange::{ExchangeRequest, exchange};
+pub use callback::{CallbackQuery, CallbackStep, callback_answer, callback_request, handle_callback};
+pub use exchange::{ExchangeRequest, exchange, exchange_answer, exchange_request};
 pub use link::link;
+pub use redemption::CarriedRequest;
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};
 pub use unlink::unlink;

@@ -64,6 +64,13 @@ impl Mode {
             Mode::Brokered => "brokered",
         }
     }
+
+    fn of(row: &ScannedRow) -> Result<Self> {
+        Ok(match row.required::<String>(c"mode")?.as_str() {
+            "brokered" => Mode::Brokered,
+            _ => Mode::Direct,
+        })
+    }
 }
 
 /// A sign-in under way.
@@ -95,6 +102,17 @@ pub struct Flow {
     pub link: Option<Link>,
     /// whether its time is over
     pub is_expired: bool,
+    /// what a broker asks WorkOS
+    pub exchange: Option<CarriedExchange>,
+}
+
+/// A request to WorkOS that a broker carries.
+#[derive(Debug)]
+pub struct CarriedExchange {
+    /// names it
+    pub id: Uuid,
+    /// the code that WorkOS is shown, sealed
+    pub sealed_code: Vec<u8>,
 }
 
 /// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
@@ -174,20 +192,70 @@ fn flow(row: &ScannedRow) -> Result<Flow> {
             (Some(user_id), Some(session_id)) => Some(Link { user_id, session_id }),
             _ => None,
         },
-        mode: match row.required::<String>(c"mode")?.as_str() {
-            "brokered" => Mode::Brokered,
-            _ => Mode::Direct,
-        },
+        mode: Mode::of(row)?,
         sealed_answer: row.get(c"profile"),
+        exchange: match (row.uuid(c"exchange_id"), row.get(c"exchange_code")) {
+            (Some(id), Some(sealed_code)) => Some(CarriedExchange { id, sealed_code }),
+            _ => None,
+        },
     })
 }
 
-/// Keeps WorkOS's answer in a direct flow under the hash of a code of our own, which is good for `ttl` seconds.
+/// How far a flow is.
+pub struct Progress {
+    /// who took, or takes, WorkOS's redirect
+    pub mode: Mode,
+    /// what a broker asks WorkOS
+    pub exchange_id: Option<Uuid>,
+    /// whether its answer comes too late by now
+    pub is_late: bool,
+}
+
+impl Progress {
+    /// Whether a broker is to bring WorkOS's answer yet.
+    pub fn awaits_answer(&self) -> bool {
+        self.exchange_id.is_some() && !self.is_late
+    }
+}
+
+/// How far a flow is now, past this transaction's snapshot; `None` where it is gone.
+pub fn progress(id: Uuid) -> Result<Option<Progress>> {
+    let read = |row: &ScannedRow| {
+        Ok(Progress {
+            mode: Mode::of(row)?,
+            exchange_id: row.uuid(c"exchange_id"),
+            is_late: row.micros(c"exchange_until").is_some_and(|until| until < clock::now()),
+        })
+    };
+    scan::flow_now(id, read).transpose()
+}
+
+/// Writes down that a broker asks WorkOS, and has `ttl` seconds to bring the answer. Nobody removes the flow meanwhile.
+pub fn await_answer(id: Uuid, mode: Mode, exchange: &CarriedExchange, ttl: f64) -> Result<()> {
+    let taken = query::execute(
+        "UPDATE auth.flow_states SET mode = $2, exchange_id = $3, exchange_code = $4,
+             exchange_until = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $5),
+             expires_at = GREATEST(expires_at,
+                 pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $5))
+         WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct'",
+        &[
+            uuid_arg(id),
+            mode.as_str().into(),
+            uuid_arg(exchange.id),
+            exchange.sealed_code.as_slice().into(),
+            ttl.into(),
+        ],
+    )?;
+    if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
+}
+
+/// Keeps WorkOS's answer in a flow under the hash of a code of our own, which is good for `ttl` seconds.
 pub fn store_answer(id: Uuid, code_hash: &[u8; 32], sealed_answer: &[u8], ttl: u32) -> Result<()> {
     let taken = query::execute(
         "UPDATE auth.flow_states SET mode = 'brokered', code_hash = $2, profile = $3,
+             exchange_id = NULL, exchange_code = NULL, exchange_until = NULL,
              expires_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4)
-         WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct'",
+         WHERE id OPERATOR(pg_catalog.=) $1 AND code_hash IS NULL",
         &[uuid_arg(id), code_hash.as_slice().into(), sealed_answer.into(), f64::from(ttl).into()],
     )?;
     if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }

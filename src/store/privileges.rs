@@ -1,4 +1,4 @@
-//! The two bundles of rights. What is in them stands in `sql/80_rights.sql`.
+//! The three bundles of rights. What is in them stands in `sql/80_rights.sql`.
 
 use pgrx::pg_sys;
 use workos_auth_core::{Result, error};
@@ -10,6 +10,8 @@ use super::query;
 pub enum Bundle {
     /// for the backend's role
     SignIn,
+    /// for whoever asks WorkOS in the database's place
+    Broker,
     /// for administrators
     Admin,
 }
@@ -18,6 +20,7 @@ impl Bundle {
     fn name(self) -> &'static str {
         match self {
             Bundle::SignIn => "sign_in",
+            Bundle::Broker => "broker",
             Bundle::Admin => "admin",
         }
     }

@@ -35,6 +35,7 @@ static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
 static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c"flow_states_code_challenge_key");
 static FLOW_STATES_BY_CODE: Table = Table::new(c"flow_states", c"flow_states_code_hash_key");
+static FLOW_STATES_BY_EXCHANGE: Table = Table::new(c"flow_states", c"flow_states_exchange_id_key");
 static FLOW_STATES_BY_EXPIRY: Table = Table::new(c"flow_states", c"flow_states_expires_at_idx");
 static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
 static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
@@ -48,7 +49,7 @@ static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organizatio
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 21] = [
+static ALL: [&Table; 22] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -59,6 +60,7 @@ static ALL: [&Table; 21] = [
     &FLOW_STATES_BY_STATE,
     &FLOW_STATES_BY_CHALLENGE,
     &FLOW_STATES_BY_CODE,
+    &FLOW_STATES_BY_EXCHANGE,
     &FLOW_STATES_BY_EXPIRY,
     &DATA_KEYS,
     &HOOKS,
@@ -103,9 +105,9 @@ pub fn live_session(id: Uuid) -> Option<LiveSession> {
     })?
 }
 
-/// The mode of a flow, or `None` where it is gone.
-pub fn flow_mode(id: Uuid) -> Option<String> {
-    row_by_key(&FLOW_STATES, &[Key::Uuid(c"id", id)], None, |row| row.get(c"mode"))?
+/// A row of `auth.flow_states` as it is now, or `None` where it is gone.
+pub fn flow_now<T>(id: Uuid, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
+    row_by_key(&FLOW_STATES, &[Key::Uuid(c"id", id)], None, read)
 }
 
 /// What a flow is found by. Each is unique.
@@ -116,6 +118,8 @@ pub enum FlowKey<'a> {
     Challenge(&'a str),
     /// SHA-256 of a code of our own
     Code(&'a [u8; 32]),
+    /// what a broker asks WorkOS
+    Exchange(Uuid),
 }
 
 /// A row of `auth.flow_states`, if there is one.
@@ -124,6 +128,7 @@ pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&ScannedRow)
         FlowKey::State(hash) => (&FLOW_STATES_BY_STATE, Key::Bytes(c"state_hash", &hash[..])),
         FlowKey::Challenge(challenge) => (&FLOW_STATES_BY_CHALLENGE, Key::Text(c"code_challenge", challenge)),
         FlowKey::Code(hash) => (&FLOW_STATES_BY_CODE, Key::Bytes(c"code_hash", &hash[..])),
+        FlowKey::Exchange(id) => (&FLOW_STATES_BY_EXCHANGE, Key::Uuid(c"exchange_id", *id)),
     };
     row_by_key(table, &[key], Some(snapshot), read)
 }

@@ -1,6 +1,7 @@
 //! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile.
 
 mod answer;
+mod carried;
 mod profile;
 mod refusal;
 #[cfg(test)]
@@ -16,9 +17,15 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
-pub use answer::HttpAnswer;
+pub use answer::{HttpAnswer, MAX_ANSWER, answer_too_large};
+pub use carried::CarriedAnswer;
 pub use profile::Profile;
 use refusal::{ErrorBody, request_id};
+
+/// The media type of [`TokenRequest::form`].
+pub const FORM: &str = "application/x-www-form-urlencoded";
+/// The media type of [`TokenRequest::json`], and of every answer.
+pub const JSON: &str = "application/json";
 
 /// The longest authorization code, in bytes.
 const MAX_CODE_BYTES: usize = 2048;

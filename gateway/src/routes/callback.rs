@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::database::CallbackQuery;
 use crate::error::Result;
 use crate::parameters::Parameters;
-use crate::{cookie, json};
+use crate::{cookie, json, sign_in};
 
 /// `GET /callback`
 pub async fn get(
@@ -61,7 +61,7 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
         organization: parameters.single("organization_id").or(parameters.single("organization")),
         is_bound: cookie::is_bound(headers, state, is_secure),
     };
-    let url = app.database.handle_callback(&callback).await?;
+    let url = sign_in::handle_callback(app, &callback).await?;
     let mut response = redirect(status, &url)?;
     if is_restart(app, &callback, &url) {
         bind(app, &url, &mut response)?;

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::answer::json_response;
 use crate::app::App;
 use crate::error::{ApiError, Result};
+use crate::sign_in;
 
 /// `GET /health`: this process answers. Looks at nothing else, so that a database that is down has nobody restart it.
 pub async fn health() -> Response {
@@ -26,7 +27,7 @@ pub async fn health() -> Response {
 /// `GET /ready`: the database answers, the role has its rights, WorkOS is configured and the root key is there. Otherwise the error's name
 /// says what is missing, where the database has a name for it.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    match app.database.is_ready().await {
+    match sign_in::is_ready(&app).await {
         Ok(()) => json_response(StatusCode::OK, &json!({ "ready": true })),
         // Why not is for the log.
         Err(error) => ApiError { status: StatusCode::SERVICE_UNAVAILABLE, ..error }.into_response(),

@@ -15,6 +15,7 @@ use crate::database::{Opened, RequestClient};
 use crate::error::{ApiError, Result};
 use crate::json::{self, without_nul};
 use crate::parameters::Parameters;
+use crate::sign_in;
 
 #[derive(Deserialize)]
 struct Pkce {
@@ -55,7 +56,7 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
                 return Err(ApiError::validation(message));
             };
             let (code, verifier) = (without_nul("auth_code", code)?, without_nul("code_verifier", verifier)?);
-            app.database.exchange_code(code, verifier, &client).await
+            sign_in::exchange_code(app, code, verifier, &client).await
         }
         Some("refresh_token") => {
             let body: Refresh = json::read(request, &app.config).await?;

@@ -29,6 +29,7 @@ mod serving {
 
 /// What the database does, and what becomes of requests then.
 mod database {
+    mod asking;
     mod encryption;
     mod failover;
     mod pgbouncer;

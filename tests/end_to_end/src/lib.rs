@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod bed;
 pub mod brokered;
+pub mod carried;
 pub mod case;
 pub mod catalog;
 pub mod check;

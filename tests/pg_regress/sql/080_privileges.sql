@@ -1,8 +1,9 @@
--- Who may do what, before and after the two bundles of rights.
+-- Who may do what, before and after the three bundles of rights.
 \set SHOW_CONTEXT never
 CREATE EXTENSION workos_auth;
 CREATE ROLE regress_backend;
 CREATE ROLE regress_admin;
+CREATE ROLE regress_broker;
 CREATE ROLE regress_nobody IN ROLE pg_read_all_data;
 CREATE VIEW rights AS
     SELECT r.rolname, p.oid::regprocedure AS function
@@ -12,10 +13,13 @@ CREATE VIEW rights AS
 SELECT * FROM rights;
 SELECT auth.grant_sign_in('regress_backend');
 SELECT auth.grant_admin('regress_admin');
+SELECT auth.grant_broker('regress_broker');
 SELECT * FROM rights ORDER BY rolname, function::text;
 SELECT auth.grant_sign_in(NULL);
 SELECT auth.grant_sign_in('regress_unknown');
 SELECT auth.grant_admin(0);
+SELECT auth.grant_broker(NULL);
+SELECT auth.grant_broker(0);
 -- an administrator keeps the redirect list and lets backends in, and is no superuser
 SET ROLE regress_admin;
 INSERT INTO auth.redirect_urls (pattern) VALUES ('https://app.example.com/**');
@@ -24,6 +28,8 @@ DELETE FROM auth.redirect_urls;
 SELECT auth.grant_sign_in('regress_nobody');
 SELECT auth.revoke_sign_in('regress_nobody');
 SELECT auth.grant_admin('regress_nobody');
+SELECT auth.grant_broker('regress_nobody');
+SELECT auth.exchange_request('code');
 SELECT auth.create_root_key('/tmp/regress.key');
 SELECT auth.configure_workos('client_1', 'https://app.example.com/', 'sk_1', api_url => 'https://evil.example.com');
 SELECT auth.configure_workos('client_1', 'https://app.example.com/', client_secret_file => '/etc/hostname');
@@ -46,7 +52,8 @@ INSERT INTO todos SELECT id FROM auth.users;
 -- and back
 SELECT auth.revoke_sign_in('regress_backend');
 SELECT auth.revoke_admin('regress_admin');
+SELECT auth.revoke_broker('regress_broker');
 SELECT * FROM rights;
 DROP TABLE todos;
-DROP OWNED BY regress_backend, regress_admin, regress_nobody;
-DROP ROLE regress_backend, regress_admin, regress_nobody;
+DROP OWNED BY regress_backend, regress_broker, regress_admin, regress_nobody;
+DROP ROLE regress_backend, regress_broker, regress_admin, regress_nobody;

@@ -1,5 +1,15 @@
 //! What WorkOS sends back.
 
+use crate::error::{Error, ErrorCode};
+
+/// The largest answer that is read, in bytes: a profile with a thousand groups takes a tenth of this.
+pub const MAX_ANSWER: usize = 1024 * 1024;
+
+/// What is said of an answer of more than [`MAX_ANSWER`].
+pub fn answer_too_large() -> Error {
+    Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
+}
+
 /// An HTTP answer of WorkOS. It may hold tokens, so it does not print.
 #[derive(Clone, Copy)]
 pub struct HttpAnswer<'a> {

@@ -117,6 +117,9 @@ impl Gateway {
     /// The same, for helpers: a panic names the caller that they say.
     pub async fn launch(bed: Bed<'static>, port: u16, flags: &[&str], caller: &Location<'_>) -> Self {
         let role = set_up(&bed).await;
+        if WORKOS_BY_GATEWAY.is_some() || flags.contains(&"--workos-by") {
+            bed.admin.execute(&format!("select auth.grant_broker('{role}')"), &[]).await.unwrap();
+        }
         let url = database_url(&bed, &role, port);
         let program = Program::launch(&bed, &[("DATABASE_URL", &url)], flags, caller).await;
         Self { bed, role, program }
@@ -130,6 +133,14 @@ pub async fn set_up(bed: &Bed<'_>) -> String {
     bed.admin.execute(&format!("select auth.grant_sign_in('{role}')"), &[]).await.unwrap();
     role
 }
+
+/// Who asks WorkOS where a test does not say so: the database, or the gateway where `GATEWAY_TESTS_WORKOS_BY=gateway` asks for it, as
+/// `tools/test-gateway.sh` does.
+static WORKOS_BY_GATEWAY: LazyLock<Option<[&str; 2]>> = LazyLock::new(|| {
+    let by = std::env::var("GATEWAY_TESTS_WORKOS_BY").ok()?;
+    assert_eq!(by, "gateway", "GATEWAY_TESTS_WORKOS_BY");
+    Some(["--workos-by", "gateway"])
+});
 
 /// Between all gateways and the shared cluster, where `GATEWAY_TESTS_THROUGH=pgbouncer` asks for it: `tools/test-gateway.sh` does.
 static POOLER: LazyLock<Option<PgBouncer>> = LazyLock::new(|| {
@@ -350,6 +361,19 @@ pub fn free_port() -> u16 {
 
 type Log = Arc<Mutex<Vec<String>>>;
 
+/// What the log says of a gateway that must not start.
+#[track_caller]
+pub fn does_not_start(environment: &[(&str, &str)], flags: &[&str]) -> String {
+    let port = free_port();
+    match launch(environment, &format!("http://127.0.0.1:{port}/auth/v1"), port, flags) {
+        Ok((mut process, _)) => {
+            let _ = process.kill();
+            panic!("it starts: {flags:?}");
+        }
+        Err(log) => log,
+    }
+}
+
 /// The process and its log; where it does not start, what the log says.
 fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) -> Result<(Child, Log), String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
@@ -359,6 +383,11 @@ fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) ->
         .args(["--listen", &format!("127.0.0.1:{port}")])
         .args(["--public-url", url])
         .args(if flags.contains(&"--rate-limit") { &[][..] } else { &["--rate-limit", "0"] })
+        .args(if flags.contains(&"--workos-by") {
+            &[][..]
+        } else {
+            WORKOS_BY_GATEWAY.as_ref().map_or(&[][..], |by| &by[..])
+        })
         .args(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -7,6 +7,8 @@ mod sign_in {
     mod authorize_url;
     mod bad_exchange;
     mod bad_input;
+    mod between_halves;
+    mod brokers;
     mod callback;
     mod callback_races;
     mod emulator;

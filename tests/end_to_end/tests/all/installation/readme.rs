@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use tokio_postgres::{Client, SimpleQueryMessage};
+use workos_end_to_end::carried::{Request, ask};
 use workos_end_to_end::case;
 use workos_end_to_end::refusal;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
@@ -142,8 +143,23 @@ async fn the_sql_of_the_readme_runs() {
             let said = row.get(0).unwrap_or_default();
             assert!(!said.starts_with("not ok") && !said.starts_with("# "), "{statement}\n{said}");
             let column = |name: &str| row.try_get(name).ok().flatten().map(str::to_owned);
-            for name in ["access_token", "refresh_token"] {
+            for name in ["access_token", "refresh_token", "exchange_id"] {
                 values.extend(column(name).map(|token| (name.to_owned(), token)));
+            }
+            if let (Some(id), Some(headers), Some(body)) = (column("exchange_id"), column("headers"), column("body")) {
+                let request = Request {
+                    exchange_id: id.parse().unwrap(),
+                    url: column("url").unwrap(),
+                    headers: workos_auth_core::json::parse(&headers).unwrap(),
+                    body,
+                    json_body: column("json_body").unwrap(),
+                };
+                let answer = ask(&request).await;
+                values.extend([
+                    ("status".to_owned(), answer.status.unwrap().to_string()),
+                    ("headers".to_owned(), answer.headers.unwrap().to_string().replace('\'', "''")),
+                    ("body".to_owned(), answer.body.unwrap().replace('\'', "''")),
+                ]);
             }
             if let (Some(url), Some(state), Some(verifier)) = (column("url"), column("state"), column("code_verifier"))
             {

@@ -25,7 +25,7 @@ async fn bundle(admin: &Client, name: &str) -> Vec<String> {
          from auth.rights() where bundle = '{name}' order by 1"
     );
     let rights = lines(admin, &sql).await.unwrap();
-    assert!(rights.len() > 4, "{name}: {rights:?}");
+    assert!(rights.len() > 3, "{name}: {rights:?}");
     rights
 }
 
@@ -97,18 +97,21 @@ async fn what_everybody_may_do_is_what_it_was_thought_to_be() {
 }
 
 #[tokio::test]
-async fn two_bundles_of_rights_are_given_and_taken_back() {
+async fn bundles_of_rights_are_given_and_taken_back() {
     let bed = bed("bundles").await;
     let (sign_in_rights, admin_rights) = (bundle(&bed.admin, "sign_in").await, bundle(&bed.admin, "admin").await);
     let none: [String; 0] = [];
     let (app, backend, operator) =
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
-    let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,check,check_becomes,check_believers,check_comparisons,check_copy,\
-        check_facts,check_files,check_functions,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,\
-        check_roles,check_root_key,check_setting,check_settings,check_stored_settings,cleanup,configure_workos,create_root_key,create_session,create_user,delete_user,exchange_code,\
-        grant_admin,grant_sign_in,handle_callback,merge_users,move_identity,refresh_session,remove_member,require_ready,reseal,\
-        reset_setting,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,start_sign_in,\
+    let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
+        callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_facts,check_files,\
+        check_functions,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,check_roles,\
+        check_root_key,check_setting,check_settings,check_stored_settings,cleanup,configure_workos,create_root_key,\
+        create_session,create_user,delete_user,exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,\
+        grant_sign_in,handle_callback,merge_users,move_identity,refresh_session,remove_member,require_ready,reseal,reset_setting,\
+        retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rights,\
+        rotate_signing_key,start_sign_in,\
         take_over_installation,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
@@ -143,7 +146,7 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
     refused_as(as_backend.batch_execute("select auth.start_sign_in('org_acme')").await, "42501");
     as_operator.execute("select auth.grant_sign_in($1::text::regrole)", &[&backend]).await.unwrap();
     as_backend.batch_execute("select auth.start_sign_in('org_acme')").await.unwrap();
-    for call in ["grant_admin", "revoke_admin"] {
+    for call in ["grant_admin", "revoke_admin", "grant_broker", "revoke_broker"] {
         let result = as_operator.execute(&format!("select auth.{call}($1::text::regrole)"), &[&operator]).await;
         refused_as(result, "42501");
     }
@@ -154,6 +157,14 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
         "42501",
     );
     assert_eq!(beyond_everybody(&bed.admin, &backend).await, sign_in_rights, "what an administrator gave stays");
+
+    // Brokering is neither, and comes on top.
+    bed.admin.execute("select auth.grant_broker($1::text::regrole)", &[&backend]).await.unwrap();
+    let mut both = [sign_in_rights.clone(), bundle(&bed.admin, "broker").await].concat();
+    both.sort();
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, both);
+    bed.admin.execute("select auth.revoke_broker($1::text::regrole)", &[&backend]).await.unwrap();
+    assert_eq!(beyond_everybody(&bed.admin, &backend).await, sign_in_rights);
 }
 
 #[tokio::test]
@@ -163,13 +174,16 @@ async fn odd_roles_are_named_as_they_are() {
     bed.admin.batch_execute(&format!("create role \"{}\"", odd.replace('"', "\"\""))).await.unwrap();
     let (oid,): (u32,) =
         (bed.admin.query_one("select oid from pg_roles where rolname = $1", &[&odd]).await.unwrap().get(0),);
-    for bundle in ["sign_in", "admin"] {
+    for bundle in ["sign_in", "broker", "admin"] {
         bed.admin.batch_execute(&format!("select auth.grant_{bundle}({oid})")).await.unwrap();
     }
-    let mut bundles = [bundle(&bed.admin, "sign_in").await, bundle(&bed.admin, "admin").await].concat();
+    let mut bundles = Vec::new();
+    for name in ["sign_in", "broker", "admin"] {
+        bundles.extend(bundle(&bed.admin, name).await);
+    }
     bundles.sort();
     assert_eq!(beyond_everybody(&bed.admin, odd).await, bundles);
-    for bundle in ["sign_in", "admin"] {
+    for bundle in ["sign_in", "broker", "admin"] {
         bed.admin.batch_execute(&format!("select auth.revoke_{bundle}({oid})")).await.unwrap();
         refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(0)")).await, "validation_failed");
         refused(bed.admin.batch_execute(&format!("select auth.grant_{bundle}(4294967295)")).await, "validation_failed");

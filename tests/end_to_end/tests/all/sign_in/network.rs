@@ -1,21 +1,21 @@
 //! Waiting for WorkOS inside a backend: it ends when the query is cancelled, survives what is harmless, and is bounded.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, Pending, Session, exchange, sign_in, start};
 use workos_end_to_end::sql::{refusal, refused, refused_as, text};
-use workos_simulator::{Fault, FaultKind, Options, Simulator};
-use workos_testbed::Cluster;
+use workos_simulator::{Fault, FaultKind};
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
+use workos_testbed::{Cluster, browser_sign_in};
 
 /// What must happen at once may take this long on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(2);
@@ -260,27 +260,48 @@ async fn what_is_harmless_does_not_end_the_wait() {
     goes_on(&bed, &client, pid).await;
 }
 
-/// Passes on to a port, and counts the connections that begin with a POST: the extension's, not the browser's.
-async fn counting_proxy(to: u16) -> (u16, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let posts = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&posts);
-    tokio::spawn(async move {
-        while let Ok((mut from, _)) = listener.accept().await {
-            let count = Arc::clone(&count);
-            tokio::spawn(async move {
-                let mut first = [0; 4];
-                if from.peek(&mut first).await.is_ok() && &first == b"POST" {
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
-                if let Ok(mut to) = TcpStream::connect(("127.0.0.1", to)).await {
-                    let _ = copy_bidirectional(&mut from, &mut to).await;
-                }
-            });
-        }
-    });
-    (port, posts)
+/// Stands between the extension and a WorkOS. It keeps its port, whatever becomes of the connections.
+struct Front {
+    port: u16,
+    /// Connections that began with a POST: the extension's, not the browser's.
+    posts: Arc<AtomicUsize>,
+    open: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Front {
+    fn on(listener: TcpListener, behind: u16) -> Self {
+        let front = Self { port: listener.local_addr().unwrap().port(), posts: Arc::default(), open: Arc::default() };
+        let (posts, open) = (Arc::clone(&front.posts), Arc::clone(&front.open));
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let posts = Arc::clone(&posts);
+                open.lock().unwrap().spawn(async move {
+                    let mut first = [0; 4];
+                    if from.peek(&mut first).await.is_ok() && &first == b"POST" {
+                        posts.fetch_add(1, Ordering::SeqCst);
+                    }
+                    if let Ok(mut to) = TcpStream::connect(("127.0.0.1", behind)).await {
+                        let _ = copy_bidirectional(&mut from, &mut to).await;
+                    }
+                });
+            }
+        });
+        front
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn posts(&self) -> usize {
+        self.posts.load(Ordering::SeqCst)
+    }
+
+    /// Closes every connection that there is, as the restart of a server does.
+    async fn restarts(&self) {
+        let mut open = std::mem::take(&mut *self.open.lock().unwrap());
+        open.shutdown().await;
+    }
 }
 
 async fn configure(bed: &Bed<'_>, api_url: &str) {
@@ -291,14 +312,14 @@ async fn configure(bed: &Bed<'_>, api_url: &str) {
 #[tokio::test]
 async fn connections_are_kept_and_a_closed_one_is_not_used() {
     let bed = Bed::shared("kept_alive").await;
-    let (port, posts) = counting_proxy(bed.simulator().port()).await;
-    configure(&bed, &format!("http://127.0.0.1:{port}")).await;
+    let front = Front::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), bed.simulator().port());
+    configure(&bed, &front.url()).await;
     let (client, pid, pending) = ready(&bed).await;
     exchange(&client, &pending).await.unwrap();
     for _ in 1..20 {
         sign_in(&client, ALICE).await;
     }
-    assert_eq!((bed.token_requests().len(), posts.load(Ordering::SeqCst)), (20, 1));
+    assert_eq!((bed.token_requests().len(), front.posts()), (20, 1));
     // A cancelled request takes its connection with it, and nothing else.
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();
     let pending = start(&client, ALICE).await;
@@ -306,30 +327,32 @@ async fn connections_are_kept_and_a_closed_one_is_not_used() {
     refused_as(exchange(&client, &pending).await, "57014");
     client.batch_execute("reset statement_timeout").await.unwrap();
     goes_on(&bed, &client, pid).await;
-    assert_eq!(posts.load(Ordering::SeqCst), 2);
+    assert_eq!(front.posts(), 2);
     // The answer to an abandoned request never becomes that of the next: each has its own code and person.
     let own = sign_in(&client, BOB).await;
     let email = text(&bed.admin, &format!("select email from auth.users where id = '{}'", own.user_id)).await.unwrap();
     assert_eq!(email.as_deref(), Some("bob@globex.com"));
 
     // WorkOS's server is restarted several times between two exchanges.
-    let mut server = Simulator::start(Options::default()).unwrap();
-    configure(&bed, &server.url()).await;
     for _ in 0..5 {
         sign_in(&client, ALICE).await;
-        let port = server.port();
-        drop(server);
-        server = Simulator::start(Options { port, ..Options::default() }).unwrap();
+        front.restarts().await;
     }
     sign_in(&client, ALICE).await;
-    assert_eq!(threads(pid), 1);
-    // Gone for good, it is said so, and the flow can be exchanged when it is back.
-    let pending = start(&client, ALICE).await;
-    let port = server.port();
-    drop(server);
+    assert_eq!((front.posts(), threads(pid)), (7, 1));
+    // Where nobody listens yet, it is said so, and the flow can be exchanged when somebody does. The port is held from the beginning.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = format!("http://{}", socket.local_addr().unwrap());
+    configure(&bed, &silent).await;
+    let sql = "select url, state, code_verifier from auth.start_sign_in('org_acme')";
+    let row = client.query_one(sql, &[]).await.unwrap();
+    let (url, state, verifier): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let url = url.replace(&silent, bed.workos.url().trim_end_matches('/'));
+    let code = browser_sign_in(&url, Some(ALICE.email)).await.unwrap().code;
+    let pending = Pending { url, code, verifier, state };
     let error = refusal(exchange(&client, &pending).await);
     assert_eq!(error.sqlstate, "WA301", "{error}");
-    let server = Simulator::start(Options { port, ..Options::default() }).unwrap();
-    sign_in(&client, ALICE).await;
-    drop(server);
+    let _front = Front::on(socket.listen(16).unwrap(), bed.simulator().port());
+    exchange(&client, &pending).await.unwrap();
 }

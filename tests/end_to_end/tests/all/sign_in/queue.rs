@@ -59,6 +59,20 @@ impl Caller {
         tokio::spawn(async move { exchange(&*client, &pending).await })
     }
 
+    /// Somebody whom WorkOS does not answer, and whose place nobody gets.
+    async fn who_hangs(bed: &Bed<'_>) -> (Self, Exchange) {
+        bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
+        let caller = Self::new(bed).await;
+        let exchange = caller.takes_a_place(bed).await;
+        (caller, exchange)
+    }
+
+    /// Whom WorkOS does not answer is cancelled, and gives the place back.
+    async fn leaves(self, bed: &Bed<'_>, exchange: Exchange) {
+        self.told(bed, "pg_cancel_backend").await;
+        refused_as(exchange.await.unwrap(), "57014");
+    }
+
     /// Returns when it waits for WorkOS.
     async fn takes_a_place(&self, bed: &Bed<'_>) -> Exchange {
         let asked = bed.token_requests().len();
@@ -159,9 +173,7 @@ async fn a_storm_of_sign_ins_is_served_whole_while_other_queries_go_on() {
 async fn places_are_given_in_the_order_of_coming() {
     let cluster = cluster(1);
     let bed = patient(&cluster, "in_order").await;
-    bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
-    let first = Caller::new(&bed).await;
-    let holder = first.takes_a_place(&bed).await;
+    let (first, holder) = Caller::who_hangs(&bed).await;
     let mut callers = Vec::new();
     let mut tasks = Vec::new();
     for n in 1..=8 {
@@ -180,8 +192,7 @@ async fn places_are_given_in_the_order_of_coming() {
     assert_eq!(event, if named { "Extension WorkosRequest" } else { "Extension Extension" });
 
     bed.simulator().clear_requests();
-    first.told(&bed, "pg_cancel_backend").await;
-    refused_as(holder.await.unwrap(), "57014");
+    first.leaves(&bed, holder).await;
     for task in tasks {
         task.await.unwrap().unwrap();
     }
@@ -198,9 +209,7 @@ async fn whoever_waits_too_long_is_refused_with_the_time_and_keeps_the_code() {
     let cluster = cluster(1);
     let bed = patient(&cluster, "too_long").await;
     bed.set("workos_auth.request_queue_timeout", "1s").await;
-    bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
-    let holding = Caller::new(&bed).await;
-    let holder = holding.takes_a_place(&bed).await;
+    let (holding, holder) = Caller::who_hangs(&bed).await;
     // One waits for a place, and the next one behind somebody who waits longer.
     let hurried = [Caller::new(&bed).await, Caller::new(&bed).await];
     bed.set("workos_auth.request_queue_timeout", "60s").await;
@@ -229,8 +238,7 @@ async fn whoever_waits_too_long_is_refused_with_the_time_and_keeps_the_code() {
     assert_eq!(error.detail, "All 1 of them are taken.");
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
 
-    holding.told(&bed, "pg_cancel_backend").await;
-    refused_as(holder.await.unwrap(), "57014");
+    holding.leaves(&bed, holder).await;
     waiting.unwrap().await.unwrap().unwrap();
     for caller in &hurried {
         caller.exchange().await.unwrap().unwrap();
@@ -272,9 +280,7 @@ async fn whatever_ends_the_wait_leaves_no_lock_and_no_hole_in_the_queue() {
         // The first in the queue, and one in the middle of it.
         for victim in [0, 1] {
             bed.simulator().clear_faults();
-            bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
-            let holding = Caller::new(&bed).await;
-            let holder = holding.takes_a_place(&bed).await;
+            let (holding, holder) = Caller::who_hangs(&bed).await;
             let callers = [Caller::new(&bed).await, Caller::new(&bed).await, Caller::new(&bed).await];
             if what.ends_with("timeout") {
                 callers[victim].client.batch_execute(&format!("set {what} = '3s'")).await.unwrap();
@@ -296,8 +302,7 @@ async fn whatever_ends_the_wait_leaves_no_lock_and_no_hole_in_the_queue() {
             }
             until_queued(&bed, 2).await;
             assert_eq!(bed.count(&format!("select {}", held(SLOT))).await, 1, "{what} {victim}");
-            holding.told(&bed, "pg_cancel_backend").await;
-            refused_as(holder.await.unwrap(), "57014");
+            holding.leaves(&bed, holder).await;
             for task in tasks {
                 task.await.unwrap().unwrap_or_else(|error| panic!("{what} {victim}: {error:?}"));
             }
@@ -318,9 +323,7 @@ async fn the_callers_own_time_outs_are_as_they_were() {
     let cluster = cluster(1);
     let bed = patient(&cluster, "longer").await;
     bed.set("workos_auth.request_queue_timeout", "1s").await;
-    bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
-    let holding = Caller::new(&bed).await;
-    let holder = holding.takes_a_place(&bed).await;
+    let (holding, holder) = Caller::who_hangs(&bed).await;
     let callers = [Caller::new(&bed).await, Caller::new(&bed).await];
     for caller in &callers {
         caller.client.batch_execute("set lock_timeout = '50s'").await.unwrap();
@@ -336,8 +339,7 @@ async fn the_callers_own_time_outs_are_as_they_were() {
             assert_eq!(shown.as_deref(), Some(value), "{setting}");
         }
     }
-    holding.told(&bed, "pg_cancel_backend").await;
-    refused_as(holder.await.unwrap(), "57014");
+    holding.leaves(&bed, holder).await;
     nothing_is_left(&bed).await;
 }
 
@@ -365,16 +367,13 @@ async fn a_wait_within_savepoints_gives_back_what_it_took() {
     }
     // One that fails beneath a savepoint is taken back with it, and the transaction goes on.
     bed.simulator().clear_faults();
-    bed.simulator().set_fault(Fault::token(FaultKind::Hang).times(1)).unwrap();
-    let holding = Caller::new(&bed).await;
-    let holder = holding.takes_a_place(&bed).await;
+    let (holding, holder) = Caller::who_hangs(&bed).await;
     let caller = Caller::new(&bed).await;
     caller.client.batch_execute("set statement_timeout = '500ms'; begin; savepoint s").await.unwrap();
     refused_as(caller.exchange().await.unwrap(), "57014");
     caller.client.batch_execute("rollback to s; set statement_timeout = 0").await.unwrap();
     let task = caller.queues(&bed, 1).await;
-    holding.told(&bed, "pg_cancel_backend").await;
-    refused_as(holder.await.unwrap(), "57014");
+    holding.leaves(&bed, holder).await;
     task.await.unwrap().unwrap();
     caller.client.batch_execute("commit").await.unwrap();
     quiet(&callers);
