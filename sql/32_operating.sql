@@ -48,6 +48,12 @@ CREATE FUNCTION auth.merge_users(from_user uuid, into_user uuid) RETURNS void
 COMMENT ON FUNCTION auth.merge_users(uuid, uuid) IS
     'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both, and from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
 
+CREATE FUNCTION auth.remove_orphans() RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'remove_orphans_wrapper';
+COMMENT ON FUNCTION auth.remove_orphans() IS
+    'removes sessions and memberships of users who are not in auth.users, which a restore of one table without the other leaves, and says how many';
+
 CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET jit = off

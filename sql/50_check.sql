@@ -320,7 +320,7 @@ found (severity, object, finding, remedy) AS (
         -- What leads into an account is not thrown away: the account may be in the dump.
         CASE f.subject
             WHEN 'auth.identities' THEN 'SELECT ''Restore auth.users from the same dump. Whoever has no row there comes back as a stranger.'' AS by_hand;'
-            ELSE format('DELETE FROM %s AS o WHERE o.user_id IS NOT NULL AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id = o.user_id);', f.subject) END
+            ELSE 'SELECT auth.remove_orphans();' END
     FROM fact AS f WHERE f.name = 'rows of nobody' AND f.number > 0
     UNION ALL
     SELECT 'warning', f.subject, format('The identity provider of this connection gives people another id at each sign-in, and each makes a new account: '

@@ -102,6 +102,17 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     Ok(count(removed))
 }
 
+/// `auth.remove_orphans`: how many rows.
+pub fn remove_orphans() -> Result<i64> {
+    require_writable()?;
+    let removed = store::remove_orphans()?;
+    if removed > 0 {
+        audit("orphans_removed", &Subject::default(), json!({ "rows": removed }))?;
+        current_session::recheck_on_next_read();
+    }
+    Ok(count(removed))
+}
+
 /// `auth.cleanup`: how many rows.
 pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     require_writable()?;

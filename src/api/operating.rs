@@ -47,6 +47,11 @@ fn merge_users(from_user: Option<pgrx::Uuid>, into_user: Option<pgrx::Uuid>) {
 }
 
 #[pg_extern(sql = false)]
+fn remove_orphans() -> i64 {
+    or_raise(operating::remove_orphans())
+}
+
+#[pg_extern(sql = false)]
 fn cleanup(batch: Option<i32>) -> i64 {
     or_raise(operating::cleanup(batch))
 }

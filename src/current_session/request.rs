@@ -49,7 +49,8 @@ pub fn use_request_token() -> Result<()> {
 fn hide(mut headers: Map<String, Value>) -> Result<()> {
     let hash = unverified_identity().map(|own| hex(&own)).unwrap_or_default();
     headers.insert(AUTHORIZATION.to_owned(), format!("Bearer {TAKEN}{hash}").into());
-    let headers = CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;
+    let headers =
+        CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;
     setting::set(HEADERS, &headers, Lifetime::Transaction);
     Ok(())
 }

@@ -52,6 +52,23 @@ pub fn delete(user_id: Uuid) -> Result<u64> {
     remove(c"users", "DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)])
 }
 
+/// Removes sessions and memberships of users who are not there.
+pub fn remove_orphans() -> Result<u64> {
+    let sessions = remove(
+        c"sessions",
+        "DELETE FROM auth.sessions AS o WHERE o.user_id IS NOT NULL
+             AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)",
+        &[],
+    )?;
+    let memberships = remove(
+        c"organization_memberships",
+        "DELETE FROM auth.organization_memberships AS o
+             WHERE NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)",
+        &[],
+    )?;
+    Ok(sessions + memberships)
+}
+
 /// Removes sign-ins whose time is over.
 pub fn remove_expired_flows(batch: i64) -> Result<u64> {
     remove(

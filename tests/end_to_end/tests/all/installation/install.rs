@@ -329,7 +329,7 @@ async fn every_function_is_labelled_as_it_behaves() {
             "prosecdef",
             "add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,create_session,\
              create_user,delete_user,exchange_answer,exchange_code,exchange_request,get_user,grant_admin,grant_broker,grant_sign_in,\
-             handle_callback,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,\
+             handle_callback,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
              retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
              sign_out,\
              start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
@@ -339,7 +339,7 @@ async fn every_function_is_labelled_as_it_behaves() {
             "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
              callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,delete_user,\
              exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_sign_in,handle_callback,link_identity,\
-             merge_users,move_identity,refresh_session,remove_member,require_ready,reseal,reset_setting,retire_signing_key,\
+             merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
              revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,\
              rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
