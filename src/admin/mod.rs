@@ -2,6 +2,7 @@
 //!
 //! | file | to change |
 //! |---|---|
+//! | `find_user.rs` | `auth.find_user` |
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
@@ -12,6 +13,7 @@
 
 mod as_user;
 pub mod configure;
+mod find_user;
 pub mod operating;
 pub mod privileges;
 pub mod sealed_data;
@@ -20,5 +22,6 @@ pub mod signing_keys;
 mod user;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
+pub use find_user::find_user;
 pub use session::{CreateSessionRequest, create_session, microseconds};
 pub use user::create_user;

@@ -5,11 +5,13 @@
 
 use workos_auth_core::callback::{self, CallbackRefusal, FragmentTokens, IDP_INITIATED_SSO_DISABLED};
 use workos_auth_core::redirect::RedirectUrls;
-use workos_auth_core::workos::{self, TokenAnswer};
+use workos_auth_core::refused_sign_in::Reason;
+use workos_auth_core::workos::{self, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::{provider_of, redeem, sign_in};
 use super::redirects::redirect_urls;
+use super::refused;
 use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
 use crate::store::flows::{self, Flow, Mode};
@@ -57,7 +59,9 @@ pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
         None => return Ok(CallbackRefusal::from(ErrorCode::BadOauthState).in_query(&site_url()?)),
     }
 
-    let next = redeem_unless_refused(query, &flow, &target).and_then(|answer| Completion::of(&flow, &target, answer));
+    let mut answer = None;
+    let next = redeem_unless_refused(query, &flow, &target)
+        .and_then(|redeemed| Completion::of(&flow, &target, answer.insert(redeemed)));
     // Whatever comes now, the state is spent.
     let burnt = match &next {
         Ok(Completion::StoreAnswer { code_hash, sealed_answer, .. }) => {
@@ -72,14 +76,29 @@ pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
         }
         Err(other) => return Err(other),
     }
-    Ok(match next {
-        Ok(Completion::StoreAnswer { url, .. }) => url,
-        Ok(Completion::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
-            Ok(url) => url,
-            Err(failed) => target.refuse(failed),
-        },
-        Err(failed) => target.refuse(failed),
-    })
+    let outcome = next.and_then(|next| match (next, &answer) {
+        (Completion::SignIn { url }, Some(answer)) => finish(answer, &flow.api_url, &url),
+        (Completion::StoreAnswer { url, .. } | Completion::SignIn { url }, _) => Ok(url),
+    });
+    match outcome {
+        Ok(url) => Ok(url),
+        Err(failed) => {
+            write_down(query, &flow, answer.as_ref().map(|answer| &answer.profile), &failed)?;
+            Ok(target.refuse(&failed))
+        }
+    }
+}
+
+/// Tells the audit log of a refused sign-in, and the server's log of what failed here.
+fn write_down(query: &CallbackQuery, flow: &Flow, profile: Option<&Profile>, failed: &CallbackFailure) -> Result<()> {
+    let reason = match failed {
+        CallbackFailure::Refused(refusal) => Reason::Callback(refusal, present(query.error), query.error_description),
+        CallbackFailure::Ours(error) => {
+            error::log("a sign-in failed in its callback", &refused::for_log(error.clone(), flow, profile));
+            Reason::Error(error)
+        }
+    };
+    refused::write_audit(&refused::of(flow, profile, reason), flow, &RequestClient::default())
 }
 
 /// Why the browser goes on without a code or a token.
@@ -204,18 +223,19 @@ enum Completion {
     /// The answer, sealed, under a code of our own.
     StoreAnswer { code_hash: [u8; 32], sealed_answer: Vec<u8>, url: String },
     /// The account and the session at once.
-    SignIn { url: String, answer: Box<TokenAnswer> },
+    SignIn { url: String },
 }
 
 impl Completion {
-    fn of(flow: &Flow, target: &Target, answer: TokenAnswer) -> Outcome<Self> {
+    fn of(flow: &Flow, target: &Target, answer: &TokenAnswer) -> Outcome<Self> {
+        workos::check_answer(&flow.selector, &answer.profile)?;
         if flow.code_challenge.is_none() {
-            return Ok(Self::SignIn { url: target.url.clone(), answer: Box::new(answer) });
+            return Ok(Self::SignIn { url: target.url.clone() });
         }
         let code = callback::generate_code()?;
         Ok(Completion::StoreAnswer {
             code_hash: pkce::sha256(code.expose()),
-            sealed_answer: secrets::seal_answer(flow, &callback::keep(&answer)?)?,
+            sealed_answer: secrets::seal_answer(flow, &callback::keep(answer)?)?,
             url: callback::with_code(&target.url, &code),
         })
     }
@@ -252,13 +272,10 @@ impl Target {
         }
     }
 
-    fn refuse(&self, failed: CallbackFailure) -> String {
+    fn refuse(&self, failed: &CallbackFailure) -> String {
         let refusal = match failed {
-            CallbackFailure::Refused(refusal) => refusal,
-            CallbackFailure::Ours(error) => {
-                error::log("a sign-in failed in its callback", &error);
-                CallbackRefusal::from(&error)
-            }
+            CallbackFailure::Refused(refusal) => refusal.clone(),
+            CallbackFailure::Ours(error) => CallbackRefusal::from(error),
         };
         match self.refused {
             None => refusal.in_query_and_fragment(&self.url),

@@ -2,17 +2,19 @@
 //! session, and no row is locked while WorkOS is waited for.
 
 use serde_json::json;
+use uuid::Uuid;
 use workos_auth_core::accounts;
 use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
+use workos_auth_core::refused_sign_in::Reason;
 use workos_auth_core::secret::AuthorizationCode;
 use workos_auth_core::workos::{self, Profile, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account, METHOD};
-use super::link;
+use super::{link, refused};
 use crate::audit::audit;
-use crate::postgres::transaction::require_writable;
+use crate::postgres::transaction::{require_writable, undone_if_refused};
 use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
@@ -35,8 +37,73 @@ pub struct ExchangeRequest<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+impl<'a> ExchangeRequest<'a> {
+    fn client(&self) -> RequestClient<'a> {
+        RequestClient { ip: self.ip, user_agent: self.user_agent }
+    }
+}
+
 /// Turns a code into a session.
+///
+/// # Errors
+/// The server's log says of each what is known of the sign-in.
 pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
+    let taken = take(request)?;
+    match finish(&taken, &request.client()) {
+        Ok(signed_in) => Ok(taken.into_session(signed_in)),
+        Err(error) => Err(refused::for_log(error, &taken.flow, Some(&taken.answer.profile))),
+    }
+}
+
+/// What became of a code.
+pub struct Exchanged {
+    /// `flow_states.id`
+    pub flow_id: Uuid,
+    /// The session, or why there is none: WorkOS has named somebody who may not sign in.
+    pub session: Result<Session>,
+}
+
+/// The same for a caller that commits where somebody may not sign in. The code is spent then too, and the audit log has it.
+///
+/// # Errors
+/// Those that come before anybody knows who signs in, and those after which another try may go well.
+pub fn try_exchange(request: &ExchangeRequest) -> Result<Exchanged> {
+    let taken = take(request)?;
+    let (flow_id, client) = (taken.flow.id, request.client());
+    let session = match undone_if_refused(|| finish(&taken, &client)) {
+        Ok(signed_in) => Ok(taken.into_session(signed_in)),
+        // Another try may go well, with the same code.
+        Err(error) if error.code().http_status() == 503 => {
+            return Err(refused::for_log(error, &taken.flow, Some(&taken.answer.profile)));
+        }
+        Err(error) => {
+            let refused = refused::of(&taken.flow, Some(&taken.answer.profile), Reason::Error(&error));
+            refused::write_audit(&refused, &taken.flow, &client)?;
+            Err(error)
+        }
+    };
+    Ok(Exchanged { flow_id, session })
+}
+
+/// A sign-in that WorkOS has answered, and that is nobody else's any more.
+struct Taken {
+    flow: Flow,
+    answer: TokenAnswer,
+}
+
+impl Taken {
+    fn into_session(self, (account, session): (Account, Session)) -> Session {
+        Session {
+            is_new_user: account.is_new_user,
+            redirect_to: self.flow.redirect_to,
+            provider_token: self.answer.access_token,
+            ..session
+        }
+    }
+}
+
+/// Finds the sign-in, asks WorkOS, and consumes it.
+fn take(request: &ExchangeRequest) -> Result<Taken> {
     require_writable()?;
     let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
     let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
@@ -45,8 +112,15 @@ pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
         Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
         None => find(verifier.as_ref(), request.state)?,
     };
-    let provider = provider_of(&flow)?;
+    match answer(&flow, &code) {
+        Ok(answer) => Ok(Taken { flow, answer }),
+        Err(error) => Err(refused::for_log(error, &flow, None)),
+    }
+}
 
+/// WorkOS's answer, for the one call that may have it.
+fn answer(flow: &Flow, code: &AuthorizationCode) -> Result<TokenAnswer> {
+    let provider = provider_of(flow)?;
     let lock = locks::lock_flow_for_exchange(flow.id)?;
     // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
     if scan::flow_mode(flow.id).as_deref() != Some(flow.mode.as_str()) {
@@ -55,36 +129,30 @@ pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
     if let Some(link) = &flow.link {
         link::check(link)?;
     }
-
     let answer = match &flow.sealed_answer {
         // WorkOS was asked when its callback came.
-        Some(sealed) => callback::kept(secrets::open_answer(&flow, sealed)?.expose())?,
-        None => redeem(&flow, &provider, &code)?,
+        Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose())?,
+        None => redeem(flow, &provider, code)?,
     };
-
     flows::consume(flow.id)?;
     lock.keep();
-
-    let client = RequestClient { ip: request.ip, user_agent: request.user_agent };
-    let (account, session) = sign_in(&answer.profile, &provider.api_url, &client, flow.link.as_ref())?;
-    Ok(Session {
-        is_new_user: account.is_new_user,
-        redirect_to: flow.redirect_to,
-        provider_token: answer.access_token,
-        ..session
-    })
+    Ok(answer)
 }
 
-/// Shows WorkOS its code, and checks that the answer is what was asked for. Writes nothing.
+/// Signs in whom WorkOS has named.
+fn finish(Taken { flow, answer }: &Taken, client: &RequestClient) -> Result<(Account, Session)> {
+    workos::check_answer(&flow.selector, &answer.profile)?;
+    sign_in(&answer.profile, &flow.api_url, client, flow.link.as_ref())
+}
+
+/// Shows WorkOS its code. Writes nothing, and does not look at the answer: [`workos::check_answer`] does.
 pub(super) fn redeem(flow: &Flow, provider: &Provider, code: &AuthorizationCode) -> Result<TokenAnswer> {
     let client_secret = secrets::open_client_secret(provider)?;
     let upstream = secrets::open_verifier(flow.id, &flow.selector, &flow.upstream_verifier, flow.data_key_id)?;
-    let answer = http::redeem(
+    http::redeem(
         &provider.api_url,
         &TokenRequest { client_id: &provider.client_id, client_secret: &client_secret, code, code_verifier: &upstream },
-    )?;
-    workos::check_answer(&flow.selector, &answer.profile)?;
-    Ok(answer)
+    )
 }
 
 /// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.

@@ -8,6 +8,7 @@
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
+//! | `refused.rs` | what the audit log and the server's log have of a refused sign-in |
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
@@ -16,12 +17,13 @@ mod callback;
 mod exchange;
 mod link;
 mod redirects;
+mod refused;
 mod start;
 mod unlink;
 
 pub use account::lock_email;
 pub use callback::{CallbackQuery, handle_callback};
-pub use exchange::{ExchangeRequest, exchange};
+pub use exchange::{ExchangeRequest, exchange, try_exchange};
 pub use link::link;
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};
 pub use unlink::unlink;

@@ -22,6 +22,7 @@ mod sign_in {
     mod queue;
     mod raced_losers;
     mod races;
+    mod refused;
     mod same_call;
     mod whole_flow;
     mod workos_faults;
@@ -32,6 +33,7 @@ mod accounts {
     mod account_vectors;
     mod addresses_and_ids;
     mod decision_table;
+    mod find_user;
     mod linking;
     mod linking_brokered;
     mod operating;

@@ -313,7 +313,7 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proparallel = 'u'", "get_user,my_sessions"),
+        ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions"),
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_facts,check_functions,check_installed,check_leave,check_members,\
@@ -327,16 +327,16 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "prosecdef",
             "add_signing_key,audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,delete_user,exchange_code,\
-             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,member_changed,my_sessions,refresh_session,\
+             find_user,get_user,grant_admin,grant_sign_in,handle_callback,link_identity,member_changed,my_sessions,refresh_session,\
              remove_member,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
-             start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
+             start_sign_in,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
              delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,\
              remove_member,require_ready,reseal,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,\
-             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,unban_user,unlink_identity,update_user,use_request_token,\
+             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {
