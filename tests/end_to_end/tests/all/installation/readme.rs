@@ -1,4 +1,5 @@
-//! Runs the SQL of the README from top to bottom, as a reader would: in one database, statement by statement.
+//! Runs the SQL of the README from top to bottom, as a reader would, and then that of the monitoring page: in one database, statement by
+//! statement.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,14 +11,15 @@ use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Cluster, Workos, browser_sign_in};
 
 const README: &str = include_str!("../../../../../README.md");
+const MONITORING: &str = include_str!("../../../../../docs/monitoring.md");
 const DATABASE: &str = "readme";
 
 /// The README makes the cluster's root key.
 static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start().unwrap());
 
 /// The statements of all blocks fenced as `sql`.
-fn statements() -> Vec<String> {
-    let blocks = README.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+fn statements(document: &str) -> Vec<String> {
+    let blocks = document.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap());
     let lines = blocks.flat_map(str::lines).map(|line| line.split("--").next().unwrap().trim_end());
     let text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
     let mut statements = vec![String::new()];
@@ -81,11 +83,12 @@ async fn the_sql_of_the_readme_runs() {
     cluster.create_database(DATABASE).await.unwrap();
     let client = cluster.connect(DATABASE, "postgres").await.unwrap();
     let substitutes = substitutes(cluster, &workos);
-    let statements = statements();
-    assert!(statements.len() > 60, "only {} statements were found", statements.len());
+    let [mut all, monitoring] = [README, MONITORING].map(statements);
+    assert!(all.len() > 60 && monitoring.len() > 3, "{} and {} statements were found", all.len(), monitoring.len());
+    all.extend(monitoring);
 
     let mut values = HashMap::new();
-    for statement in statements {
+    for statement in all {
         let substituted =
             substitutes.iter().fold(statement.clone(), |text, (placeholder, value)| text.replace(placeholder, value));
         if statement.contains("pg_reload_conf") {
