@@ -7,6 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use uuid::{Builder, Uuid};
 
+use crate::json;
+
 /// Which sign-in, which organization, which person, which session: as far as they are known.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct About {
@@ -39,7 +41,7 @@ impl About {
             org_id: Option<String>,
         }
         let payload = access_token.split('.').nth(1).and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
-        let claims = payload.and_then(|payload| serde_json::from_slice::<Claims>(&payload).ok());
+        let claims = payload.and_then(|payload| json::parse::<Claims>(&payload).ok());
         claims.map_or_else(Self::default, |claims| Self {
             organization: claims.org_id,
             user: claims.sub,

@@ -118,16 +118,27 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorCode;
+    use crate::json;
 
     const FLOW: Uuid = Uuid::from_u128(7);
 
     fn profile() -> Profile {
-        serde_json::from_value(json!({
-            "id": "prof_1", "organization_id": "org_acme", "connection_id": "conn_acme", "connection_type": "OktaSAML",
-            "idp_id": "idp", "email": "Alice@Acme.com", "first_name": null, "last_name": null, "name": null, "role": null,
-            "roles": [], "groups": [], "custom_attributes": {}, "raw_attributes": {},
-        }))
-        .unwrap()
+        Profile {
+            id: "prof_1".into(),
+            organization_id: Some("org_acme".into()),
+            connection_id: "conn_acme".into(),
+            connection_type: "OktaSAML".into(),
+            idp_id: Some("idp".into()),
+            email: "Alice@Acme.com".into(),
+            first_name: None,
+            last_name: None,
+            name: None,
+            role: None,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            custom_attributes: Map::new(),
+            raw_attributes: Map::new(),
+        }
     }
 
     #[test]
@@ -185,7 +196,7 @@ mod tests {
         let logged = error.clone().for_log(line.clone()).log_detail().unwrap();
         assert_eq!(logged, format!("auth.users.banned_until lies in the future. {line}"));
         assert_eq!(error.log_detail(), None);
-        let fields: Value = serde_json::from_str(line.strip_prefix("Refused sign-in: ").unwrap()).unwrap();
+        let fields: Value = json::parse(line.strip_prefix("Refused sign-in: ").unwrap()).unwrap();
         assert_eq!(
             fields,
             json!({

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
+use workos_auth_core::json;
 use workos_auth_core::pkce::flow_id;
 use workos_auth_core::secret::State;
 use workos_end_to_end::bed::{ALICE, Bed, Pending, exchange, sign_in, start};
@@ -197,7 +198,7 @@ async fn where_the_caller_is_told_of_an_error_the_servers_log_says_the_same_and_
     let log = bed.log();
     let line = log.lines().rfind(|line| line.contains("Refused sign-in: ")).unwrap();
     assert!(line.contains("DETAIL:  workos_auth.allow_signup is off"), "{line}");
-    let fields: Value = serde_json::from_str(line.split_once("Refused sign-in: ").unwrap().1).unwrap();
+    let fields: Value = json::parse(line.split_once("Refused sign-in: ").unwrap().1).unwrap();
     assert_eq!(
         fields,
         json!({
