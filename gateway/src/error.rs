@@ -32,7 +32,7 @@ pub struct ApiError {
     /// For people.
     pub message: String,
     /// For the log only.
-    pub cause: Option<Cause>,
+    pub cause: Option<Box<Cause>>,
 }
 
 /// Where a failure comes from, for the log.
@@ -88,7 +88,7 @@ impl ApiError {
     /// With particulars for the log.
     #[must_use]
     pub fn because(self, sqlstate: Option<String>, detail: impl Into<String>) -> Self {
-        Self { cause: Some(Cause { sqlstate, detail: detail.into(), flow: None }), ..self }
+        Self { cause: Some(Box::new(Cause { sqlstate, detail: detail.into(), flow: None })), ..self }
     }
 
     /// With the sign-in that it belongs to, for the log.
