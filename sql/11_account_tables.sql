@@ -198,15 +198,23 @@ CREATE TABLE auth.audit_log_entries (
     user_agent text,
     payload jsonb NOT NULL DEFAULT '{}',
     actor_id uuid,
-    actor_act text
+    actor_act text,
+    email text
 );
 CREATE INDEX audit_log_entries_created_at_idx ON auth.audit_log_entries (created_at);
 CREATE INDEX audit_log_entries_email_released_idx ON auth.audit_log_entries (created_at) WHERE action = 'email_released';
+CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries (user_id, created_at) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_log_entries_email_idx ON auth.audit_log_entries (email, created_at) WHERE email IS NOT NULL;
+CREATE INDEX audit_log_entries_nobody_idx ON auth.audit_log_entries (created_at) WHERE user_id IS NULL;
 COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
 COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
 COMMENT ON COLUMN auth.audit_log_entries.actor_id IS 'the person whose session was current: the claim sub';
 COMMENT ON COLUMN auth.audit_log_entries.actor_act IS 'who acted as that person: the claim act.sub';
 COMMENT ON COLUMN auth.audit_log_entries.user_id IS 'whom it is about, as are the columns that follow';
+COMMENT ON COLUMN auth.audit_log_entries.email IS 'of login_refused: the address that WorkOS named, ASCII-lower-case';
 COMMENT ON COLUMN auth.audit_log_entries.payload IS 'the particulars; never a secret';
 COMMENT ON INDEX auth.audit_log_entries_created_at_idx IS 'for retention and for reading the newest';
 COMMENT ON INDEX auth.audit_log_entries_email_released_idx IS 'for auth.check(): connections that give people another id at each sign-in';
+COMMENT ON INDEX auth.audit_log_entries_user_id_idx IS 'for reading what happened to a person, the newest first';
+COMMENT ON INDEX auth.audit_log_entries_email_idx IS 'for reading why somebody could not sign in; no index on an expression, which row-level security would keep administrators from using';
+COMMENT ON INDEX auth.audit_log_entries_nobody_idx IS 'for reading what is about no person, such as the configuration, the newest first';

@@ -89,6 +89,34 @@ CREATE FUNCTION auth.exchange_code(
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
     'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session: asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
 
+CREATE FUNCTION auth.try_exchange_code(
+    code text,
+    verifier text DEFAULT NULL,
+    state text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL,
+    OUT access_token text,
+    OUT refresh_token text,
+    OUT expires_at timestamptz,
+    OUT session_id uuid,
+    OUT user_id uuid,
+    OUT email text,
+    OUT organization_id text,
+    OUT is_new_user boolean,
+    OUT redirect_to text,
+    OUT provider_token text,
+    OUT claims jsonb,
+    OUT error_code text,
+    OUT error_sqlstate text,
+    OUT error_detail text,
+    OUT flow_id uuid
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_code_wrapper';
+COMMENT ON FUNCTION auth.try_exchange_code(text, text, text, inet, text) IS
+    'as auth.exchange_code, for a caller that commits: where WorkOS has named somebody who may not sign in, it raises nothing, spends the code, writes login_refused into auth.audit_log_entries and returns why in error_code, error_sqlstate and error_detail';
+
 CREATE FUNCTION auth.refresh_session(
     refresh_token text,
     ip inet DEFAULT NULL,

@@ -1,5 +1,24 @@
 -- Operating: administrators. The code of each function stands in src/api/operating.rs.
 
+CREATE FUNCTION auth.find_user(
+    email text,
+    organization text DEFAULT NULL,
+    OUT user_id uuid,
+    OUT email text,
+    OUT organization_ids text[],
+    OUT identity_ids uuid[],
+    OUT identity_emails text[],
+    OUT banned_until timestamptz,
+    OUT deleted_at timestamptz,
+    OUT last_sign_in_at timestamptz,
+    OUT created_at timestamptz
+) RETURNS SETOF record
+    LANGUAGE c STABLE PARALLEL UNSAFE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    AS 'MODULE_PATHNAME', 'find_user_wrapper';
+COMMENT ON FUNCTION auth.find_user(text, text) IS
+    'users whose address this is, in auth.users or in one of their identities, the oldest first; with an organization, its members alone';
+
 CREATE FUNCTION auth.ban_user(user_id uuid, until timestamptz DEFAULT 'infinity') RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ban_user_wrapper';

@@ -41,6 +41,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.try_exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.require_ready()'),
 
@@ -55,6 +56,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.find_user(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.ban_user(uuid, timestamptz)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.unban_user(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.delete_user(uuid)'),

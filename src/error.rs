@@ -16,6 +16,8 @@ unsafe extern "C-unwind" {
     fn errcode(sqlerrcode: c_int) -> c_int;
     /// Adds to its CONTEXT.
     fn errcontext_msg(format: *const c_char, ...) -> c_int;
+    /// Gives the server's log another DETAIL than the client.
+    fn errdetail_log(format: *const c_char, ...) -> c_int;
 }
 
 /// Keeps Rust backtraces out of errors, whatever the environment of the server asks for: pgrx puts them into DETAIL of each error that
@@ -46,7 +48,7 @@ pub fn or_raise<T>(result: Result<T>) -> T {
 /// Raises `error` as a Postgres ERROR.
 pub fn raise(error: Error) -> ! {
     let code = error.code();
-    sqlstate::override_next(error.sqlstate());
+    sqlstate::override_next(&error);
     let mut report = ErrorReport::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, code.message(), "");
     if let Some(detail) = error.detail() {
         report = report.set_detail(detail);
@@ -65,10 +67,14 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
 
 /// Tells the server's log, and nobody else, of a failure that is not raised: `what` is fixed, and no error holds a secret.
 pub fn log(what: &'static str, error: &Error) {
-    let detail =
-        format!("{} ({}): {}. {}", error.sqlstate(), error.code().name(), error, error.detail().unwrap_or_default());
+    let detail = error.log_detail().or_else(|| error.detail().map(str::to_owned)).unwrap_or_default();
+    log_line(what, format!("{} ({}): {}. {detail}", error.sqlstate(), error.code().name(), error).trim_end());
+}
+
+/// Tells the server's log, and nobody else: `what` is fixed, and `detail` holds no secret.
+pub fn log_line(what: &'static str, detail: &str) {
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, what, "")
-        .set_detail(detail.trim_end())
+        .set_detail(detail)
         .report(PgLogLevel::LOG_SERVER_ONLY);
 }
 
@@ -78,7 +84,8 @@ pub fn unexpected(what: &str) -> Error {
 }
 
 /// What pgrx loses of an error: SQLSTATEs that its closed enum of codes cannot express, ours and those that other people's triggers raise,
-/// and where the error was raised: CONTEXT, and the names of schema, table, column, data type and constraint.
+/// the DETAIL that is for the server's log alone, and where the error was raised: CONTEXT, and the names of schema, table, column, data
+/// type and constraint.
 ///
 /// pgrx turns an error into a Rust panic and back. Postgres calls the functions on `error_context_stack` while it completes an error, and
 /// lets them change it (`elog.c`, `errfinish`): so what was lost is put there just before the error is raised again. Whoever catches the
@@ -107,6 +114,7 @@ pub mod sqlstate {
     struct Lost {
         /// 0 where there was no error.
         sqlstate: c_int,
+        log_detail: Option<CString>,
         context: Option<CString>,
         /// By their identifiers, `PG_DIAG_…` (postgres_ext.h).
         names: Vec<(u8, CString)>,
@@ -135,7 +143,8 @@ pub mod sqlstate {
                     (pg_sys::PG_DIAG_CONSTRAINT_NAME, (*error).constraint_name),
                 ];
                 let names = names.into_iter().filter_map(|(field, name)| Some((field, copied(name)?))).collect();
-                let lost = Self { sqlstate, context: copied((*error).context), names };
+                let (log_detail, context) = (copied((*error).detail_log), copied((*error).context));
+                let lost = Self { sqlstate, log_detail, context, names };
                 let is_error = (*error).elevel >= PgLogLevel::ERROR as c_int;
                 pg_sys::FreeErrorData(error);
                 pg_sys::MemoryContextSwitchTo(before);
@@ -151,6 +160,9 @@ pub mod sqlstate {
             // SAFETY: the caller's word; Postgres copies the texts.
             unsafe {
                 errcode(self.sqlstate);
+                if let Some(detail) = &self.log_detail {
+                    errdetail_log(c"%s".as_ptr(), detail.as_ptr());
+                }
                 if let Some(context) = &self.context {
                     errcontext_msg(c"%s".as_ptr(), context.as_ptr());
                 }
@@ -168,9 +180,10 @@ pub mod sqlstate {
         sqlstate.bytes().take(5).enumerate().fold(0, |n, (i, b)| n | ((c_int::from(b) - 0x30) & 0x3f) << (6 * i))
     }
 
-    /// The error raised next, and no other, gets this SQLSTATE.
-    pub(super) fn override_next(sqlstate: &str) {
-        push(Lost { sqlstate: number(sqlstate), ..Lost::default() });
+    /// The error raised next, and no other, gets this one's SQLSTATE, and its DETAIL for the log.
+    pub(super) fn override_next(error: &Error) {
+        let log_detail = error.log_detail().and_then(|detail| CString::new(detail).ok());
+        push(Lost { sqlstate: number(error.sqlstate()), log_detail, ..Lost::default() });
     }
 
     fn push(lost: Lost) {

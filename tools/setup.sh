@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, pg_cron, pgTAP, Node, Python
+#   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, promtool, pg_cron, pgTAP, Node, Python
 #
 # PG_MAJOR chooses the Postgres (default: one that is here, else 15, else the distribution's); tools/postgres.sh brings it.
 # It changes nothing, and takes a moment, where everything is there.
@@ -89,6 +89,20 @@ install_pgbouncer() {
 }
 # It is not on everybody's path.
 [[ -x /usr/sbin/pgbouncer ]] || command -v pgbouncer >/dev/null || install_pgbouncer
+
+# --- promtool, for the alerts of docs/prometheus-rules.yaml. It comes alone: its package would start a server.
+
+install_promtool() {
+    say "installing promtool out of the package prometheus: the alerts are checked with it"
+    refresh_lists
+    local here
+    here=$(mktemp -d)
+    (cd "$here" && apt-get -qq download prometheus >/dev/null 2>&1) ||
+        fail "setup: apt-get could not download the package prometheus; put a promtool on the path by hand"
+    dpkg-deb --fsys-tarfile "$here"/prometheus_*.deb | as_root tar -x -C /usr/local/bin --strip-components=3 ./usr/bin/promtool
+    rm -r "$here"
+}
+command -v promtool >/dev/null || install_promtool
 
 # --- Node and Python, for the outside witnesses and the examples.
 

@@ -1,5 +1,7 @@
 //! What every request can reach.
 
+use std::sync::Once;
+
 use crate::config::Config;
 use crate::database::Database;
 use crate::limits::Limits;
@@ -19,4 +21,6 @@ pub struct App {
     pub limits: Limits,
     /// For Prometheus
     pub metrics: Metrics,
+    /// That a proxy is not trusted is said once
+    pub has_warned_of_proxy: Once,
 }

@@ -9,7 +9,7 @@ mod rows;
 mod share;
 mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::Runtime;
 use deadpool::managed::{Pool, QueueMode, Timeouts};
@@ -23,24 +23,27 @@ use uuid::Uuid;
 
 use crate::error::{ApiError, Result};
 use crate::servers::Servers;
+use crate::waits::DatabaseWaits;
 use crate::workos::{WorkosAnswer, WorkosRequest};
 pub use arguments::{Authorize, CallbackQuery, RequestClient};
 pub use carried::CallbackStep;
 use carried::{answer_arguments, workos_request};
 use connector::Connector;
 use lease::{Lease, Parameter};
-use refusal::ErrorCodes;
+use refusal::{ErrorCodes, Said};
 pub use rows::Opened;
 use rows::{get, opened, raw};
 use share::Share;
 
 /// A session and its person, in one statement. OFFSET keeps the call a single one, and as a value it costs less than a table.
 macro_rules! session_and_person {
-    ($call:literal) => {
+    ($call:literal, $further:literal) => {
         concat!(
-            "select (s).access_token, (s).refresh_token, (s).provider_token, (s).session_id, (s).user_id, (s).expires_at,
-             clock_timestamp() as now, auth.get_user(access_token => (s).access_token)::text as \"user\"
-             from (select ",
+            "select (s).access_token, (s).refresh_token, (s).provider_token, (s).session_id, (s).user_id, (s).organization_id,
+             (s).expires_at, clock_timestamp() as now,
+             case when (s).access_token is not null then auth.get_user(access_token => (s).access_token)::text end as \"user\"",
+            $further,
+            " from (select ",
             $call,
             " as s offset 0) opened"
         )
@@ -66,11 +69,15 @@ const AUTHORIZE_URL: &str =
 const HANDLE_CALLBACK: &str =
     "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,
     connection => $5, organization => $6, is_bound => $7)";
-const EXCHANGE_CODE: &str =
-    session_and_person!("auth.exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)");
+/// Somebody who may not sign in is an answer: so the statement commits, and the audit log has it.
+const EXCHANGE_CODE: &str = session_and_person!(
+    "auth.try_exchange_code(code => $1, verifier => $2, ip => $3, user_agent => $4)",
+    ", (s).error_sqlstate, (s).error_detail, (s).flow_id"
+);
 const EXCHANGE_REQUEST: &str = workos_request!("", "auth.exchange_request(code => $1, verifier => $2)");
 const EXCHANGE_ANSWER: &str = session_and_person!(
-    "auth.exchange_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5, ip => $6, user_agent => $7)"
+    "auth.exchange_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5, ip => $6, user_agent => $7)",
+    ""
 );
 const CALLBACK_REQUEST: &str = workos_request!(
     "redirect_to, ",
@@ -79,7 +86,7 @@ const CALLBACK_REQUEST: &str = workos_request!(
 const CALLBACK_ANSWER: &str =
     "select auth.callback_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5)";
 const REFRESH_SESSION: &str =
-    session_and_person!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)");
+    session_and_person!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)", "");
 const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
 const UPDATE_USER: &str = "select auth.update_user(access_token => $1, user_metadata => $2)::text";
 const LINK_IDENTITY: &str =
@@ -97,7 +104,7 @@ const READY: &str = "select
     (select rolsuper or rolbypassrls from pg_catalog.pg_roles where rolname = current_user) as unbound,
     current_setting('transaction_read_only') = 'on' as reads_only
     from unnest(array['auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)',
-        'auth.exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)', 'auth.require_ready()']) f";
+        'auth.try_exchange_code(text, text, text, inet, text)', 'auth.refresh_session(text, inet, text)', 'auth.require_ready()']) f";
 
 /// Whether this role may carry what WorkOS is asked.
 const MAY_BROKER: &str = "select bool_and(has_function_privilege(f, 'execute')) from unnest(array[
@@ -145,6 +152,16 @@ pub struct Database {
     /// For calls that may wait for WorkOS.
     sign_ins: Share,
     codes: ErrorCodes,
+    waits: DatabaseWaits,
+}
+
+/// Where a callback ends, and how long WorkOS took, with what the database did meanwhile.
+#[derive(Debug)]
+pub struct Landed {
+    /// Where the browser goes.
+    pub url: String,
+    /// For the one statement, or for the request.
+    pub took: Duration,
 }
 
 /// What the database says about itself.
@@ -163,7 +180,7 @@ impl Database {
     ///
     /// # Errors
     /// A certificate cannot be used.
-    pub fn new(servers: Servers, size: &PoolSize) -> std::result::Result<Self, String> {
+    pub fn new(servers: Servers, size: &PoolSize, waits: DatabaseWaits) -> std::result::Result<Self, String> {
         let timeout = size.timeout;
         let connector = Connector::new(servers, timeout).map_err(|error| error.to_string())?;
         let pool = Pool::builder(connector)
@@ -176,8 +193,9 @@ impl Database {
             .build();
         Ok(Self {
             pool: pool.map_err(|error| error.to_string())?,
-            sign_ins: Share::new(size.sign_ins.into(), timeout),
+            sign_ins: Share::new(size.sign_ins.into(), timeout, waits.sign_in.clone()),
             codes: ErrorCodes::default(),
+            waits,
         })
     }
 
@@ -195,12 +213,12 @@ impl Database {
     ///
     /// # Errors
     /// What the database said.
-    pub async fn handle_callback(&self, callback: &CallbackQuery<'_>) -> Result<String> {
-        let row = self.call_within(Some(&self.sign_ins), HANDLE_CALLBACK, &callback.arguments()).await?;
-        get(&row, 0)
+    pub async fn handle_callback(&self, callback: &CallbackQuery<'_>) -> Result<Landed> {
+        let (row, took) = self.call_within(Some(&self.sign_ins), HANDLE_CALLBACK, &callback.arguments()).await?;
+        Ok(Landed { url: get(&row, 0)?, took })
     }
 
-    /// `auth.exchange_code`
+    /// `auth.try_exchange_code`
     ///
     /// # Errors
     /// What the database said.
@@ -209,7 +227,22 @@ impl Database {
         let share = (!is_own_code(code)).then(|| &self.sign_ins);
         let code: Parameter<'_> = (&code, Type::TEXT);
         let arguments = [code, (&verifier, Type::TEXT), client.ip(), client.user_agent()];
-        opened(&self.call_within(share, EXCHANGE_CODE, &arguments).await?)
+        let (row, _) = self.call_within(share, EXCHANGE_CODE, &arguments).await?;
+        let flow_id = get(&row, "flow_id")?;
+        match get::<Option<&str>>(&row, "error_sqlstate")? {
+            None => Ok(Opened { flow_id, ..opened(&row)? }),
+            Some(sqlstate) => {
+                let said = Said { sqlstate, message: "refused", detail: get(&row, "error_detail")? };
+                Err(self.refused(said).await?.of_flow(flow_id))
+            }
+        }
+    }
+
+    async fn refused(&self, said: Said<'_>) -> Result<ApiError> {
+        let lease = self.lease(None).await?;
+        let refused = self.codes.explain_said(&lease, said).await;
+        lease.give_back();
+        Ok(refused.error)
     }
 
     /// `auth.exchange_request`
@@ -380,16 +413,22 @@ impl Database {
 
     /// Runs a statement that does not wait for WorkOS.
     async fn call(&self, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row> {
-        self.call_within(None, sql, parameters).await
+        self.call_within(None, sql, parameters).await.map(|(row, _)| row)
     }
 
-    /// Runs a statement, which is a transaction of its own, with no more connections than the share has.
-    async fn call_within(&self, share: Option<&Share>, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row> {
+    /// Runs a statement, which is a transaction of its own, with no more connections than the share has; and says how long it took.
+    async fn call_within(
+        &self,
+        share: Option<&Share>,
+        sql: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<(Row, Duration)> {
         let permit = match share {
             Some(share) => Some(share.enter().await?),
             None => None,
         };
         let mut lease = self.lease(permit).await?;
+        let began = Instant::now();
         let mut answer = lease.query_one(sql, parameters).await;
         if self.pool.manager().wants_writable() && is_read_only(&answer) {
             // It was writable, and another server may be now. This one has done nothing.
@@ -398,11 +437,15 @@ impl Database {
             lease = self.lease(permit).await?;
             answer = lease.query_one(sql, parameters).await;
         }
-        self.finish(lease, answer).await
+        let took = began.elapsed();
+        Ok((self.finish(lease, answer).await?, took))
     }
 
     async fn lease(&self, permit: Option<OwnedSemaphorePermit>) -> Result<Lease> {
-        match self.pool.get().await {
+        let began = Instant::now();
+        let found = self.pool.get().await;
+        self.waits.connection.ended(began, found.as_ref().is_err_and(refusal::is_timeout));
+        match found {
             Ok(object) => Ok(Lease::new(object, permit)),
             Err(error) => Err(refusal::of_pool(error)),
         }

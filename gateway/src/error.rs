@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::answer::json_response;
 
@@ -31,7 +32,7 @@ pub struct ApiError {
     /// For people.
     pub message: String,
     /// For the log only.
-    pub cause: Option<Cause>,
+    pub cause: Option<Box<Cause>>,
 }
 
 /// Where a failure comes from, for the log.
@@ -41,6 +42,8 @@ pub struct Cause {
     pub sqlstate: Option<String>,
     /// The particulars.
     pub detail: String,
+    /// Of a sign-in, where it is known.
+    pub flow: Option<Uuid>,
 }
 
 impl ApiError {
@@ -85,7 +88,16 @@ impl ApiError {
     /// With particulars for the log.
     #[must_use]
     pub fn because(self, sqlstate: Option<String>, detail: impl Into<String>) -> Self {
-        Self { cause: Some(Cause { sqlstate, detail: detail.into() }), ..self }
+        Self { cause: Some(Box::new(Cause { sqlstate, detail: detail.into(), flow: None })), ..self }
+    }
+
+    /// With the sign-in that it belongs to, for the log.
+    #[must_use]
+    pub fn of_flow(mut self, flow: Option<Uuid>) -> Self {
+        if let Some(cause) = &mut self.cause {
+            cause.flow = flow;
+        }
+        self
     }
 
     /// The answer, to a request with these headers. What other layers have put into `headers` stays.

@@ -25,8 +25,12 @@ pub async fn read<T: DeserializeOwned>(request: Request, config: &Config) -> Res
     parse(&bytes)
 }
 
+/// Reads JSON.
+///
+/// # Errors
+/// 400 `bad_json`.
 #[allow(clippy::disallowed_methods, reason = "behind a look at the names, which is what they lack")]
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice::<Plain>(bytes).and_then(|Plain| serde_json::from_slice(bytes)).map_err(|error| {
         // serde's own words could show what was sent.
         let (line, column) = (error.line(), error.column());

@@ -11,6 +11,8 @@
 //! | [`app`] | what every request can reach |
 //! | [`routes`] | the endpoints |
 //! | [`observe`] | around every request: its id, its log line, its figures, the form of its errors |
+//! | [`about`], [`landing`] | which sign-in, person and session a request was about, and how a sign-in ended |
+//! | [`metrics`], [`waits`] | the figures |
 //! | [`limits`], [`address`] | limits for each address, and whose a request is |
 //! | [`cookie`] | binds an implicit sign-in to its browser |
 //! | [`servers`] | where the database is: a URL, libpq's environment and files |
@@ -21,6 +23,7 @@
 
 #![forbid(unsafe_code)]
 
+mod about;
 mod address;
 mod answer;
 mod app;
@@ -30,6 +33,7 @@ mod cookie;
 mod database;
 mod error;
 mod json;
+mod landing;
 mod limits;
 mod metrics;
 mod observe;
@@ -42,11 +46,12 @@ mod servers;
 mod sign_in;
 mod signals;
 mod tls;
+mod waits;
 mod workos;
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -87,12 +92,14 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
     allow_connections(&config);
     let tls = Tls::new(&config)?;
     let end = signals.follow(tls.clone());
-    let database = Database::new(config.servers()?, &config.pool_size())?;
+    let metrics = Metrics::new()?;
+    let database = Database::new(config.servers()?, &config.pool_size(), metrics.waits())?;
     let workos = match config.workos_by {
         WorkosBy::Database => None,
         WorkosBy::Gateway => Some(Workos::new(config.workos_ca_file.as_deref(), config.workos_proxy.as_deref())?),
     };
-    let app = Arc::new(App { limits: Limits::new(&config), metrics: Metrics::new()?, database, workos, config });
+    let has_warned_of_proxy = Once::new();
+    let app = Arc::new(App { limits: Limits::new(&config), metrics, has_warned_of_proxy, database, workos, config });
     let listener = TcpListener::bind(app.config.listen).await?;
     let admin = match app.config.admin_listen {
         Some(address) => Some(TcpListener::bind(address).await?),

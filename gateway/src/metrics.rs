@@ -1,5 +1,7 @@
 //! Figures for Prometheus. Labels are the server's own words, never a client's.
 
+mod sign_ins;
+
 use std::time::Duration;
 
 use prometheus::{
@@ -7,6 +9,8 @@ use prometheus::{
 };
 
 use crate::database::{Database, Figures};
+use crate::waits::DatabaseWaits;
+use sign_ins::SignIns;
 
 /// The figures of one process.
 #[derive(Debug)]
@@ -18,6 +22,9 @@ pub struct Metrics {
     in_flight: IntGauge,
     connections: Connections,
     pool: Pool,
+    waits: DatabaseWaits,
+    /// Sign-ins and refreshes.
+    pub sign_ins: SignIns,
 }
 
 impl Metrics {
@@ -50,6 +57,8 @@ impl Metrics {
                 )?,
             },
             pool: Pool::new(&registry)?,
+            waits: DatabaseWaits::new(&registry)?,
+            sign_ins: SignIns::new(&registry)?,
             registry,
         };
         let build = Gauge::with_opts(
@@ -63,6 +72,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.in_flight.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.open.clone()))?;
         metrics.registry.register(Box::new(metrics.connections.given_up.clone()))?;
+        // The process's memory, processor time and file descriptors, which Linux tells.
+        #[cfg(target_os = "linux")]
+        metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
     }
 
@@ -75,6 +87,11 @@ impl Metrics {
     /// Those of the listeners' connections.
     pub fn connections(&self) -> Connections {
         self.connections.clone()
+    }
+
+    /// Those of the queues on the way to the database.
+    pub fn waits(&self) -> DatabaseWaits {
+        self.waits.clone()
     }
 
     /// A request was answered.

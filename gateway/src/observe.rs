@@ -10,8 +10,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
+use tracing::field::display;
 use uuid::Uuid;
 
+use crate::about::About;
 use crate::address::{Address, Peer, client, is_trusted};
 use crate::app::App;
 use crate::error::ApiError;
@@ -21,6 +23,8 @@ use crate::places::Seat;
 
 /// Where a request's id stands, in it and in its answer.
 const REQUEST_ID: &str = "x-request-id";
+/// Where proxies write whom a request comes from.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The longest id that is taken over from a proxy.
 const LONGEST_ID: usize = 64;
 
@@ -30,6 +34,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let _in_flight = app.metrics.begin();
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let address = client(peer, request.headers(), &app.config.trusted_proxies);
+    warn_of_proxy(&app, peer, request.headers());
     let id = request_id(&app, peer, request.headers());
     request.extensions_mut().insert(Address(address));
 
@@ -52,6 +57,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
         Err(refusal) => *refusal,
     };
     let error = response.extensions_mut().remove::<ApiError>();
+    let about = response.extensions_mut().remove::<About>().unwrap_or_default();
     if let Some(error) = &error {
         let others = std::mem::take(response.headers_mut());
         response = if wants_page { page::of(error, others, &id) } else { error.respond(&headers, others, &id) };
@@ -61,8 +67,20 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let status = response.status().as_u16();
     let code = error.as_ref().map(|error| error.code.as_str());
     app.metrics.count(&endpoint, known(&method), status, code, began.elapsed());
-    log(&Line { id: &id, method: &method, endpoint: &endpoint, status, address, began, error: error.as_ref() });
+    log(&Line { id: &id, method: &method, endpoint: &endpoint, status, address, began, error: error.as_ref(), about });
     response
+}
+
+/// Says once that a proxy may be missing from the list: behind it, all clients would be one.
+fn warn_of_proxy(app: &App, peer: IpAddr, headers: &HeaderMap) {
+    if headers.contains_key(FORWARDED_FOR) && !is_trusted(peer, &app.config.trusted_proxies) {
+        app.has_warned_of_proxy.call_once(|| {
+            tracing::warn!(
+                peer = %peer,
+                "X-Forwarded-For is not believed: --trusted-proxies does not name who sent it. Its clients count as one address. This is said once"
+            );
+        });
+    }
 }
 
 /// Refuses what no endpoint has to look at, and asks the endpoint.
@@ -110,6 +128,7 @@ struct Line<'a> {
     address: IpAddr,
     began: Instant,
     error: Option<&'a ApiError>,
+    about: About,
 }
 
 /// The endpoint, never the path or the query, where codes and tokens travel.
@@ -117,15 +136,35 @@ fn log(line: &Line<'_>) {
     let cause = line.error.and_then(|error| error.cause.as_ref());
     let (id, method, endpoint, status) = (line.id, known(line.method), line.endpoint, line.status);
     let ms = u64::try_from(line.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let address = tracing::field::display(line.address);
-    let code = line.error.map(|error| error.code.as_str());
+    let address = display(line.address);
+    let code = line.error.map(|error| error.code.as_str()).or(line.about.refused.as_deref());
     let sqlstate = cause.and_then(|cause| cause.sqlstate.as_deref());
     let detail = cause.map(|cause| cause.detail.as_str());
-    if status >= 500 {
-        tracing::error!(request_id = id, method, endpoint, status, ms, address, code, sqlstate, detail, "request");
-    } else {
-        tracing::info!(request_id = id, method, endpoint, status, ms, address, code, sqlstate, detail, "request");
+    let flow = line.about.flow.or(cause.and_then(|cause| cause.flow)).map(display);
+    let organization = line.about.organization.as_deref();
+    let (user, session) = (line.about.user.map(display), line.about.session.map(display));
+    // Both of one form, which is read by programs.
+    macro_rules! write {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = id,
+                method,
+                endpoint,
+                status,
+                ms,
+                address,
+                code,
+                sqlstate,
+                detail,
+                flow,
+                organization,
+                user,
+                session,
+                "request"
+            )
+        };
     }
+    if status >= 500 { write!(error) } else { write!(info) }
 }
 
 /// Headers that every answer has.

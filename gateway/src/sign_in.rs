@@ -1,18 +1,25 @@
 //! What waits for WorkOS: done by the database in one call, or in two halves between which this server asks WorkOS.
 
+use std::time::{Duration, Instant};
+
 use crate::app::App;
-use crate::database::{CallbackQuery, CallbackStep, Opened, RequestClient, is_own_code};
+use crate::database::{CallbackQuery, CallbackStep, Landed, Opened, RequestClient, is_own_code};
 use crate::error::Result;
 
 /// Where WorkOS's redirect sends the browser on to.
 ///
 /// # Errors
 /// What the database said.
-pub async fn handle_callback(app: &App, callback: &CallbackQuery<'_>) -> Result<String> {
+pub async fn handle_callback(app: &App, callback: &CallbackQuery<'_>) -> Result<Landed> {
     let Some(workos) = &app.workos else { return app.database.handle_callback(callback).await };
     match app.database.callback_request(callback).await? {
-        CallbackStep::Redirect(url) => Ok(url),
-        CallbackStep::Ask(request) => app.database.callback_answer(&request, &workos.ask(&request).await).await,
+        CallbackStep::Redirect(url) => Ok(Landed { url, took: Duration::ZERO }),
+        CallbackStep::Ask(request) => {
+            let began = Instant::now();
+            let answer = workos.ask(&request).await;
+            let took = began.elapsed();
+            Ok(Landed { url: app.database.callback_answer(&request, &answer).await?, took })
+        }
     }
 }
 

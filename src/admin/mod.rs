@@ -2,6 +2,7 @@
 //!
 //! | file | to change |
 //! |---|---|
+//! | `find_user.rs` | `auth.find_user` |
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
@@ -14,6 +15,7 @@
 
 mod as_user;
 pub mod configure;
+mod find_user;
 pub mod joining;
 pub mod operating;
 pub mod privileges;
@@ -24,5 +26,6 @@ pub mod stored_settings;
 mod user;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
+pub use find_user::find_user;
 pub use session::{CreateSessionRequest, create_session, microseconds};
 pub use user::create_user;

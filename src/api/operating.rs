@@ -3,8 +3,42 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::prelude::*;
 
-use crate::admin::{joining, operating};
+use crate::admin::{self, joining, operating};
 use crate::error::or_raise;
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity, reason = "the columns of the SQL function")]
+fn find_user(
+    email: Option<&str>,
+    organization: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(user_id, pgrx::Uuid),
+        name!(email, Option<String>),
+        name!(organization_ids, Vec<String>),
+        name!(identity_ids, Vec<pgrx::Uuid>),
+        name!(identity_emails, Vec<String>),
+        name!(banned_until, Option<TimestampWithTimeZone>),
+        name!(deleted_at, Option<TimestampWithTimeZone>),
+        name!(last_sign_in_at, Option<TimestampWithTimeZone>),
+        name!(created_at, TimestampWithTimeZone),
+    ),
+> {
+    TableIterator::new(or_raise(admin::find_user(email, organization)).into_iter().map(|user| {
+        (
+            user.user_id,
+            user.email,
+            user.organization_ids,
+            user.identity_ids,
+            user.identity_emails,
+            user.banned_until,
+            user.deleted_at,
+            user.last_sign_in_at,
+            user.created_at,
+        )
+    }))
+}
 
 #[pg_extern(sql = false)]
 fn ban_user(user_id: Option<pgrx::Uuid>, until: Option<TimestampWithTimeZone>) -> i64 {

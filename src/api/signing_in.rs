@@ -108,6 +108,34 @@ fn exchange_code(
 }
 
 #[pg_extern(sql = false)]
+fn try_exchange_code(
+    code: Option<&str>,
+    verifier: Option<&str>,
+    state: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let exchange = ExchangeRequest { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let exchanged = or_raise(once_per_query::answer(fcinfo, &exchange, || sign_in::try_exchange(&exchange)));
+    let refused = exchanged.session.as_ref().err();
+    let record = match &exchanged.session {
+        Ok(session) => or_raise(session_record(session)),
+        Err(_) => no_session(),
+    };
+    record
+        .with(refused.map(|error| error.code().name()))
+        .with(refused.map(Error::sqlstate))
+        .with(refused.and_then(Error::detail))
+        .with(to_postgres(exchanged.flow_id))
+}
+
+/// A row of `auth.session` with nothing in it.
+fn no_session() -> Record {
+    (0..SESSION_COLUMNS).fold(Record::default(), |record, _| record.with(None::<bool>))
+}
+
+#[pg_extern(sql = false)]
 fn refresh_session(
     refresh_token: Option<&str>,
     ip: Option<Inet>,
@@ -133,6 +161,9 @@ pub(super) fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
     let unreadable = || Error::with_detail(ErrorCode::ParameterInvalid, format!("It is {}.", Jsonb::UNREADABLE));
     params.parse().ok_or_else(unreadable)
 }
+
+/// How many columns `auth.session` has.
+const SESSION_COLUMNS: usize = 11;
 
 /// A row of `auth.session`.
 pub(super) fn session_record(session: &Session) -> Result<Record> {

@@ -26,6 +26,30 @@ pub fn require_writable() -> Result<()> {
 /// Raised all the same is what an answer would hide: a cancel, a shutdown, a conflict that asks to run the transaction again, a server that
 /// is out of memory or space, damaged data, and a panic.
 pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    match subtransaction(f) {
+        Ok(value) => Ok(value),
+        Err(Failure::Ours(error)) => Err(error),
+        Err(Failure::Raised(cause)) => match &*cause {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
+                if !must_be_raised(report.sql_error_code()) =>
+            {
+                Err(unexpected(&format!("Postgres raised {:?}.", report.sql_error_code())))
+            }
+            _ => cause.rethrow(),
+        },
+    }
+}
+
+/// Runs `f` in a subtransaction, which is undone where `f` returns an error of ours. What Postgres raises in it is raised all the same.
+pub fn undone_if_refused<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    sqlstate::listening(|_| match subtransaction(f) {
+        Ok(value) => Ok(value),
+        Err(Failure::Ours(error)) => Err(error),
+        Err(Failure::Raised(cause)) => cause.rethrow(),
+    })
+}
+
+fn subtransaction<T>(f: impl FnOnce() -> Result<T>) -> std::result::Result<T, Failure> {
     // SAFETY: the sequence of PL/pgSQL's blocks with EXCEPTION (pl_exec.c). The error context is restored too, since an error leaves
     // frames on it that are gone.
     let (context, owner, errors) = unsafe {
@@ -47,27 +71,8 @@ pub fn in_subtransaction<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| f().map_err(Failure::Ours)))
         .catch_others(|cause| Err(Failure::Raised(Box::new(cause))))
         .execute();
-    match outcome {
-        Ok(value) => {
-            back(release);
-            Ok(value)
-        }
-        Err(Failure::Ours(error)) => {
-            back(roll_back);
-            Err(error)
-        }
-        Err(Failure::Raised(cause)) => {
-            back(roll_back);
-            match &*cause {
-                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)
-                    if !must_be_raised(report.sql_error_code()) =>
-                {
-                    Err(unexpected(&format!("Postgres raised {:?}.", report.sql_error_code())))
-                }
-                _ => cause.rethrow(),
-            }
-        }
-    }
+    back(if outcome.is_ok() { release } else { roll_back });
+    outcome
 }
 
 enum Failure {

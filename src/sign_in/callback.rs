@@ -6,13 +6,15 @@
 use uuid::Uuid;
 use workos_auth_core::callback::{self, CallbackRefusal, FragmentTokens, IDP_INITIATED_SSO_DISABLED};
 use workos_auth_core::redirect::RedirectUrls;
+use workos_auth_core::refused_sign_in::Reason;
 use workos_auth_core::secret::AuthorizationCode;
-use workos_auth_core::workos::{self, CarriedAnswer, TokenAnswer};
+use workos_auth_core::workos::{self, CarriedAnswer, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::sign_in;
 use super::redemption::{self, CarriedRequest, Redemption, provider_of};
 use super::redirects::redirect_urls;
+use super::refused;
 use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
 use crate::store::RequestClient;
@@ -54,7 +56,7 @@ pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
         let provider = provider_of(&callback.flow)?;
         Ok(Redemption::of(&callback.flow, &provider, code)?.redeem()?)
     });
-    callback.finish(answer)
+    callback.finish(Some(query), answer)
 }
 
 /// What comes of WorkOS's redirect where a broker asks WorkOS.
@@ -83,7 +85,7 @@ pub fn callback_request(query: &CallbackQuery) -> Result<CallbackStep> {
             callback.lock.keep();
             Ok(CallbackStep::Asks(request))
         }
-        Err(failed) => callback.finish(Err(failed)).map(CallbackStep::Ended),
+        Err(failed) => callback.finish(Some(query), Err(failed)).map(CallbackStep::Ended),
     }
 }
 
@@ -107,7 +109,7 @@ pub fn callback_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer) -> Res
         let provider = provider_of(&callback.flow)?;
         Ok(Redemption::carried(&callback.flow, &provider)?.read_carried(answer, is_late)?)
     });
-    callback.finish(answer)
+    callback.finish(None, answer)
 }
 
 /// A redirect that belongs to a flow, which nobody else exchanges meanwhile.
@@ -176,10 +178,12 @@ impl Callback {
         }
     }
 
-    /// Writes what comes of WorkOS's answer, or of its lack, and says where the browser goes.
-    fn finish(self, answer: Outcome<TokenAnswer>) -> Result<String> {
+    /// Writes what comes of WorkOS's answer, or of its lack, and says where the browser goes. `query` is what the browser brought, where this
+    /// is its own request.
+    fn finish(self, query: Option<&CallbackQuery>, answer: Outcome<TokenAnswer>) -> Result<String> {
         let Self { flow, target, lock } = self;
-        let next = answer.and_then(|answer| Completion::of(&flow, &target, answer));
+        let mut redeemed = None;
+        let next = answer.and_then(|answer| Completion::of(&flow, &target, redeemed.insert(answer)));
         // Whatever comes now, the state is spent.
         let burnt = match &next {
             Ok(Completion::StoreAnswer { code_hash, sealed_answer, .. }) => {
@@ -194,15 +198,39 @@ impl Callback {
             }
             Err(other) => return Err(other),
         }
-        Ok(match next {
-            Ok(Completion::StoreAnswer { url, .. }) => url,
-            Ok(Completion::SignIn { url, answer }) => match finish(&answer, &flow.api_url, &url) {
-                Ok(url) => url,
-                Err(failed) => target.refuse(failed),
-            },
-            Err(failed) => target.refuse(failed),
-        })
+        let outcome = next.and_then(|next| match (next, &redeemed) {
+            (Completion::SignIn { url }, Some(answer)) => finish(answer, &flow.api_url, &url),
+            (Completion::StoreAnswer { url, .. } | Completion::SignIn { url }, _) => Ok(url),
+        });
+        match outcome {
+            Ok(url) => Ok(url),
+            Err(failed) => {
+                write_down(query, &flow, redeemed.as_ref().map(|answer| &answer.profile), &failed)?;
+                Ok(target.refuse(&failed))
+            }
+        }
     }
+}
+
+/// Tells the audit log of a refused sign-in, and the server's log of what failed here.
+fn write_down(
+    query: Option<&CallbackQuery>,
+    flow: &Flow,
+    profile: Option<&Profile>,
+    failed: &CallbackFailure,
+) -> Result<()> {
+    let reason = match failed {
+        CallbackFailure::Refused(refusal) => Reason::Callback(
+            refusal,
+            query.and_then(|query| present(query.error)),
+            query.and_then(|query| query.error_description),
+        ),
+        CallbackFailure::Ours(error) => {
+            error::log("a sign-in failed in its callback", &refused::for_log(error.clone(), flow, profile));
+            Reason::Error(error)
+        }
+    };
+    refused::write_audit(&refused::of(flow, profile, reason), flow, &RequestClient::default())
 }
 
 /// Why the browser goes on without a code or a token.
@@ -303,18 +331,19 @@ enum Completion {
     /// The answer, sealed, under a code of our own.
     StoreAnswer { code_hash: [u8; 32], sealed_answer: Vec<u8>, url: String },
     /// The account and the session at once.
-    SignIn { url: String, answer: Box<TokenAnswer> },
+    SignIn { url: String },
 }
 
 impl Completion {
-    fn of(flow: &Flow, target: &Target, answer: TokenAnswer) -> Outcome<Self> {
+    fn of(flow: &Flow, target: &Target, answer: &TokenAnswer) -> Outcome<Self> {
+        workos::check_answer(&flow.selector, &answer.profile)?;
         if flow.code_challenge.is_none() {
-            return Ok(Self::SignIn { url: target.url.clone(), answer: Box::new(answer) });
+            return Ok(Self::SignIn { url: target.url.clone() });
         }
         let code = callback::generate_code()?;
         Ok(Completion::StoreAnswer {
             code_hash: pkce::sha256(code.expose()),
-            sealed_answer: secrets::seal_answer(flow, &callback::keep(&answer)?)?,
+            sealed_answer: secrets::seal_answer(flow, &callback::keep(answer)?)?,
             url: callback::with_code(&target.url, &code),
         })
     }
@@ -351,13 +380,10 @@ impl Target {
         }
     }
 
-    fn refuse(&self, failed: CallbackFailure) -> String {
+    fn refuse(&self, failed: &CallbackFailure) -> String {
         let refusal = match failed {
-            CallbackFailure::Refused(refusal) => refusal,
-            CallbackFailure::Ours(error) => {
-                error::log("a sign-in failed in its callback", &error);
-                CallbackRefusal::from(&error)
-            }
+            CallbackFailure::Refused(refusal) => refusal.clone(),
+            CallbackFailure::Ours(error) => CallbackRefusal::from(error),
         };
         match self.refused {
             None => refusal.in_query_and_fragment(&self.url),

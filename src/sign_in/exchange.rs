@@ -6,15 +6,16 @@ use uuid::Uuid;
 use workos_auth_core::accounts;
 use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
+use workos_auth_core::refused_sign_in::Reason;
 use workos_auth_core::secret::AuthorizationCode;
 use workos_auth_core::workos::{self, CarriedAnswer, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account, METHOD};
-use super::link;
 use super::redemption::{self, CarriedRequest, Redemption, provider_of};
+use super::{link, refused};
 use crate::audit::audit;
-use crate::postgres::transaction::require_writable;
+use crate::postgres::transaction::{require_writable, undone_if_refused};
 use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::Provider;
 use crate::store::flows::{self, Flow, Link, Mode};
@@ -38,28 +39,38 @@ pub struct ExchangeRequest<'a> {
     pub user_agent: Option<&'a str>,
 }
 
+impl<'a> ExchangeRequest<'a> {
+    fn client(&self) -> RequestClient<'a> {
+        RequestClient { ip: self.ip, user_agent: self.user_agent }
+    }
+}
+
 /// Turns a code into a session.
+///
+/// # Errors
+/// The server's log says of each what is known of the sign-in.
 pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
-    let (code, exchange) = Exchange::begin(request)?;
-    let Exchange { flow, provider, .. } = &exchange;
-    let answer = match &flow.sealed_answer {
-        // WorkOS was asked when its callback came.
-        Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose())?,
-        None => Redemption::of(flow, provider, code)?.redeem()?,
-    };
-    exchange.finish(answer, &RequestClient { ip: request.ip, user_agent: request.user_agent })
+    signed_in(take(request)?, &request.client())
 }
 
 /// The first half of an exchange whose request to WorkOS a broker carries. A code of our own needs none: it is for [`exchange`] alone.
+///
+/// # Errors
+/// As [`exchange`].
 pub fn exchange_request(request: &ExchangeRequest) -> Result<CarriedRequest> {
     let (code, exchange) = Exchange::begin(request)?;
-    redemption::refuse_own(&code)?;
-    let carried = Redemption::of(&exchange.flow, &exchange.provider, code)?.hand_out(Mode::Direct)?;
-    exchange.lock.keep();
+    let Exchange { flow, provider, lock } = exchange;
+    let carried = redemption::refuse_own(&code)
+        .and_then(|()| Redemption::of(&flow, &provider, code)?.hand_out(Mode::Direct))
+        .map_err(|error| refused::for_log(error, &flow, None))?;
+    lock.keep();
     Ok(carried)
 }
 
 /// The second half.
+///
+/// # Errors
+/// As [`exchange`].
 pub fn exchange_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer, client: &RequestClient) -> Result<Session> {
     require_writable()?;
     let exchange_id = exchange_id.ok_or_else(|| Error::null("exchange_id"))?;
@@ -69,14 +80,44 @@ pub fn exchange_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer, client
         let detail = "No row of auth.flow_states waits for the answer of this exchange_id.";
         Error::with_detail(ErrorCode::FlowStateNotFound, detail)
     })?;
-    let exchange = Exchange::of(flow)?;
-    let is_late = match flows::progress(exchange.flow.id)? {
-        Some(now) if now.exchange_id == Some(exchange_id) => now.is_late,
-        _ => return Err(ErrorCode::FlowStateNotFound.into()),
+    let (exchange, is_late) = Exchange::of(flow, |flow| match flows::progress(flow.id)? {
+        Some(now) if now.exchange_id == Some(exchange_id) => Ok(now.is_late),
+        _ => Err(ErrorCode::FlowStateNotFound.into()),
+    })?;
+    let taken = exchange.consume(|Exchange { flow, provider, .. }| {
+        Redemption::carried(flow, provider)?.read_carried(answer, is_late)
+    })?;
+    signed_in(taken, client)
+}
+
+/// What became of a code.
+pub struct Exchanged {
+    /// `flow_states.id`
+    pub flow_id: Uuid,
+    /// The session, or why there is none: WorkOS has named somebody who may not sign in.
+    pub session: Result<Session>,
+}
+
+/// The same for a caller that commits where somebody may not sign in. The code is spent then too, and the audit log has it.
+///
+/// # Errors
+/// Those that come before anybody knows who signs in, and those after which another try may go well.
+pub fn try_exchange(request: &ExchangeRequest) -> Result<Exchanged> {
+    let taken = take(request)?;
+    let (flow_id, client) = (taken.flow.id, request.client());
+    let session = match undone_if_refused(|| finish(&taken, &client)) {
+        Ok(signed_in) => Ok(taken.into_session(signed_in)),
+        // Another try may go well, with the same code.
+        Err(error) if error.code().http_status() == 503 => {
+            return Err(refused::for_log(error, &taken.flow, Some(&taken.answer.profile)));
+        }
+        Err(error) => {
+            let refused = refused::of(&taken.flow, Some(&taken.answer.profile), Reason::Error(&error));
+            refused::write_audit(&refused, &taken.flow, &client)?;
+            Err(error)
+        }
     };
-    exchange.check_link()?;
-    let answer = Redemption::carried(&exchange.flow, &exchange.provider)?.read_carried(answer, is_late)?;
-    exchange.finish(answer, client)
+    Ok(Exchanged { flow_id, session })
 }
 
 /// An exchange of a flow that nobody else exchanges meanwhile.
@@ -93,47 +134,92 @@ impl Exchange {
         let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
         let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
         installation::minting()?;
-        let exchange = Self::of(match callback::own_code_hash(&code)? {
+        let flow = match callback::own_code_hash(&code)? {
             Some(hash) => find_by_own_code(&hash, verifier.as_ref(), request.state)?,
             None => find(verifier.as_ref(), request.state)?,
-        })?;
+        };
         // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
-        match flows::progress(exchange.flow.id)? {
-            Some(now) if now.mode != exchange.flow.mode => return Err(ErrorCode::FlowStateNotFound.into()),
+        let (exchange, ()) = Self::of(flow, |flow| match flows::progress(flow.id)? {
+            Some(now) if now.mode != flow.mode => Err(ErrorCode::FlowStateNotFound.into()),
             Some(now) if now.awaits_answer() => {
                 let detail = "A broker asks WorkOS about this sign-in's code, and has not brought the answer yet.";
-                return Err(Error::with_detail(ErrorCode::Conflict, detail));
+                Err(Error::with_detail(ErrorCode::Conflict, detail))
             }
-            Some(_) => {}
-            None => return Err(ErrorCode::FlowStateNotFound.into()),
-        }
-        exchange.check_link()?;
+            Some(_) => Ok(()),
+            None => Err(ErrorCode::FlowStateNotFound.into()),
+        })?;
         Ok((code, exchange))
     }
 
-    fn of(flow: Flow) -> Result<Self> {
-        let provider = provider_of(&flow)?;
-        let lock = locks::lock_flow_for_exchange(flow.id)?;
-        Ok(Self { flow, provider, lock })
+    /// Of a flow in which `look` finds what it wants, with the lock held.
+    fn of<T>(flow: Flow, look: impl FnOnce(&Flow) -> Result<T>) -> Result<(Self, T)> {
+        let held = || {
+            let provider = provider_of(&flow)?;
+            let lock = locks::lock_flow_for_exchange(flow.id)?;
+            let seen = look(&flow)?;
+            flow.link.as_ref().map_or(Ok(()), link::check)?;
+            Ok((provider, lock, seen))
+        };
+        match held() {
+            Ok((provider, lock, seen)) => Ok((Self { flow, provider, lock }, seen)),
+            Err(error) => Err(refused::for_log(error, &flow, None)),
+        }
     }
 
-    fn check_link(&self) -> Result<()> {
-        self.flow.link.as_ref().map_or(Ok(()), link::check)
+    /// Gets WorkOS's answer, and consumes the flow.
+    fn consume(self, answer: impl FnOnce(&Self) -> Result<TokenAnswer>) -> Result<Taken> {
+        let answer = answer(&self).and_then(|answer| flows::consume(self.flow.id).map(|()| answer));
+        let Self { flow, lock, .. } = self;
+        match answer {
+            Ok(answer) => {
+                lock.keep();
+                Ok(Taken { flow, answer })
+            }
+            Err(error) => Err(refused::for_log(error, &flow, None)),
+        }
     }
+}
 
-    /// Consumes the flow, and signs in whom WorkOS named.
-    fn finish(self, answer: TokenAnswer, client: &RequestClient) -> Result<Session> {
-        let Self { flow, provider, lock } = self;
-        flows::consume(flow.id)?;
-        lock.keep();
-        let (account, session) = sign_in(&answer.profile, &provider.api_url, client, flow.link.as_ref())?;
-        Ok(Session {
+/// A sign-in that WorkOS has answered, and that is nobody else's any more.
+struct Taken {
+    flow: Flow,
+    answer: TokenAnswer,
+}
+
+impl Taken {
+    fn into_session(self, (account, session): (Account, Session)) -> Session {
+        Session {
             is_new_user: account.is_new_user,
-            redirect_to: flow.redirect_to,
-            provider_token: answer.access_token,
+            redirect_to: self.flow.redirect_to,
+            provider_token: self.answer.access_token,
             ..session
-        })
+        }
     }
+}
+
+/// Finds the sign-in, asks WorkOS, and consumes it.
+fn take(request: &ExchangeRequest) -> Result<Taken> {
+    let (code, exchange) = Exchange::begin(request)?;
+    exchange.consume(|Exchange { flow, provider, .. }| match &flow.sealed_answer {
+        // WorkOS was asked when its callback came.
+        Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose()),
+        None => Redemption::of(flow, provider, code)?.redeem(),
+    })
+}
+
+/// The session, or an error of which the server's log says more.
+fn signed_in(taken: Taken, client: &RequestClient) -> Result<Session> {
+    match finish(&taken, client) {
+        Ok(signed_in) => Ok(taken.into_session(signed_in)),
+        Err(error) => Err(refused::for_log(error, &taken.flow, Some(&taken.answer.profile))),
+    }
+}
+
+/// Signs in whom WorkOS has named.
+fn finish(Taken { flow, answer }: &Taken, client: &RequestClient) -> Result<(Account, Session)> {
+    workos::check_answer(&flow.selector, &answer.profile)?;
+    sign_in(&answer.profile, &flow.api_url, client, flow.link.as_ref())
+}
 }
 
 /// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.

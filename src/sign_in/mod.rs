@@ -9,6 +9,7 @@
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
+//! | `refused.rs` | what the audit log and the server's log have of a refused sign-in |
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
@@ -18,12 +19,13 @@ mod exchange;
 mod link;
 mod redemption;
 mod redirects;
+mod refused;
 mod start;
 mod unlink;
 
 pub use account::{change_email, lock_email, lock_identity};
 pub use callback::{CallbackQuery, CallbackStep, callback_answer, callback_request, handle_callback};
-pub use exchange::{ExchangeRequest, exchange, exchange_answer, exchange_request};
+pub use exchange::{ExchangeRequest, exchange, exchange_answer, exchange_request, try_exchange};
 pub use link::link;
 pub use redemption::CarriedRequest;
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};

@@ -1,4 +1,4 @@
-//! Redeems WorkOS's code: what WorkOS is asked, and what its answer must be.
+//! Redeems WorkOS's code: what WorkOS is asked, and what it answers.
 //!
 //! [`Redemption::redeem`] is the whole of it, where the database asks WorkOS itself. A broker carries it in two halves, in two
 //! transactions: [`Redemption::hand_out`] is the first, and [`take`] and [`Redemption::read_carried`] are the second. The row of the sign-in
@@ -90,7 +90,7 @@ impl<'a> Redemption<'a> {
         Self::of(flow, provider, secrets::open_code(flow, exchange)?)
     }
 
-    /// Shows WorkOS its code, and checks that the answer is what was asked for. Writes nothing.
+    /// Shows WorkOS its code. Writes nothing, and does not look at whom it names: [`workos::check_answer`] does.
     pub fn redeem(&self) -> Result<TokenAnswer> {
         self.read(&http::ask(&self.provider.api_url, &self.request())?.answer())
     }
@@ -112,7 +112,7 @@ impl<'a> Redemption<'a> {
         })
     }
 
-    /// Checks that the answer that a broker brings is what was asked for. Writes nothing.
+    /// Reads the answer that a broker brings, as [`Self::redeem`] does.
     pub fn read_carried(&self, answer: &CarriedAnswer, is_late: bool) -> Result<TokenAnswer> {
         let answer = answer.http()?;
         if is_late {
@@ -123,9 +123,7 @@ impl<'a> Redemption<'a> {
     }
 
     fn read(&self, answer: &HttpAnswer) -> Result<TokenAnswer> {
-        let answer = workos::parse_token_answer(answer, &self.request().secrets())?;
-        workos::check_answer(&self.flow.selector, &answer.profile)?;
-        Ok(answer)
+        workos::parse_token_answer(answer, &self.request().secrets())
     }
 
     fn request(&self) -> TokenRequest<'_> {

@@ -4,7 +4,6 @@ use pgrx::prelude::*;
 use serde_json::Value;
 use workos_auth_core::authorize::{AuthorizeRequest, Selector};
 use workos_auth_core::pkce::{self, CodeChallenge, CodeVerifier};
-use workos_auth_core::random;
 use workos_auth_core::secret::State;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -107,7 +106,7 @@ fn insert(
         params: request.params,
     }
     .url()?;
-    let id = random::uuid()?;
+    let id = pkce::flow_id(&state);
     let (upstream_verifier, data_key_id) = secrets::seal_verifier(id, &selector, &upstream)?;
     flows::remove_expired(code_challenge.map(CodeChallenge::value))?;
     let expires_at = flows::insert(&NewFlow {

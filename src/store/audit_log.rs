@@ -11,8 +11,8 @@ use super::{Subject, pg_uuid, query};
 pub fn insert(actor: Option<&Claims>, action: &str, subject: &Subject, payload: Value) -> Result<()> {
     query::execute(
         "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload,
-             actor_id, actor_act)
-         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8, $9, $10)",
+             actor_id, actor_act, email)
+         VALUES ($1, $2, $3, $4, $5, $6::pg_catalog.inet, $7, $8, $9, $10, $11)",
         &[
             action.into(),
             pg_uuid(subject.user_id).into(),
@@ -24,7 +24,31 @@ pub fn insert(actor: Option<&Claims>, action: &str, subject: &Subject, payload: 
             JsonB(payload).into(),
             pg_uuid(actor.map(|claims| claims.sub)).into(),
             actor.and_then(|claims| claims.act_sub()).into(),
+            subject.email.into(),
         ],
     )
     .map(drop)
+}
+
+/// Whether the log has as many refused sign-ins of the last hour as this: of an address, or of people whom WorkOS has not named.
+pub fn has_refusals(email: Option<&str>, count: i64) -> Result<bool> {
+    let found = match email {
+        Some(email) => query::row(
+            "SELECT true FROM auth.audit_log_entries
+             WHERE email OPERATOR(pg_catalog.=) $1 AND action OPERATOR(pg_catalog.=) 'login_refused'
+               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
+             OFFSET $2 LIMIT 1",
+            &[email.into(), (count - 1).into()],
+            |row| row.get::<bool>(1),
+        ),
+        None => query::row(
+            "SELECT true FROM auth.audit_log_entries
+             WHERE user_id IS NULL AND email IS NULL AND action OPERATOR(pg_catalog.=) 'login_refused'
+               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
+             OFFSET $1 LIMIT 1",
+            &[(count - 1).into()],
+            |row| row.get::<bool>(1),
+        ),
+    }?;
+    Ok(found.is_some())
 }

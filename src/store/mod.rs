@@ -38,6 +38,8 @@ pub struct Subject<'a> {
     pub organization_id: Option<&'a str>,
     /// WorkOS's connection
     pub connection_id: Option<&'a str>,
+    /// the address that a refused person came with, in lower case
+    pub email: Option<&'a str>,
     /// the client's address, as `inet` prints it
     pub ip: Option<&'a str>,
     /// the client's User-Agent header

@@ -1,6 +1,7 @@
 //! What becomes of `users`, `organization_memberships` and `identities` other than by a sign-in.
 
 use pgrx::JsonB;
+use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::{ErrorCode, Result};
@@ -36,6 +37,65 @@ pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<u64> {
         "DELETE FROM auth.organization_memberships
          WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
         &[organization_id.into(), uuid_arg(user_id)],
+    )
+}
+
+/// A row of `auth.find_user`.
+pub struct FoundUser {
+    /// `users.id`
+    pub user_id: pgrx::Uuid,
+    /// `users.email`
+    pub email: Option<String>,
+    /// the organizations that they belong to
+    pub organization_ids: Vec<String>,
+    /// `identities.id`, the oldest first
+    pub identity_ids: Vec<pgrx::Uuid>,
+    /// `identities.email`, in the same order
+    pub identity_emails: Vec<String>,
+    /// until when they are banned
+    pub banned_until: Option<TimestampWithTimeZone>,
+    /// when they were deleted
+    pub deleted_at: Option<TimestampWithTimeZone>,
+    /// when they last signed in
+    pub last_sign_in_at: Option<TimestampWithTimeZone>,
+    /// when the account was made
+    pub created_at: TimestampWithTimeZone,
+}
+
+/// Users of this address, which is ASCII-lower-case already; the oldest first. With an organization, those who belong to it or have an
+/// identity of it.
+pub fn find(email: &str, organization_id: Option<&str>) -> Result<Vec<FoundUser>> {
+    query::rows(
+        r#"SELECT u.id, u.email,
+             ARRAY(SELECT m.organization_id FROM auth.organization_memberships AS m
+                 WHERE m.user_id OPERATOR(pg_catalog.=) u.id ORDER BY m.organization_id),
+             ARRAY(SELECT i.id FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id ORDER BY i.created_at, i.id),
+             ARRAY(SELECT i.email FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id ORDER BY i.created_at, i.id),
+             u.banned_until, u.deleted_at, u.last_sign_in_at, u.created_at
+         FROM auth.users AS u
+         WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(
+                 SELECT user_id FROM auth.identities WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1
+                 UNION ALL SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1))
+             AND ($2 IS NULL
+                 OR EXISTS (SELECT FROM auth.organization_memberships AS m
+                     WHERE m.user_id OPERATOR(pg_catalog.=) u.id AND m.organization_id OPERATOR(pg_catalog.=) $2)
+                 OR EXISTS (SELECT FROM auth.identities AS i
+                     WHERE i.user_id OPERATOR(pg_catalog.=) u.id AND i.organization_id OPERATOR(pg_catalog.=) $2))
+         ORDER BY u.created_at, u.id"#,
+        &[email.into(), organization_id.into()],
+        |row| {
+            Ok(FoundUser {
+                user_id: row.get(1)?,
+                email: row.nullable(2)?,
+                organization_ids: row.get(3)?,
+                identity_ids: row.get(4)?,
+                identity_emails: row.get(5)?,
+                banned_until: row.nullable(6)?,
+                deleted_at: row.nullable(7)?,
+                last_sign_in_at: row.nullable(8)?,
+                created_at: row.get(9)?,
+            })
+        },
     )
 }
 

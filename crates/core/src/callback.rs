@@ -19,7 +19,7 @@ const CODE_LENGTH: usize = 43;
 /// How many seconds a code of our own is good for.
 pub const CODE_TTL: u32 = 60;
 /// How much of a description is handed on, in characters.
-const MAX_DESCRIPTION: usize = 300;
+pub(crate) const MAX_DESCRIPTION: usize = 300;
 
 /// The callback errors that WorkOS documents
 /// (<https://workos.com/docs/reference/sso/get-authorization-url/error-codes>).
@@ -103,8 +103,18 @@ impl CallbackRefusal {
     /// break a header, a line or the direction of a text.
     pub fn of_workos(error: &str, description: Option<&str>) -> Self {
         let error = if WORKOS_ERRORS.contains(&error) { error } else { "server_error" };
-        let description = description.unwrap_or_default().chars().filter(|c| !is_disturbing(*c));
-        Self { error: error.to_owned(), error_code: None, description: description.take(MAX_DESCRIPTION).collect() }
+        let description = presentable(description.unwrap_or_default(), MAX_DESCRIPTION);
+        Self { error: error.to_owned(), error_code: None, description }
+    }
+
+    /// The name that tells it from others: ours, where it is one of ours, and otherwise WorkOS's.
+    pub fn name(&self) -> &str {
+        self.error_code.unwrap_or(&self.error)
+    }
+
+    /// The same in words.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 
     /// With other words than the error's own.
@@ -172,6 +182,11 @@ fn oauth_error(code: ErrorCode) -> &'static str {
 /// Failures of the set-up: class WA1, but for what a person at a browser can make sense of.
 fn is_internal(code: ErrorCode) -> bool {
     code.sqlstate().starts_with("WA1") && !matches!(code, ErrorCode::ProviderChanged | ErrorCode::ProviderDisabled)
+}
+
+/// Text of a redirect's query, which anybody may have written: cut, and without what could break a header, a line or the direction of a text.
+pub(crate) fn presentable(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !is_disturbing(*c)).take(most).collect()
 }
 
 /// Control characters, line ends of Unicode, and what turns the direction of a text around.

@@ -18,6 +18,7 @@ pub struct Error {
     sqlstate: &'static str,
     detail: Option<String>,
     hint: Option<Cow<'static, str>>,
+    for_log: Option<String>,
 }
 
 /// The usual result of this crate.
@@ -26,7 +27,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure with nothing particular to say about it.
     pub fn new(code: ErrorCode) -> Self {
-        Self { code, sqlstate: code.sqlstate(), detail: None, hint: None }
+        Self { code, sqlstate: code.sqlstate(), detail: None, hint: None, for_log: None }
     }
 
     /// A failure with its particulars: which argument, which value, what WorkOS said.
@@ -47,6 +48,13 @@ impl Error {
     pub fn with_sqlstate(mut self, sqlstate: &'static str, detail: impl Into<String>) -> Self {
         self.sqlstate = sqlstate;
         self.detail = Some(detail.into());
+        self
+    }
+
+    /// With particulars that the server's log alone shows. No secret may be among them either.
+    #[must_use]
+    pub fn for_log(mut self, particulars: impl Into<String>) -> Self {
+        self.for_log = Some(particulars.into());
         self
     }
 
@@ -75,6 +83,15 @@ impl Error {
         self.detail.as_deref().or(match self.code.detail() {
             "" => None,
             detail => Some(detail),
+        })
+    }
+
+    /// The DETAIL line of the server's log, where it says more than the client's.
+    pub fn log_detail(&self) -> Option<String> {
+        let particulars = self.for_log.as_deref()?;
+        Some(match self.detail() {
+            Some(detail) => format!("{detail} {particulars}"),
+            None => particulars.to_owned(),
         })
     }
 

@@ -9,6 +9,7 @@
 //! | [`callback`] | WorkOS's redirect in brokered mode: our own code, and where the browser goes |
 //! | [`workos`] | WorkOS's requests and answers |
 //! | [`installation`] | where an installation lives, and what is a copy of it |
+//! | [`refused_sign_in`] | what is written down of a sign-in that was refused |
 //! | [`accounts`] | whose account a profile belongs to |
 //! | [`claims`] | what an access token says |
 //! | [`user`] | a user as Supabase Auth shows them, and what they may change |
@@ -50,6 +51,7 @@ pub mod pkce;
 pub mod random;
 pub mod redirect;
 pub mod refresh_token;
+pub mod refused_sign_in;
 pub mod seal;
 pub mod secret;
 #[cfg(any(test, feature = "model"))]

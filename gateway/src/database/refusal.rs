@@ -34,6 +34,23 @@ struct ErrorCodeRow {
     meaning: String,
 }
 
+/// What the database said.
+#[derive(Clone, Copy)]
+pub struct Said<'a> {
+    /// Which failure.
+    pub sqlstate: &'a str,
+    /// Its words, for the log.
+    pub message: &'a str,
+    /// The particulars.
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a DbError> for Said<'a> {
+    fn from(error: &'a DbError) -> Self {
+        Self { sqlstate: error.code().code(), message: error.message(), detail: error.detail() }
+    }
+}
+
 /// A refusal, and whether it is one of the view's.
 pub struct Refused {
     pub error: ApiError,
@@ -48,9 +65,14 @@ impl ErrorCodes {
             return Refused { error: ApiError::unavailable(error.to_string()), is_listed: false };
         };
         if is_fatal(refusal) {
-            return Refused { error: ApiError::unavailable(described(refusal)), is_listed: false };
+            return Refused { error: ApiError::unavailable(described(refusal.into())), is_listed: false };
         }
-        let sqlstate = refusal.code().code();
+        self.explain_said(lease, refusal.into()).await
+    }
+
+    /// The same of what is no error to the connection.
+    pub async fn explain_said(&self, lease: &Lease, refusal: Said<'_>) -> Refused {
+        let sqlstate = refusal.sqlstate;
         if let Some(error) = self.look_up(sqlstate, refusal) {
             return Refused { error, is_listed: true };
         }
@@ -67,7 +89,7 @@ impl ErrorCodes {
         Refused { error: of_class.unwrap_or_else(unknown), is_listed: false }
     }
 
-    fn look_up(&self, key: &str, refusal: &DbError) -> Option<ApiError> {
+    fn look_up(&self, key: &str, refusal: Said<'_>) -> Option<ApiError> {
         let rows = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner).rows);
         Some(of_row(rows.get(key)?, key, refusal))
     }
@@ -100,13 +122,13 @@ impl ErrorCodes {
     }
 }
 
-fn of_row(row: &ErrorCodeRow, key: &str, refusal: &DbError) -> ApiError {
+fn of_row(row: &ErrorCodeRow, key: &str, refusal: Said<'_>) -> ApiError {
     // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
     let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
-    let message = match refusal.detail() {
+    let message = match refusal.detail {
         // What the caller can mend, it has to be told: which argument, and why. A row for a whole class stands for Postgres's own
         // failures, whose words can hold values: they are for the log, as is all that the caller cannot mend.
-        Some(detail) if row.status == StatusCode::BAD_REQUEST && key == refusal.code().code() => {
+        Some(detail) if row.status == StatusCode::BAD_REQUEST && key == refusal.sqlstate => {
             format!("{} ({detail})", row.meaning)
         }
         _ => row.meaning.clone(),
@@ -114,8 +136,13 @@ fn of_row(row: &ErrorCodeRow, key: &str, refusal: &DbError) -> ApiError {
     because(ApiError::new(row.status, code, message), refusal)
 }
 
-fn because(error: ApiError, refusal: &DbError) -> ApiError {
-    error.because(Some(refusal.code().code().to_owned()), described(refusal))
+fn because(error: ApiError, refusal: Said<'_>) -> ApiError {
+    error.because(Some(refusal.sqlstate.to_owned()), described(refusal))
+}
+
+/// Whether nobody gave a connection back in time, or none could be made.
+pub fn is_timeout(error: &PoolError<ConnectError>) -> bool {
+    matches!(error, PoolError::Timeout(_))
 }
 
 /// No connection could be had.
@@ -132,9 +159,9 @@ fn is_fatal(refusal: &DbError) -> bool {
 }
 
 /// Our functions put no secret into message and detail.
-fn described(refusal: &DbError) -> String {
-    match refusal.detail() {
-        Some(detail) => format!("{}: {detail}", refusal.message()),
-        None => refusal.message().to_owned(),
+fn described(refusal: Said<'_>) -> String {
+    match refusal.detail {
+        Some(detail) => format!("{}: {detail}", refusal.message),
+        None => refusal.message.to_owned(),
     }
 }

@@ -21,6 +21,10 @@ pub struct Opened {
     pub session_id: Uuid,
     /// Whose.
     pub user_id: Uuid,
+    /// Of which organization.
+    pub organization_id: Option<String>,
+    /// The sign-in that opened it; not of a refresh.
+    pub flow_id: Option<Uuid>,
 }
 
 /// A session that was opened or refreshed, and its person.
@@ -32,6 +36,8 @@ pub(super) fn opened(row: &Row) -> Result<Opened> {
     Ok(Opened {
         session_id: get(row, "session_id")?,
         user_id: get(row, "user_id")?,
+        organization_id: get(row, "organization_id")?,
+        flow_id: None,
         answer: SessionAnswer {
             access_token: get(row, "access_token")?,
             token_type: "bearer",

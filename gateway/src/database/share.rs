@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{ApiError, Result};
+use crate::waits::Waits;
 
 /// A number of connections, out of those of the pool.
 #[derive(Debug)]
@@ -16,6 +17,7 @@ pub struct Share {
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
     within: Duration,
+    waits: Waits,
 }
 
 /// How it stands.
@@ -31,8 +33,8 @@ pub struct Figures {
 
 impl Share {
     /// So many connections, for which a request waits so long.
-    pub fn new(size: usize, within: Duration) -> Self {
-        Self { size, free: Arc::new(Semaphore::new(size)), waiting: AtomicUsize::new(0), within }
+    pub fn new(size: usize, within: Duration, waits: Waits) -> Self {
+        Self { size, free: Arc::new(Semaphore::new(size)), waiting: AtomicUsize::new(0), within, waits }
     }
 
     /// The right to one, until it is dropped. First come, first served; who waits has no connection yet.
@@ -41,7 +43,10 @@ impl Share {
     /// 503 where none was free in time.
     pub async fn enter(&self) -> Result<OwnedSemaphorePermit> {
         let _waiting = Waiting::new(&self.waiting);
-        match timeout(self.within, Arc::clone(&self.free).acquire_owned()).await {
+        let began = Instant::now();
+        let entered = timeout(self.within, Arc::clone(&self.free).acquire_owned()).await;
+        self.waits.ended(began, entered.is_err());
+        match entered {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(ApiError::busy("Each connection for sign-ins (--sign-in-connections) waits for WorkOS.")),
         }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::headers::redirect;
+use crate::about::About;
 use crate::address::Address;
 use crate::app::App;
 use crate::cookie;
@@ -73,7 +74,9 @@ async fn begin(app: &App, query: &str) -> Result<Response> {
         }
         other => other?,
     };
-    let mut response = redirect(StatusCode::FOUND, &url)?;
+    app.metrics.sign_ins.started();
+    let about = About { organization: to.organization.map(str::to_owned), ..sign_in_of(&url) };
+    let mut response = about.on(redirect(StatusCode::FOUND, &url)?);
     // Without a challenge there is no verifier, so the browser itself has to be known again.
     if to.code_challenge.is_none() {
         bind(app, &url, &mut response)?;
@@ -162,6 +165,12 @@ fn further(parameters: &Parameters) -> Map<String, Value> {
         }
     }
     further
+}
+
+/// The sign-in that an authorize URL of ours begins.
+pub fn sign_in_of(url: &str) -> About {
+    let state = Url::parse(url).ok().and_then(|url| parameter(&url, "state"));
+    state.map(|state| About::sign_in(&state)).unwrap_or_default()
 }
 
 fn is_about_redirect(error: &ApiError) -> bool {

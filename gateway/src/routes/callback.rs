@@ -7,12 +7,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use url::Url;
 
-use super::authorize::{bind, parameter};
+use super::authorize::{bind, parameter, sign_in_of};
 use super::headers::redirect;
+use crate::about::About;
 use crate::address::Address;
 use crate::app::App;
-use crate::database::CallbackQuery;
+use crate::database::{CallbackQuery, Landed};
 use crate::error::Result;
+use crate::landing::Landing;
 use crate::parameters::Parameters;
 use crate::{cookie, json, sign_in};
 
@@ -61,14 +63,30 @@ async fn finish(app: &App, headers: &HeaderMap, encoded: &[u8], status: StatusCo
         organization: parameters.single("organization_id").or(parameters.single("organization")),
         is_bound: cookie::is_bound(headers, state, is_secure),
     };
-    let url = sign_in::handle_callback(app, &callback).await?;
+    let Landed { url, took } = match sign_in::handle_callback(app, &callback).await {
+        Ok(landed) => landed,
+        Err(error) => {
+            app.metrics.sign_ins.failed(&error);
+            return Err(error);
+        }
+    };
     let mut response = redirect(status, &url)?;
     if is_restart(app, &callback, &url) {
+        app.metrics.sign_ins.started();
         bind(app, &url, &mut response)?;
-    } else if let Some(removal) = cookie::remove(state, is_secure).filter(|_| callback.is_bound) {
+        return Ok(sign_in_of(&url).on(response));
+    }
+    let landing = Url::parse(&url).map_or(Landing::Refused("other".to_owned()), |url| Landing::of(&url));
+    app.metrics.sign_ins.came_back(&landing, took);
+    let refused = match landing {
+        Landing::Code | Landing::Tokens => None,
+        Landing::Refused(code) => Some(code),
+    };
+    let about = About { refused, ..callback.state.map(About::sign_in).unwrap_or_default() };
+    if let Some(removal) = cookie::remove(state, is_secure).filter(|_| callback.is_bound) {
         response.headers_mut().insert(header::SET_COOKIE, removal);
     }
-    Ok(response)
+    Ok(about.on(response))
 }
 
 /// Whether the database answered a sign-in that an identity provider began with a fresh one (`workos_auth.idp_initiated = restart`). It has

@@ -9,8 +9,9 @@ use axum::response::Response;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::authorize::requested;
+use super::authorize::{requested, sign_in_of};
 use super::headers::{bearer, redirect};
+use crate::about::About;
 use crate::answer::json_response;
 use crate::app::App;
 use crate::error::{ApiError, Result};
@@ -27,10 +28,13 @@ pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, h
     }
     let skip = parameters.one("skip_http_redirect")?;
     let url = app.database.link_identity(token, &to).await?;
-    match skip {
-        Some("true") => Ok(json_response(StatusCode::OK, &json!({ "url": url }))),
-        _ => redirect(StatusCode::FOUND, &url),
-    }
+    app.metrics.sign_ins.started();
+    let about = About { flow: sign_in_of(&url).flow, ..About::token(token) };
+    let response = match skip {
+        Some("true") => json_response(StatusCode::OK, &json!({ "url": url })),
+        _ => redirect(StatusCode::FOUND, &url)?,
+    };
+    Ok(about.on(response))
 }
 
 /// Refused where it is no UTF-8.
@@ -44,5 +48,5 @@ pub async fn unlink(State(app): State<Arc<App>>, id: PathParameter, headers: Hea
         return Err(ApiError::new(StatusCode::NOT_FOUND, "validation_failed", message));
     };
     app.database.unlink_identity(token, id).await?;
-    Ok(json_response(StatusCode::OK, &json!({})))
+    Ok(About::token(token).on(json_response(StatusCode::OK, &json!({}))))
 }

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::headers::user_agent;
+use crate::about::About;
 use crate::address::Address;
 use crate::answer::json_response;
 use crate::app::App;
@@ -39,7 +40,7 @@ pub async fn token(
         return *response;
     }
     match open(&app, address, query.as_deref().unwrap_or_default(), request).await {
-        Ok(opened) => answer(&opened),
+        Ok(opened) => answer(opened),
         Err(error) => error.into_response(),
     }
 }
@@ -56,14 +57,18 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
                 return Err(ApiError::validation(message));
             };
             let (code, verifier) = (without_nul("auth_code", code)?, without_nul("code_verifier", verifier)?);
-            sign_in::exchange_code(app, code, verifier, &client).await
+            let exchanged = sign_in::exchange_code(app, code, verifier, &client).await;
+            app.metrics.sign_ins.exchanged(exchanged.as_ref().err());
+            exchanged
         }
         Some("refresh_token") => {
             let body: Refresh = json::read(request, &app.config).await?;
             let Some(token) = given(&body.refresh_token) else {
                 return Err(ApiError::validation("Refresh token is not valid"));
             };
-            app.database.refresh_session(without_nul("refresh_token", token)?, &client).await
+            let refreshed = app.database.refresh_session(without_nul("refresh_token", token)?, &client).await;
+            app.metrics.sign_ins.refreshed(refreshed.as_ref().err());
+            refreshed
         }
         _ => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
     }
@@ -73,12 +78,19 @@ fn given(text: &Option<String>) -> Option<&str> {
     text.as_deref().filter(|text| !text.is_empty())
 }
 
-fn answer(opened: &Opened) -> Response {
+fn answer(opened: Opened) -> Response {
     let mut response = json_response(StatusCode::OK, &opened.answer);
     for (name, id) in [("sb-auth-user-id", opened.user_id), ("sb-auth-session-id", opened.session_id)] {
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(name, id);
         }
     }
-    response
+    let about = About {
+        flow: opened.flow_id,
+        organization: opened.organization_id,
+        user: Some(opened.user_id),
+        session: Some(opened.session_id),
+        refused: None,
+    };
+    about.on(response)
 }

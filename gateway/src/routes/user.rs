@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::headers::bearer;
+use crate::about::About;
 use crate::answer::json_response;
 use crate::app::App;
 use crate::error::{ApiError, Result};
@@ -26,8 +27,9 @@ struct Update {
 
 /// `GET /user`
 pub async fn get(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response> {
-    let user = app.database.get_user(bearer(&headers)?).await?;
-    Ok(json_response(StatusCode::OK, &user))
+    let token = bearer(&headers)?;
+    let user = app.database.get_user(token).await?;
+    Ok(About::token(token).on(json_response(StatusCode::OK, &user)))
 }
 
 /// `PUT /user`: `user_metadata` and nothing else.
@@ -48,5 +50,5 @@ pub async fn put(State(app): State<Arc<App>>, headers: HeaderMap, request: Reque
         Some(data) => app.database.update_user(token, &data).await?,
         None => app.database.get_user(token).await?,
     };
-    Ok(json_response(StatusCode::OK, &user))
+    Ok(About::token(token).on(json_response(StatusCode::OK, &user)))
 }

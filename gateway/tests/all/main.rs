@@ -20,8 +20,10 @@ mod requests {
     mod secrets;
 }
 
-/// The server itself: connections, limits, TLS, signals, figures.
+/// The server itself: connections, limits, TLS, signals, figures, log.
 mod serving {
+    mod figures;
+    mod log;
     mod operation;
     mod places;
     mod tls;

@@ -24,6 +24,7 @@ mod sign_in {
     mod queue;
     mod raced_losers;
     mod races;
+    mod refused;
     mod same_call;
     mod whole_flow;
     mod workos_faults;
@@ -34,6 +35,7 @@ mod accounts {
     mod account_vectors;
     mod addresses_and_ids;
     mod decision_table;
+    mod find_user;
     mod joining;
     mod linking;
     mod linking_brokered;

@@ -313,7 +313,7 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proparallel = 'u'", "get_user,my_sessions"),
+        ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions"),
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_facts,check_files,check_functions,check_installed,check_leave,check_members,\
@@ -328,11 +328,11 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "prosecdef",
             "add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,create_session,\
-             create_user,delete_user,exchange_answer,exchange_code,exchange_request,get_user,grant_admin,grant_broker,grant_sign_in,\
+             create_user,delete_user,exchange_answer,exchange_code,exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,\
              handle_callback,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
              retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
              sign_out,\
-             start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
+             start_sign_in,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
@@ -341,7 +341,7 @@ async fn every_function_is_labelled_as_it_behaves() {
              exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_sign_in,handle_callback,link_identity,\
              merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
              revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,\
-             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,unban_user,unlink_identity,update_user,use_request_token,\
+             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {

@@ -1,4 +1,5 @@
-//! Runs the SQL of the README from top to bottom, as a reader would: in one database, statement by statement.
+//! Runs the SQL of the README from top to bottom, as a reader would, and then that of the monitoring page: in one database, statement by
+//! statement.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -11,6 +12,7 @@ use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Cluster, Workos, browser_sign_in};
 
 const README: &str = include_str!("../../../../../README.md");
+const MONITORING: &str = include_str!("../../../../../docs/monitoring.md");
 const DATABASE: &str = "readme";
 
 /// The README makes the cluster's root key.
@@ -23,8 +25,8 @@ struct Statement {
 }
 
 /// The statements of all blocks fenced as `sql` or `sql admin`.
-fn statements() -> Vec<Statement> {
-    let blocks = README.split("```sql").skip(1).filter_map(|rest| rest.split("```").next()?.split_once('\n'));
+fn statements(document: &str) -> Vec<Statement> {
+    let blocks = document.split("```sql").skip(1).filter_map(|rest| rest.split("```").next()?.split_once('\n'));
     let statement = |is_administrators| move |text| Statement { text, is_administrators };
     let of_block = |(whose, block): (&str, &str)| -> Vec<Statement> {
         match whose {
@@ -113,12 +115,14 @@ async fn the_sql_of_the_readme_runs() {
     let superuser = cluster.connect(DATABASE, "postgres").await.unwrap();
     let mut administrators = None;
     let substitutes = substitutes(cluster, &workos);
-    let statements = statements();
-    let of_administrators = statements.iter().filter(|statement| statement.is_administrators).count();
-    assert!(statements.len() > 100 && of_administrators > 25, "{} and {of_administrators}", statements.len());
+    let [mut all, monitoring] = [README, MONITORING].map(statements);
+    let of_administrators = all.iter().filter(|statement| statement.is_administrators).count();
+    let numbers = [all.len(), of_administrators, monitoring.len()];
+    assert!(matches!(numbers, [100.., 26.., 4..]), "{numbers:?} statements were found");
+    all.extend(monitoring);
 
     let mut values = HashMap::new();
-    for Statement { text: statement, is_administrators } in statements {
+    for Statement { text: statement, is_administrators } in all {
         if is_administrators && administrators.is_none() {
             administrators = Some(administrator(cluster, &superuser).await);
         }

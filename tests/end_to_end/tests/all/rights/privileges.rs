@@ -108,11 +108,11 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_facts,check_files,\
         check_functions,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,check_roles,\
         check_root_key,check_setting,check_settings,check_stored_settings,cleanup,configure_workos,create_root_key,\
-        create_session,create_user,delete_user,exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,\
+        create_session,create_user,delete_user,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
         grant_sign_in,handle_callback,merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rights,\
         rotate_signing_key,start_sign_in,\
-        take_over_installation,unban_user,workos_authorize_url";
+        take_over_installation,try_exchange_code,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);
