@@ -220,7 +220,6 @@ fn finish(Taken { flow, answer }: &Taken, client: &RequestClient) -> Result<(Acc
     workos::check_answer(&flow.selector, &answer.profile)?;
     sign_in(&answer.profile, &flow.api_url, client, flow.link.as_ref())
 }
-}
 
 /// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.
 pub(super) fn sign_in(
