@@ -67,8 +67,13 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
 pub fn log(what: &'static str, error: &Error) {
     let detail =
         format!("{} ({}): {}. {}", error.sqlstate(), error.code().name(), error, error.detail().unwrap_or_default());
+    log_detail(what, detail.trim_end());
+}
+
+/// Tells the server's log, and nobody else: `what` is fixed, and the detail holds no secret.
+pub fn log_detail(what: &'static str, detail: &str) {
     ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, what, "")
-        .set_detail(detail.trim_end())
+        .set_detail(detail)
         .report(PgLogLevel::LOG_SERVER_ONLY);
 }
 

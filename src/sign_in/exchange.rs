@@ -18,7 +18,7 @@ use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::scan::{self, FlowKey};
 use crate::store::{RequestClient, Subject, locks, users};
-use crate::{http, installation, secrets, settings};
+use crate::{error, http, installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 #[derive(Hash)]
@@ -84,6 +84,13 @@ pub(super) fn redeem(flow: &Flow, provider: &Provider, code: &AuthorizationCode)
         &TokenRequest { client_id: &provider.client_id, client_secret: &client_secret, code, code_verifier: &upstream },
     )?;
     workos::check_answer(&flow.selector, &answer.profile)?;
+    if !answer.left_out.is_empty() {
+        let left_out: Vec<&str> = answer.left_out.iter().map(|left_out| left_out.0.as_str()).collect();
+        error::log_detail(
+            "a part of a WorkOS profile was left out",
+            &format!("Of {}: {}.", answer.profile.id, left_out.join("; ")),
+        );
+    }
     Ok(answer)
 }
 

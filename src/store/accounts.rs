@@ -18,7 +18,8 @@ fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
         organization_id: row.get(c"organization_id"),
         connection_id: row.get(c"connection_id"),
         idp_id: row.get(c"idp_id"),
-        email: row.required(c"email")?,
+        // One without an address is nobody's sign-in, and matches none.
+        email: row.get(c"email").unwrap_or_default(),
     })
 }
 
@@ -161,24 +162,22 @@ pub fn record_sign_in(user_id: Uuid, user_metadata: Value) -> Result<()> {
 }
 
 /// Writes the identity of a profile: new, or as it is now.
-pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Value) -> Result<Uuid> {
+pub fn upsert_identity(user_id: Uuid, profile: &Profile, data: Value) -> Result<Uuid> {
     query::row(
         "INSERT INTO auth.identities AS i (user_id, provider, provider_id, organization_id, connection_id, connection_type,
-             idp_id, email, identity_data, last_sign_in_at)
-         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7, $8, pg_catalog.now())
+             idp_id, identity_data, last_sign_in_at)
+         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7, pg_catalog.now())
          ON CONFLICT (provider, provider_id) DO UPDATE
          SET connection_id = excluded.connection_id, connection_type = excluded.connection_type, idp_id = excluded.idp_id,
-             email = excluded.email, identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(),
-             updated_at = pg_catalog.now()
+             identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()
          RETURNING id",
         &[
             uuid_arg(user_id),
             profile.id.as_str().into(),
             profile.organization_id.as_deref().into(),
             profile.connection_id.as_str().into(),
-            profile.connection_type.as_str().into(),
+            profile.connection_type.as_deref().into(),
             profile.idp_id.as_deref().into(),
-            email.into(),
             JsonB(data).into(),
         ],
         |row| row.uuid(1),
@@ -186,15 +185,15 @@ pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Valu
     .ok_or_else(|| crate::error::unexpected("An identity was not written."))
 }
 
-/// Writes what WorkOS says of a member, where anything changed.
+/// Writes what WorkOS says of a member, where anything changed. Permissions stay as they are where it says nothing of them.
 pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
     query::execute(
-        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes, permissions)
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'))
          ON CONFLICT (organization_id, user_id) DO UPDATE
          SET role = excluded.role, roles = excluded.roles, groups = excluded.groups,
-             custom_attributes = excluded.custom_attributes, updated_at = pg_catalog.now()
-         WHERE m.roles OPERATOR(pg_catalog.<>) excluded.roles OR m.groups OPERATOR(pg_catalog.<>) excluded.groups
+             custom_attributes = excluded.custom_attributes, permissions = coalesce($7, m.permissions), updated_at = pg_catalog.now()
+         WHERE m.permissions OPERATOR(pg_catalog.<>) coalesce($7, m.permissions) OR m.roles OPERATOR(pg_catalog.<>) excluded.roles OR m.groups OPERATOR(pg_catalog.<>) excluded.groups
              OR m.custom_attributes OPERATOR(pg_catalog.<>) excluded.custom_attributes
              OR NOT coalesce(m.role OPERATOR(pg_catalog.=) excluded.role, m.role IS NULL AND excluded.role IS NULL)",
         &[
@@ -203,7 +202,8 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
             profile.role.as_deref().into(),
             profile.roles.clone().into(),
             profile.groups.clone().into(),
-            JsonB(Value::Object(profile.custom_attributes.clone())).into(),
+            JsonB(profile.custom_attributes.0.clone()).into(),
+            profile.permissions.clone().into(),
         ],
     )
     .map(drop)

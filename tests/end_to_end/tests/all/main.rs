@@ -135,5 +135,6 @@ mod installation {
     mod readme;
     mod restores;
     mod rights_from_before;
+    mod seeds;
     mod standby;
 }
