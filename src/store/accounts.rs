@@ -149,13 +149,22 @@ pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
 
 /// A sign-in changes what the person's profile says; members that others wrote stay, and so does what somebody made of it that has none:
 /// a list would grow at every sign-in.
+///
+/// A name is the person's own where it is not what one of their identities said last: it stays as it is. To be called before the identity is
+/// written.
 pub fn record_sign_in(user_id: Uuid, user_metadata: Value) -> Result<()> {
     query::execute(
-        "UPDATE auth.users
+        "UPDATE auth.users AS u
          SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),
-             raw_user_meta_data = CASE WHEN pg_catalog.jsonb_typeof(raw_user_meta_data) OPERATOR(pg_catalog.=) 'object'
-                 THEN raw_user_meta_data OPERATOR(pg_catalog.||) $2 ELSE raw_user_meta_data END
-         WHERE id OPERATOR(pg_catalog.=) $1",
+             raw_user_meta_data = CASE WHEN pg_catalog.jsonb_typeof(u.raw_user_meta_data) OPERATOR(pg_catalog.=) 'object'
+                 THEN u.raw_user_meta_data OPERATOR(pg_catalog.||) ($2 OPERATOR(pg_catalog.-) ARRAY(
+                     SELECT n.name FROM (VALUES ('name'), ('full_name')) AS n (name)
+                     WHERE u.raw_user_meta_data OPERATOR(pg_catalog.?) n.name AND NOT EXISTS (
+                         SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id
+                             AND i.identity_data OPERATOR(pg_catalog.->) n.name
+                                 OPERATOR(pg_catalog.=) (u.raw_user_meta_data OPERATOR(pg_catalog.->) n.name))))
+                 ELSE u.raw_user_meta_data END
+         WHERE u.id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id), JsonB(user_metadata).into()],
     )
     .map(drop)

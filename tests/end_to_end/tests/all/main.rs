@@ -34,6 +34,7 @@ mod accounts {
     mod decision_table;
     mod linking;
     mod linking_brokered;
+    mod names;
     mod operating;
     mod own_account;
     mod people;
