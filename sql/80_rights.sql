@@ -77,6 +77,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_roles()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_functions()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_own()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_email_copies(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_sign_up()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
         ('admin', 'DELETE', 'TABLE auth.redirect_urls'),

@@ -214,6 +214,23 @@ pub mod sqlstate {
         pub fn text(&self) -> String {
             text(self.0.borrow().sqlstate)
         }
+
+        /// Its CONTEXT: the functions that it was raised in.
+        pub fn context(&self) -> String {
+            self.0.borrow().context.as_ref().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+
+        /// The column that it is about, as `schema.table.column`, if it is about one.
+        pub fn column(&self) -> Option<String> {
+            let lost = self.0.borrow();
+            let name = |wanted| {
+                let (_, name) = lost.names.iter().find(|(field, _)| *field == wanted)?;
+                Some(name.to_string_lossy().into_owned())
+            };
+            let parts =
+                [pg_sys::PG_DIAG_SCHEMA_NAME, pg_sys::PG_DIAG_TABLE_NAME, pg_sys::PG_DIAG_COLUMN_NAME].map(name);
+            parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join("."))
+        }
     }
 
     /// Runs `f`, in which Postgres may raise an error of any SQLSTATE, such as a trigger's own; keeps what pgrx loses of it, and tells `f`

@@ -7,7 +7,7 @@ use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
-use super::{query, scan, users, uuid_arg};
+use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
@@ -107,10 +107,10 @@ pub fn insert_user(id: Uuid, email: Option<&str>, is_sso_user: bool, app: Value,
             &[uuid_arg(id), email.into(), is_sso_user.into(), JsonB(app.clone()).into(), JsonB(user.clone()).into()],
         )
     };
-    if insert(email)? == 0 {
-        insert(None)?;
+    match email {
+        Some(_) if insert(email)? > 0 => Ok(()),
+        _ => sign_up_triggers::explained(|| insert(None)).map(drop),
     }
-    Ok(())
 }
 
 /// Sets or releases `users.email`. The address stays as it is if another account holds it.

@@ -18,6 +18,7 @@ mod removal;
 pub mod request_slots;
 pub mod scan;
 pub mod sessions;
+mod sign_up_triggers;
 pub mod users;
 
 use uuid::Uuid;

@@ -431,6 +431,9 @@ error_codes! {
         "",
         "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
 
+    SignUpTriggerFailed = "WA412", "sign_up_trigger_failed", 500, "a trigger of auth.users cannot take a person without an e-mail address",
+        "",
+        "Let the column be NULL, or have the trigger's function write something else where new.email is NULL. auth.check() names such triggers and columns.";
 
     // People without WorkOS, and the identities of an account.
     EmailExists = "WA420", "email_exists", 422, "another user has this e-mail address",

@@ -39,6 +39,7 @@ pub mod call_hash;
 pub mod callback;
 pub mod claims;
 pub mod email;
+pub mod email_copies;
 pub mod error;
 pub mod hook;
 pub mod installation;

@@ -38,6 +38,7 @@ mod accounts {
     mod operating;
     mod own_account;
     mod people;
+    mod sign_up_triggers;
     mod unlinking;
 }
 
@@ -124,6 +125,7 @@ mod check {
     mod check_replaced;
     mod check_rights;
     mod check_settings;
+    mod check_sign_up;
     mod check_sound;
     mod check_tables;
 }

@@ -317,12 +317,12 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_facts,check_functions,check_installed,check_leave,check_members,\
-            check_own,check_people,check_roles,check_root_key,check_settings",
+            check_own,check_people,check_roles,check_root_key,check_settings,check_sign_up",
         ),
-        ("provolatile = 'i'", "check_comparisons,error_codes,rights"),
+        ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),
         (
             "proparallel = 'r'",
-            "check,check_believers,check_copy,check_facts,check_functions,check_own,check_people,check_roles,check_root_key,check_settings",
+            "check,check_believers,check_copy,check_facts,check_functions,check_own,check_people,check_roles,check_root_key,check_settings,check_sign_up",
         ),
         (
             "prosecdef",
