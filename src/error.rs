@@ -63,6 +63,14 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
     ErrorReport::new(code, message, "").set_detail(detail).set_hint(hint).report(PgLogLevel::WARNING);
 }
 
+/// Shows a NOTICE.
+pub fn notice(message: &'static str, detail: &str, hint: &str) {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "")
+        .set_detail(detail)
+        .set_hint(hint)
+        .report(PgLogLevel::NOTICE);
+}
+
 /// Tells the server's log, and nobody else, of a failure that is not raised: `what` is fixed, and no error holds a secret.
 pub fn log(what: &'static str, error: &Error) {
     let detail =

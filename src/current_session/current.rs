@@ -11,7 +11,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::run_cache;
 use super::verified::Verified;
 use super::verify::{self, verify};
-use super::{client_role, token};
+use super::{client_role, request_claims, token};
 use crate::error::or_raise;
 use crate::postgres::pinning::{Read, pin};
 use crate::postgres::roles::bypasses_rls;
@@ -48,6 +48,9 @@ pub unsafe fn session_of_run<'a>() -> Option<&'a Verified> {
 extern "C-unwind" fn refresh_run_cache() -> *const Verified {
     runs::leave_out_dead();
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
+    if session.is_null() {
+        request_claims::notice_without_session();
+    }
     run_cache::SESSION.set(session);
     session
 }

@@ -77,9 +77,11 @@ mod policies {
     mod one_query_loading;
     mod parallel;
     mod pooling;
+    mod request_claims;
     mod results_outlive_queries;
     mod rls_attacks;
     mod rls_identity;
+    mod supabase_tests;
     mod visitors;
     mod walls;
 }
