@@ -23,6 +23,12 @@ CREATE FUNCTION auth.create_session(
 COMMENT ON FUNCTION auth.create_session(uuid, text, text, text, text, interval) IS
     'opens a session of somebody whom the caller vouches for. With an actor, who needs a reason: the claim act.sub, at most 60 minutes, no refresh, audited';
 
+CREATE FUNCTION auth.create_visitor_token(role name DEFAULT 'anon', ttl interval DEFAULT '365 days') RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'create_visitor_token_wrapper';
+COMMENT ON FUNCTION auth.create_visitor_token(name, interval) IS
+    'signs a key that a client sends as bearer token while nobody is signed in: it names a database role and nobody. It is public. It ends with its time, or when auth.retire_signing_key retires the key that signed it';
+
 -- Not SECURITY DEFINER: it looks at the roles of its caller and takes the owner's only to write.
 CREATE FUNCTION auth.as_user(user_id uuid, as_role name DEFAULT NULL) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'as_user_wrapper';

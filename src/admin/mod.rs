@@ -5,6 +5,7 @@
 //! | `user.rs` | `auth.create_user` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
+//! | `visitor_token.rs` | `auth.create_visitor_token` |
 //! | `signing_keys.rs` | `auth.add_signing_key` and its like |
 //! | `sealed_data.rs` | `auth.reseal`, `auth.abandon_sealed_data` |
 //!
@@ -18,7 +19,9 @@ pub mod sealed_data;
 mod session;
 pub mod signing_keys;
 mod user;
+mod visitor_token;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
 pub use session::{CreateSessionRequest, create_session, microseconds};
 pub use user::create_user;
+pub use visitor_token::create_visitor_token;

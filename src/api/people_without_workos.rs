@@ -36,6 +36,12 @@ fn create_session(
 }
 
 #[pg_extern(sql = false)]
+fn create_visitor_token(role: Option<&core::ffi::CStr>, ttl: Option<Interval>) -> String {
+    let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
+    or_raise(admin::create_visitor_token(role, ttl)).expose().to_owned()
+}
+
+#[pg_extern(sql = false)]
 fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>) -> Built {
     let session = admin::as_user(user_id.map(from_postgres), as_role);
     or_raise(session.and_then(|session| session.json().map(Built::new)))

@@ -7,7 +7,7 @@ use serde_json::Value;
 use workos_auth_core::{Error, ErrorCode, Result, json};
 use zeroize::Zeroizing;
 
-use super::current::set;
+use super::current::set_bearer;
 use super::token;
 
 /// The setting that PostgREST puts a request's headers into, as a JSON object with names in lower case.
@@ -15,7 +15,7 @@ const HEADERS: &CStr = c"request.headers";
 /// PostgREST answers an error of SQLSTATE `PTxyz` with the HTTP status xyz.
 const UNAUTHORIZED: &str = "PT401";
 
-/// Makes the request's bearer token the current session of the transaction; without one, there is no session.
+/// Makes the request's bearer token the current session of the transaction; without one, or with a visitor's key, there is no session.
 ///
 /// `request.jwt.claims` is not looked at: whoever can run SQL can set it. So can they set `request.headers`, but not to a
 /// token that verifies.
@@ -26,7 +26,7 @@ pub fn use_request_token() -> Result<()> {
     let token = bearer_token().map_err(unauthorized)?;
     match token {
         None => token::assign(None, true),
-        Some(token) => set(&token, true).map(drop).map_err(|error| match error.code().http_status() {
+        Some(token) => set_bearer(&token).map_err(|error| match error.code().http_status() {
             401 => unauthorized(error),
             _ => error,
         }),

@@ -431,6 +431,9 @@ error_codes! {
         "",
         "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
 
+    VisitorRoleNotAllowed = "WA411", "visitor_role_not_allowed", 400, "visitors must not act as this role",
+        "",
+        "A visitor's key is public. Name a role that has no more rights than a stranger may have, such as anon.";
     SignUpTriggerFailed = "WA412", "sign_up_trigger_failed", 500, "a trigger of auth.users cannot take a person without an e-mail address",
         "",
         "Let the column be NULL, or have the trigger's function write something else where new.email is NULL. auth.check() names such triggers and columns.";

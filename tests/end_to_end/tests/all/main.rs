@@ -67,6 +67,7 @@ mod tokens {
     mod forged_tokens;
     mod own_tokens;
     mod request_attacks;
+    mod visitor_tokens;
 }
 
 /// Whom readers and row-level security see.
