@@ -57,6 +57,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_user(text, text, uuid)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.import_supabase(jsonb, jsonb)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_session(uuid, text, text, text, text, interval)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_visitor_token(name, interval)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.as_user(uuid, name)'),

@@ -3,6 +3,7 @@
 //! | file | to change |
 //! |---|---|
 //! | `user.rs` | `auth.create_user` |
+//! | `import.rs` | `auth.import_supabase` |
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
 //! | `visitor_token.rs` | `auth.create_visitor_token` |
@@ -13,6 +14,7 @@
 
 mod as_user;
 pub mod configure;
+mod import;
 pub mod operating;
 pub mod privileges;
 pub mod sealed_data;
@@ -22,6 +24,7 @@ mod user;
 mod visitor_token;
 
 pub use as_user::{as_user, end_sessions_before_commit, transaction_ended};
+pub use import::import_supabase;
 pub use session::{CreateSessionRequest, create_session, microseconds};
 pub use user::create_user;
 pub use visitor_token::create_visitor_token;

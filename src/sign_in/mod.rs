@@ -19,7 +19,7 @@ mod redirects;
 mod start;
 mod unlink;
 
-pub use account::lock_email;
+pub use account::{lock_email, lock_identity};
 pub use callback::{CallbackQuery, handle_callback};
 pub use exchange::{ExchangeRequest, exchange};
 pub use link::link;

@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod configuration_file;
 pub mod flows;
 pub mod hooks;
+pub mod imports;
 pub mod installation;
 pub mod locks;
 pub mod operating;

@@ -470,6 +470,9 @@ error_codes! {
         "",
         "Sign in as the person whose account it is, and start again with auth.link_identity.";
 
+    IdentitiesOfSeveralOrganizations = "WA430", "identities_of_several_organizations", 409, "identities of several organizations lead into this account",
+        "",
+        "Look whose account it is, and pass the identities of that organization alone; or have a superuser set workos_auth.link_across_organizations = on. The others sign in to accounts of their own.";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",

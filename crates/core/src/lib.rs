@@ -42,6 +42,7 @@ pub mod email;
 pub mod email_copies;
 pub mod error;
 pub mod hook;
+pub mod import;
 pub mod installation;
 pub mod json;
 pub mod jsonb;

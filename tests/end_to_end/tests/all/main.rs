@@ -32,6 +32,7 @@ mod accounts {
     mod account_vectors;
     mod addresses_and_ids;
     mod decision_table;
+    mod imports;
     mod linking;
     mod linking_brokered;
     mod names;
@@ -138,6 +139,7 @@ mod installation {
     mod copies;
     mod install;
     mod installed_files;
+    mod moving;
     mod readme;
     mod restores;
     mod rights_from_before;

@@ -327,14 +327,14 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "prosecdef",
             "add_signing_key,audit_configuration,ban_user,check_facts,cleanup,create_session,create_user,create_visitor_token,delete_user,exchange_code,\
-             get_user,grant_admin,grant_sign_in,handle_callback,link_identity,member_changed,my_sessions,refresh_session,\
+             get_user,grant_admin,grant_sign_in,handle_callback,import_supabase,link_identity,member_changed,my_sessions,refresh_session,\
              remove_member,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,sign_out,\
              start_sign_in,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,create_visitor_token,\
-             delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,link_identity,refresh_session,\
+             delete_user,exchange_code,grant_admin,grant_sign_in,handle_callback,import_supabase,link_identity,refresh_session,\
              remove_member,require_ready,reseal,retire_signing_key,revoke_admin,revoke_organization,revoke_sessions,revoke_sign_in,\
              rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",

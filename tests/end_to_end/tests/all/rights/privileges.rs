@@ -101,7 +101,7 @@ async fn two_bundles_of_rights_are_given_and_taken_back() {
     let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,check,check_becomes,check_believers,check_comparisons,check_copy,\
         check_email_copies,check_facts,check_functions,check_installed,check_leave,check_members,check_own,check_people,check_roles,check_root_key,\
         check_settings,check_sign_up,cleanup,configure_workos,create_root_key,create_session,create_user,create_visitor_token,delete_user,exchange_code,\
-        grant_admin,grant_sign_in,handle_callback,refresh_session,remove_member,require_ready,reseal,retire_signing_key,revoke_admin,\
+        grant_admin,grant_sign_in,handle_callback,import_supabase,refresh_session,remove_member,require_ready,reseal,retire_signing_key,revoke_admin,\
         revoke_organization,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,start_sign_in,\
         take_over_installation,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
