@@ -88,9 +88,11 @@ async fn it_ends_with_its_time_and_with_its_signing_key() {
     let bed = Bed::shared("ends").await;
     let anon = visitors(&bed).await;
     let admin = administrator(&bed).await;
-    let short = key(&admin, &format!("'{anon}', '1 second'")).await.unwrap();
+    let short = key(&admin, &format!("'{anon}', '3 seconds'")).await.unwrap();
     let key = key(&admin, &format!("'{anon}'")).await.unwrap();
     assert_eq!(payload(&key)["exp"].as_i64().unwrap() - payload(&key)["iat"].as_i64().unwrap(), 365 * 86400);
+    // A backend that has seen it looks at its time again.
+    assert!(request(&bed.admin, &anon, &short).await.is_ok());
     pass(payload(&short)["exp"].as_i64().unwrap()).await;
     let refusal = refused_as(request(&bed.admin, &anon, &short).await, "PT401");
     assert!(refusal.detail.starts_with("bad_jwt_expired"), "{refusal}");
@@ -137,7 +139,7 @@ async fn which_roles_may_be_named() {
         (role("backend2"), "auth.grant_sign_in"),
         (admin_role.clone(), "auth.grant_admin"),
         (role("people"), "workos_auth.allowed_roles"),
-        ("service_role".to_owned(), "service_role"),
+        ("service_role".to_owned(), "stands for the server"),
         ("postgres".to_owned(), "is a superuser"),
     ] {
         case!(name);
