@@ -110,7 +110,7 @@ test-frameworks: ## The examples with Supabase's client on the server
 
 .PHONY: bench
 bench: export PROFILE = dist
-bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions or gateway: a part
+bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
 

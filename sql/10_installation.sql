@@ -35,7 +35,8 @@ CREATE TABLE auth.signing_keys (
     data_key_id bigint REFERENCES auth.data_keys (id),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     activated_at timestamptz,
-    retired_at timestamptz
+    retired_at timestamptz,
+    visitors_until timestamptz
 );
 CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (status) WHERE status = 'active';
 CREATE INDEX signing_keys_data_key_id_idx ON auth.signing_keys (data_key_id);
@@ -43,6 +44,7 @@ COMMENT ON TABLE auth.signing_keys IS 'the keys access tokens are signed with an
 COMMENT ON COLUMN auth.signing_keys.kid IS 'the RFC 7638 thumbprint of the public key';
 COMMENT ON COLUMN auth.signing_keys.public_key IS 'a JWK (RFC 7517), as auth.jwks() publishes it';
 COMMENT ON COLUMN auth.signing_keys.private_key IS 'PKCS #8, sealed; absent in a database that only verifies';
+COMMENT ON COLUMN auth.signing_keys.visitors_until IS 'when the last visitor''s key expires that was signed with it (auth.create_visitor_token)';
 COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time';
 COMMENT ON INDEX auth.signing_keys_data_key_id_idx IS 'for the foreign key';
 

@@ -17,7 +17,27 @@ CREATE TABLE auth.users (
     banned_until timestamptz,
     deleted_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    confirmed_at timestamptz GENERATED ALWAYS AS (LEAST(email_confirmed_at, phone_confirmed_at)) STORED,
+    -- Below this line nothing of ours reads or writes. The columns are here, since SQL that was written for Supabase Auth names them. NULL
+    -- takes no place in a row.
+    instance_id uuid,
+    encrypted_password varchar(255),
+    confirmation_token varchar(255),
+    confirmation_sent_at timestamptz,
+    recovery_token varchar(255),
+    recovery_sent_at timestamptz,
+    email_change_token_new varchar(255),
+    email_change varchar(255),
+    email_change_sent_at timestamptz,
+    is_super_admin boolean,
+    phone_change text,
+    phone_change_token varchar(255),
+    phone_change_sent_at timestamptz,
+    email_change_token_current varchar(255),
+    email_change_confirm_status smallint,
+    reauthentication_token varchar(255),
+    reauthentication_sent_at timestamptz
 );
 CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
@@ -26,6 +46,22 @@ COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds 
 COMMENT ON COLUMN auth.users.email_confirmed_at IS 'when a sign-in brought the address along, or confirmed the one that auth.create_user wrote';
 COMMENT ON COLUMN auth.users.invited_at IS 'when auth.create_user made the account for somebody of an organization; until email_confirmed_at is set, that organization''s profile of this address joins it';
 COMMENT ON COLUMN auth.users.raw_user_meta_data IS 'what a person may change about themselves; never decide rights by it';
+COMMENT ON COLUMN auth.users.confirmed_at IS 'the earlier of email_confirmed_at and phone_confirmed_at, as in Supabase Auth';
+DO $unused$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY[
+        'instance_id', 'encrypted_password', 'confirmation_token', 'confirmation_sent_at', 'recovery_token', 'recovery_sent_at',
+        'email_change_token_new', 'email_change', 'email_change_sent_at', 'is_super_admin', 'phone_change', 'phone_change_token',
+        'phone_change_sent_at', 'email_change_token_current', 'email_change_confirm_status', 'reauthentication_token',
+        'reauthentication_sent_at'
+    ] LOOP
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON COLUMN auth.users.%I IS 'unused; here since SQL that was written for Supabase Auth names it'$comment$, name);
+    END LOOP;
+END
+$unused$;
 COMMENT ON COLUMN auth.users.banned_until IS 'no sign-in before this time';
 COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII case only';
 
@@ -70,7 +106,7 @@ CREATE TABLE auth.identities (
     connection_id text,
     connection_type text,
     idp_id text,
-    email text NOT NULL,
+    email text GENERATED ALWAYS AS (pg_catalog.lower((identity_data OPERATOR(pg_catalog.->>) 'email') COLLATE "C")) STORED,
     identity_data jsonb NOT NULL,
     last_sign_in_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -83,7 +119,7 @@ CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COL
 COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
 COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…';
 COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity provider: the join key to Directory Sync';
-COMMENT ON COLUMN auth.identities.email IS 'as the identity provider says it, ASCII-lower-case';
+COMMENT ON COLUMN auth.identities.email IS 'the address in identity_data: as the identity provider says it, ASCII-lower-case';
 COMMENT ON INDEX auth.identities_user_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.identities_organization_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.identities_email_idx IS 'for the candidates of account linking';

@@ -124,6 +124,10 @@ CREATE FUNCTION auth.audit_configuration() RETURNS trigger
     LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'audit_configuration_wrapper';
 COMMENT ON FUNCTION auth.audit_configuration() IS 'trigger of the tables that administrators write into';
 
+CREATE FUNCTION auth.fill_in_defaults() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'fill_in_defaults_wrapper';
+COMMENT ON FUNCTION auth.fill_in_defaults() IS 'trigger of auth.users and auth.identities: NULL gives the default where Supabase Auth allows NULL';
+
 CREATE FUNCTION auth.settle_installation() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'settle_installation_wrapper';
 COMMENT ON FUNCTION auth.settle_installation() IS 'trigger of auth.installation';

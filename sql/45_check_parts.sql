@@ -7,11 +7,11 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
         pg_catalog.floor(pg_catalog.date_part('day', pg_catalog.now() OPERATOR(pg_catalog.-) coalesce(k.activated_at, k.created_at)))::pg_catalog.int8
     FROM auth.signing_keys AS k WHERE k.status OPERATOR(pg_catalog.=) 'active'
     UNION ALL
-    -- Nothing was signed with a retiring key once its successor was active.
+    -- Nothing was signed with a retiring key once its successor was active. A visitor's key outlives a session's tokens.
     SELECT 'seconds since a retiring key was replaced', k.kid,
         pg_catalog.floor(pg_catalog.date_part('epoch', pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.min(s.activated_at)))::pg_catalog.int8
     FROM auth.signing_keys AS k JOIN auth.signing_keys AS s ON s.activated_at OPERATOR(pg_catalog.>) coalesce(k.activated_at, k.created_at)
-    WHERE k.status OPERATOR(pg_catalog.=) 'retiring'
+    WHERE k.status OPERATOR(pg_catalog.=) 'retiring' AND coalesce(k.visitors_until OPERATOR(pg_catalog.<) pg_catalog.now(), true)
     GROUP BY k.kid
     UNION ALL
     -- Not counted any further than it matters.

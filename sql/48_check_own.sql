@@ -184,6 +184,7 @@ UNION ALL
 SELECT 'error', format('%I ON %s', coalesce(k.conname, t.tgname), t.tgrelid::regclass),
     format('The trigger does not always fire: %s.', CASE WHEN k.oid IS NOT NULL THEN 'rows stay behind whose foreign key leads nowhere'
         WHEN t.tgfoid = to_regprocedure('auth.forget_cached_rows()') THEN 'backends go on believing keys that are no longer good'
+        WHEN t.tgfoid = to_regprocedure('auth.fill_in_defaults()') THEN 'NULL is refused where Supabase Auth allows it'
         WHEN t.tgfoid = to_regprocedure('auth.restore_rows()') THEN 'a restore fails on rows that come before those that they reference'
         ELSE 'what it refuses is taken' END),
     format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)

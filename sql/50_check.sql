@@ -287,6 +287,8 @@ found (severity, object, finding, remedy) AS (
     UNION ALL
     SELECT f.* FROM auth.check_functions() AS f
     UNION ALL
+    SELECT s.* FROM auth.check_sign_up() AS s
+    UNION ALL
     SELECT o.* FROM auth.check_own() AS o
     UNION ALL
     SELECT s.* FROM auth.check_stored_settings() AS s

@@ -68,7 +68,9 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_user(text, text, uuid)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.import_supabase(jsonb, jsonb)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_session(uuid, text, text, text, text, interval)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.create_visitor_token(name, interval)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.as_user(uuid, name)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.grant_sign_in(regrole)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_sign_in(regrole)'),
@@ -92,6 +94,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_preloaded()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_files(boolean)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_stored_settings()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_email_copies(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_sign_up()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
         ('admin', 'DELETE', 'TABLE auth.redirect_urls'),
@@ -106,11 +110,11 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT', 'TABLE auth.organizations'),
         ('admin', 'INSERT', 'TABLE auth.organizations'),
         -- People, by columns: nothing that is sealed, nothing that a bearer value is made of, and no column that a later version adds.
-        ('admin', 'SELECT (id, aud, role, email, email_confirmed_at, invited_at, phone, phone_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user, is_anonymous, banned_until, deleted_at, created_at, updated_at)', 'TABLE auth.users'),
+        ('admin', 'SELECT (id, aud, role, email, email_confirmed_at, invited_at, phone, phone_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user, is_anonymous, banned_until, deleted_at, created_at, updated_at, confirmed_at)', 'TABLE auth.users'),
         ('admin', 'SELECT (organization_id, user_id, role, roles, groups, permissions, custom_attributes, created_at, updated_at)', 'TABLE auth.organization_memberships'),
         ('admin', 'SELECT (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data, last_sign_in_at, created_at, updated_at)', 'TABLE auth.identities'),
         ('admin', 'SELECT (id, user_id, claims_version, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_counter, recoveries, recovered_counter, recovered_at, actor, ip, user_agent, not_after, refreshed_at, created_at, updated_at)', 'TABLE auth.sessions'),
-        ('admin', 'SELECT (kid, algorithm, public_key, status, created_at, activated_at, retired_at)', 'TABLE auth.signing_keys'),
+        ('admin', 'SELECT (kid, algorithm, public_key, status, created_at, activated_at, retired_at, visitors_until)', 'TABLE auth.signing_keys'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 
         -- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.

@@ -75,6 +75,17 @@ ALTER EVENT TRIGGER workos_auth_foreign_keys ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER workos_auth_foreign_keys IS
     'has workos_auth refuse foreign keys to its tables from columns of another type, whose cast would run as workos_auth_owner';
 
+-- Supabase Auth lets these be NULL, and seeds say so: NULL gives the default.
+CREATE TRIGGER fill_in_defaults BEFORE INSERT ON auth.users FOR EACH ROW
+    WHEN (NEW.aud IS NULL OR NEW.role IS NULL OR NEW.raw_app_meta_data IS NULL OR NEW.raw_user_meta_data IS NULL
+        OR NEW.is_sso_user IS NULL OR NEW.is_anonymous IS NULL OR NEW.created_at IS NULL OR NEW.updated_at IS NULL)
+    EXECUTE FUNCTION auth.fill_in_defaults();
+CREATE TRIGGER fill_in_defaults BEFORE INSERT ON auth.identities FOR EACH ROW
+    WHEN (NEW.created_at IS NULL OR NEW.updated_at IS NULL)
+    EXECUTE FUNCTION auth.fill_in_defaults();
+COMMENT ON TRIGGER fill_in_defaults ON auth.users IS 'gives the default where a statement that was written for Supabase Auth says NULL';
+COMMENT ON TRIGGER fill_in_defaults ON auth.identities IS 'gives the default where a statement that was written for Supabase Auth says NULL';
+
 CREATE TRIGGER member_changed AFTER UPDATE ON auth.organization_memberships FOR EACH ROW
     WHEN ((OLD.organization_id, OLD.user_id, OLD.role, OLD.roles, OLD.groups, OLD.permissions)
         IS DISTINCT FROM (NEW.organization_id, NEW.user_id, NEW.role, NEW.roles, NEW.groups, NEW.permissions))

@@ -65,6 +65,14 @@ pub fn warn(code: PgSqlErrorCode, message: &'static str, detail: &str, hint: &st
     ErrorReport::new(code, message, "").set_detail(detail).set_hint(hint).report(PgLogLevel::WARNING);
 }
 
+/// Shows a NOTICE.
+pub fn notice(message: &'static str, detail: &str, hint: &str) {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "")
+        .set_detail(detail)
+        .set_hint(hint)
+        .report(PgLogLevel::NOTICE);
+}
+
 /// Tells the server's log, and nobody else, of a failure that is not raised: `what` is fixed, and no error holds a secret.
 pub fn log(what: &'static str, error: &Error) {
     let detail = error.log_detail().or_else(|| error.detail().map(str::to_owned)).unwrap_or_default();
@@ -221,6 +229,23 @@ pub mod sqlstate {
         /// The five characters of its SQLSTATE.
         pub fn text(&self) -> String {
             text(self.0.borrow().sqlstate)
+        }
+
+        /// Its CONTEXT: the functions that it was raised in.
+        pub fn context(&self) -> String {
+            self.0.borrow().context.as_ref().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default()
+        }
+
+        /// The column that it is about, as `schema.table.column`, if it is about one.
+        pub fn column(&self) -> Option<String> {
+            let lost = self.0.borrow();
+            let name = |wanted| {
+                let (_, name) = lost.names.iter().find(|(field, _)| *field == wanted)?;
+                Some(name.to_string_lossy().into_owned())
+            };
+            let parts =
+                [pg_sys::PG_DIAG_SCHEMA_NAME, pg_sys::PG_DIAG_TABLE_NAME, pg_sys::PG_DIAG_COLUMN_NAME].map(name);
+            parts.into_iter().collect::<Option<Vec<_>>>().map(|parts| parts.join("."))
         }
     }
 

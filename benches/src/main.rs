@@ -1,5 +1,6 @@
 //! What a sign-in, a reader and a refresh cost, beside their floors. `make bench` prints the tables of the README and draws
-//! its picture; `make bench BENCH=readers`, `BENCH=sign-in`, `BENCH=sessions` or `BENCH=gateway` does one part.
+//! its picture; `make bench BENCH=readers`, `BENCH=sign-in`, `BENCH=sessions`, `BENCH=gateway` or `BENCH=moving`
+//! does one part.
 //!
 //! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
 //! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
@@ -15,6 +16,7 @@
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
 //! | [`soak`] | an hour of all of it, with restarts: what is lost and what grows. Only by its name, `make bench BENCH=soak` |
+//! | [`moving`] | people who move in from Supabase Auth |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
 
@@ -24,6 +26,7 @@ mod bench;
 mod exchanges;
 mod first_calls;
 mod gateway;
+mod moving;
 mod readers;
 mod sample;
 mod sessions;
@@ -57,7 +60,7 @@ async fn main() -> ExitCode {
 }
 
 /// The parts, by the name that chooses one.
-const PARTS: [&str; 4] = ["sign-in", "readers", "sessions", "gateway"];
+const PARTS: [&str; 5] = ["sign-in", "readers", "sessions", "gateway", "moving"];
 /// The part that no other run has in it.
 const SOAK: &str = "soak";
 
@@ -70,7 +73,7 @@ async fn run() -> Result<()> {
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(Error::Other(format!("there is no part {unknown}; there are {} and {SOAK}", PARTS.join(", "))));
     }
-    let [sign_in, readers, sessions, gateway] =
+    let [sign_in, readers, sessions, gateway, moving] =
         PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
     if sign_in {
         measure_sign_ins(rounds).await?;
@@ -92,6 +95,12 @@ async fn run() -> Result<()> {
     }
     if gateway {
         gateway::measure(rounds).await?;
+    }
+    if moving && (sign_in || readers || sessions || gateway) {
+        println!();
+    }
+    if moving {
+        moving::measure(rounds).await?;
     }
     Ok(())
 }

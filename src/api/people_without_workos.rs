@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::signing_in::session_record;
 use crate::admin::{self, CreateSessionRequest};
 use crate::error::or_raise;
-use crate::postgres::jsonb::Built;
+use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::postgres::uuid::{from_postgres, to_postgres};
@@ -33,6 +33,17 @@ fn create_session(
         CreateSessionRequest { user_id: user_id.map(from_postgres), organization, method, actor, reason, ttl };
     let session = or_raise(once_per_query::answer(fcinfo, &request, || admin::create_session(&request)));
     or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+fn import_supabase(user_row: Option<Jsonb>, identity_rows: Option<Jsonb>) -> pgrx::Uuid {
+    to_postgres(or_raise(admin::import_supabase(user_row.as_ref(), identity_rows.as_ref())))
+}
+
+#[pg_extern(sql = false)]
+fn create_visitor_token(role: Option<&core::ffi::CStr>, ttl: Option<Interval>) -> String {
+    let ttl = ttl.map(|ttl| admin::microseconds(ttl.months(), ttl.days(), ttl.micros()));
+    or_raise(admin::create_visitor_token(role, ttl)).expose().to_owned()
 }
 
 #[pg_extern(sql = false)]

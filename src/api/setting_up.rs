@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pgrx::JsonB;
 use pgrx::prelude::*;
+use workos_auth_core::email_copies::email_copies;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -98,6 +99,17 @@ fn require_ready() {
 fn check_root_key()
 -> TableIterator<'static, (name!(name, &'static str), name!(finding, String), name!(by_hand, String))> {
     TableIterator::new(sealed_data::finding())
+}
+
+/// What `auth.check()` reads in the function of a trigger on `auth.users`.
+#[pg_extern(sql = false)]
+fn check_email_copies(
+    body: Option<&str>,
+) -> TableIterator<'static, (name!(relation, String), name!(attribute, Option<String>), name!(place, i32))> {
+    let copies = email_copies(body.unwrap_or_default());
+    TableIterator::new(
+        copies.into_iter().map(|copy| (copy.table, copy.column, i32::try_from(copy.place).unwrap_or(i32::MAX))),
+    )
 }
 
 /// What `auth.check()` reports of a copy.

@@ -1,12 +1,15 @@
 //! Triggers of the extension's own tables. Declared in `sql/20_setting_up.sql`, attached in `sql/90_protect_tables.sql`.
 
+use pgrx::JsonB;
 use pgrx::prelude::*;
+use serde_json::json;
 use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
 use workos_auth_core::{Error, email};
 
 use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
+use crate::postgres::clock;
 use crate::postgres::uuid::from_postgres;
 use crate::store::installation as store;
 use crate::{auth_hooks, members, restoring};
@@ -54,6 +57,33 @@ fn check_hook<'a>(trigger: &'a PgTrigger<'a>) -> Result<Option<PgHeapTuple<'a, i
     Ok(Some(new))
 }
 
+/// Trigger of `auth.users` and `auth.identities`: what Supabase Auth lets be NULL, and is not here, gets the default of its column. Only
+/// those of the columns are looked at that the table has.
+#[pg_trigger(sql = false)]
+fn fill_in_defaults<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let Some(new) = trigger.new() else { return Ok(None) };
+    let mut new = new.into_owned();
+    /// Gives columns a value where they are NULL.
+    macro_rules! fill_in {
+        ($($name:literal),+: $type:ty = $value:expr) => {$(
+            if let Ok(None) = new.get_by_name::<$type>($name) {
+                or_raise(new.set_by_name($name, $value).map_err(unchanged));
+            }
+        )+};
+    }
+    fill_in!("aud", "role": String = "authenticated".to_owned());
+    fill_in!("raw_app_meta_data", "raw_user_meta_data": JsonB = JsonB(json!({})));
+    fill_in!("is_sso_user", "is_anonymous": bool = false);
+    fill_in!("created_at", "updated_at": TimestampWithTimeZone = or_raise(clock::transaction_start()));
+    Ok(Some(new))
+}
+
+fn unchanged(error: impl std::fmt::Display) -> Error {
+    unexpected(&format!("The row cannot be changed: {error}."))
+}
+
 /// Trigger of `auth.installation`: a row that comes from another cluster, with a dump or by replication, lives where it is written.
 #[pg_trigger(sql = false)]
 fn settle_installation<'a>(
@@ -67,7 +97,7 @@ fn settle_installation<'a>(
     let home = home_of_new_row(store::here(), store::place(number(SYSTEM), number(DATABASE)));
     let written =
         new.set_by_name(SYSTEM, store::system(home)).and_then(|()| new.set_by_name(DATABASE, store::database(home)));
-    or_raise(written.map_err(|error| unexpected(&format!("The row cannot be changed: {error}."))));
+    or_raise(written.map_err(unchanged));
     Ok(Some(new))
 }
 

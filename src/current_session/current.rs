@@ -10,8 +10,8 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::run_cache;
 use super::verified::Verified;
-use super::verify::{self, verify};
-use super::{client_role, token};
+use super::verify::{self, verify, verify_bearer};
+use super::{client_role, request_claims, token};
 use crate::error::or_raise;
 use crate::postgres::pinning::{Read, pin};
 use crate::postgres::roles::bypasses_rls;
@@ -48,6 +48,9 @@ pub unsafe fn session_of_run<'a>() -> Option<&'a Verified> {
 extern "C-unwind" fn refresh_run_cache() -> *const Verified {
     runs::leave_out_dead();
     let session = or_raise(current()).map_or(ptr::null(), |session| Rc::as_ptr(&session));
+    if session.is_null() {
+        request_claims::notice_without_session();
+    }
     run_cache::SESSION.set(session);
     session
 }
@@ -154,7 +157,21 @@ pub fn recheck_on_next_read() {
 /// Verifies a token and makes it the current session.
 pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     check_role()?;
-    let session = verify(access_token)?;
+    put_on(access_token, verify(access_token)?, is_local)
+}
+
+/// Makes the bearer of a request's token the current person of the transaction; with a visitor's key, there is no session.
+pub fn set_bearer(token: &str) -> Result<()> {
+    match verify_bearer(token)? {
+        None => clear_for_now(),
+        Some(session) => {
+            check_role()?;
+            put_on(token, session, true).map(drop)
+        }
+    }
+}
+
+fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
     if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {

@@ -7,6 +7,7 @@ mod client_role;
 mod current;
 mod keys;
 mod request;
+mod request_claims;
 mod run_cache;
 mod token;
 mod verified;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use workos_auth_core::{Error, ErrorCode, Result, json};
 use zeroize::Zeroizing;
 
-use super::current::{set, unverified_identity};
+use super::current::{set_bearer, unverified_identity};
 use super::token;
 use crate::postgres::setting::{self, Lifetime};
 
@@ -21,7 +21,8 @@ const UNAUTHORIZED: &str = "PT401";
 /// What stands in place of a token that was taken, before its SHA-256 in hexadecimal.
 const TAKEN: &str = "sha256:";
 
-/// Makes the request's bearer token the current session of the transaction; without one, there is no session. `request.headers` then holds the
+/// Makes the request's bearer token the current session of the transaction; without one, or with a visitor's key, there is no
+/// session. `request.headers` then holds the
 /// token's hash in its place: the transaction may run code of others, such as a trigger of somebody's table, which reads settings.
 ///
 /// `request.jwt.claims` is not looked at: whoever can run SQL can set it. So can they set `request.headers`, but not to a
@@ -38,7 +39,7 @@ pub fn use_request_token() -> Result<()> {
             false => Err(unauthorized(malformed("The token of request.headers was taken for another transaction."))),
         };
     }
-    set(&token, true).map_err(|error| match error.code().http_status() {
+    set_bearer(&token).map_err(|error| match error.code().http_status() {
         401 => unauthorized(error),
         _ => error,
     })?;
@@ -47,7 +48,8 @@ pub fn use_request_token() -> Result<()> {
 
 /// Puts the hash of the current token where the token stands.
 fn hide(mut headers: Map<String, Value>) -> Result<()> {
-    let hash = unverified_identity().map(|own| hex(&own)).unwrap_or_default();
+    // A visitor's key is no secret.
+    let Some(hash) = unverified_identity().map(|own| hex(&own)) else { return Ok(()) };
     headers.insert(AUTHORIZATION.to_owned(), format!("Bearer {TAKEN}{hash}").into());
     let headers =
         CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{Hashed, Own, Rules};
+use workos_auth_core::token::{self, Bearer, Hashed, Own, PublicKey, Rules, Visitor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::keys;
@@ -18,8 +19,17 @@ use crate::{settings, store};
 thread_local! {
     /// By the token's hash.
     static KNOWN: RefCell<LruCache<[u8; 32], Rc<Verified>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+    /// The same of visitors' keys.
+    static VISITORS: RefCell<LruCache<[u8; 32], Rc<KnownVisitor>>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
     /// Of tokens that this backend has signed and nobody has presented to it yet; by the same.
     static OWN: RefCell<LruCache<[u8; 32], Own>> = RefCell::new(LruCache::new(NonZeroUsize::MIN));
+}
+
+/// A visitor's key that was verified.
+struct KnownVisitor {
+    /// what verified it
+    key: Rc<PublicKey>,
+    claims: Visitor,
 }
 
 /// This backend has signed a token: when it is presented here, its signature is known to be good.
@@ -36,25 +46,60 @@ pub fn remember_own(own: Own) {
 /// # Errors
 /// One code a check, class WA5.
 pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
+    verify_bearer(access_token)?.ok_or_else(token::visitor_has_no_session)
+}
+
+/// The same of a token that may be a visitor's: then there is nobody, and `None`.
+///
+/// # Errors
+/// One code a check, class WA5.
+pub fn verify_bearer(access_token: &str) -> Result<Option<Rc<Verified>>> {
     let token = Hashed::new(access_token);
     let hash = *token.hash();
     if let Some(known) = KNOWN.with_borrow_mut(|known| known.get(&hash).map(Rc::clone))
         && recheck(&known)?
     {
-        return Ok(known);
+        return Ok(Some(known));
+    }
+    if let Some(visitor) = VISITORS.with_borrow_mut(|visitors| visitors.get(&hash).map(Rc::clone))
+        && recheck_visitor(&visitor)?
+    {
+        return Ok(None);
     }
     with_rules(|rules| {
         let unverified = token.parse()?;
         let key = keys::find(unverified.kid())?;
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
-        let claims = unverified.verify_own(own.as_ref(), &key, rules)?;
-        let verified = Rc::new(Verified::new(hash, key, claims));
-        KNOWN.with_borrow_mut(|known| {
-            known.resize(settings::token_cache_size());
-            known.put(hash, Rc::clone(&verified));
-        });
-        check_session(&verified)?;
-        Ok(verified)
+        match unverified.verify_bearer(own.as_ref(), &key, rules)? {
+            Bearer::Person(claims) => {
+                let verified = Rc::new(Verified::new(hash, key, *claims));
+                remember(&KNOWN, hash, Rc::clone(&verified));
+                check_session(&verified)?;
+                Ok(Some(verified))
+            }
+            Bearer::Visitor(claims) => {
+                remember(&VISITORS, hash, Rc::new(KnownVisitor { key, claims }));
+                Ok(None)
+            }
+        }
+    })
+}
+
+fn remember<T>(cache: &'static LocalKey<RefCell<LruCache<[u8; 32], T>>>, hash: [u8; 32], value: T) {
+    cache.with_borrow_mut(|known| {
+        known.resize(settings::token_cache_size());
+        known.put(hash, value);
+    });
+}
+
+/// As [`recheck`].
+fn recheck_visitor(visitor: &KnownVisitor) -> Result<bool> {
+    with_rules(|rules| {
+        if !Rc::ptr_eq(&keys::find(visitor.key.kid())?, &visitor.key) {
+            return Ok(false);
+        }
+        visitor.claims.recheck(rules)?;
+        Ok(true)
     })
 }
 

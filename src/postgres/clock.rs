@@ -17,6 +17,16 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// When the transaction began: `now()`.
+///
+/// # Errors
+/// `unexpected_failure`: Postgres has no such time.
+pub fn transaction_start() -> Result<TimestampWithTimeZone> {
+    // SAFETY: in a transaction, as every SQL function is.
+    let micros = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    TimestampWithTimeZone::try_from(micros).map_err(|_| unexpected("A time is out of range."))
+}
+
 /// Postgres's own microseconds, which count from 2000, as whole seconds since 1970.
 pub fn unix_seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS) + POSTGRES_EPOCH

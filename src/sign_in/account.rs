@@ -68,7 +68,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
         }
     };
     store::record_sign_in(user_id, user_metadata)?;
-    let identity_id = write_identity(user_id, profile, &email, issuer)?;
+    let identity_id = write_identity(user_id, profile, issuer)?;
     if is_new_user {
         auth_hooks::user_created(&NewUser {
             user_id,
@@ -92,8 +92,8 @@ pub fn lock_email(email: &str) {
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
-pub fn write_identity(user_id: Uuid, profile: &Profile, email: &str, issuer: &str) -> Result<Uuid> {
-    let identity_id = store::upsert_identity(user_id, profile, email, metadata::identity_data(profile, issuer))?;
+pub fn write_identity(user_id: Uuid, profile: &Profile, issuer: &str) -> Result<Uuid> {
+    let identity_id = store::upsert_identity(user_id, profile, metadata::identity_data(profile, issuer))?;
     if let Some(organization) = &profile.organization_id {
         store::upsert_membership(organization, user_id, profile)?;
     }

@@ -91,7 +91,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClie
     if let Some(organization) = &profile.organization_id {
         store::ensure_organization(organization)?;
     }
-    let identity_id = account::write_identity(user_id, profile, &email, issuer)?;
+    let identity_id = account::write_identity(user_id, profile, issuer)?;
     users::signed_in(user_id)?;
     account::write_audit("identity_linked", user_id, profile, client)?;
     Ok(Account { user_id, identity_id, is_new_user: false })

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::store::configuration::{self, Provider};
 use crate::store::flows::{self, CarriedExchange, Flow, Mode};
 use crate::store::scan::FlowKey;
-use crate::{http, secrets, settings};
+use crate::{error, http, secrets, settings};
 
 /// How long a broker may take on its way back, beyond what WorkOS may take to answer.
 const WAY_BACK: Duration = Duration::from_secs(5);
@@ -123,7 +123,13 @@ impl<'a> Redemption<'a> {
     }
 
     fn read(&self, answer: &HttpAnswer) -> Result<TokenAnswer> {
-        workos::parse_token_answer(answer, &self.request().secrets())
+        let answer = workos::parse_token_answer(answer, &self.request().secrets())?;
+        if !answer.left_out.is_empty() {
+            let left_out: Vec<&str> = answer.left_out.iter().map(|left_out| left_out.0.as_str()).collect();
+            let detail = format!("Of {}: {}.", answer.profile.id, left_out.join("; "));
+            error::log_line("a part of a WorkOS profile was left out", &detail);
+        }
+        Ok(answer)
     }
 
     fn request(&self) -> TokenRequest<'_> {

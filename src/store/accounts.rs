@@ -7,7 +7,7 @@ use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 
-use super::{query, scan, users, uuid_arg};
+use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 
 fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
@@ -18,7 +18,8 @@ fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
         organization_id: row.get(c"organization_id"),
         connection_id: row.get(c"connection_id"),
         idp_id: row.get(c"idp_id"),
-        email: row.required(c"email")?,
+        // One without an address is nobody's sign-in, and matches none.
+        email: row.get(c"email").unwrap_or_default(),
     })
 }
 
@@ -143,10 +144,10 @@ pub fn insert_user(id: Uuid, email: Option<&str>, is_sso_user: bool, app: Value,
             &[uuid_arg(id), email.into(), is_sso_user.into(), JsonB(app.clone()).into(), JsonB(user.clone()).into()],
         )
     };
-    if insert(email)? == 0 {
-        insert(None)?;
+    match email {
+        Some(_) if insert(email)? > 0 => Ok(()),
+        _ => sign_up_triggers::explained(|| insert(None)).map(drop),
     }
-    Ok(())
 }
 
 /// Sets or releases `users.email`. The address stays as it is if another account holds it.
@@ -185,37 +186,44 @@ pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
 
 /// A sign-in changes what the person's profile says; members that others wrote stay, and so does what somebody made of it that has none:
 /// a list would grow at every sign-in.
+///
+/// A name is the person's own where it is not what one of their identities said last: it stays as it is. To be called before the identity is
+/// written.
 pub fn record_sign_in(user_id: Uuid, user_metadata: Value) -> Result<()> {
     query::execute(
-        "UPDATE auth.users
+        "UPDATE auth.users AS u
          SET last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now(),
-             raw_user_meta_data = CASE WHEN pg_catalog.jsonb_typeof(raw_user_meta_data) OPERATOR(pg_catalog.=) 'object'
-                 THEN raw_user_meta_data OPERATOR(pg_catalog.||) $2 ELSE raw_user_meta_data END
-         WHERE id OPERATOR(pg_catalog.=) $1",
+             raw_user_meta_data = CASE WHEN pg_catalog.jsonb_typeof(u.raw_user_meta_data) OPERATOR(pg_catalog.=) 'object'
+                 THEN u.raw_user_meta_data OPERATOR(pg_catalog.||) ($2 OPERATOR(pg_catalog.-) ARRAY(
+                     SELECT n.name FROM (VALUES ('name'), ('full_name')) AS n (name)
+                     WHERE u.raw_user_meta_data OPERATOR(pg_catalog.?) n.name AND NOT EXISTS (
+                         SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id
+                             AND i.identity_data OPERATOR(pg_catalog.->) n.name
+                                 OPERATOR(pg_catalog.=) (u.raw_user_meta_data OPERATOR(pg_catalog.->) n.name))))
+                 ELSE u.raw_user_meta_data END
+         WHERE u.id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(user_id), JsonB(user_metadata).into()],
     )
     .map(drop)
 }
 
 /// Writes the identity of a profile: new, or as it is now.
-pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Value) -> Result<Uuid> {
+pub fn upsert_identity(user_id: Uuid, profile: &Profile, data: Value) -> Result<Uuid> {
     query::row(
         "INSERT INTO auth.identities AS i (user_id, provider, provider_id, organization_id, connection_id, connection_type,
-             idp_id, email, identity_data, last_sign_in_at)
-         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7, $8, pg_catalog.now())
+             idp_id, identity_data, last_sign_in_at)
+         VALUES ($1, 'workos', $2, $3, $4, $5, $6, $7, pg_catalog.now())
          ON CONFLICT (provider, provider_id) DO UPDATE
          SET connection_id = excluded.connection_id, connection_type = excluded.connection_type, idp_id = excluded.idp_id,
-             email = excluded.email, identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(),
-             updated_at = pg_catalog.now()
+             identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()
          RETURNING id",
         &[
             uuid_arg(user_id),
             profile.id.as_str().into(),
             profile.organization_id.as_deref().into(),
             profile.connection_id.as_str().into(),
-            profile.connection_type.as_str().into(),
+            profile.connection_type.as_deref().into(),
             profile.idp_id.as_deref().into(),
-            email.into(),
             JsonB(data).into(),
         ],
         |row| row.uuid(1),
@@ -223,15 +231,15 @@ pub fn upsert_identity(user_id: Uuid, profile: &Profile, email: &str, data: Valu
     .ok_or_else(|| crate::error::unexpected("An identity was not written."))
 }
 
-/// Writes what WorkOS says of a member, where anything changed.
+/// Writes what WorkOS says of a member, where anything changed. Permissions stay as they are where it says nothing of them.
 pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
     query::execute(
-        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes, permissions)
+         VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'))
          ON CONFLICT (organization_id, user_id) DO UPDATE
          SET role = excluded.role, roles = excluded.roles, groups = excluded.groups,
-             custom_attributes = excluded.custom_attributes, updated_at = pg_catalog.now()
-         WHERE m.roles OPERATOR(pg_catalog.<>) excluded.roles OR m.groups OPERATOR(pg_catalog.<>) excluded.groups
+             custom_attributes = excluded.custom_attributes, permissions = coalesce($7, m.permissions), updated_at = pg_catalog.now()
+         WHERE m.permissions OPERATOR(pg_catalog.<>) coalesce($7, m.permissions) OR m.roles OPERATOR(pg_catalog.<>) excluded.roles OR m.groups OPERATOR(pg_catalog.<>) excluded.groups
              OR m.custom_attributes OPERATOR(pg_catalog.<>) excluded.custom_attributes
              OR NOT coalesce(m.role OPERATOR(pg_catalog.=) excluded.role, m.role IS NULL AND excluded.role IS NULL)",
         &[
@@ -240,7 +248,8 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
             profile.role.as_deref().into(),
             profile.roles.clone().into(),
             profile.groups.clone().into(),
-            JsonB(Value::Object(profile.custom_attributes.clone())).into(),
+            JsonB(profile.custom_attributes.0.clone()).into(),
+            profile.permissions.clone().into(),
         ],
     )
     .map(drop)

@@ -9,6 +9,7 @@ use workos_auth_core::seal::Purpose;
 
 use super::removal::remove;
 use super::{query, scan, uuid_arg};
+use crate::postgres::clock;
 
 /// A row of `auth.data_keys`.
 pub struct DataKeyRow {
@@ -161,6 +162,16 @@ pub fn activate_signing_key(kid: &str) -> Result<()> {
     query::execute(
         "UPDATE auth.signing_keys SET status = 'active', activated_at = pg_catalog.now() WHERE kid OPERATOR(pg_catalog.=) $1",
         &[kid.into()],
+    )
+    .map(drop)
+}
+
+/// A visitor's key was signed with this one, and is good until then, in seconds since 1970.
+pub fn note_visitors(kid: &str, until: i64) -> Result<()> {
+    query::execute(
+        "UPDATE auth.signing_keys SET visitors_until = GREATEST(visitors_until, $2)
+         WHERE kid OPERATOR(pg_catalog.=) $1",
+        &[kid.into(), clock::timestamp(until)?.into()],
     )
     .map(drop)
 }

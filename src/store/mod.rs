@@ -8,6 +8,7 @@ pub mod configuration;
 pub mod configuration_file;
 pub mod flows;
 pub mod hooks;
+pub mod imports;
 pub mod installation;
 pub mod joining;
 pub mod locks;
@@ -19,6 +20,7 @@ mod removal;
 pub mod request_slots;
 pub mod scan;
 pub mod sessions;
+mod sign_up_triggers;
 pub mod stored_settings;
 pub mod users;
 

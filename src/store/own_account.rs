@@ -97,7 +97,7 @@ fn identity(row: &ScannedRow) -> Result<Identity> {
         id: row.required_uuid(c"id")?,
         provider_id: row.required(c"provider_id")?,
         provider: row.required(c"provider")?,
-        email: row.required(c"email")?,
+        email: row.get(c"email").unwrap_or_default(),
         identity_data: row.raw_json(c"identity_data")?,
         last_sign_in_at: row.get(c"last_sign_in_at").map(utc),
         created_at: utc(row.required(c"created_at")?),

@@ -53,3 +53,26 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: &str) -> Result<String> {
     statements.iter().try_for_each(|statement| query::utility(statement))?;
     Ok(name.into_owned())
 }
+
+/// What a role has or may that no stranger may have; `None` for a role that has nothing but what was granted to itself. A member of another
+/// role can become that one.
+pub fn more_than_a_visitors(role: pg_sys::Oid) -> Result<Option<String>> {
+    query::row(
+        "SELECT CASE
+             WHEN r.rolsuper THEN 'is a superuser'
+             WHEN r.rolbypassrls THEN 'has BYPASSRLS'
+             WHEN r.rolcreaterole OR r.rolcreatedb OR r.rolreplication THEN 'may make roles or databases, or replicate'
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_auth_members AS m WHERE m.member OPERATOR(pg_catalog.=) r.oid)
+                 THEN 'is a member of another role'
+             WHEN EXISTS (SELECT FROM pg_catalog.pg_database AS d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid) THEN 'owns a database'
+             WHEN EXISTS (
+                 SELECT FROM auth.rights() AS g
+                 WHERE g.bundle OPERATOR(pg_catalog.<>) 'everyone' AND pg_catalog.starts_with(g.object, 'FUNCTION ')
+                     AND pg_catalog.has_function_privilege(r.oid, pg_catalog.substr(g.object, 10), 'EXECUTE')
+             ) THEN 'has rights that auth.grant_sign_in or auth.grant_admin gave' END
+         FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) $1",
+        &[role.into()],
+        |row| row.nullable::<String>(1),
+    )
+    .map(Option::flatten)
+}

@@ -45,10 +45,10 @@ const TABLES: [(&str, &str); 4] = [
             t.is_sso_user
         from auth.users as t, bench_people as n"),
     ("auth.identities", "
-        (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data,
+        (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, identity_data,
             last_sign_in_at)
-        select n.id, n.id, t.provider, 'prof_' || n.id, n.organization, t.connection_id, t.connection_type, t.idp_id, n.email,
-            t.identity_data, t.last_sign_in_at
+        select n.id, n.id, t.provider, 'prof_' || n.id, n.organization, t.connection_id, t.connection_type, t.idp_id,
+            t.identity_data || jsonb_build_object('email', n.email), t.last_sign_in_at
         from auth.identities as t, bench_people as n"),
     ("auth.organization_memberships", "
         (organization_id, user_id, role, roles, groups, permissions, custom_attributes)

@@ -87,7 +87,7 @@ pub fn keep(answer: &TokenAnswer) -> Result<Zeroizing<Vec<u8>>> {
 pub fn kept(bytes: &[u8]) -> Result<TokenAnswer> {
     let (token, profile): (Option<String>, Profile) =
         json::read(bytes).map_err(|_| Error::new(ErrorCode::SealBroken))?;
-    Ok(TokenAnswer { profile, access_token: token.map(ProviderToken::new), expires_in: None })
+    Ok(TokenAnswer { profile, left_out: Vec::new(), access_token: token.map(ProviderToken::new), expires_in: None })
 }
 
 /// Why a sign-in ends without a code, as the application is told of it (RFC 6749, section 4.1.2.1).

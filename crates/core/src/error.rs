@@ -400,6 +400,9 @@ error_codes! {
     HttpsProxyFailed = "WA318", "https_proxy_failed", 503, "the HTTP proxy did not connect to WorkOS",
         "",
         "The code is still good: try again. Check workos_auth.https_proxy, and that the proxy lets this server reach the host and port of api_url.";
+    WorkosProfileMalformed = "WA319", "workos_profile_malformed", 502, "WorkOS's profile has an attribute that cannot be read",
+        "",
+        "Mend the mapping of the attribute at the identity provider or in the WorkOS dashboard.";
     OrganizationMismatch = "WA320", "organization_mismatch", 403, "the profile belongs to another organization than the one asked for",
         "",
         "Sign in through the organization that the sign-in was started for.";
@@ -428,7 +431,7 @@ error_codes! {
         "An administrator finds the accounts by auth.identities.email and makes them one: select auth.merge_users(from_user => …, into_user => …).";
     TokenTooLarge = "WA406", "token_too_large", 422, "the access token would be too large",
         "",
-        "HTTP servers refuse long headers: thin out groups or permissions, or raise workos_auth.max_token_size.";
+        "HTTP servers refuse long headers: thin the claim out with a token hook (auth.hooks), or raise workos_auth.max_token_size.";
     RoleNotAllowed = "WA407", "role_not_allowed", 403, "the user's role is not one of the allowed roles",
         "",
         "Set auth.users.role to one of workos_auth.allowed_roles.";
@@ -441,6 +444,13 @@ error_codes! {
     UserMetadataUnreadable = "WA410", "user_metadata_unreadable", 422, "what is stored of the user cannot be put into an access token",
         "",
         "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
+
+    VisitorRoleNotAllowed = "WA411", "visitor_role_not_allowed", 400, "visitors must not act as this role",
+        "",
+        "A visitor's key is public. Name a role that has no more rights than a stranger may have, such as anon.";
+    SignUpTriggerFailed = "WA412", "sign_up_trigger_failed", 500, "a trigger of auth.users cannot take a person without an e-mail address",
+        "",
+        "Let the column be NULL, or have the trigger's function write something else where new.email is NULL. auth.check() names such triggers and columns.";
 
     // People without WorkOS, and the identities of an account.
     EmailExists = "WA420", "email_exists", 422, "another user has this e-mail address",
@@ -479,6 +489,10 @@ error_codes! {
     LinkSessionNotFound = "WA429", "link_session_not_found", 403, "the session that started this link is not there to finish it",
         "",
         "Sign in as the person whose account it is, and start again with auth.link_identity.";
+
+    IdentitiesOfSeveralOrganizations = "WA432", "identities_of_several_organizations", 409, "identities of several organizations lead into this account",
+        "",
+        "Look whose account it is, and pass the identities of that organization alone; or have a superuser set workos_auth.link_across_organizations = on. The others sign in to accounts of their own.";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",

@@ -28,7 +28,7 @@ pub fn parse(text: &str) -> Result<Value> {
     read::<Free>(text.as_bytes()).map(|Free(value)| value)
 }
 
-/// Reads a text of a known form. Whatever may be of any form in it is read as [`Free`], or by [`members`].
+/// Reads a text of a known form. Whatever may be of any form in it is read as [`Free`].
 ///
 /// # Errors
 /// It is not JSON in UTF-8, or has another form.
@@ -51,17 +51,6 @@ pub struct Free(pub Value);
 impl<'de> Deserialize<'de> for Free {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         Reader { levels: MAX_DEPTH }.deserialize(deserializer).map(Self)
-    }
-}
-
-/// An object with members of any form, for `#[serde(deserialize_with)]`.
-///
-/// # Errors
-/// It is none.
-pub fn members<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Map<String, Value>, D::Error> {
-    match Free::deserialize(deserializer)?.0 {
-        Value::Object(members) => Ok(members),
-        _ => Err(D::Error::custom("not an object")),
     }
 }
 

@@ -63,13 +63,14 @@ pub fn app_metadata() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Free;
 
     fn profile() -> Profile {
         Profile {
             id: "prof_1".into(),
             organization_id: Some("org_1".into()),
             connection_id: "conn_1".into(),
-            connection_type: "OktaSAML".into(),
+            connection_type: Some("OktaSAML".into()),
             idp_id: None,
             email: "Ada@Example.com".into(),
             first_name: Some(" Ada ".into()),
@@ -78,8 +79,9 @@ mod tests {
             role: None,
             roles: vec![],
             groups: vec!["engines".into()],
-            custom_attributes: serde_json::Map::new(),
-            raw_attributes: serde_json::Map::new(),
+            permissions: None,
+            custom_attributes: Free(json!({})),
+            raw_attributes: Free(json!({})),
         }
     }
 

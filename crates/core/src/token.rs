@@ -3,6 +3,10 @@
 //! The types keep the order: [`Hashed`] is any text, [`Hashed::parse`] looks at the form and names the key,
 //! [`Unverified::verify`] checks algorithm and signature before it so much as reads a claim, and only then is there a [`Claims`].
 
+mod reading;
+mod rules;
+mod visitor;
+
 use std::fmt;
 
 use aws_lc_rs::digest::Digest;
@@ -15,28 +19,16 @@ use crate::json;
 use crate::jsonb::{self, Members, Node, Strict};
 pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
 pub use crate::token_hash::Hashed;
+use reading::{as_date, as_text, as_texts, as_uuid, bad, list_or_empty, required, text_or_none, typed};
+pub use rules::Rules;
+pub use visitor::{Visitor, VisitorKey, lifetime as visitor_lifetime, no_session as visitor_has_no_session};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_TOKEN_LEN: usize = 64 * 1024;
-/// Seconds by which `nbf` and `iat` may lie ahead, for clocks that differ. `exp` has none.
-const LEEWAY: i64 = 5;
-/// RFC 7159, section 6: integers below this are exact everywhere.
-const MAX_NUMERIC_DATE: i64 = 1 << 53;
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 const REFUSED_PARAMETERS: &[&str] =
     &["crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc", "cty"];
-
-/// What a token is compared with.
-#[derive(Debug, Clone, Copy)]
-pub struct Rules<'a> {
-    /// `iss`, compared exactly.
-    pub issuer: &'a str,
-    /// What `aud` must be or hold.
-    pub audience: &'a str,
-    /// Seconds since the epoch.
-    pub now: i64,
-}
 
 /// A token of good form, about which nothing is known yet but the key it names.
 pub struct Unverified {
@@ -122,6 +114,17 @@ impl Unverified {
     /// # Errors
     /// As [`Unverified::verify`]. A proof of another token or key proves nothing, and is no error.
     pub fn verify_own(self, own: Option<&Own>, key: &PublicKey, rules: &Rules<'_>) -> Result<Claims> {
+        match self.verify_bearer(own, key, rules)? {
+            Bearer::Person(claims) => Ok(*claims),
+            Bearer::Visitor(_) => Err(visitor::no_session()),
+        }
+    }
+
+    /// The same of a token that may be a visitor's.
+    ///
+    /// # Errors
+    /// As [`Unverified::verify_own`].
+    pub fn verify_bearer(self, own: Option<&Own>, key: &PublicKey, rules: &Rules<'_>) -> Result<Bearer> {
         if self.kid != key.kid() {
             return Err(ErrorCode::BadJwtKey.into());
         }
@@ -132,10 +135,22 @@ impl Unverified {
         if !is_own && !key.verifies(&self.signed, &self.signature) {
             return Err(ErrorCode::BadJwtSignature.into());
         }
-        let claims = Claims::read(self.payload)?;
-        claims.recheck(rules)?;
-        Ok(claims)
+        let bearer = Bearer::read(self.payload)?;
+        match &bearer {
+            Bearer::Person(claims) => claims.recheck(rules)?,
+            Bearer::Visitor(visitor) => visitor.recheck(rules)?,
+        }
+        Ok(bearer)
     }
+}
+
+/// Whose a verified token is.
+#[derive(Debug, Clone)]
+pub enum Bearer {
+    /// Somebody's who is signed in.
+    Person(Box<Claims>),
+    /// Nobody's.
+    Visitor(Visitor),
 }
 
 impl fmt::Debug for Unverified {
@@ -144,7 +159,7 @@ impl fmt::Debug for Unverified {
     }
 }
 
-/// What a verified token says. There is no way to one but [`Unverified::verify`] and [`Unverified::verify_own`].
+/// What a verified token says. There is no way to one but [`Unverified::verify`] and its like.
 ///
 /// Texts that may be absent are `None` when they are absent, null or empty: Supabase writes `""` for a person without
 /// e-mail, and two of those must not look equal.
@@ -192,18 +207,8 @@ impl Claims {
     /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead), `bad_jwt_not_yet_valid` (`nbf`
     /// and `iat` may lie up to 5 s ahead).
     pub fn recheck(&self, rules: &Rules<'_>) -> Result<()> {
-        let latest = rules.now.saturating_add(LEEWAY);
-        if self.iss != rules.issuer {
-            Err(ErrorCode::BadJwtIssuer.into())
-        } else if !self.aud.iter().any(|aud| aud == rules.audience) {
-            Err(ErrorCode::BadJwtAudience.into())
-        } else if self.exp <= rules.now {
-            Err(ErrorCode::BadJwtExpired.into())
-        } else if self.iat > latest || self.nbf.is_some_and(|nbf| nbf > latest) {
-            Err(ErrorCode::BadJwtNotYetValid.into())
-        } else {
-            Ok(())
-        }
+        let Self { iss, aud, exp, iat, nbf, .. } = self;
+        rules.compare(iss, aud, *exp, *iat, *nbf)
     }
 
     /// `act.sub` (RFC 8693, section 4.1): who acts as the person, if somebody does. Read when it is asked for, which is seldom.
@@ -214,11 +219,24 @@ impl Claims {
         }
     }
 
+    #[cfg(any(test, fuzzing))]
+    fn read(payload: Vec<u8>) -> Result<Self> {
+        match Bearer::read(payload)? {
+            Bearer::Person(claims) => Ok(*claims),
+            Bearer::Visitor(_) => Err(visitor::no_session()),
+        }
+    }
+}
+
+impl Bearer {
     fn read(payload: Vec<u8>) -> Result<Self> {
         let json = text_of(payload, "payload")?;
         let claims = object(&json, "payload")?;
         let get = |name| claims.get(name);
-        Ok(Self {
+        if Visitor::is_one(&claims) {
+            return Visitor::read(&claims).map(Self::Visitor);
+        }
+        Ok(Self::Person(Box::new(Claims {
             iss: required(get("iss").map(as_text), "iss")?,
             aud: required(get("aud").map(|aud| as_text(aud).map(|aud| vec![aud]).or_else(|| as_texts(aud))), "aud")?,
             sub: required(get("sub").map(as_uuid), "sub")?,
@@ -237,54 +255,8 @@ impl Claims {
             claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
             jsonb: jsonb::encode(&claims, json.len()),
             json,
-        })
+        })))
     }
-}
-
-fn as_text(value: &Node<'_>) -> Option<String> {
-    value.as_text().map(str::to_owned)
-}
-
-fn as_texts(value: &Node<'_>) -> Option<Vec<String>> {
-    value.as_array()?.iter().map(as_text).collect()
-}
-
-/// Only the 36 characters that Postgres writes, not the other forms that the crate takes.
-fn as_uuid(value: &Node<'_>) -> Option<Uuid> {
-    let text = value.as_text().filter(|text| text.len() == 36)?;
-    Uuid::try_parse(text).ok()
-}
-
-/// A whole number that every JSON reader reads alike: digits, and nothing else.
-fn as_date(value: &Node<'_>) -> Option<i64> {
-    match value {
-        Node::Integer { is_negative: false, magnitude } => {
-            i64::try_from(*magnitude).ok().filter(|seconds| *seconds < MAX_NUMERIC_DATE)
-        }
-        _ => None,
-    }
-}
-
-/// A claim that may be absent; `Some(None)` is one of another type.
-fn typed<T>(claim: Option<Option<T>>, name: &str) -> Result<Option<T>> {
-    match claim {
-        None => Ok(None),
-        Some(Some(value)) => Ok(Some(value)),
-        Some(None) => Err(bad(format!("The claim {name} is of another type."))),
-    }
-}
-
-fn required<T>(claim: Option<Option<T>>, name: &str) -> Result<T> {
-    typed(claim, name)?.ok_or_else(|| bad(format!("The claim {name} is missing.")))
-}
-
-fn text_or_none(claim: Option<&Node<'_>>, name: &str) -> Result<Option<String>> {
-    let text = typed(claim.filter(|value| !matches!(value, Node::Null)).map(as_text), name)?;
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-fn list_or_empty(claim: Option<&Node<'_>>, name: &str) -> Result<Vec<String>> {
-    Ok(typed(claim.filter(|value| !matches!(value, Node::Null)).map(as_texts), name)?.unwrap_or_default())
 }
 
 /// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
@@ -305,10 +277,6 @@ fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
 
 fn three_parts() -> Error {
     bad("It does not have three parts.")
-}
-
-fn bad(detail: impl Into<String>) -> Error {
-    Error::with_detail(ErrorCode::BadJwt, detail)
 }
 
 /// For tests and the fuzzer alone; no other build has it.

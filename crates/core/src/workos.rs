@@ -19,7 +19,7 @@ use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
 pub use answer::{HttpAnswer, MAX_ANSWER, answer_too_large};
 pub use carried::CarriedAnswer;
-pub use profile::Profile;
+pub use profile::{LeftOut, Profile};
 use refusal::{ErrorBody, request_id};
 
 /// The media type of [`TokenRequest::form`].
@@ -109,6 +109,8 @@ impl TokenRequest<'_> {
 pub struct TokenAnswer {
     /// Who signed in.
     pub profile: Profile,
+    /// What of the profile cannot be kept: for the log.
+    pub left_out: Vec<LeftOut>,
     /// WorkOS's own token, for `GET /sso/profile`.
     pub access_token: Option<ProviderToken>,
     /// How long it is good for, in seconds.
@@ -124,8 +126,8 @@ pub fn wants_json(answer: &HttpAnswer) -> bool {
 ///
 /// # Errors
 /// For any status but 2xx the failure it stands for, from [`ErrorCode::WorkosInvalidClient`] to
-/// [`ErrorCode::WorkosRejected`]; [`ErrorCode::WorkosAnswerMalformed`] and [`ErrorCode::WorkosProfileIncomplete`] for an
-/// answer that nobody can be signed in with. None shows anything of the body but WorkOS's own error text.
+/// [`ErrorCode::WorkosRejected`]; [`ErrorCode::WorkosAnswerMalformed`], [`ErrorCode::WorkosProfileIncomplete`] and
+/// [`ErrorCode::WorkosProfileMalformed`] for an answer that nobody can be signed in with. None shows anything of the body but WorkOS's own error text.
 pub fn parse_token_answer(answer: &HttpAnswer, redact: &[&str]) -> Result<TokenAnswer> {
     if !(200..300).contains(&answer.status) {
         return Err(refusal::error(answer, redact));
@@ -139,9 +141,14 @@ pub fn parse_token_answer(answer: &HttpAnswer, redact: &[&str]) -> Result<TokenA
         let detail = format!("The access_token contains a NUL character{}.", request_id(answer, redact));
         return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
     }
-    let profile = Profile::from_json(raw.profile.0)
-        .map_err(|(code, why)| Error::with_detail(code, format!("{why}{}.", request_id(answer, redact))))?;
-    Ok(TokenAnswer { profile, access_token, expires_in: raw.expires_in.and_then(|Free(seconds)| seconds.as_u64()) })
+    let (profile, left_out) =
+        Profile::from_json(raw.profile.0).map_err(|refusal| refusal.into_error(&request_id(answer, redact)))?;
+    Ok(TokenAnswer {
+        profile,
+        left_out,
+        access_token,
+        expires_in: raw.expires_in.and_then(|Free(seconds)| seconds.as_u64()),
+    })
 }
 
 /// The members that are read; what else there is (tokens of the identity provider among it) is never kept.
@@ -184,7 +191,7 @@ pub fn check_answer(asked: &Selector, profile: &Profile) -> Result<()> {
     for (asked, answered, code) in [
         (asked.organization(), organization, ErrorCode::OrganizationMismatch),
         (asked.connection(), profile.connection_id.as_str(), ErrorCode::ConnectionMismatch),
-        (asked.provider(), profile.connection_type.as_str(), ErrorCode::ProviderMismatch),
+        (asked.provider(), profile.connection_type.as_deref().unwrap_or_default(), ErrorCode::ProviderMismatch),
     ] {
         if let Some(asked) = asked.filter(|asked| *asked != answered) {
             let answered = if answered.is_empty() { "none" } else { answered };

@@ -18,6 +18,7 @@ mod requests {
     mod injection;
     mod pages;
     mod secrets;
+    mod visitors;
 }
 
 /// The server itself: connections, limits, TLS, signals, figures, log.

@@ -27,6 +27,7 @@ pub mod refreshing;
 pub mod root_keys;
 pub mod session_walk;
 pub mod sql;
+pub mod supabase;
 pub mod waiting;
 pub mod walk;
 pub mod whole;

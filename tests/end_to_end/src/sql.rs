@@ -111,8 +111,13 @@ pub struct Notices(Arc<Mutex<Vec<(String, Refusal)>>>);
 impl Notices {
     /// The warnings since the last look.
     pub fn take_warnings(&self) -> Vec<Refusal> {
+        self.take("WARNING")
+    }
+
+    /// Those of one severity since the last look; the others are forgotten.
+    pub fn take(&self, severity: &str) -> Vec<Refusal> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.drain(..).filter(|(severity, _)| severity == "WARNING").map(|(_, notice)| notice).collect()
+        all.drain(..).filter(|(of, _)| of == severity).map(|(_, notice)| notice).collect()
     }
 }
 

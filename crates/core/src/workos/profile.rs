@@ -1,17 +1,22 @@
-//! WorkOS's profile: lenient on what is new, strict on what a sign-in stands on.
+//! WorkOS's profile: strict on what a sign-in stands on, lenient on everything else.
+//!
+//! - A sign-in stands on `id`, `email`, `organization_id` and `connection_id`: what is wrong there refuses it.
+//! - Groups, roles and permissions decide what somebody may do, also by what they lack: they are read in every form that says them, and
+//!   refused in any other. None is left out.
+//! - All else is kept where it can be, and left out where it cannot ([`LeftOut`]).
+
+mod attributes;
+mod grants;
+mod outcome;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::ErrorCode;
-use crate::{email, json, jsonb, workos_id};
-
-/// The longest id, role or connection type, in bytes.
-const MAX_ID_BYTES: usize = workos_id::MAX_BYTES;
-/// The longest name or group, in bytes; groups can be distinguished names.
-const MAX_TEXT_BYTES: usize = 1024;
-/// The most groups, and the most roles.
-const MAX_ITEMS: usize = 1000;
+use crate::json::Free;
+use crate::{email, workos_id};
+pub use outcome::LeftOut;
+use outcome::{Read, Refusal};
 
 /// Who signed in, as WorkOS tells it (`Profile` of its API reference). No text in it contains NUL, which Postgres
 /// cannot store.
@@ -24,7 +29,7 @@ pub struct Profile {
     /// `conn_…`
     pub connection_id: String,
     /// Such as `OktaSAML` or `GoogleOAuth`; WorkOS adds to the list, so it is open text.
-    pub connection_type: String,
+    pub connection_type: Option<String>,
     /// The identity provider's own id of the person.
     pub idp_id: Option<String>,
     /// As the identity provider tells it, but for blanks around it: an address ([`email::parse`]).
@@ -39,158 +44,113 @@ pub struct Profile {
     pub role: Option<String>,
     /// Slugs of all roles; the one of `role` where WorkOS names no others.
     pub roles: Vec<String>,
-    /// The groups that the identity provider tells, at most 1000.
+    /// The groups that the identity provider tells.
     pub groups: Vec<String>,
-    /// Attributes that the WorkOS dashboard maps.
-    #[serde(deserialize_with = "json::members")]
-    pub custom_attributes: Map<String, Value>,
+    /// Slugs of the permissions, where WorkOS names any.
+    #[serde(default)]
+    pub permissions: Option<Vec<String>>,
+    /// Attributes that the WorkOS dashboard maps: an object, or what there is in its place.
+    pub custom_attributes: Free,
     /// What the identity provider sent; empty at WorkOS since April 2026.
-    #[serde(deserialize_with = "json::members")]
-    pub raw_attributes: Map<String, Value>,
-}
-
-/// A failure and a sentence without its full stop, that names members and never shows values.
-type Refused<T> = Result<T, (ErrorCode, String)>;
-
-fn malformed<T>(member: &str, why: &str) -> Refused<T> {
-    Err((ErrorCode::WorkosAnswerMalformed, format!("The profile's {member} {why}")))
-}
-
-fn incomplete<T>(member: &str, why: &str) -> Refused<T> {
-    Err((ErrorCode::WorkosProfileIncomplete, format!("The profile's {member} {why}")))
+    pub raw_attributes: Free,
 }
 
 impl Profile {
-    /// Reads the `profile` member of an answer.
-    pub(super) fn from_json(profile: Value) -> Refused<Self> {
-        let profile = match profile {
+    /// Reads the `profile` member of an answer; says what had to be left out.
+    pub(super) fn from_json(profile: Value) -> Read<(Self, Vec<LeftOut>)> {
+        let mut profile = match profile {
             Value::Object(profile) => profile,
-            Value::Null => return Err((ErrorCode::WorkosProfileIncomplete, "The answer has no profile".to_owned())),
-            _ => return Err((ErrorCode::WorkosAnswerMalformed, "The profile is not an object".to_owned())),
+            Value::Null => return Err(Refusal::new(ErrorCode::WorkosProfileIncomplete, "The answer has no profile")),
+            _ => return Err(Refusal::new(ErrorCode::WorkosAnswerMalformed, "The profile is not an object")),
         };
-        if let Some((member, _)) = profile.iter().find(|(_, value)| !jsonb::fits(value)) {
-            // The member's own name may be anything, so only one that is known is shown.
-            let member = if KNOWN.contains(&member.as_str()) { member } else { "unknown member" };
-            return malformed(member, "contains what Postgres cannot hold: a NUL character, or a number too long");
-        }
-        let email = match email::parse(required(&profile, "email")?) {
-            Ok(email) => email.to_owned(),
-            Err(why) => return incomplete("email", &format!("is not an e-mail address: it {why}")),
+        let id = required_id(&profile, "id")?;
+        let connection_id = required_id(&profile, "connection_id")?;
+        let organization_id = match profile.get("organization_id") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text.is_empty() => None,
+            Some(Value::String(text)) => Some(checked_id("organization_id", text)?),
+            Some(_) => {
+                let why = "is not a string";
+                return Err(Refusal::of_workos(ErrorCode::WorkosProfileMalformed, "organization_id", why));
+            }
         };
-        let role = slug("role", profile.get("role").unwrap_or(&Value::Null))?;
-        let mut roles = Vec::new();
-        for item in items(&profile, "roles")? {
-            roles.extend(slug("roles", item)?);
-        }
+        let email = address(&profile)?;
+        let role = grants::single(&profile, "role")?;
+        let mut roles = grants::list(&profile, "roles")?.unwrap_or_default();
         if roles.is_empty() {
             roles.extend(role.clone());
         }
-        let mut groups = Vec::new();
-        for item in items(&profile, "groups")? {
-            groups.extend(text("groups", Some(item), MAX_TEXT_BYTES)?);
-        }
-        Ok(Self {
-            id: id("id", required(&profile, "id")?)?,
-            organization_id: match text("organization_id", profile.get("organization_id"), MAX_ID_BYTES)? {
-                Some(organization) => Some(id("organization_id", &organization)?),
-                None => None,
-            },
-            connection_id: id("connection_id", required(&profile, "connection_id")?)?,
-            connection_type: {
-                required(&profile, "connection_type")?;
-                identifier("connection_type", profile.get("connection_type"))?.unwrap_or_default()
-            },
-            idp_id: identifier("idp_id", profile.get("idp_id"))?,
+        let groups = grants::list(&profile, "groups")?.unwrap_or_default();
+        let permissions = grants::list(&profile, "permissions")?;
+
+        let mut left_out = Vec::new();
+        let mut kept = |member: &str, read: fn(Value) -> Result<Option<String>, &'static str>| match read(
+            profile.remove(member).unwrap_or_default(),
+        ) {
+            Ok(text) => text,
+            Err(why) => {
+                left_out.push(LeftOut(format!("{member} {why}")));
+                None
+            }
+        };
+        let connection_type = kept("connection_type", attributes::identifier);
+        let idp_id = kept("idp_id", attributes::identifier);
+        let first_name = kept("first_name", attributes::name);
+        let last_name = kept("last_name", attributes::name);
+        let name = kept("name", attributes::name);
+        let mut all = |member: &str| attributes::all(member, profile.remove(member), &mut left_out);
+        let (custom_attributes, raw_attributes) = (all("custom_attributes"), all("raw_attributes"));
+        let profile = Self {
+            id,
+            organization_id,
+            connection_id,
+            connection_type,
+            idp_id,
             email,
-            first_name: text("first_name", profile.get("first_name"), MAX_TEXT_BYTES)?,
-            last_name: text("last_name", profile.get("last_name"), MAX_TEXT_BYTES)?,
-            name: text("name", profile.get("name"), MAX_TEXT_BYTES)?,
+            first_name,
+            last_name,
+            name,
             role,
             roles,
             groups,
-            custom_attributes: attributes(&profile, "custom_attributes")?,
-            raw_attributes: attributes(&profile, "raw_attributes")?,
-        })
+            permissions,
+            custom_attributes,
+            raw_attributes,
+        };
+        Ok((profile, left_out))
     }
 }
 
-const KNOWN: [&str; 14] = [
-    "id",
-    "organization_id",
-    "connection_id",
-    "connection_type",
-    "idp_id",
-    "email",
-    "first_name",
-    "last_name",
-    "name",
-    "role",
-    "roles",
-    "groups",
-    "custom_attributes",
-    "raw_attributes",
-];
-
-/// A member that no sign-in can do without.
-fn required<'a>(profile: &'a Map<String, Value>, member: &str) -> Refused<&'a str> {
+/// An id that no sign-in can do without.
+fn required_id(profile: &Map<String, Value>, member: &str) -> Read<String> {
+    let incomplete = |why| Err(Refusal::of_workos(ErrorCode::WorkosProfileIncomplete, member, why));
     match profile.get(member) {
-        Some(Value::String(value)) if value.trim().is_empty() => incomplete(member, "is empty"),
-        Some(Value::String(value)) => Ok(value),
-        None | Some(Value::Null) => incomplete(member, "is missing"),
-        Some(_) => incomplete(member, "is not a string"),
+        None | Some(Value::Null) => incomplete("is missing"),
+        Some(Value::String(id)) if id.trim().is_empty() => incomplete("is empty"),
+        Some(Value::String(id)) => checked_id(member, id),
+        Some(_) => incomplete("is not a string"),
     }
 }
 
-/// An id of WorkOS's own.
-fn id(member: &str, value: &str) -> Refused<String> {
-    match workos_id::check(value) {
-        Ok(()) => Ok(value.to_owned()),
-        Err(why) => malformed(member, why),
+fn checked_id(member: &str, id: &str) -> Read<String> {
+    match workos_id::check(id) {
+        Ok(()) => Ok(id.to_owned()),
+        Err(why) => Err(Refusal::of_workos(ErrorCode::WorkosProfileMalformed, member, why)),
     }
 }
 
-/// A name or an id that is not WorkOS's own: text that is compared and shown to operators, so without control characters. A blank names nobody.
-fn identifier(member: &str, value: Option<&Value>) -> Refused<Option<String>> {
-    match text(member, value, MAX_ID_BYTES)? {
-        Some(value) if value.trim().is_empty() => Ok(None),
-        Some(value) if value.contains(char::is_control) => malformed(member, "contains a control character"),
-        value => Ok(value),
-    }
-}
-
-/// `None` for what is missing, null or empty; anything else but a string would otherwise pass for missing.
-fn text(member: &str, value: Option<&Value>, most: usize) -> Refused<Option<String>> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(value)) if value.is_empty() => Ok(None),
-        Some(Value::String(value)) if value.len() <= most => Ok(Some(value.clone())),
-        Some(Value::String(_)) => malformed(member, &format!("is longer than {most} bytes")),
-        Some(_) => malformed(member, "is not a string"),
-    }
-}
-
-/// A role is `{"slug": …}` or null.
-fn slug(member: &str, role: &Value) -> Refused<Option<String>> {
-    match role {
-        Value::Null => Ok(None),
-        Value::Object(role) => text(member, role.get("slug"), MAX_ID_BYTES),
-        _ => malformed(member, "is not an object with a slug"),
-    }
-}
-
-fn items<'a>(profile: &'a Map<String, Value>, member: &str) -> Refused<&'a [Value]> {
-    match profile.get(member) {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(items)) if items.len() <= MAX_ITEMS => Ok(items),
-        Some(Value::Array(_)) => malformed(member, &format!("has more than {MAX_ITEMS} items")),
-        Some(_) => malformed(member, "is not an array"),
-    }
-}
-
-fn attributes(profile: &Map<String, Value>, member: &str) -> Refused<Map<String, Value>> {
-    match profile.get(member) {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(attributes)) => Ok(attributes.clone()),
-        Some(_) => malformed(member, "is not an object"),
+fn address(profile: &Map<String, Value>) -> Read<String> {
+    let incomplete = |why: &str| {
+        let remedy = "to the person's e-mail address";
+        Err(Refusal::of_mapped(ErrorCode::WorkosProfileIncomplete, "email", why, remedy))
+    };
+    match profile.get("email") {
+        None | Some(Value::Null) => incomplete("is missing"),
+        Some(Value::String(text)) if text.trim().is_empty() => incomplete("is empty"),
+        Some(Value::String(text)) => match email::parse(text) {
+            Ok(address) => Ok(address.to_owned()),
+            Err(why) => incomplete(&format!("is not an e-mail address: it {why}")),
+        },
+        Some(_) => incomplete("is not a string"),
     }
 }

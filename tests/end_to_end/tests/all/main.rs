@@ -36,12 +36,15 @@ mod accounts {
     mod addresses_and_ids;
     mod decision_table;
     mod find_user;
+    mod imports;
     mod joining;
     mod linking;
     mod linking_brokered;
+    mod names;
     mod operating;
     mod own_account;
     mod people;
+    mod sign_up_triggers;
     mod unlinking;
 }
 
@@ -70,6 +73,7 @@ mod tokens {
     mod forged_tokens;
     mod own_tokens;
     mod request_attacks;
+    mod visitor_tokens;
 }
 
 /// Whom readers and row-level security see.
@@ -80,9 +84,11 @@ mod policies {
     mod one_query_loading;
     mod parallel;
     mod pooling;
+    mod request_claims;
     mod results_outlive_queries;
     mod rls_attacks;
     mod rls_identity;
+    mod supabase_tests;
     mod visitors;
     mod walls;
 }
@@ -131,6 +137,7 @@ mod check {
     mod check_replaced;
     mod check_rights;
     mod check_settings;
+    mod check_sign_up;
     mod check_sound;
     mod check_stored_settings;
     mod check_tables;
@@ -141,8 +148,10 @@ mod installation {
     mod copies;
     mod install;
     mod installed_files;
+    mod moving;
     mod readme;
     mod restores;
     mod rights_from_before;
+    mod seeds;
     mod standby;
 }

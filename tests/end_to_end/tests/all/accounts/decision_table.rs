@@ -89,8 +89,8 @@ async fn row_4_an_account_that_is_elsewhere_too_is_not_joined() {
     let at = Accounts::new("row_4_elsewhere", &[]).await;
     let ann = at.signs_in("prof_1", OKTA, "ann@initech.com", "ann").await;
     let sql = "insert into auth.organizations (id) values ('org_acme');
-        insert into auth.identities (user_id, provider, provider_id, organization_id, connection_id, email, identity_data)
-        select id, 'workos', 'prof_9', 'org_acme', 'conn_acme', 'ann@acme.com', '{}' from auth.users";
+        insert into auth.identities (user_id, provider, provider_id, organization_id, connection_id, identity_data)
+        select id, 'workos', 'prof_9', 'org_acme', 'conn_acme', '{\"email\": \"ann@acme.com\"}' from auth.users";
     at.admin(sql).await;
     at.is_refused("prof_2", GOOGLE, "ann@initech.com", "google-ann", "multiple_accounts").await;
     assert!(at.lives(&ann).await);

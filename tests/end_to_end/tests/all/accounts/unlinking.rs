@@ -12,8 +12,8 @@ use workos_end_to_end::{exchange, set_session, start_with};
 
 /// Gives a user, by the superuser's hand, an identity of no organization.
 async fn plant(at: &Accounts, user: Uuid, profile: &str, email: &str) {
-    let sql = "insert into auth.identities (user_id, provider, provider_id, connection_id, email, identity_data)
-               values ($1, 'workos', $2, 'conn_planted', $3, '{}')";
+    let sql = "insert into auth.identities (user_id, provider, provider_id, connection_id, identity_data)
+               values ($1, 'workos', $2, 'conn_planted', jsonb_build_object('email', $3::text))";
     at.bed.admin.execute(sql, &[&user, &profile, &email]).await.unwrap();
 }
 

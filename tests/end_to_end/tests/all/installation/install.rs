@@ -317,19 +317,19 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_facts,check_files,check_functions,check_installed,check_leave,check_members,\
-            check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_stored_settings",
+            check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
         ),
-        ("provolatile = 'i'", "check_comparisons,error_codes,rights"),
+        ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),
         (
             "proparallel = 'r'",
             "check,check_believers,check_copy,check_facts,check_files,check_functions,check_own,check_people,check_preloaded,check_roles,\
-            check_root_key,check_setting,check_settings,check_stored_settings",
+            check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
         ),
         (
             "prosecdef",
             "add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,create_session,\
-             create_user,delete_user,exchange_answer,exchange_code,exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,\
-             handle_callback,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
+             create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,\
+             handle_callback,import_supabase,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
              retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
              sign_out,\
              start_sign_in,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
@@ -337,8 +337,8 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
-             callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,delete_user,\
-             exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_sign_in,handle_callback,link_identity,\
+             callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,create_visitor_token,delete_user,\
+             exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_sign_in,handle_callback,import_supabase,link_identity,\
              merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
              revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,\
              rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\

@@ -18,8 +18,8 @@ static ELSEWHERE: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_newer().un
 /// Enough people that `pg_restore -j` has several tables under way, and what an application has beside them.
 const FILL: &str = "
     insert into auth.users (email) select 'person' || i || '@acme.test' from generate_series(1, 3000) i;
-    insert into auth.identities (user_id, provider, provider_id, connection_id, email, identity_data)
-        select id, 'sso:conn_acme', 'prof_' || id, 'conn_acme', email, '{}' from auth.users where email like 'person%';
+    insert into auth.identities (user_id, provider, provider_id, connection_id, identity_data)
+        select id, 'sso:conn_acme', 'prof_' || id, 'conn_acme', jsonb_build_object('email', email) from auth.users where email like 'person%';
     insert into auth.organization_memberships (organization_id, user_id)
         select o.id, u.id from auth.organizations o, auth.users u where u.email like 'person%';
     insert into auth.sessions (id, user_id, identity_id, organization_id)

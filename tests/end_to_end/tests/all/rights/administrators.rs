@@ -12,6 +12,24 @@ const HIDDEN: &[&str] = &[
     "sessions.refresh_token_salt",
     "signing_keys.data_key_id",
     "signing_keys.private_key",
+    // Unused, and for what Supabase Auth keeps secret.
+    "users.confirmation_sent_at",
+    "users.confirmation_token",
+    "users.email_change",
+    "users.email_change_confirm_status",
+    "users.email_change_sent_at",
+    "users.email_change_token_current",
+    "users.email_change_token_new",
+    "users.encrypted_password",
+    "users.instance_id",
+    "users.is_super_admin",
+    "users.phone_change",
+    "users.phone_change_sent_at",
+    "users.phone_change_token",
+    "users.reauthentication_sent_at",
+    "users.reauthentication_token",
+    "users.recovery_sent_at",
+    "users.recovery_token",
 ];
 
 /// The tables that an administrator reads.

@@ -22,8 +22,9 @@ const CALLS: &[&str] = &[
 /// Somebody of initech, whose identity provider says that both of their addresses are this one, and the second identity.
 async fn eve(at: &Accounts, n: usize, email: &str) -> (Session, Uuid) {
     let session = at.signs_in(&format!("prof_eve{n}"), OKTA, email, &format!("eve{n}")).await;
-    let sql = "insert into auth.identities (user_id, provider, provider_id, organization_id, connection_id, email, identity_data)
-               values ($1, 'workos', $2, 'org_initech', $3, $4, '{}') returning id";
+    let sql =
+        "insert into auth.identities (user_id, provider, provider_id, organization_id, connection_id, identity_data)
+               values ($1, 'workos', $2, 'org_initech', $3, jsonb_build_object('email', $4::text)) returning id";
     let profile = format!("prof_second{n}");
     let id = at.bed.admin.query_one(sql, &[&session.user_id, &profile, &GOOGLE, &email]).await.unwrap().get(0);
     (session, id)

@@ -105,11 +105,11 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
     let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
-        callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_facts,check_files,\
+        callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_email_copies,check_facts,check_files,\
         check_functions,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,check_roles,\
-        check_root_key,check_setting,check_settings,check_stored_settings,cleanup,configure_workos,create_root_key,\
-        create_session,create_user,delete_user,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
-        grant_sign_in,handle_callback,merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
+        check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,cleanup,configure_workos,create_root_key,\
+        create_session,create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
+        grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rights,\
         rotate_signing_key,start_sign_in,\
         take_over_installation,try_exchange_code,unban_user,workos_authorize_url";

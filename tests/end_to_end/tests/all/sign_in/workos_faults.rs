@@ -219,11 +219,12 @@ async fn nobody_listens() {
 async fn profiles_that_nobody_can_be_signed_in_with() {
     let bed = Bed::shared("profiles").await;
     let app = bed.backend().await;
-    for member in ["email", "id", "connection_id", "connection_type"] {
+    for member in ["email", "id", "connection_id"] {
         for missing in [Missing::Absent, Missing::Null, Missing::Empty] {
             let fault = FaultKind::MissingProfileFields { names: vec![member.into()], missing };
             let refusal = meets(&bed, &app, ALICE, &[fault], "workos_profile_incomplete", Spent).await;
             assert!(refusal.detail.contains(member) && refusal.detail.contains("X-Request-ID"), "{refusal}");
+            assert!(refusal.hint.contains(member) && !refusal.hint.contains("proxy"), "{refusal}");
         }
     }
     for (patch, name) in [
@@ -231,22 +232,28 @@ async fn profiles_that_nobody_can_be_signed_in_with() {
         (json!({ "email": "alice @acme.com" }), "workos_profile_incomplete"),
         (json!({ "email": 7 }), "workos_profile_incomplete"),
         (json!({ "email": format!("{}@acme.com", "a".repeat(400)) }), "workos_profile_incomplete"),
-        (json!({ "id": "prof_\u{0}alice" }), "workos_answer_malformed"),
-        (json!({ "custom_attributes": { "a": "b\u{0}" } }), "workos_answer_malformed"),
-        (json!({ "groups": "admins" }), "workos_answer_malformed"),
-        (json!({ "role": "admin" }), "workos_answer_malformed"),
+        (json!({ "id": "prof_\u{0}alice" }), "workos_profile_malformed"),
+        (json!({ "organization_id": " " }), "workos_profile_malformed"),
+        (json!({ "groups": { "admins": true } }), "workos_profile_malformed"),
+        (json!({ "groups": ["a\u{0}"] }), "workos_profile_malformed"),
+        (json!({ "roles": [["admin"]] }), "workos_profile_malformed"),
+        (json!({ "permissions": true }), "workos_profile_malformed"),
     ] {
         meets(&bed, &app, ALICE, &[FaultKind::ProfileOverrides { patch }], name, Spent).await;
     }
-    // Numbers that JSON can write and jsonb cannot hold.
-    for number in ["1e200000", "-1e200000", "1e-200000", "1e99999999999999999999"] {
-        let number: Value = serde_json::from_str(number).unwrap();
-        let patch = json!({ "custom_attributes": { "n": [number] } });
-        meets(&bed, &app, ALICE, &[FaultKind::ProfileOverrides { patch }], "workos_answer_malformed", Spent).await;
-    }
     // What nobody needs may be missing.
-    let names =
-        ["first_name", "last_name", "name", "idp_id", "role", "roles", "groups", "custom_attributes", "raw_attributes"];
+    let names = [
+        "first_name",
+        "last_name",
+        "name",
+        "idp_id",
+        "role",
+        "roles",
+        "groups",
+        "custom_attributes",
+        "raw_attributes",
+        "connection_type",
+    ];
     for missing in [Missing::Absent, Missing::Null] {
         let fault = FaultKind::MissingProfileFields { names: names.map(str::to_owned).to_vec(), missing };
         bed.simulator().set_fault(Fault::token(fault).times(1)).unwrap();
@@ -262,8 +269,65 @@ async fn more_groups_than_a_token_can_carry() {
     let many = FaultKind::ProfileOverrides { patch: json!({ "groups": groups }) };
     let refusal = meets(&bed, &app, ALICE, &[many], "token_too_large", Spent).await;
     assert!(refusal.detail.contains("The largest claim is groups"), "{refusal}");
-    let too_many = FaultKind::ProfileOverrides { patch: json!({ "groups": vec!["g"; 1001] }) };
-    meets(&bed, &app, ALICE, &[too_many], "workos_answer_malformed", Spent).await;
+    assert!(refusal.hint.contains("auth.hooks"), "{refusal}");
+    // There is no other limit: a hook thins them out.
+    bed.admin
+        .batch_execute(&bed.named(
+            "create role DATABASE_hooks; create schema app; grant usage on schema app to DATABASE_hooks;
+             create function app.few(document jsonb) returns jsonb language sql as
+                 $$ select jsonb_set(document, '{claims,groups}', jsonb_path_query_array(document, '$.claims.groups[0 to 9]')) $$;
+             alter function app.few owner to DATABASE_hooks; insert into auth.hooks (event, function) values ('token', 'app.few(jsonb)')",
+        ))
+        .await
+        .unwrap();
+    let groups: Vec<String> = (0..1500).map(|n| format!("group {n}")).collect();
+    let many = FaultKind::ProfileOverrides { patch: json!({ "groups": groups }) };
+    bed.simulator().set_fault(Fault::token(many).times(1)).unwrap();
+    let session = exchange(&app, &start(&app, ALICE).await).await.unwrap();
+    assert_eq!(session.claims["groups"].as_array().map(Vec::len), Some(10));
+    assert_eq!(bed.count("select cardinality(groups)::bigint from auth.organization_memberships").await, 1500);
+}
+
+/// What no sign-in stands on is kept where it can be, and told of in the log where it cannot.
+#[tokio::test]
+async fn forms_that_refuse_nobody() {
+    let bed = Bed::shared("forms").await;
+    let app = bed.backend().await;
+    let huge: Value = serde_json::from_str("1e200000").unwrap();
+    for (patch, left_out) in [
+        (json!({ "raw_attributes": ["a", 1] }), ""),
+        (json!({ "raw_attributes": "text" }), ""),
+        (json!({ "custom_attributes": [1, 2] }), ""),
+        (json!({ "first_name": ["Ada"] }), "first_name is not a text"),
+        (json!({ "name": "n".repeat(10_000) }), "name is longer than 512 bytes"),
+        (json!({ "first_name": "n".repeat(512), "last_name": "n".repeat(512) }), ""),
+        (json!({ "connection_type": null }), ""),
+        (json!({ "connection_type": 7, "idp_id": 4711 }), ""),
+        (json!({ "idp_id": {"a": 1} }), "idp_id is not a text"),
+        (json!({ "email": "alice@acme.com " }), ""),
+        (json!({ "custom_attributes": { "a": "b\u{0}", "c": 1 } }), "a part of custom_attributes"),
+        (json!({ "custom_attributes": { "n": [huge] } }), "a part of custom_attributes"),
+        (json!({ "role": "admin" }), ""),
+        (json!({ "groups": "Admins" }), ""),
+        (json!({ "groups": [{"name": "Admins"}, "ops"] }), ""),
+        (json!({ "novel": "a\u{0}" }), ""),
+    ] {
+        let before = bed.log().matches("a part of a WorkOS profile was left out").count();
+        bed.simulator().set_fault(Fault::token(FaultKind::ProfileOverrides { patch: patch.clone() }).times(1)).unwrap();
+        let session =
+            exchange(&app, &start(&app, ALICE).await).await.unwrap_or_else(|error| panic!("{patch}: {error:?}"));
+        let log = bed.log();
+        let told = log.matches("a part of a WorkOS profile was left out").count() - before;
+        assert_eq!(told, usize::from(!left_out.is_empty()), "{patch}");
+        assert!(log.contains(left_out), "{patch}: {left_out}");
+        if let Some(groups) = patch.get("groups") {
+            let first = if groups.is_array() { json!(["Admins", "ops"]) } else { json!(["Admins"]) };
+            assert_eq!(session.claims["groups"], first, "{patch}");
+        }
+    }
+    let kept = "select idp_id, identity_data -> 'custom_attributes' from auth.identities";
+    let row = bed.admin.query_one(kept, &[]).await.unwrap();
+    assert_eq!(row.get::<_, Option<&str>>(0), Some("okta-alice"));
 }
 
 #[tokio::test]
