@@ -117,8 +117,8 @@ async fn the_sql_of_the_readme_runs() {
     let substitutes = substitutes(cluster, &workos);
     let [mut all, monitoring] = [README, MONITORING].map(statements);
     let of_administrators = all.iter().filter(|statement| statement.is_administrators).count();
-    let numbers = [all.len(), of_administrators, monitoring.len()];
-    assert!(matches!(numbers, [100.., 26.., 4..]), "{numbers:?} statements were found");
+    let numbers = (all.len(), of_administrators, monitoring.len());
+    assert!(matches!(numbers, (100.., 26.., 4..)), "{numbers:?} statements were found");
     all.extend(monitoring);
 
     let mut values = HashMap::new();
