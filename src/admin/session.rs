@@ -98,7 +98,6 @@ pub fn open(
         connection_id: None,
         email: user.email.as_deref(),
         method,
-        provider: None,
         actor,
         ttl,
     };

@@ -105,7 +105,6 @@ pub(super) fn sign_in(
         connection_id: Some(&profile.connection_id),
         email: Some(&accounts::fold_email(&profile.email)),
         method: METHOD,
-        provider: Some("workos"),
         actor: None,
         ttl: settings::session_ttl(),
     };
