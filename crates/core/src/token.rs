@@ -36,6 +36,8 @@ pub struct Rules<'a> {
     pub audience: &'a str,
     /// Seconds since the epoch.
     pub now: i64,
+    /// For how many seconds after its `exp` a token still counts: none, but where it may only end its session.
+    pub expired_for: i64,
 }
 
 /// A token of good form, about which nothing is known yet but the key it names.
@@ -189,15 +191,15 @@ impl Claims {
     /// Compares the claims with the rules once more, which is what is left to do when a token was verified before.
     ///
     /// # Errors
-    /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead), `bad_jwt_not_yet_valid` (`nbf`
-    /// and `iat` may lie up to 5 s ahead).
+    /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead, or no more than [`Rules::expired_for`] back),
+    /// `bad_jwt_not_yet_valid` (`nbf` and `iat` may lie up to 5 s ahead).
     pub fn recheck(&self, rules: &Rules<'_>) -> Result<()> {
         let latest = rules.now.saturating_add(LEEWAY);
         if self.iss != rules.issuer {
             Err(ErrorCode::BadJwtIssuer.into())
         } else if !self.aud.iter().any(|aud| aud == rules.audience) {
             Err(ErrorCode::BadJwtAudience.into())
-        } else if self.exp <= rules.now {
+        } else if self.exp.saturating_add(rules.expired_for) <= rules.now {
             Err(ErrorCode::BadJwtExpired.into())
         } else if self.iat > latest || self.nbf.is_some_and(|nbf| nbf > latest) {
             Err(ErrorCode::BadJwtNotYetValid.into())
