@@ -109,7 +109,7 @@ fn insert(
     .url()?;
     let id = random::uuid()?;
     let (upstream_verifier, data_key_id) = secrets::seal_verifier(id, &selector, &upstream)?;
-    flows::remove_expired(code_challenge.map(CodeChallenge::value))?;
+    flows::remove_expired()?;
     let expires_at = flows::insert(&NewFlow {
         id,
         state_hash: pkce::sha256(state.expose()),
