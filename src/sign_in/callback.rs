@@ -9,6 +9,7 @@ use workos_auth_core::workos::{self, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::{provider_of, redeem, sign_in};
+use super::link;
 use super::redirects::redirect_urls;
 use super::start::{SignInRequest, start};
 use crate::postgres::transaction::{in_subtransaction, require_writable};
@@ -178,7 +179,14 @@ fn redeem_unless_refused(query: &CallbackQuery, flow: &Flow, target: &Target) ->
         }
     }
     let provider = provider_of(flow)?;
-    Ok(redeem(flow, &provider, &code)?)
+    if let Some(link) = &flow.link {
+        link::check(link)?;
+    }
+    let answer = redeem(flow, &provider, &code)?;
+    if let Some(link) = &flow.link {
+        link::foresee(link, &answer.profile)?;
+    }
+    Ok(answer)
 }
 
 /// Somebody may have a victim's browser finish a sign-in that they began themselves. With a challenge, the verifier tells.
