@@ -11,7 +11,7 @@ STEP := tools/run-step
 
 # The quick and the likely failures first.
 # test-pgrx builds the library with its tests, install without: in this order each is built once.
-TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator test-pgrx install test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator test-pgrx install test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 
 # What is run on every version of Postgres: what depends on the version.
 VERSION_STEPS := test-pgrx install test-sql test-e2e test-gateway
@@ -24,7 +24,7 @@ help: ## Shows this
 setup: ## Installs what this machine lacks for building (Debian, Ubuntu; as root or with sudo)
 	@tools/setup.sh
 
-setup-tests: ## The same, and what the tests need: Node, npm, Python, PgBouncer
+setup-tests: ## The same, and what the tests need: Node, npm, Python, Java, PgBouncer
 	@tools/setup.sh --with-tests
 
 .PHONY: build
@@ -58,7 +58,7 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
 	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
 
-.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-sql test-node test-examples test-browser test-frameworks
+.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -82,7 +82,7 @@ test-pgrx: ## Inside a backend (cargo pgrx test). ONLY=name: the tests with this
 	@$(STEP) $@ "Inside a backend" tools/test-pgrx.sh
 
 # The extension is installed first, once however many steps there are: nobody tests yesterday's library.
-test-e2e test-gateway test-supabase test-sql test-examples test-browser test-frameworks: install
+test-e2e test-gateway test-supabase test-clients test-sql test-examples test-browser test-frameworks: install
 
 test-e2e: ## End to end in throw-away clusters. ONLY=name: the tests and modules with this in their path
 	@$(STEP) $@ "End to end" tools/test-e2e.sh
@@ -90,8 +90,11 @@ test-e2e: ## End to end in throw-away clusters. ONLY=name: the tests and modules
 test-gateway: ## The gateway for Supabase's client, also through PgBouncer. ONLY=name: the tests and modules with this in their path
 	@$(STEP) $@ "Gateway" tools/test-gateway.sh
 
-test-supabase: ## Supabase's own clients against the gateway
+test-supabase: ## Supabase's clients for JavaScript against the gateway
 	@$(STEP) $@ "Supabase's clients" tools/test-supabase.sh
+
+test-clients: ## Supabase's clients of other languages against the gateway
+	@$(STEP) $@ "Supabase's clients of other languages" tools/test-clients.sh
 
 test-sql: ## SQL in, SQL out (pg_regress)
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
@@ -129,5 +132,5 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules examples/psycopg/.venv target/screenshots
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules examples/psycopg/.venv tests/clients/python/.venv tests/clients/kotlin/.build target/screenshots
 	@for made in .next .svelte-kit .astro .react-router build dist; do rm -rf examples/supabase/*/$$made; done

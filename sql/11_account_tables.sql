@@ -175,7 +175,7 @@ CREATE TABLE auth.flow_states (
     id uuid PRIMARY KEY,
     mode text NOT NULL DEFAULT 'direct' CHECK (mode IN ('direct', 'brokered')),
     state_hash bytea NOT NULL UNIQUE,
-    code_challenge text UNIQUE,
+    code_challenge text,
     upstream_verifier bytea NOT NULL,
     data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
     client_id text NOT NULL,
@@ -201,6 +201,7 @@ CREATE TABLE auth.flow_states (
         WHEN mode = 'brokered' AND exchange_id IS NULL THEN code_hash IS NOT NULL AND profile IS NOT NULL AND code_challenge IS NOT NULL
         ELSE code_hash IS NULL AND profile IS NULL END)
 );
+CREATE INDEX flow_states_code_challenge_idx ON auth.flow_states (code_challenge);
 CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
 CREATE INDEX flow_states_link_user_id_idx ON auth.flow_states (link_user_id);
@@ -217,6 +218,7 @@ COMMENT ON COLUMN auth.flow_states.exchange_until IS 'when the answer comes too 
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
 COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
 COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';
+COMMENT ON INDEX auth.flow_states_code_challenge_idx IS 'for the exchange of a code of WorkOS''s; a link that is clicked twice begins two sign-ins of one challenge';
 COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';
 COMMENT ON INDEX auth.flow_states_data_key_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.flow_states_link_user_id_idx IS 'for the foreign key';

@@ -76,12 +76,15 @@ pub fn signed_in(
 /// An access token is about to be signed; returns the claims that it gets.
 ///
 /// # Errors
-/// `hook_failed`.
+/// `hook_failed`, `hook_refused`.
 pub fn token(row: &StoredSession, method: &str, claims: Claims) -> Result<Claims> {
     let Some(hook) = Hook::of(Event::Token) else { return Ok(claims) };
     let returned = hook.run(document(hook.event, row.user_id, method, row.email.as_deref(), &claims))?;
     // What cannot be parsed is not NULL, and not what was asked for either.
     let returned = returned.map(|json| json.parse().ok_or_else(|| hook.failed(&unreadable()))).transpose()?;
+    if let Some(words) = hook::refusal(returned.as_ref()).map_err(|why| hook.failed(why))? {
+        return Err(Error::with_detail(ErrorCode::HookRefused, words));
+    }
     let claims = hook::apply(&claims, returned.as_ref()).map_err(|why| hook.failed(&why))?;
     match store::claims_version(row.id) {
         None => Err(hook.failed(GONE)),

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result, user};
 
 use crate::audit::audit_as;
+use crate::current_session::Purpose;
 use crate::error::unexpected;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::transaction::require_writable;
@@ -20,7 +21,7 @@ pub fn get() -> Result<Built> {
 
 /// `auth.get_user` of a token's person, whoever is signed in.
 pub fn get_of(access_token: Option<&str>) -> Result<Built> {
-    shown(current_session::of_token(access_token)?.claims.sub)
+    shown(current_session::of_token_for(Purpose::OwnAccount, access_token)?.claims.sub)
 }
 
 /// `auth.my_sessions`
@@ -32,7 +33,7 @@ pub fn sessions(access_token: Option<&str>) -> Result<Vec<OwnSession>> {
 /// `auth.sign_out`: how many sessions.
 pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> {
     require_writable()?;
-    let session = current_session::of_token(access_token)?;
+    let session = current_session::of_token_for(Purpose::SigningOut, access_token)?;
     let scope = scope.ok_or_else(|| Error::null("scope"))?;
     let claims = &session.claims;
     let which = match scope {
@@ -50,7 +51,7 @@ pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> 
 /// `auth.update_user`
 pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Result<Built> {
     require_writable()?;
-    let session = current_session::of_token(access_token)?;
+    let session = current_session::of_token_for(Purpose::OwnAccount, access_token)?;
     let changes = user_metadata.ok_or_else(|| Error::null("user_metadata"))?;
     let claims = &session.claims;
     let unreadable = || Error::invalid("user_metadata", &format!("it is {}.", Jsonb::UNREADABLE));

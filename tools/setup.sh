@@ -2,7 +2,7 @@
 # Installs what building and testing need and this machine lacks, and says what and why. Debian and Ubuntu.
 #
 #   tools/setup.sh               what `make build` and `make demo` need
-#   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, promtool, pg_cron, pgTAP, Node, Python
+#   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, promtool, pg_cron, pgTAP, Node, Python, Java
 #
 # PG_MAJOR chooses the Postgres (default: one that is here, else 15, else the distribution's); tools/postgres.sh brings it.
 # It changes nothing, and takes a moment, where everything is there.
@@ -132,3 +132,32 @@ npm_ci tests/browser
 command -v python3 >/dev/null || need python3 -- "the psycopg example runs in it"
 # Debian's python3 has venv, but not the ensurepip that it needs.
 python3 -c 'import venv, ensurepip' 2>/dev/null || need python3-venv -- "the psycopg example has an environment of its own"
+
+# pip_ci DIRECTORY: what its requirements.txt says, by its hashes, unless that is there already.
+pip_ci() {
+    local dir=$ROOT/$1
+    cmp --silent "$dir/requirements.txt" "$dir/.venv/requirements.txt" && return
+    say "pip install in $1: the packages that its tests use"
+    python3 -m venv --clear "$dir/.venv" || fail "setup: python3 -m venv failed in $1"
+    "$dir/.venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$dir/requirements.txt" ||
+        fail "setup: pip failed; try: $1/.venv/bin/pip install -r $1/requirements.txt"
+    cp "$dir/requirements.txt" "$dir/.venv/requirements.txt"
+}
+pip_ci tests/clients/python
+
+# --- Java, for Supabase's client for Kotlin. Maven finds the libraries; what it brings must be what it was when they were chosen.
+
+command -v java >/dev/null || need default-jre-headless -- "Supabase's client for Kotlin runs in it"
+maven_ci() {
+    local dir=$ROOT/$1
+    cmp --silent "$dir/checksums.txt" "$dir/.build/checksums.txt" && return
+    command -v mvn >/dev/null || need maven -- "it brings Supabase's client for Kotlin and its compiler"
+    say "mvn in $1: the libraries that its tests use"
+    rm -rf "$dir/.build"
+    mvn --quiet --batch-mode --file "$dir/pom.xml" dependency:copy-dependencies -DoutputDirectory="$dir/.build/lib" ||
+        fail "setup: mvn failed; try: mvn --file $1/pom.xml dependency:copy-dependencies"
+    (cd "$dir/.build/lib" && sha256sum --check --strict --quiet "$dir/checksums.txt" && [[ $(find . -type f | wc -l) == "$(wc -l <"$dir/checksums.txt")" ]]) ||
+        fail "setup: a library of $1 is not what checksums.txt says"
+    cp "$dir/checksums.txt" "$dir/.build/checksums.txt"
+}
+maven_ci tests/clients/kotlin

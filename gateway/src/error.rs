@@ -100,6 +100,18 @@ impl ApiError {
         self
     }
 
+    /// The same as `/token` answers it. There, Supabase's clients take every 4xx for the end of the session, and sign the person out. What
+    /// may be tried again is 503, after which they keep the session and try again.
+    #[must_use]
+    pub fn of_token(self) -> Self {
+        let may_be_tried_again = matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+            || self.code == "conflict";
+        match may_be_tried_again {
+            true => Self { status: StatusCode::SERVICE_UNAVAILABLE, ..self },
+            false => self,
+        }
+    }
+
     /// The answer, to a request with these headers. What other layers have put into `headers` stays.
     pub fn respond(&self, request: &HeaderMap, mut headers: HeaderMap, request_id: &str) -> Response {
         let is_current = request

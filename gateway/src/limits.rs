@@ -1,10 +1,11 @@
-//! Limits for each client address: requests a minute, and requests at a time.
+//! Limits for each client address, and for each session: requests a minute, and requests at a time.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,8 +27,10 @@ pub struct Limits {
     pub authorize: Limit,
     /// `/callback`, which asks WorkOS
     pub callback: Limit,
-    /// `/token`, where codes and tokens could be guessed
-    pub token: Limit,
+    /// `/token`, where codes and tokens could be guessed: what is refused, by address
+    pub refused: Refused,
+    /// The refreshes of one session
+    pub session: Limit<SessionKey>,
     /// All endpoints together
     pub at_once: AtOnce,
 }
@@ -35,26 +38,32 @@ pub struct Limits {
 impl Limits {
     /// As configured.
     pub fn new(config: &Config) -> Self {
-        let limit = || Limit::new(config.rate_limit, config.rate_limit_burst);
-        Self { authorize: limit(), callback: limit(), token: limit(), at_once: AtOnce::new(config) }
+        let (per_minute, burst) = (config.rate_limit, config.rate_limit_burst);
+        Self {
+            authorize: Limit::new(per_minute, burst),
+            callback: Limit::new(per_minute, burst),
+            refused: Refused { limit: Limit::new(per_minute, burst), until: Mutex::default() },
+            session: Limit::new(per_minute, burst),
+            at_once: AtOnce::new(config),
+        }
     }
 
     /// Forgets addresses that may send everything again.
     pub fn forget(&self) {
-        for limit in [&self.authorize, &self.callback, &self.token] {
-            if let Some(limiter) = &limit.0 {
-                limiter.retain_recent();
-                limiter.shrink_to_fit();
-            }
+        for limit in [&self.authorize, &self.callback, &self.refused.limit] {
+            limit.forget();
         }
+        self.session.forget();
+        let now = Instant::now();
+        lock(&self.refused.until).retain(|_, until| *until > now);
     }
 }
 
-/// One count for each address.
+/// One count for each address, or each session.
 #[derive(Debug)]
-pub struct Limit(Option<DefaultKeyedRateLimiter<IpAddr>>);
+pub struct Limit<K: Hash + Eq + Clone = IpAddr>(Option<DefaultKeyedRateLimiter<K>>);
 
-impl Limit {
+impl<K: Hash + Eq + Clone> Limit<K> {
     fn new(per_minute: u32, burst: u32) -> Self {
         let quota = NonZeroU32::new(per_minute)
             .zip(NonZeroU32::new(burst))
@@ -62,17 +71,83 @@ impl Limit {
         Self(quota.map(RateLimiter::keyed))
     }
 
+    fn forget(&self) {
+        if let Some(limiter) = &self.0 {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+    }
+
+    /// Counts a request. Where there were too many: how long to wait.
+    fn count(&self, key: &K) -> Result<(), Duration> {
+        let Some(limiter) = &self.0 else { return Ok(()) };
+        limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
+impl Limit {
     /// Counts a request.
     ///
     /// # Errors
     /// The answer, 429, where there were too many.
     pub fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
-        let Some(limiter) = &self.0 else { return Ok(()) };
-        limiter.check_key(&counted(address)).map_err(|not_until| {
-            let wait = not_until.wait_time_from(DefaultClock::default().now()).as_secs().saturating_add(1);
-            Box::new(refusal("Request rate limit reached", wait))
+        self.count(&counted(address)).map_err(limit_reached)
+    }
+}
+
+/// What every refresh token of one session begins with, and none of another: version, key and session id are 21 bytes, which are 28
+/// characters.
+pub type SessionKey = [u8; 28];
+
+impl Limit<SessionKey> {
+    /// Counts a refresh of the session that the token names; the database says whether it is one. Another text names none.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn check(&self, refresh_token: &str) -> Result<(), Box<Response>> {
+        match refresh_token.as_bytes().first_chunk() {
+            Some(session) => self.count(session).map_err(limit_reached),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A company has one address: what its people ask for and get is counted for each session, and only what is refused for the address.
+#[derive(Debug)]
+pub struct Refused {
+    limit: Limit,
+    /// The addresses of which too much was refused, and until when.
+    until: Mutex<HashMap<IpAddr, Instant>>,
+}
+
+impl Refused {
+    /// # Errors
+    /// The answer, 429, where too much of this address was refused.
+    pub fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
+        let until = lock(&self.until).get(&counted(address)).copied();
+        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+            Some(wait) if !wait.is_zero() => Err(limit_reached(wait)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a request that was refused.
+    ///
+    /// # Errors
+    /// As above, in place of the refusal.
+    pub fn count(&self, address: IpAddr) -> Result<(), Box<Response>> {
+        let address = counted(address);
+        self.limit.count(&address).map_err(|wait| {
+            if let Some(until) = Instant::now().checked_add(wait) {
+                lock(&self.until).insert(address, until);
+            }
+            limit_reached(wait)
         })
     }
+}
+
+fn limit_reached(wait: Duration) -> Box<Response> {
+    Box::new(refusal("Request rate limit reached", wait.as_secs().saturating_add(1)))
 }
 
 fn refusal(message: &str, wait: u64) -> Response {
@@ -135,6 +210,6 @@ impl Drop for UnderWay {
     }
 }
 
-fn lock(under_way: &Counts) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
-    under_way.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(map: &Mutex<HashMap<IpAddr, T>>) -> MutexGuard<'_, HashMap<IpAddr, T>> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
 }

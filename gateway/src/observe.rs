@@ -58,6 +58,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     };
     let error = response.extensions_mut().remove::<ApiError>();
     let about = response.extensions_mut().remove::<About>().unwrap_or_default();
+    let error = if endpoint == "/token" { error.map(ApiError::of_token) } else { error };
     if let Some(error) = &error {
         let others = std::mem::take(response.headers_mut());
         response = if wants_page { page::of(error, others, &id) } else { error.respond(&headers, others, &id) };

@@ -100,7 +100,6 @@ pub fn open(
         connection_id: None,
         email: user.email.as_deref(),
         method,
-        provider: None,
         actor,
         ttl,
     };

@@ -10,7 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::run_cache;
 use super::verified::Verified;
-use super::verify::{self, verify, verify_bearer};
+use super::verify::{self, Purpose, verify, verify_bearer, verify_for};
 use super::{client_role, request_claims, token};
 use crate::error::or_raise;
 use crate::postgres::pinning::{Read, pin};
@@ -141,7 +141,15 @@ pub fn current_if_good() -> Option<Rc<Verified>> {
 /// # Errors
 /// `null_value`, and one code a check, class WA5.
 pub fn of_token(access_token: Option<&str>) -> Result<Rc<Verified>> {
-    verify(access_token.ok_or_else(|| Error::null("access_token"))?)
+    of_token_for(Purpose::Acting, access_token)
+}
+
+/// The same of a token that need not be good for everything.
+///
+/// # Errors
+/// As above.
+pub fn of_token_for(purpose: Purpose, access_token: Option<&str>) -> Result<Rc<Verified>> {
+    verify_for(purpose, access_token.ok_or_else(|| Error::null("access_token"))?)
 }
 
 /// The current session, or `no_authorization`.

@@ -15,13 +15,13 @@ mod verify;
 
 pub use client_role::client_role;
 pub use current::{
-    clear, clear_for_now, current, current_if_good, of_token, recheck_on_next_read, required, session_of_run, set,
-    transaction_ended, unverified_identity,
+    clear, clear_for_now, current, current_if_good, of_token, of_token_for, recheck_on_next_read, required,
+    session_of_run, set, transaction_ended, unverified_identity,
 };
 pub use keys::{issuer, public_keys};
 pub use request::use_request_token;
 pub use verified::{Set, Verified};
-pub use verify::{now, remember_own, verify};
+pub use verify::{Purpose, now, remember_own, verify};
 
 /// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
 pub fn define() {

@@ -40,24 +40,48 @@ pub fn remember_own(own: Own) {
     });
 }
 
+/// What a token is shown for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To act as the person: it says what the person's rights are now.
+    Acting,
+    /// To see or change one's own account, of which the tables tell: it may be older than the person's rights.
+    OwnAccount,
+    /// To sign out: the session is there. The token may be older than the person's rights, and may have expired, by less than a session
+    /// lasts. Clients take a refusal for a session that has ended, and it would go on.
+    SigningOut,
+}
+
 /// Verifies a token: form, key, signature and claims, unless this backend has done so before; what may have changed since, in any
 /// case.
 ///
 /// # Errors
 /// One code a check, class WA5.
 pub fn verify(access_token: &str) -> Result<Rc<Verified>> {
-    verify_bearer(access_token)?.ok_or_else(token::visitor_has_no_session)
+    verify_for(Purpose::Acting, access_token)
+}
+
+/// The same of a token that need not be good for everything.
+///
+/// # Errors
+/// As above.
+pub fn verify_for(purpose: Purpose, access_token: &str) -> Result<Rc<Verified>> {
+    verify_any(purpose, access_token)?.ok_or_else(token::visitor_has_no_session)
 }
 
 /// The same of a token that may be a visitor's: then there is nobody, and `None`.
 ///
 /// # Errors
-/// One code a check, class WA5.
+/// As above.
 pub fn verify_bearer(access_token: &str) -> Result<Option<Rc<Verified>>> {
+    verify_any(Purpose::Acting, access_token)
+}
+
+fn verify_any(purpose: Purpose, access_token: &str) -> Result<Option<Rc<Verified>>> {
     let token = Hashed::new(access_token);
     let hash = *token.hash();
     if let Some(known) = KNOWN.with_borrow_mut(|known| known.get(&hash).map(Rc::clone))
-        && recheck(&known)?
+        && recheck_for(purpose, &known)?
     {
         return Ok(Some(known));
     }
@@ -66,7 +90,7 @@ pub fn verify_bearer(access_token: &str) -> Result<Option<Rc<Verified>>> {
     {
         return Ok(None);
     }
-    with_rules(|rules| {
+    with_rules(purpose, |rules| {
         let unverified = token.parse()?;
         let key = keys::find(unverified.kid())?;
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
@@ -74,7 +98,7 @@ pub fn verify_bearer(access_token: &str) -> Result<Option<Rc<Verified>>> {
             Bearer::Person(claims) => {
                 let verified = Rc::new(Verified::new(hash, key, *claims));
                 remember(&KNOWN, hash, Rc::clone(&verified));
-                check_session(&verified)?;
+                check_session(purpose, &verified)?;
                 Ok(Some(verified))
             }
             Bearer::Visitor(claims) => {
@@ -94,7 +118,7 @@ fn remember<T>(cache: &'static LocalKey<RefCell<LruCache<[u8; 32], T>>>, hash: [
 
 /// As [`recheck`].
 fn recheck_visitor(visitor: &KnownVisitor) -> Result<bool> {
-    with_rules(|rules| {
+    with_rules(Purpose::Acting, |rules| {
         if !Rc::ptr_eq(&keys::find(visitor.key.kid())?, &visitor.key) {
             return Ok(false);
         }
@@ -109,28 +133,36 @@ fn recheck_visitor(visitor: &KnownVisitor) -> Result<bool> {
 /// # Errors
 /// One code a check, class WA5.
 pub fn recheck(verified: &Verified) -> Result<bool> {
-    with_rules(|rules| {
+    recheck_for(Purpose::Acting, verified)
+}
+
+fn recheck_for(purpose: Purpose, verified: &Verified) -> Result<bool> {
+    with_rules(purpose, |rules| {
         if !Rc::ptr_eq(&keys::find(verified.key.kid())?, &verified.key) {
             return Ok(false);
         }
         verified.claims.recheck(rules)?;
-        check_session(verified)?;
+        check_session(purpose, verified)?;
         Ok(true)
     })
 }
 
-fn with_rules<T>(check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
+fn with_rules<T>(purpose: Purpose, check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
     // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
     // SAFETY: in a transaction, as every SQL function is.
     unsafe { pg_sys::AcceptInvalidationMessages() };
     let issuer = keys::issuer()?;
     let audience = settings::audience();
-    check(&Rules { issuer: &issuer, audience: &audience, now: now() })
+    let expired_for = match purpose {
+        Purpose::Acting | Purpose::OwnAccount => 0,
+        Purpose::SigningOut => i64::try_from(settings::session_ttl().as_secs()).unwrap_or(i64::MAX),
+    };
+    check(&Rules { issuer: &issuer, audience: &audience, now: now(), expired_for })
 }
 
 /// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
 /// anybody may have changed it.
-fn check_session(verified: &Verified) -> Result<()> {
+fn check_session(purpose: Purpose, verified: &Verified) -> Result<()> {
     if !settings::check_sessions() {
         return Ok(());
     }
@@ -144,7 +176,10 @@ fn check_session(verified: &Verified) -> Result<()> {
         Some(session) if session.user_id.is_some_and(|user_id| user_id != verified.claims.sub) => {
             Err(Error::with_detail(ErrorCode::SessionNotFound, "The session of this token is another person's."))
         }
-        Some(session) if verified.claims.claims_version < session.claims_version => Err(ErrorCode::SessionStale.into()),
+        Some(session) if verified.claims.claims_version < session.claims_version => match purpose {
+            Purpose::Acting => Err(ErrorCode::SessionStale.into()),
+            Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
+        },
         Some(_) => {
             verified.session_checked_at.set(stamp);
             Ok(())

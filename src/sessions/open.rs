@@ -27,8 +27,6 @@ pub struct Opening<'a> {
     pub email: Option<&'a str>,
     /// how they signed in, for `amr`
     pub method: &'a str,
-    /// who vouched, for `amr`
-    pub provider: Option<&'a str>,
     /// who acts as the person; such a session has no refresh token
     pub actor: Option<&'a str>,
     /// how long it lasts at most
@@ -55,7 +53,7 @@ pub fn open(opening: &Opening, client: &RequestClient) -> Result<Session> {
         organization_id: opening.organization_id,
         connection_id: opening.connection_id,
         email: opening.email,
-        amr: claims::amr(opening.method, now, opening.provider, opening.connection_id),
+        amr: claims::amr(opening.method, now),
         refresh_key: key,
         actor: opening.actor,
         ip: client.ip,

@@ -12,6 +12,7 @@ use workos_auth_core::workos::{self, CarriedAnswer, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result, pkce};
 
 use super::exchange::sign_in;
+use super::link;
 use super::redemption::{self, CarriedRequest, Redemption, provider_of};
 use super::redirects::redirect_urls;
 use super::refused;
@@ -159,6 +160,9 @@ impl Callback {
         self.check_implicit()?;
         if self.flow.code_challenge.is_none() && !query.is_bound {
             return Err(CallbackFailure::Refused(CallbackRefusal::of_workos("access_denied", Some(ANOTHER_BROWSER))));
+        }
+        if let Some(link) = &self.flow.link {
+            link::check(link)?;
         }
         Ok(code)
     }
@@ -337,6 +341,9 @@ enum Completion {
 impl Completion {
     fn of(flow: &Flow, target: &Target, answer: &TokenAnswer) -> Outcome<Self> {
         workos::check_answer(&flow.selector, &answer.profile)?;
+        if let Some(link) = &flow.link {
+            link::foresee(link, &answer.profile)?;
+        }
         if flow.code_challenge.is_none() {
             return Ok(Self::SignIn { url: target.url.clone() });
         }

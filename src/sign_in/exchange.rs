@@ -239,7 +239,6 @@ pub(super) fn sign_in(
         connection_id: Some(&profile.connection_id),
         email: Some(&accounts::fold_email(&profile.email)),
         method: METHOD,
-        provider: Some("workos"),
         actor: None,
         ttl: settings::session_ttl(),
     };
@@ -264,14 +263,11 @@ fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
         found.map(|flow| direct(flow.flatten()))
     };
     let flow = match verifier {
-        Some(verifier) => {
-            let found = direct(flows::find(&FlowKey::Challenge(verifier.challenge().value()))?);
-            match found.filter(|flow| flow.code_challenge.as_ref().is_some_and(|c| c.matches(verifier))) {
-                Some(flow) => flow,
-                None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),
-                None => return Err(ErrorCode::FlowStateNotFound.into()),
-            }
-        }
+        Some(verifier) => match find_by_verifier(verifier, state_hash.as_ref())? {
+            Some(flow) => flow,
+            None if by_state()?.is_some() => return Err(ErrorCode::BadCodeVerifier.into()),
+            None => return Err(ErrorCode::FlowStateNotFound.into()),
+        },
         None if state.is_none() => {
             return Err(Error::with_detail(ErrorCode::CodeVerifierRequired, "Neither verifier nor state was passed."));
         }
@@ -286,6 +282,24 @@ fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
         return Err(ErrorCode::FlowStateExpired.into());
     }
     Ok(flow)
+}
+
+/// The direct flow of the verifier. Where a link was clicked twice there are several, which the state tells apart.
+fn find_by_verifier(verifier: &CodeVerifier, state_hash: Option<&[u8; 32]>) -> Result<Option<Flow>> {
+    let mut waiting = flows::of_challenge(verifier.challenge().value())?;
+    waiting.retain(|flow| {
+        flow.mode == Mode::Direct && flow.code_challenge.as_ref().is_some_and(|challenge| challenge.matches(verifier))
+    });
+    if waiting.len() > 1 {
+        match state_hash {
+            Some(hash) => waiting.retain(|flow| flow.state_hash == hash),
+            None => waiting.retain(|flow| !flow.is_expired),
+        }
+    }
+    match waiting.len() {
+        0 | 1 => Ok(waiting.pop()),
+        _ => Err(ErrorCode::CodeChallengeInUse.into()),
+    }
 }
 
 /// Finds the flow of a code that `auth.handle_callback` issued. Burns nothing, whatever is wrong.

@@ -4,7 +4,7 @@
 //! somebody else's account by opening that somebody's URL.
 
 use uuid::Uuid;
-use workos_auth_core::accounts::{fold_email, identities};
+use workos_auth_core::accounts::{Candidate, EmailChange, Incoming, Policy, fold_email, identities};
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
@@ -57,6 +57,41 @@ pub fn check(link: &Link) -> Result<()> {
     }
 }
 
+/// Refuses, before a code is given out, what [`finish`] would refuse: where the browser comes back to the application, clients take the
+/// error of a link for no more than that. Writes and locks nothing, so [`finish`] decides again.
+///
+/// # Errors
+/// As [`finish`].
+pub fn foresee(link: &Link, profile: &Profile) -> Result<()> {
+    check(link)?;
+    let email = fold_email(&profile.email);
+    let user = store::candidate(link.user_id)?.ok_or_else(ended)?;
+    let (incoming, policy) = (account::incoming(profile, &email), account::policy(profile, &email)?);
+    let mut candidates = Vec::new();
+    for user_id in store::user_ids_by_email(&email)? {
+        candidates.extend(store::candidate(user_id)?);
+    }
+    decide(profile, &incoming, &user, &candidates, &policy).map(drop)
+}
+
+fn decide(
+    profile: &Profile,
+    incoming: &Incoming,
+    user: &Candidate,
+    candidates: &[Candidate],
+    policy: &Policy,
+) -> Result<EmailChange> {
+    identities::link(
+        incoming,
+        store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
+        user,
+        candidates,
+        store::email_holder(incoming.email)?,
+        policy,
+        settings::link_across_organizations(),
+    )
+}
+
 fn ended() -> Error {
     Error::with_detail(ErrorCode::LinkSessionNotFound, "The session that started the link has ended.")
 }
@@ -77,15 +112,8 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClie
     check(link)?;
     let user = store::lock_candidate(user_id)?.ok_or_else(ended)?;
     let (incoming, policy) = (account::incoming(profile, &email), account::policy(profile, &email)?);
-    let change = identities::link(
-        &incoming,
-        store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
-        &user,
-        &account::candidates(&incoming, &email, &policy)?,
-        store::email_holder(&email)?,
-        &policy,
-        settings::link_across_organizations(),
-    )?;
+    let candidates = account::candidates(&incoming, &email, &policy)?;
+    let change = decide(profile, &incoming, &user, &candidates, &policy)?;
     account::change_email(user_id, &change)?;
     store::mark_linked(user_id, &email)?;
     if let Some(organization) = &profile.organization_id {

@@ -108,7 +108,7 @@ fn insert(
     .url()?;
     let id = pkce::flow_id(&state);
     let (upstream_verifier, data_key_id) = secrets::seal_verifier(id, &selector, &upstream)?;
-    flows::remove_expired(code_challenge.map(CodeChallenge::value))?;
+    flows::remove_expired()?;
     let expires_at = flows::insert(&NewFlow {
         id,
         state_hash: pkce::sha256(state.expose()),

@@ -11,7 +11,8 @@ use crate::current_session::{self, Verified};
 use crate::store::{Subject, accounts, sessions, users};
 
 /// Removes one of the person's identities, with the sessions that it opened and, if no other leads to its organization, with the
-/// membership and every session there.
+/// membership and every session there. The session that asks goes on as that of another identity of the same organization, if there is
+/// one: nobody is signed out by tidying up.
 ///
 /// # Errors
 /// `identity_not_found`, `single_identity_not_deletable`; `insufficient_privilege` for who acts as somebody else.
@@ -35,6 +36,13 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
 
     let user = accounts::lock_candidate(user_id)?.ok_or_else(not_found)?;
     let decided = identities::unlink(&user, identity_id)?;
+    let stays = user
+        .identities
+        .iter()
+        .find(|other| other.id != identity_id && other.organization_id == identity.organization_id);
+    if let Some(other) = stays {
+        sessions::hand_over(claims.session_id, identity_id, other.id)?;
+    }
     let mut ended = sessions::end_of_identity(identity_id)?;
     users::delete_identity(identity_id)?;
     if let Some(organization) = &decided.leaves {

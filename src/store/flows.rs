@@ -4,11 +4,12 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::CodeChallenge;
-use workos_auth_core::{Error, ErrorCode, Result};
+use workos_auth_core::{ErrorCode, Result};
 
 use super::removal::remove;
 use super::scan::{self, FlowKey, ScannedRow};
 use super::{pg_uuid, query, uuid_arg};
+use crate::error::unexpected;
 use crate::postgres::clock;
 use crate::postgres::snapshot::Snapshot;
 
@@ -115,9 +116,8 @@ pub struct CarriedExchange {
     pub sealed_code: Vec<u8>,
 }
 
-/// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever, and an expired one that holds the
-/// same challenge.
-pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
+/// Removes up to two expired flows, so that a flood of starts cannot grow the table for ever.
+pub fn remove_expired() -> Result<()> {
     if !scan::has_expired_flow(clock::now(), &Snapshot::of_transaction()) {
         return Ok(());
     }
@@ -125,24 +125,20 @@ pub fn remove_expired(challenge: Option<&str>) -> Result<()> {
         c"flow_states",
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
-             ORDER BY expires_at LIMIT 2 FOR UPDATE SKIP LOCKED))
-         OR (code_challenge OPERATOR(pg_catalog.=) $1 AND expires_at OPERATOR(pg_catalog.<) pg_catalog.now())",
-        &[challenge.into()],
+             ORDER BY expires_at LIMIT 2 FOR UPDATE SKIP LOCKED))",
+        &[],
     )
     .map(drop)
 }
 
 /// Writes a new flow and says when it expires.
-///
-/// # Errors
-/// [`ErrorCode::CodeChallengeInUse`].
 pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
     query::row(
         "INSERT INTO auth.flow_states (id, state_hash, code_challenge, upstream_verifier, data_key_id,
              client_id, api_url, organization, connection, provider, redirect_to, expires_at, link_user_id, link_session_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
              pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $12), $13, $14)
-         ON CONFLICT DO NOTHING RETURNING expires_at",
+         RETURNING expires_at",
         &[
             uuid_arg(flow.id),
             flow.state_hash.as_slice().into(),
@@ -161,12 +157,17 @@ pub fn insert(flow: &NewFlow) -> Result<TimestampWithTimeZone> {
         ],
         |row| row.get(1),
     )?
-    .ok_or_else(|| Error::new(ErrorCode::CodeChallengeInUse))
+    .ok_or_else(|| unexpected("The sign-in was not written."))
 }
 
 /// A flow, an expired one too.
 pub fn find(key: &FlowKey) -> Result<Option<Flow>> {
     scan::flow(key, &Snapshot::of_transaction(), flow).transpose()
+}
+
+/// The flows of a challenge, expired ones too: a link that is clicked twice begins two.
+pub fn of_challenge(challenge: &str) -> Result<Vec<Flow>> {
+    scan::flows_of_challenge(challenge, &Snapshot::of_transaction(), flow).into_iter().collect()
 }
 
 fn flow(row: &ScannedRow) -> Result<Flow> {

@@ -33,7 +33,7 @@ static ROLE_SETTINGS: Table = Table::catalog(c"pg_db_role_setting", c"pg_db_role
 static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
-static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c"flow_states_code_challenge_key");
+static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c"flow_states_code_challenge_idx");
 static FLOW_STATES_BY_CODE: Table = Table::new(c"flow_states", c"flow_states_code_hash_key");
 static FLOW_STATES_BY_EXCHANGE: Table = Table::new(c"flow_states", c"flow_states_exchange_id_key");
 static FLOW_STATES_BY_EXPIRY: Table = Table::new(c"flow_states", c"flow_states_expires_at_idx");
@@ -114,8 +114,6 @@ pub fn flow_now<T>(id: Uuid, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
 pub enum FlowKey<'a> {
     /// SHA-256 of the state
     State(&'a [u8; 32]),
-    /// the client's challenge
-    Challenge(&'a str),
     /// SHA-256 of a code of our own
     Code(&'a [u8; 32]),
     /// what a broker asks WorkOS
@@ -126,11 +124,17 @@ pub enum FlowKey<'a> {
 pub fn flow<T>(key: &FlowKey, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     let (table, key) = match key {
         FlowKey::State(hash) => (&FLOW_STATES_BY_STATE, Key::Bytes(c"state_hash", &hash[..])),
-        FlowKey::Challenge(challenge) => (&FLOW_STATES_BY_CHALLENGE, Key::Text(c"code_challenge", challenge)),
         FlowKey::Code(hash) => (&FLOW_STATES_BY_CODE, Key::Bytes(c"code_hash", &hash[..])),
         FlowKey::Exchange(id) => (&FLOW_STATES_BY_EXCHANGE, Key::Uuid(c"exchange_id", *id)),
     };
     row_by_key(table, &[key], Some(snapshot), read)
+}
+
+/// The rows of `auth.flow_states` with the challenge of one verifier.
+pub fn flows_of_challenge<T>(challenge: &str, snapshot: &Snapshot, mut read: impl FnMut(&ScannedRow) -> T) -> Vec<T> {
+    collect(&FLOW_STATES_BY_CHALLENGE, &[Key::Text(c"code_challenge", challenge)], Some(snapshot), |row| {
+        Some(read(row))
+    })
 }
 
 /// Whether some flow expired before this time, in Postgres's own microseconds.

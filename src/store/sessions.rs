@@ -392,6 +392,16 @@ pub fn end_one(id: Uuid) -> Result<()> {
     remove(c"sessions", "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
 }
 
+/// A session that an identity opened becomes another identity's, and ends with that one. False if it is none of the first one's.
+pub fn hand_over(id: Uuid, from: Uuid, to: Uuid) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.sessions SET identity_id = $3, updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) $1 AND identity_id OPERATOR(pg_catalog.=) $2",
+        &[uuid_arg(id), uuid_arg(from), uuid_arg(to)],
+    )?;
+    Ok(written == 1)
+}
+
 /// Ends the sessions that an identity opened; says how many.
 pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
     remove(

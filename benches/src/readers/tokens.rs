@@ -181,7 +181,7 @@ fn subject(issuer: &str, session_id: Uuid) -> Result<TokenSubject> {
         auth_time: seconds(now)?,
         issued_at: seconds(now)?,
         expires_at: seconds(now + LIFETIME)?,
-        amr: claims::amr("oauth", seconds(now)?, Some("workos"), Some(CONNECTION)),
+        amr: claims::amr("oauth", seconds(now)?),
         actor: None,
         organization_id: Some(ORGANIZATION.to_owned()),
         connection_id: Some(CONNECTION.to_owned()),

@@ -7,10 +7,10 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::json;
 use crate::pkce;
 use crate::secret::{AuthorizationCode, OneTimeCode, ProviderToken};
 use crate::workos::{Profile, TokenAnswer};
+use crate::{hook, json};
 
 /// What our own codes begin with; WorkOS's do not.
 const CODE_PREFIX: &str = "wac_";
@@ -94,7 +94,8 @@ pub fn kept(bytes: &[u8]) -> Result<TokenAnswer> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackRefusal {
     error: String,
-    error_code: Option<&'static str>,
+    /// Supabase's clients for Kotlin and Swift take a page without it for one that tells of no error.
+    error_code: String,
     description: String,
 }
 
@@ -103,13 +104,16 @@ impl CallbackRefusal {
     /// break a header, a line or the direction of a text.
     pub fn of_workos(error: &str, description: Option<&str>) -> Self {
         let error = if WORKOS_ERRORS.contains(&error) { error } else { "server_error" };
-        let description = presentable(description.unwrap_or_default(), MAX_DESCRIPTION);
-        Self { error: error.to_owned(), error_code: None, description }
+        Self {
+            error: error.to_owned(),
+            error_code: error.to_owned(),
+            description: presentable(description.unwrap_or_default(), MAX_DESCRIPTION),
+        }
     }
 
     /// The name that tells it from others: ours, where it is one of ours, and otherwise WorkOS's.
     pub fn name(&self) -> &str {
-        self.error_code.unwrap_or(&self.error)
+        &self.error_code
     }
 
     /// The same in words.
@@ -125,9 +129,11 @@ impl CallbackRefusal {
 
     /// The URL with this in its query.
     pub fn in_query(&self, url: &str) -> String {
-        let mut pairs = vec![("error", self.error.as_str())];
-        pairs.extend(self.error_code.map(|code| ("error_code", code)));
-        pairs.push(("error_description", &self.description));
+        let pairs = [
+            ("error", self.error.as_str()),
+            ("error_code", &self.error_code),
+            ("error_description", &self.description),
+        ];
         // One that stood there before would be read as ours.
         with_query(url, &["error", "error_code", "error_description"], &pairs)
     }
@@ -138,8 +144,7 @@ impl CallbackRefusal {
     /// leaves an empty description out. Its clients read the query first.
     pub fn in_query_and_fragment(&self, url: &str) -> String {
         let url = without_fragment(url);
-        let mut pairs = vec![("error", self.error.as_str())];
-        pairs.extend(self.error_code.map(|code| ("error_code", code)));
+        let mut pairs = vec![("error", self.error.as_str()), ("error_code", &self.error_code)];
         if !self.description.is_empty() {
             pairs.push(("error_description", &self.description));
         }
@@ -148,15 +153,18 @@ impl CallbackRefusal {
     }
 }
 
-/// What the application is told of a failure here: its name and its message, never its detail. What is none of a browser's business (keys,
-/// configuration, bugs) is `unexpected_failure`; the server's log has it.
+/// What the application is told of a failure here: its name and its message, and not its detail, but for the words of a hook that
+/// refuses. What is none of a browser's business (keys, configuration, bugs) is `unexpected_failure`; the server's log has it.
 impl From<&Error> for CallbackRefusal {
     fn from(error: &Error) -> Self {
         let code = if is_internal(error.code()) { ErrorCode::Unexpected } else { error.code() };
         Self {
             error: oauth_error(code).to_owned(),
-            error_code: Some(code.name()),
-            description: code.message().to_owned(),
+            error_code: code.name().to_owned(),
+            description: match error.detail().and_then(hook::refusal_in_words) {
+                Some((_, words)) if code == ErrorCode::HookRefused => presentable(words),
+                _ => code.message().to_owned(),
+            },
         }
     }
 }

@@ -213,8 +213,8 @@ error_codes! {
         "workos_auth.require_code_challenge is on, and code_challenge is NULL.",
         "Pass code_challenge, or call auth.start_sign_in, which makes one.";
     CodeChallengeInUse = "WA008", "code_challenge_in_use", 409, "another sign-in is waiting with the same code challenge",
-        "A challenge names one sign-in until that is finished or expires.",
-        "Make a new verifier for every sign-in.";
+        "Several sign-ins have the challenge of this verifier, and state, which would tell them apart, is NULL.",
+        "Pass the state of the callback URL, or make a new verifier for every sign-in.";
     ReservedParameter = "WA009", "reserved_parameter", 400, "params holds a parameter that is not the caller's to set",
         "",
         "Use the argument of that name, or leave it out.";
@@ -320,7 +320,7 @@ error_codes! {
         "Pass the verifier that auth.start_sign_in returned.";
     CodeVerifierInvalid = "WA205", "code_verifier_invalid", 400, "the code verifier is not well-formed",
         "It is too short, too long, or has other characters.",
-        "A verifier has 43 to 128 characters from A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4.1).";
+        "A verifier has 43 to 128 characters from A-Z a-z 0-9 - . _ ~ (RFC 7636, section 4.1); base64 padding may follow them.";
     AuthorizationCodeInvalid = "WA206", "authorization_code_invalid", 400, "the authorization code is not well-formed",
         "It is empty, longer than 2048 bytes, or has other than visible ASCII characters.",
         "Pass the code parameter of the callback URL as it came.";
@@ -444,6 +444,9 @@ error_codes! {
     UserMetadataUnreadable = "WA410", "user_metadata_unreadable", 422, "what is stored of the user cannot be put into an access token",
         "",
         "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
+    HookRefused = "WA411", "hook_refused", 403, "a hook refused the sign-in",
+        "",
+        "The detail holds the hook's own words. auth.hooks names it.";
 
     VisitorRoleNotAllowed = "WA411", "visitor_role_not_allowed", 400, "visitors must not act as this role",
         "",

@@ -64,6 +64,39 @@ pub fn apply(before: &Map<String, Value>, returned: Option<&Value>) -> std::resu
     }
 }
 
+/// The words in which a `token` hook refuses, `{"error": {"http_code": 403, "message": "…"}}`, as Supabase's hooks may; `None` where
+/// it does not refuse. What is left of them is the detail of `hook_refused`: [`refusal_in_words`] reads it.
+///
+/// # Errors
+/// A whole sentence that names what is wrong.
+pub fn refusal(returned: Option<&Value>) -> std::result::Result<Option<String>, &'static str> {
+    let Some(error) = returned.and_then(|returned| returned.get("error")).filter(|error| !error.is_null()) else {
+        return Ok(None);
+    };
+    let Some(message) = error.get("message").and_then(Value::as_str).filter(|message| !message.trim().is_empty())
+    else {
+        return Err("It returned an error without a message.");
+    };
+    let status = match error.get("http_code") {
+        None | Some(Value::Null) => ErrorCode::HookRefused.http_status(),
+        Some(code) => match code.as_u64().and_then(|code| u16::try_from(code).ok()) {
+            Some(code) if (400..=599).contains(&code) => code,
+            _ => return Err("It returned an error whose http_code is not a number from 400 to 599."),
+        },
+    };
+    let message: String = message.chars().take(MAX_WORDS).collect();
+    Ok(Some(format!("HTTP {status}: {message}")))
+}
+
+/// How much of a hook's own words is handed on, in characters.
+const MAX_WORDS: usize = 300;
+
+/// The status and the words of a `hook_refused`, from its detail.
+pub fn refusal_in_words(detail: &str) -> Option<(u16, &str)> {
+    let (status, words) = detail.strip_prefix("HTTP ")?.split_once(": ")?;
+    Some((status.parse().ok()?, words))
+}
+
 /// A list that is left out is one that lost all its members.
 fn thinned(before: Option<&Value>, after: Option<&Value>) -> std::result::Result<Value, &'static str> {
     let Some(after) = after else { return Ok(Value::Array(Vec::new())) };
@@ -298,6 +331,40 @@ mod tests {
             returned.insert("groups".into(), json!(after));
             let accepted = apply(&claims, Some(&json!({ "claims": returned }))).is_ok();
             prop_assert_eq!(accepted, after.len() <= list.len() && after.iter().all(|member| list.contains(member)));
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_words_and_a_status() {
+        for (returned, detail) in [
+            (
+                json!({ "error": { "http_code": 429, "message": "Too many seats: buy one" } }),
+                "HTTP 429: Too many seats: buy one",
+            ),
+            (json!({ "error": { "message": "No." }, "claims": {} }), "HTTP 403: No."),
+            (json!({ "error": { "http_code": null, "message": "No." } }), "HTTP 403: No."),
+        ] {
+            assert_eq!(refusal(Some(&returned)).unwrap().as_deref(), Some(detail), "{returned}");
+        }
+        assert_eq!(refusal_in_words("HTTP 429: Too many: seats"), Some((429, "Too many: seats")));
+        for other in ["", "HTTP 429", "HTTP x: y", "It is one."] {
+            assert_eq!(refusal_in_words(other), None, "{other}");
+        }
+        let long = refusal(Some(&json!({ "error": { "message": "ü".repeat(400) } }))).unwrap().unwrap();
+        assert_eq!(long.chars().count(), 300 + "HTTP 403: ".len());
+        for none in [json!({}), json!({ "claims": {} }), json!({ "error": null }), json!([]), json!("error")] {
+            assert_eq!(refusal(Some(&none)), Ok(None), "{none}");
+        }
+        assert_eq!(refusal(None), Ok(None));
+        for (bad, why) in [
+            (json!({ "error": {} }), "without a message"),
+            (json!({ "error": "no" }), "without a message"),
+            (json!({ "error": { "message": " " } }), "without a message"),
+            (json!({ "error": { "message": "x", "http_code": 200 } }), "http_code"),
+            (json!({ "error": { "message": "x", "http_code": "403" } }), "http_code"),
+            (json!({ "error": { "message": "x", "http_code": 403.5 } }), "http_code"),
+        ] {
+            assert!(refusal(Some(&bad)).unwrap_err().contains(why), "{bad}");
         }
     }
 

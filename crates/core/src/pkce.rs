@@ -33,9 +33,10 @@ impl CodeVerifier {
     /// Takes a verifier as a client sends it.
     ///
     /// # Errors
-    /// [`ErrorCode::CodeVerifierInvalid`] unless it is 43 to 128 characters of `A-Z a-z 0-9 - . _ ~`.
+    /// [`ErrorCode::CodeVerifierInvalid`] unless it is 43 to 128 characters of `A-Z a-z 0-9 - . _ ~`, or as many with base64's padding
+    /// at the end, which Supabase's client for Kotlin leaves there.
     pub fn parse(verifier: &str) -> Result<Self> {
-        if !is_unreserved_43_to_128(verifier) {
+        if !is_verifier(verifier) {
             return Err(Error::new(ErrorCode::CodeVerifierInvalid));
         }
         Ok(Self(Zeroizing::new(verifier.to_owned())))
@@ -130,10 +131,13 @@ pub(crate) fn random_base64url() -> Result<String> {
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_slice()))
 }
 
-/// The grammar of a verifier: 43*128unreserved (RFC 7636, section 4.1; RFC 3986, section 2.3).
-fn is_unreserved_43_to_128(value: &str) -> bool {
-    (43..=128).contains(&value.len())
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+/// The grammar of a verifier: 43*128unreserved (RFC 7636, section 4.1; RFC 3986, section 2.3). Padding counts for the most and not for the
+/// least, since it is no secret.
+fn is_verifier(value: &str) -> bool {
+    let unpadded = value.strip_suffix("==").or_else(|| value.strip_suffix('=')).unwrap_or(value);
+    unpadded.len() >= 43
+        && value.len() <= 128
+        && unpadded.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
 }
 
 #[cfg(test)]
@@ -190,12 +194,29 @@ mod tests {
         for good in ["a".repeat(43), "a".repeat(128), format!("{}-._~", "Z9".repeat(20))] {
             assert!(CodeVerifier::parse(&good).is_ok(), "{good}");
         }
+        // 32, 62 and 64 random bytes in base64url, with their padding; supabase-kt sends the last.
+        for padded in [format!("{}=", "a".repeat(43)), format!("{}=", "b".repeat(83)), format!("{}==", "c".repeat(86))]
+        {
+            let verifier = CodeVerifier::parse(&padded).unwrap_or_else(|_| panic!("{padded}"));
+            // It is hashed as it stands.
+            assert_eq!(verifier.challenge().value(), URL_SAFE_NO_PAD.encode(sha256(&padded)), "{padded}");
+            assert!(
+                !verifier.challenge().matches(&CodeVerifier::parse(padded.trim_end_matches('=')).unwrap()),
+                "{padded}"
+            );
+        }
         let long = "a".repeat(42);
         for bad in [
             String::new(),
             long.clone(),
             "a".repeat(129),
             format!("{long}="),
+            format!("{long}=="),
+            format!("{long}a==="),
+            format!("={long}a"),
+            format!("a{long}=a"),
+            format!("{}==", "a".repeat(127)),
+            "=".repeat(43),
             format!("{long}+"),
             format!("{long} "),
             format!("{long}\0"),

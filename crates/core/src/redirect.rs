@@ -36,7 +36,7 @@ impl RedirectUrls {
     ///
     /// # Errors
     /// [`ErrorCode::RedirectToMalformed`] if the URL cannot be judged safely; [`ErrorCode::RedirectToNotAllowed`]
-    /// if it is not listed, with scheme and host in the detail and no more of it.
+    /// if it is not listed, with scheme, host and port in the detail and no more of it.
     pub fn check(&self, redirect_to: &str) -> Result<()> {
         let target = Target::to_judge(redirect_to)?;
         if self.site_url.as_ref().is_some_and(|site| site.covers(&target)) {
@@ -59,7 +59,8 @@ impl RedirectUrls {
             return Ok(());
         }
         let separator = if target.has_authority { "://" } else { ":" };
-        let detail = format!("Not listed: {}{separator}{}", target.scheme, target.host);
+        let port = target.written_port().map(|port| format!(":{port}")).unwrap_or_default();
+        let detail = format!("Not listed: {}{separator}{}{port}", target.scheme, target.host);
         Err(Error::with_detail(ErrorCode::RedirectToNotAllowed, detail))
     }
 }

@@ -204,8 +204,8 @@ impl Claims {
     /// Compares the claims with the rules once more, which is what is left to do when a token was verified before.
     ///
     /// # Errors
-    /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead), `bad_jwt_not_yet_valid` (`nbf`
-    /// and `iat` may lie up to 5 s ahead).
+    /// `bad_jwt_issuer`, `bad_jwt_audience`, `bad_jwt_expired` (`exp` must lie ahead, or no more than [`Rules::expired_for`] back),
+    /// `bad_jwt_not_yet_valid` (`nbf` and `iat` may lie up to 5 s ahead).
     pub fn recheck(&self, rules: &Rules<'_>) -> Result<()> {
         let Self { iss, aud, exp, iat, nbf, .. } = self;
         rules.compare(iss, aud, *exp, *iat, *nbf)

@@ -125,6 +125,10 @@ impl ErrorCodes {
 fn of_row(row: &ErrorCodeRow, key: &str, refusal: Said<'_>) -> ApiError {
     // Supabase's clients know one name for everything that is wrong with a token; the message says which it is.
     let code = if row.name.starts_with("bad_jwt_") { "bad_jwt" } else { row.name.as_str() };
+    let in_words = refusal.detail.filter(|_| row.name == HOOK_REFUSED).and_then(in_words);
+    if let Some((status, words)) = in_words {
+        return because(ApiError::new(status, code, words), refusal);
+    }
     let message = match refusal.detail {
         // What the caller can mend, it has to be told: which argument, and why. A row for a whole class stands for Postgres's own
         // failures, whose words can hold values: they are for the log, as is all that the caller cannot mend.
@@ -134,6 +138,15 @@ fn of_row(row: &ErrorCodeRow, key: &str, refusal: Said<'_>) -> ApiError {
         _ => row.meaning.clone(),
     };
     because(ApiError::new(row.status, code, message), refusal)
+}
+
+/// A hook of the administrator's refused, in words that are for the person.
+const HOOK_REFUSED: &str = "hook_refused";
+
+/// The status and the words of such a refusal, whose detail is `HTTP 403: …`.
+fn in_words(detail: &str) -> Option<(StatusCode, &str)> {
+    let (status, words) = detail.strip_prefix("HTTP ")?.split_once(": ")?;
+    Some((status.parse().ok()?, words))
 }
 
 fn because(error: ApiError, refusal: Said<'_>) -> ApiError {

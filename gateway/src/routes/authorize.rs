@@ -115,7 +115,8 @@ pub fn requested(parameters: &Parameters) -> Result<Authorize<'_>> {
         organization: parameters.one("organization")?,
         connection: parameters.one("connection")?,
         provider: parameters.one("workos_provider")?,
-        redirect_to: parameters.one("redirect_to")?,
+        // Supabase's client for Kotlin writes null where it is given no page.
+        redirect_to: parameters.one("redirect_to")?.filter(|page| *page != "null"),
         code_challenge: challenge,
         code_challenge_method: method.or(Some("S256")),
         login_hint: parameters.one("login_hint")?,

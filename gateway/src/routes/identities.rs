@@ -24,7 +24,7 @@ pub async fn authorize(State(app): State<Arc<App>>, RawQuery(query): RawQuery, h
     let to = requested(&parameters)?;
     // Only its verifier ties a link to who began it.
     if to.code_challenge.is_none() {
-        return Err(ApiError::validation("Linking an identity needs the PKCE flow: flowType 'pkce'"));
+        return Err(ApiError::validation("Linking an identity needs the PKCE flow, flowType: 'pkce'"));
     }
     let skip = parameters.one("skip_http_redirect")?;
     let url = app.database.link_identity(token, &to).await?;

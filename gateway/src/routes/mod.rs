@@ -7,21 +7,22 @@ mod headers;
 mod health;
 mod identities;
 mod logout;
+mod switched_off;
 mod token;
 mod user;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::observe::observe;
 use headers::bearer;
 
@@ -45,7 +46,8 @@ pub fn public(app: &Arc<App>) -> Router {
         .route("/.well-known/jwks.json", get(discovery::jwks))
         .route("/.well-known/openid-configuration", get(discovery::openid_configuration))
         .route("/health", get(health::health))
-        .route("/ready", get(health::ready));
+        .route("/ready", get(health::ready))
+        .merge(switched_off::endpoints());
     let path = app.config.path();
     let router = if path.is_empty() { endpoints } else { Router::new().nest(path, endpoints) };
     router
@@ -82,11 +84,9 @@ fn cors(app: &App) -> CorsLayer {
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
-async fn not_found() -> Response {
-    let mut response = Response::new(Body::from("404 page not found\n"));
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+/// As JSON: Supabase's clients fail over any other text, and show their own failure in place of this one.
+async fn not_found() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint")
 }
 
 /// Without a token, any method is 401, as Supabase Auth has it.

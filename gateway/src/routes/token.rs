@@ -8,12 +8,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::headers::user_agent;
+use super::switched_off;
 use crate::about::About;
 use crate::address::Address;
 use crate::answer::json_response;
 use crate::app::App;
 use crate::database::{Opened, RequestClient};
-use crate::error::{ApiError, Result};
+use crate::error::ApiError;
 use crate::json::{self, without_nul};
 use crate::parameters::Parameters;
 use crate::sign_in;
@@ -36,16 +37,54 @@ pub async fn token(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    if let Err(response) = app.limits.token.check(address.0) {
+    if let Err(response) = app.limits.refused.check(address.0) {
         return *response;
     }
     match open(&app, address, query.as_deref().unwrap_or_default(), request).await {
-        Ok(opened) => answer(opened),
-        Err(error) => error.into_response(),
+        Ok(opened) => answer(&opened),
+        Err(Failure::Limited(response)) => *response,
+        // Not what the client may try again: that says nothing about it.
+        Err(Failure::Refused(error)) if error.clone().of_token().status.is_client_error() => {
+            match app.limits.refused.count(address.0) {
+                Ok(()) => error.into_response(),
+                Err(response) => *response,
+            }
+        }
+        Err(Failure::Refused(error)) => error.into_response(),
     }
 }
 
-async fn open(app: &App, Address(ip): Address, query: &str, request: Request) -> Result<Opened> {
+/// Why there is no session.
+enum Failure {
+    Refused(ApiError),
+    /// The session is refreshed too often.
+    Limited(Box<Response>),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Supabase Auth's names of the end of a session. Its client for Swift knows no other, and keeps a session that has ended by another name.
+fn named_as_supabase_does(error: ApiError) -> ApiError {
+    match error.code.as_str() {
+        "session_idle" | "session_superseded" | "session_exhausted" => {
+            ApiError { code: "session_expired".to_owned(), ..error }
+        }
+        // A token of another server, and one whose person is gone.
+        "validation_failed" | "user_deleted" => ApiError {
+            status: StatusCode::BAD_REQUEST,
+            code: "refresh_token_not_found".to_owned(),
+            message: "Invalid Refresh Token: Refresh Token Not Found".to_owned(),
+            ..error
+        },
+        _ => error,
+    }
+}
+
+async fn open(app: &App, Address(ip): Address, query: &str, request: Request) -> std::result::Result<Opened, Failure> {
     let parameters = Parameters::parse(query.as_bytes())?;
     let user_agent = user_agent(request.headers());
     let client = RequestClient { ip, user_agent: user_agent.as_deref() };
@@ -54,23 +93,28 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
             let body: Pkce = json::read(request, &app.config).await?;
             let (Some(code), Some(verifier)) = (given(&body.auth_code), given(&body.code_verifier)) else {
                 let message = "invalid request: both auth code and code verifier should be non-empty";
-                return Err(ApiError::validation(message));
+                return Err(ApiError::validation(message).into());
             };
             let (code, verifier) = (without_nul("auth_code", code)?, without_nul("code_verifier", verifier)?);
             let exchanged = sign_in::exchange_code(app, code, verifier, &client).await;
             app.metrics.sign_ins.exchanged(exchanged.as_ref().err());
-            exchanged
+            Ok(exchanged?)
         }
         Some("refresh_token") => {
             let body: Refresh = json::read(request, &app.config).await?;
             let Some(token) = given(&body.refresh_token) else {
-                return Err(ApiError::validation("Refresh token is not valid"));
+                return Err(ApiError::validation("Refresh token is not valid").into());
             };
-            let refreshed = app.database.refresh_session(without_nul("refresh_token", token)?, &client).await;
+            app.limits.session.check(token).map_err(Failure::Limited)?;
+            let refreshed = match without_nul("refresh_token", token) {
+                Ok(token) => app.database.refresh_session(token, &client).await,
+                Err(error) => Err(error),
+            };
             app.metrics.sign_ins.refreshed(refreshed.as_ref().err());
-            refreshed
+            Ok(refreshed.map_err(named_as_supabase_does)?)
         }
-        _ => Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_credentials", "unsupported_grant_type")),
+        Some(grant) => Err(switched_off::grant(grant, request, &app.config).await.into()),
+        None => Err(switched_off::unsupported_grant().into()),
     }
 }
 

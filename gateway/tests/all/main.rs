@@ -7,6 +7,8 @@ mod common;
 
 /// From `/authorize` to a session, and what becomes of it.
 mod sign_in {
+    mod clients;
+    mod ends;
     mod flows;
     mod idp_initiated;
     mod linking;
@@ -18,6 +20,7 @@ mod requests {
     mod injection;
     mod pages;
     mod secrets;
+    mod switched_off;
     mod visitors;
 }
 

@@ -124,6 +124,10 @@ impl Mint {
     pub async fn refuses(&self, what: &str, token: &str, name: &str) {
         self.good(what).await;
         for call in TAKERS {
+            // Such a token still ends its session: own_account has the tests.
+            if name == "bad_jwt_expired" && *call == "auth.sign_out($1)" {
+                continue;
+            }
             let result = self.app.query(&format!("select {call}"), &[&token]).await;
             self.is_refusal(&format!("{what}: {call}"), result, token, name);
             self.is_alice(what).await;

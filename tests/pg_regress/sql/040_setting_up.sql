@@ -100,6 +100,7 @@ INSERT INTO auth.redirect_urls (pattern) VALUES ('https://example.com*');
 INSERT INTO auth.redirect_urls (pattern) VALUES ('*://example.com/');
 INSERT INTO auth.redirect_urls (pattern) VALUES ('https://*@example.com/');
 INSERT INTO auth.redirect_urls (pattern) VALUES ('https://example.com:*/');
+INSERT INTO auth.redirect_urls (pattern) VALUES ('localhost:3000/**');
 INSERT INTO auth.redirect_urls (pattern) VALUES ('javascript:**');
 UPDATE auth.redirect_urls SET pattern = 'https://*.com/' WHERE pattern = 'https://app.example.com/**';
 SELECT pattern FROM auth.redirect_urls ORDER BY pattern COLLATE "C";

@@ -36,7 +36,7 @@ BEGIN
 END $$;
 -- a challenge of one's own (RFC 7636, appendix B)
 SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM') LIKE '%E9Melhoa%' AS shows_ours_upstream;
-SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM');
+SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM') IS NOT NULL AS begins_another;
 SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'short');
 SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM');
 SELECT auth.workos_authorize_url(organization => 'org_acme', code_challenge => 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN');

@@ -80,12 +80,12 @@ fn errors_are_encoded_as_supabase_does() {
     let refusal = CallbackRefusal::of_workos("access_denied", Some("No: the 100% \"user\" said *no*~"));
     assert_eq!(
         refusal.in_query_and_fragment("https://a.example/cb?x=1&error=old&error_code=old#top"),
-        "https://a.example/cb?x=1&error=access_denied&error_description=No%3A+the+100%25+%22user%22+said+%2Ano%2A~\
-         #error=access_denied&error_description=No%253A+the+100%2525+%2522user%2522+said+%252Ano%252A~&sb="
+        "https://a.example/cb?x=1&error=access_denied&error_code=access_denied&error_description=No%3A+the+100%25+%22user%22+said+%2Ano%2A~\
+         #error=access_denied&error_code=access_denied&error_description=No%253A+the+100%2525+%2522user%2522+said+%252Ano%252A~&sb="
     );
     assert_eq!(
         CallbackRefusal::of_workos("access_denied", None).in_query_and_fragment("https://a.example/"),
-        "https://a.example/?error=access_denied&error_description=#error=access_denied&sb="
+        "https://a.example/?error=access_denied&error_code=access_denied&error_description=#error=access_denied&error_code=access_denied&sb="
     );
     assert_eq!(
         CallbackRefusal::from(ErrorCode::BadOauthState).in_query("https://a.example/home?x=1#y"),
@@ -97,10 +97,16 @@ fn errors_are_encoded_as_supabase_does() {
 #[test]
 fn workos_s_errors_are_handed_on_and_no_other() {
     for known in WORKOS_ERRORS {
-        assert_eq!(CallbackRefusal::of_workos(known, None).error, known);
+        let refusal = CallbackRefusal::of_workos(known, None);
+        assert_eq!((refusal.error.as_str(), refusal.error_code.as_str()), (known, known));
     }
     for unknown in ["", "Access_denied", "access_denied ", "invalid_grant", "<script>", "\r\n", "error\u{0}"] {
-        assert_eq!(CallbackRefusal::of_workos(unknown, None).error, "server_error", "{unknown:?}");
+        let refusal = CallbackRefusal::of_workos(unknown, None);
+        assert_eq!(
+            (refusal.error.as_str(), refusal.error_code.as_str()),
+            ("server_error", "server_error"),
+            "{unknown:?}"
+        );
     }
     let hostile = "a\r\nSet-Cookie: x=1\t\u{0}\u{7f}\u{85}\u{2028}\u{202e}b";
     assert_eq!(CallbackRefusal::of_workos("server_error", Some(hostile)).description, "aSet-Cookie: x=1b");
@@ -131,9 +137,18 @@ fn our_errors_by_status_and_without_what_is_nobody_s_business() {
         (ErrorCode::Unexpected, "server_error", "unexpected_failure"),
     ] {
         let refusal = CallbackRefusal::from(&Error::with_detail(code, "secret/path"));
-        assert_eq!((refusal.error.as_str(), refusal.error_code), (error, Some(name)));
+        assert_eq!((refusal.error.as_str(), refusal.error_code.as_str()), (error, name));
         assert!(!refusal.in_query_and_fragment("https://a.example").contains("secret"), "{name}");
     }
+}
+
+#[test]
+fn the_words_of_a_hook_that_refuses_are_for_the_browser() {
+    let told = |detail| CallbackRefusal::from(&Error::with_detail(ErrorCode::HookRefused, detail)).description;
+    assert_eq!(told("HTTP 403: Your trial\r\n is over: pay"), "Your trial is over: pay");
+    assert_eq!(told("something else"), ErrorCode::HookRefused.message());
+    let other = CallbackRefusal::from(&Error::with_detail(ErrorCode::HookFailed, "HTTP 403: secret"));
+    assert_eq!(other.description, ErrorCode::HookFailed.message());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use regex::Regex;
 use url::Url;
 
-use super::target::{Parts, REFUSED_SCHEMES, Target, is_loopback, is_web, split_port, with_root};
+use super::target::{Parts, REFUSED_SCHEMES, Target, default_port, is_loopback, is_web, split_port, with_root};
 use crate::error::{Error, ErrorCode, Result};
 
 /// The longest pattern, in bytes.
@@ -18,6 +18,9 @@ const MIN_LITERAL_LABELS: usize = 2;
 ///
 /// `*` is any run of characters but `.` and `/`, `?` any one of them, `**` any run at all. The whole is compared, up to
 /// `#`, with case but for scheme and host.
+///
+/// An app's own scheme (`com.example.app://**`) has no hosts that a stranger can own. There, wildcards may stand anywhere behind the
+/// scheme, and host, port and path are compared as one text.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     scheme: String,
@@ -31,6 +34,8 @@ pub struct Pattern {
 enum Host {
     Literal(String),
     Wildcard(Regex),
+    /// Of an app's own scheme: `rest` is of host, port and path together.
+    InRest,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,24 +55,28 @@ impl Pattern {
         parse(pattern).map_err(|rule| Error::with_detail(ErrorCode::RedirectPatternUnsafe, rule))
     }
 
-    /// The same for a pattern that is added to the list: it may not take in a whole public suffix either. Patterns that are in use are
-    /// not asked this again, since the list of suffixes grows, and an update must not end the sign-ins that there are.
+    /// The same for a pattern that is added to the list: it may not take in a whole public suffix, nor lack its scheme. Patterns that are
+    /// in use are not asked this again, since the list of suffixes grows, and an update must not end the sign-ins that there are.
     ///
     /// # Errors
     /// As [`Pattern::parse`].
     pub fn parse_new(pattern: &str) -> Result<Self> {
         let parsed = Self::parse(pattern)?;
-        check_suffix(pattern).map_err(|rule| Error::with_detail(ErrorCode::RedirectPatternUnsafe, rule))?;
+        let check = check_scheme(pattern).and_then(|()| check_suffix(pattern));
+        check.map_err(|rule| Error::with_detail(ErrorCode::RedirectPatternUnsafe, rule))?;
         Ok(parsed)
     }
 
     /// Whether the pattern names this URL.
     pub(super) fn matches(&self, target: &Target) -> bool {
-        self.scheme == target.scheme
-            && self.has_authority == target.has_authority
-            && self.host.matches(&target.host)
-            && self.port.matches(target.port)
-            && self.rest.is_match(&target.rest)
+        if self.scheme != target.scheme || self.has_authority != target.has_authority {
+            return false;
+        }
+        if matches!(self.host, Host::InRest) {
+            let port = target.port.map(|port| format!(":{port}")).unwrap_or_default();
+            return self.rest.is_match(&format!("{}{port}{}", target.host, target.rest));
+        }
+        self.host.matches(&target.host) && self.port.matches(target.port) && self.rest.is_match(&target.rest)
     }
 
     /// The host, if it is written out.
@@ -75,7 +84,7 @@ impl Pattern {
     pub(super) fn literal_host(&self) -> Option<&str> {
         match &self.host {
             Host::Literal(host) => Some(host),
-            Host::Wildcard(_) => None,
+            Host::Wildcard(_) | Host::InRest => None,
         }
     }
 }
@@ -85,6 +94,7 @@ impl Host {
         match self {
             Self::Literal(literal) => literal == host,
             Self::Wildcard(regex) => regex.is_match(host),
+            Self::InRest => true,
         }
     }
 }
@@ -143,6 +153,13 @@ fn parse(pattern: &str) -> Rule<Pattern> {
     if rest.contains(['[', ']', '{', '}']) || authority.is_some_and(|authority| authority.contains(['{', '}'])) {
         return Err("Brackets and braces are not supported: write one pattern for each case, or use * and **.");
     }
+    if let Some(authority) = authority.filter(|authority| !is_web && has_wildcard(authority)) {
+        if authority.contains('@') {
+            return Err("A pattern holds no user name or password.");
+        }
+        let rest = wildcards(&format!("{}{rest}", authority.to_ascii_lowercase()))?;
+        return Ok(Pattern { scheme, has_authority: true, host: Host::InRest, port: Port::Any, rest });
+    }
     let (host, port) = parse_authority(&scheme, authority.unwrap_or_default())?;
     let rest = wildcards(&if is_web { with_root(rest) } else { rest.to_owned() })?;
     Ok(Pattern { scheme, has_authority: authority.is_some(), host, port, rest })
@@ -186,11 +203,23 @@ fn check_wildcards(host: &str) -> Rule<()> {
     Ok(())
 }
 
+/// `localhost:3000/**` would be a pattern of the scheme `localhost`, which no page has.
+fn check_scheme(pattern: &str) -> Rule<()> {
+    match Parts::split(pattern) {
+        Some(parts) if parts.is_host_and_port() => Err(
+            "A pattern begins with a scheme, as in http://localhost:3000/**: this one begins with a host and a port.",
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Under a public suffix (<https://publicsuffix.org>) anybody can have a name: under `co.uk` any, and at a host such as `vercel.app` any that
 /// its owner hands out. Of the latter, a pattern that pins a part of the name (`*-team.vercel.app`) is the administrator's judgement.
 fn check_suffix(pattern: &str) -> Rule<()> {
     // As in `parse`: in a pattern, `?` ends no authority.
-    let after = pattern.split_once("://").map_or("", |(_, after)| after);
+    let Some((_, after)) = pattern.split_once("://").filter(|(scheme, _)| is_web(&scheme.to_ascii_lowercase())) else {
+        return Ok(());
+    };
     let authority = after.split('/').next().unwrap_or_default();
     let host = split_port(authority).map_or(authority, |(host, _)| host).to_ascii_lowercase();
     let labels: Vec<&str> = host.split('.').collect();
@@ -229,13 +258,8 @@ fn check_spelling(scheme: &str, host: &str) -> Rule<()> {
 }
 
 fn parse_port(scheme: &str, host: &str, port: Option<&str>) -> Rule<Port> {
-    let default = match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        _ => None,
-    };
     match port {
-        None => Ok(Port::Exactly(default)),
+        None => Ok(Port::Exactly(default_port(scheme))),
         Some("*") if is_loopback(host) => Ok(Port::Any),
         Some(port) if has_wildcard(port) => Err("A wildcard port is for loopback only, and stands alone: *."),
         Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => {

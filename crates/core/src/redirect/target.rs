@@ -66,6 +66,9 @@ impl Target {
             return Err("It contains a backslash.");
         }
         let parts = Parts::split(text).ok_or("It is not an absolute URL.")?;
+        if parts.is_host_and_port() {
+            return Err("It begins with a host and a port: a scheme such as https:// stands in front of them.");
+        }
         let scheme = parts.scheme.to_ascii_lowercase();
         if REFUSED_SCHEMES.contains(&scheme.as_str()) {
             return Err("Its scheme is not one to return to.");
@@ -101,6 +104,11 @@ impl Target {
         let port = url.port_or_known_default();
         let rest = if is_web { with_root(rest) } else { rest.to_owned() };
         Ok(Self { scheme, has_authority: parts.authority.is_some(), host, port, rest })
+    }
+
+    /// The port, unless it is the scheme's own.
+    pub fn written_port(&self) -> Option<u16> {
+        self.port.filter(|port| default_port(&self.scheme) != Some(*port))
     }
 
     pub fn is_web(&self) -> bool {
@@ -139,6 +147,14 @@ impl<'a> Parts<'a> {
     }
 }
 
+impl Parts<'_> {
+    /// Whether this is `host:port` or `host:port/path`, which a scheme should stand in front of: no scheme is followed by a bare number.
+    pub fn is_host_and_port(&self) -> bool {
+        let port = self.rest.split(['/', '?', '#', '*']).next().unwrap_or_default();
+        self.authority.is_none() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+    }
+}
+
 /// Host and port as written; an IPv6 address keeps its brackets. `None` if something else follows the brackets.
 pub fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
     let host_end = match authority.find(']') {
@@ -150,6 +166,15 @@ pub fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
         Some(port) => Some((host, Some(port))),
         None if after.is_empty() => Some((host, None)),
         None => None,
+    }
+}
+
+/// The port of a scheme that has one of its own.
+pub fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        _ => None,
     }
 }
 

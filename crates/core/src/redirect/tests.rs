@@ -106,11 +106,21 @@ fn a_loopback_site_opens_loopback_on_its_scheme_only() {
 }
 
 #[test]
-fn the_detail_shows_scheme_and_host_only() {
+fn the_detail_shows_scheme_host_and_port_only() {
     let error = urls(None, &[]).check("https://u.example/path-secret?code=secret#secret").unwrap_err();
     assert_eq!(error.detail(), Some("Not listed: https://u.example"));
     let error = urls(None, &[]).check("app:/secret?x=secret").unwrap_err();
     assert_eq!(error.detail(), Some("Not listed: app:"));
+    for (url, shown) in [
+        ("http://localhost:3000/secret", "http://localhost:3000"),
+        ("https://u.example:443/secret", "https://u.example"),
+        ("http://u.example:443/secret", "http://u.example:443"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("app://host:7/secret", "app://host:7"),
+    ] {
+        let error = urls(None, &[]).check(url).unwrap_err();
+        assert_eq!(error.detail(), Some(&*format!("Not listed: {shown}")), "{url}");
+    }
     let error = urls(None, &[]).check("https://secret:secret@u.example/").unwrap_err();
     assert_eq!(error.detail(), Some("It contains a user name or password."));
 }
@@ -143,6 +153,14 @@ fn safe_patterns_are_taken() {
         "http://[::1]:*/**",
         "https://example.com:8443",
         "myapp:**",
+        "myapp://*",
+        "myapp://**",
+        "myapp://*/callback",
+        "com.example.app://",
+        "com.example.app://**",
+        "com.example.app:/**",
+        "com.example.app://login-callback/*",
+        "exp://192.168.1.1:8081/**",
     ]) {
         assert!(Pattern::parse_new(pattern).is_ok(), "{pattern}: {:?}", Pattern::parse_new(pattern));
     }
@@ -178,7 +196,6 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("https://*.github.io/**", "public suffix"),
         ("https://?**.vercel.app/", "public suffix"),
         ("https://?.co.uk:8443", "public suffix"),
-        ("myapp://*.co.uk", "public suffix"),
         ("https://team.*.vercel.app/", "left-most"),
         ("https://team-*.*.vercel.app/", "public suffix"),
         ("https://example.com*", "left-most"),
@@ -237,8 +254,14 @@ fn unsafe_patterns_are_refused_by_rule() {
         ("https://?.com/", "two literal labels"),
         ("https://*.*/", "two literal labels"),
         ("https://*.*.com/", "two literal labels"),
-        ("myapp://*", "two literal labels"),
-        ("myapp://*/callback", "two literal labels"),
+        ("myapp://user@*", "user name"),
+        ("myapp://*@callback", "user name"),
+        ("javascript://**", "dangerous"),
+        ("localhost:3000", "begins with a host and a port"),
+        ("localhost:3000/**", "begins with a host and a port"),
+        ("localhost:80**", "begins with a host and a port"),
+        ("app.example.com:8443/**", "begins with a host and a port"),
+        ("*.gitpod.io", "begins with a scheme"),
         ("https://example.com:**/", "loopback only"),
         ("http://localhost:**/", "loopback only"),
         ("http://[::1]:*0/", "loopback only"),
@@ -272,6 +295,67 @@ fn wildcards_are_bounded() {
     let rules = urls(None, &[&pattern(64)]);
     assert!(rules.check(&format!("https://example.com/{}", "a".repeat(8000))).is_err());
     assert!(rules.check(&format!("https://example.com/{}x", "a".repeat(8000))).is_ok());
+}
+
+/// Deep links, with the patterns that Supabase's guides show for them.
+#[test]
+fn an_apps_own_scheme_takes_any_path() {
+    for (pattern, matching, others) in [
+        (
+            "com.example.app://**",
+            &[
+                "com.example.app://",
+                "com.example.app://login-callback",
+                "com.example.app://login/x?y=z",
+                "com.example.app:///x",
+                "COM.example.app://a:7/b",
+            ][..],
+            &[
+                "com.example.app:/x",
+                "com.example.app.evil://login",
+                "com.example.ap://login",
+                "https://com.example.app/",
+                "com.example.app://u@login",
+            ][..],
+        ),
+        ("com.example.app://", &["com.example.app://"], &["com.example.app://x", "com.example.app:"]),
+        (
+            "com.example.app://*",
+            &["com.example.app://login-callback", "com.example.app://"],
+            &["com.example.app://login/x", "com.example.app://a.b"],
+        ),
+        (
+            "com.example.app://**/callback",
+            &["com.example.app://a/b/callback"],
+            &["com.example.app://callback", "com.example.app://a/callbacks"],
+        ),
+        (
+            "com.example.app://Login-?/x",
+            &["com.example.app://login-1/x"],
+            &["com.example.app://login-1/X", "com.example.app://login-12/x"],
+        ),
+    ] {
+        let rules = urls(None, &[pattern]);
+        for url in matching {
+            assert_eq!(rules.check(url), Ok(()), "{pattern} and {url}");
+        }
+        for url in others {
+            assert!(rules.check(url).is_err(), "{pattern} and {url}");
+        }
+    }
+}
+
+#[test]
+fn what_begins_with_a_host_and_a_port_has_no_scheme() {
+    // A pattern from before stays in use, and takes in nothing.
+    let rules = urls(None, &["localhost:3000/**"]);
+    for url in ["localhost:3000/x", "localhost:3000", "app.example.com:8443/x?y#z", "localhost:3000#x"] {
+        let error = rules.check(url).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::RedirectToMalformed, "{url}");
+        assert!(error.detail().unwrap().contains("a host and a port"), "{url}");
+    }
+    // No number alone.
+    assert_eq!(urls(None, &["app:1x/**"]).check("app:1x/y"), Ok(()));
 }
 
 /// What the properties check against, made once: a pattern is compiled when it is parsed.

@@ -20,8 +20,8 @@
 //! | 8 | one behind | later, counted for this counter already | [`RefreshDecision::Again`] | nothing |
 //! | 9 | one behind | later, the first or second in a row | [`RefreshDecision::Recover`]: the current token | `recoveries`, `recovered_counter`, `recovered_at` |
 //! | 10 | one behind | later, the third in a row | [`RefreshDecision::Theft`], [`Theft::Recoveries`] | the session ends |
-//! | 11 | further behind | within | [`RefreshDecision::Conflict`]; the session lives | nothing |
-//! | 12 | further behind | later | [`RefreshDecision::Theft`], [`Theft::Stale`] | the session ends |
+//! | 11 | further behind | within, or up to half a minute after | [`RefreshDecision::Conflict`]; the session lives | nothing |
+//! | 12 | further behind | later still | [`RefreshDecision::Theft`], [`Theft::Stale`] | the session ends |
 //! | 13 | ahead | | [`RefreshDecision::HistoryLost`], audited | counter = presented + 1, `refreshed_at` |
 //! | 14 | equal or ahead, and no larger counter fits the column | | refused, [`RefreshRefusal::Exhausted`] | nothing |
 //!
@@ -34,6 +34,8 @@
 //! - A thief who always comes within the interval of the other's rotation rides along unseen, which is its price; the
 //!   first time he is late, or first, begins the count.
 //! - Two behind is never an answer that was lost: whoever rotated twice had the token between.
+//! - Who is told of a conflict tries again, with the same token for a while: Supabase's client for JavaScript does so for 30 s. That must
+//!   not turn into theft under it, and gives nothing to whoever presents an old token meanwhile.
 //! - Staleness does not heal: counters only rise. So [`RefreshDecision::Theft`], [`RefreshDecision::Conflict`] and
 //!   [`RefreshDecision::Again`] stand without a lock on the row. What writes is decided again on the locked row, for another
 //!   transaction may have been faster.
@@ -52,6 +54,8 @@ use std::time::Duration;
 use super::refusal::RefreshRefusal;
 use super::token::Authentic;
 
+/// For so long after the reuse interval a token that was replaced twice is refused, and is no theft yet.
+const RETRIES: Duration = Duration::from_secs(30);
 /// So many recoveries in a row are theft.
 const RECOVERIES_OF_A_THIEF: i16 = 3;
 
@@ -220,12 +224,14 @@ fn limit_reached(row: &SessionRow, limits: &RefreshLimits, now: Moment) -> Optio
 
 /// Rows 7 to 12: the token was replaced.
 fn behind(presented: u64, counter: u64, row: &SessionRow, limits: &RefreshLimits, now: Moment) -> RefreshDecision {
-    let within = row.refreshed_at.is_some_and(|rotated| rotated.is_within(limits.reuse_interval, now));
-    match (counter - presented, within) {
-        (1, true) => RefreshDecision::Again { counter },
-        (1, false) => recovery(counter, row),
-        (_, true) => RefreshDecision::Conflict,
-        (_, false) => RefreshDecision::Theft(Theft::Stale),
+    let within = |span| row.refreshed_at.is_some_and(|rotated| rotated.is_within(span, now));
+    // An interval of zero is off: nobody is expected to be late.
+    let retries = if limits.reuse_interval.is_zero() { Duration::ZERO } else { RETRIES };
+    match counter - presented {
+        1 if within(limits.reuse_interval) => RefreshDecision::Again { counter },
+        1 => recovery(counter, row),
+        _ if within(limits.reuse_interval.saturating_add(retries)) => RefreshDecision::Conflict,
+        _ => RefreshDecision::Theft(Theft::Stale),
     }
 }
 

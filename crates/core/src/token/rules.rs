@@ -14,6 +14,8 @@ pub struct Rules<'a> {
     pub audience: &'a str,
     /// Seconds since the epoch.
     pub now: i64,
+    /// For how many seconds after its `exp` a token still counts: none, but where it may only end its session.
+    pub expired_for: i64,
 }
 
 impl Rules<'_> {
@@ -24,7 +26,7 @@ impl Rules<'_> {
             Err(ErrorCode::BadJwtIssuer.into())
         } else if !aud.iter().any(|aud| aud == self.audience) {
             Err(ErrorCode::BadJwtAudience.into())
-        } else if exp <= self.now {
+        } else if exp.saturating_add(self.expired_for) <= self.now {
             Err(ErrorCode::BadJwtExpired.into())
         } else if iat > latest || nbf.is_some_and(|nbf| nbf > latest) {
             Err(ErrorCode::BadJwtNotYetValid.into())

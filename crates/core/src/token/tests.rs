@@ -12,7 +12,8 @@ mod hostile;
 mod own;
 mod visitors;
 
-const RULES: Rules<'static> = Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000 };
+const RULES: Rules<'static> =
+    Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000, expired_for: 0 };
 const SUB: &str = "8c1f0a4e-0000-4000-8000-000000000001";
 const SESSION: &str = "8c1f0a4e-0000-4000-8000-000000000002";
 

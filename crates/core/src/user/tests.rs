@@ -158,7 +158,7 @@ fn token(key: &SigningKey, user_metadata: &Value, groups: usize) -> (String, usi
         auth_time: 1_800_000_000,
         issued_at: 1_800_000_000,
         expires_at: 1_800_003_600,
-        amr: amr("oauth", 1_800_000_000, Some("workos"), Some("conn_1")),
+        amr: amr("oauth", 1_800_000_000),
         actor: None,
         organization_id: Some("org_1".into()),
         connection_id: Some("conn_1".into()),

@@ -59,13 +59,21 @@ async fn a_wrong_method_is_405_and_says_which_are_right() {
 #[tokio::test]
 async fn an_unknown_path_is_404() {
     let gateway = Gateway::start("bad_paths", &[]).await;
-    for path in
-        ["", "/", "/x", "/authorize/", "//authorize", "/Authorize", "/token/", "/admin/users", "/metrics", "/signup"]
-    {
+    for path in [
+        "",
+        "/",
+        "/x",
+        "/authorize/",
+        "//authorize",
+        "/Authorize",
+        "/token/",
+        "/metrics",
+        "/signup/",
+        "/oauth/authorize",
+    ] {
         for method in [Method::GET, Method::POST] {
             let answer = send(gateway.http.request(method, gateway.at(path))).await;
-            assert_eq!(answer.status(), 404, "{path}");
-            assert_eq!(answer.text().await.unwrap(), "404 page not found\n", "{path}");
+            assert_eq!(told(answer).await, (404, "not_found".into()), "{path}");
         }
     }
     let root = gateway.url.trim_end_matches("/auth/v1");
@@ -206,9 +214,7 @@ async fn parameters_that_are_missing_repeated_or_unknown_are_refused_by_name() {
     for (query, code) in [
         ("", "invalid_credentials"),
         ("?grant_type=", "invalid_credentials"),
-        ("?grant_type=password", "invalid_credentials"),
         ("?grant_type=PKCE", "invalid_credentials"),
-        ("?grant_type=id_token", "invalid_credentials"),
         ("?grant_type=pkce&grant_type=pkce", "validation_failed"),
         ("?grant_type=pkce&grant_type=refresh_token", "validation_failed"),
         ("?grant_type=pkce%00", "validation_failed"),
@@ -235,9 +241,9 @@ async fn parameters_that_are_missing_repeated_or_unknown_are_refused_by_name() {
         ),
         (REFRESH, json!({}), 400, "validation_failed"),
         (REFRESH, json!({ "refresh_token": "" }), 400, "validation_failed"),
-        (REFRESH, json!({ "refresh_token": "\0" }), 400, "validation_failed"),
-        (REFRESH, json!({ "refresh_token": "no such token" }), 400, "validation_failed"),
-        (REFRESH, json!({ "refresh_token": "\u{1f511}".repeat(9000) }), 400, "validation_failed"),
+        (REFRESH, json!({ "refresh_token": "\0" }), 400, "refresh_token_not_found"),
+        (REFRESH, json!({ "refresh_token": "no such token" }), 400, "refresh_token_not_found"),
+        (REFRESH, json!({ "refresh_token": "\u{1f511}".repeat(9000) }), 400, "refresh_token_not_found"),
     ] {
         assert_eq!(told(send(gateway.post(path, &body)).await).await, (status, code.into()), "{path} {body}");
     }

@@ -9,7 +9,7 @@ use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-use workos_end_to_end::ALICE;
+use workos_end_to_end::{ALICE, ANNA};
 
 use crate::common::{
     self, Gateway, PAGE, Program, database_port, database_url, eventually, figure, free_port, ok, raw, told,
@@ -18,6 +18,11 @@ use crate::common::{
 
 /// A request of each kind that is limited, which is refused for another reason.
 const LIMITED: [&str; 3] = ["/authorize", "/callback", "/token"];
+
+/// Supabase's clients take every 4xx of `/token` for the end of the session.
+fn too_many(path: &str) -> u16 {
+    if path == "/token" { 503 } else { 429 }
+}
 
 async fn from(gateway: &Gateway, path: &str, forwarded_for: &str) -> Response {
     let request = match path {
@@ -34,7 +39,7 @@ async fn too_many_requests_of_one_address_are_429_and_other_addresses_are_unharm
     for path in LIMITED {
         // The endpoints count apart.
         for _ in 0..3 {
-            assert_ne!(from(&gateway, path, "198.51.100.1").await.status(), 429, "{path}");
+            assert_ne!(from(&gateway, path, "198.51.100.1").await.status(), too_many(path), "{path}");
         }
         for forwarded_for in [
             "198.51.100.1",
@@ -47,18 +52,22 @@ async fn too_many_requests_of_one_address_are_429_and_other_addresses_are_unharm
             let answer = from(&gateway, path, forwarded_for).await;
             let wait = answer.headers()[RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap();
             assert!((1..=61).contains(&wait), "{wait}");
-            assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()), "{path} {forwarded_for}");
+            assert_eq!(
+                told(answer).await,
+                (too_many(path), "over_request_rate_limit".into()),
+                "{path} {forwarded_for}"
+            );
         }
         for other in ["198.51.100.2", "198.51.100.1, 198.51.100.3", "2001:db8::1"] {
-            assert_ne!(from(&gateway, path, other).await.status(), 429, "{path} {other}");
+            assert_ne!(from(&gateway, path, other).await.status(), too_many(path), "{path} {other}");
         }
     }
     // One customer's network of IPv6 counts once.
     for host in 2..4 {
-        assert_ne!(from(&gateway, "/token", &format!("2001:db8::{host}")).await.status(), 429);
+        assert_ne!(from(&gateway, "/authorize", &format!("2001:db8::{host}")).await.status(), 429);
     }
-    assert_eq!(from(&gateway, "/token", "2001:db8::ffff:4").await.status(), 429);
-    assert_ne!(from(&gateway, "/token", "2001:db8:0:1::4").await.status(), 429);
+    assert_eq!(from(&gateway, "/authorize", "2001:db8::ffff:4").await.status(), 429);
+    assert_ne!(from(&gateway, "/authorize", "2001:db8:0:1::4").await.status(), 429);
     // What costs little is not limited.
     for path in ["/user", "/settings", "/health", "/ready", "/.well-known/jwks.json"] {
         for _ in 0..5 {
@@ -71,15 +80,46 @@ async fn too_many_requests_of_one_address_are_429_and_other_addresses_are_unharm
 }
 
 #[tokio::test]
+async fn refreshes_are_counted_for_each_session_and_not_for_a_company() {
+    let flags = ["--rate-limit", "1", "--rate-limit-burst", "3"];
+    let gateway = Gateway::start("op_sessions", &flags).await;
+    // A sign-in is counted for the address: from here on there is one.
+    let mut loud = gateway.sign_in(ALICE).await;
+    let quiet = gateway.sign_in(ANNA).await;
+    for _ in 0..3 {
+        loud = ok(gateway.refresh(&loud["refresh_token"]).await).await;
+    }
+    let answer = gateway.refresh(&loud["refresh_token"]).await;
+    assert!(answer.headers()[RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() > 0);
+    assert_eq!(told(answer).await, (503, "over_request_rate_limit".into()));
+    // It lives, and the others of the address are none the worse.
+    ok(gateway.user(&loud).await).await;
+    let quiet = ok(gateway.refresh(&quiet["refresh_token"]).await).await;
+    // Guessing is counted for the address, under whatever names.
+    let guess = async |n: u8| gateway.refresh(&json!(char::from(b'A' + n).to_string().repeat(60))).await;
+    for n in 0..3 {
+        assert_eq!(told(guess(n).await).await, (400, "refresh_token_not_found".into()), "{n}");
+    }
+    for n in 3..5 {
+        assert_eq!(told(guess(n).await).await, (503, "over_request_rate_limit".into()), "{n}");
+    }
+    assert_eq!(told(gateway.refresh(&quiet["refresh_token"]).await).await, (503, "over_request_rate_limit".into()));
+}
+
+#[tokio::test]
 async fn a_header_of_somebody_who_is_no_proxy_changes_nothing() {
     let gateway = Gateway::start("op_spoofed", &["--rate-limit", "1", "--rate-limit-burst", "3"]).await;
     for path in LIMITED {
         for last in 1..=3 {
-            assert_ne!(from(&gateway, path, &format!("198.51.100.{last}")).await.status(), 429, "{path}");
+            assert_ne!(from(&gateway, path, &format!("198.51.100.{last}")).await.status(), too_many(path), "{path}");
         }
         for forwarded_for in ["198.51.100.4", "127.0.0.1", "", "10.0.0.1, 198.51.100.5"] {
             let answer = from(&gateway, path, forwarded_for).await;
-            assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()), "{path} {forwarded_for}");
+            assert_eq!(
+                told(answer).await,
+                (too_many(path), "over_request_rate_limit".into()),
+                "{path} {forwarded_for}"
+            );
         }
     }
 }
@@ -90,7 +130,7 @@ async fn who_waits_as_long_as_told_is_served_again() {
     let deadline = Instant::now() + common::PATIENCE;
     let refused = loop {
         let answer = from(&gateway, "/token", "").await;
-        if answer.status() == 429 {
+        if answer.status() == too_many("/token") {
             break answer;
         }
         assert!(Instant::now() < deadline, "never 429");

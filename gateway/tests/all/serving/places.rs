@@ -203,7 +203,7 @@ async fn requests_of_one_address_at_a_time_are_limited_and_a_further_one_is_told
     for forwarded_for in ["198.51.100.3", ""] {
         let answer = refresh(&gateway, &session, forwarded_for).await.unwrap();
         assert_eq!(answer.headers()[RETRY_AFTER], "1", "{forwarded_for}");
-        assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()), "{forwarded_for}");
+        assert_eq!(told(answer).await, (503, "over_request_rate_limit".into()), "{forwarded_for}");
     }
     assert!(is_served(&gateway, 2).await);
     holder.batch_execute("rollback").await.unwrap();
@@ -302,11 +302,11 @@ async fn no_client_gets_more_time_by_sending_byte_by_byte() {
         ("empty lines before a request", b"\r\n".to_vec(), b"\r\n", None, 2),
         ("the path", b"GET /".to_vec(), b"x", None, 2),
         ("a second head", after_one, b"x", Some("200"), 2),
-        ("a body", with_length.clone().into_bytes(), b" ", Some("408"), 2),
-        ("chunks of a body", chunked.into_bytes(), b"1\r\n \r\n", Some("408"), 2),
+        ("a body", with_length.clone().into_bytes(), b" ", Some("503"), 2),
+        ("chunks of a body", chunked.into_bytes(), b"1\r\n \r\n", Some("503"), 2),
         ("the length of a chunk", format!("{head}transfer-encoding: chunked\r\n\r\n1").into_bytes(), b"0", None, 2),
         ("a body after 100", expecting.into_bytes(), b" ", Some("100"), 2),
-        ("nothing of a body", with_length.into_bytes(), b"", Some("408"), 2),
+        ("nothing of a body", with_length.into_bytes(), b"", Some("503"), 2),
         ("nothing", b"".to_vec(), b"", None, 3),
         ("nothing after a request", HEALTH.to_vec(), b"", Some("200"), 3),
     ] {
@@ -323,10 +323,10 @@ async fn no_client_gets_more_time_by_sending_byte_by_byte() {
             Some(status) => assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{what}: {answer}"),
             None => assert!(!answer.contains("HTTP/1.1 2"), "{what}: {answer}"),
         }
-        if status == Some("408") {
+        if status == Some("503") {
             assert!(answer.contains("\"request_timeout\""), "{what}: {answer}");
         }
-        assert!(what != "a body after 100" || answer.contains("HTTP/1.1 408 "), "{answer}");
+        assert!(what != "a body after 100" || answer.contains("HTTP/1.1 503 "), "{answer}");
     }
     ok(gateway.get("/health").send().await.unwrap()).await;
 }

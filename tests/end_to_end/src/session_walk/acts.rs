@@ -157,7 +157,7 @@ impl Walk<'_> {
         let Some(given) = self.some_given(at, person) else { return Ok(Failed::No) };
         let scopes = [("global", Scope::Global), ("local", Scope::Local), ("others", Scope::Others)];
         let (name, scope) = scopes[self.rng.usize(..scopes.len())];
-        let expected = self.world(at).sign_out(given.session, given.claims_version, scope);
+        let expected = self.world(at).sign_out(given.session, scope);
         let client = &self.connections[at].client;
         let result = client.query_one("select auth.sign_out($1, $2)", &[&given.access_token, &name]).await;
         let came = came(result.map(|row| row.get::<_, i64>(0)));

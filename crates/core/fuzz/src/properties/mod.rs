@@ -18,7 +18,7 @@ mod witness;
 
 /// What tokens are compared with.
 pub const RULES: Rules<'static> =
-    Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000 };
+    Rules { issuer: "https://db.example.com", audience: "authenticated", now: 2_000_000_000, expired_for: 0 };
 
 /// The form is read before any claim.
 const MAX_TOKEN_LEN: usize = 64 * 1024;
@@ -262,11 +262,14 @@ fn rules_are_kept(claims: &Claims, object: &witness::Object<'_>) -> Seen {
         } else {
             None
         };
-        assert_eq!(outcome(&Rules { issuer, audience, now }), in_time, "at {now}");
-        assert_eq!(outcome(&Rules { issuer: &other_issuer, audience, now }), Some(ErrorCode::BadJwtIssuer));
+        assert_eq!(outcome(&Rules { issuer, audience, now, expired_for: 0 }), in_time, "at {now}");
+        assert_eq!(
+            outcome(&Rules { issuer: &other_issuer, audience, now, expired_for: 0 }),
+            Some(ErrorCode::BadJwtIssuer)
+        );
         for other in [longer.as_str(), shorter.as_str()] {
             if !audiences.iter().any(|aud| aud == other) {
-                let stranger = Rules { issuer, audience: other, now };
+                let stranger = Rules { issuer, audience: other, now, expired_for: 0 };
                 assert_eq!(outcome(&stranger), Some(ErrorCode::BadJwtAudience));
             }
         }

@@ -1,6 +1,6 @@
 //! The decision and the model of sessions, which were written apart, agree.
 
-use super::decision::{INTERVAL, LIMITS, NOW, ROW, authentic};
+use super::decision::{INTERVAL, LIMITS, NOW, RETRIES, ROW, authentic};
 use super::*;
 use crate::session_model::World;
 
@@ -50,7 +50,7 @@ proptest! {
             match event {
                 Event::TimePasses => {
                     world.time_passes(ID);
-                    now += INTERVAL;
+                    now += INTERVAL + RETRIES;
                 }
                 Event::LoseHistory(refreshes) => {
                     world.lose_history(ID, refreshes);

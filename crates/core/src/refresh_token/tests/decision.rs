@@ -6,6 +6,8 @@ pub(super) const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 pub(super) const NOW: i64 = 700_000_000 * SECOND;
 pub(super) const INTERVAL: i64 = 10 * SECOND;
+/// For so long after the interval, a token that was replaced twice is no theft yet.
+pub(super) const RETRIES: i64 = 30_000_000;
 pub(super) const LIMITS: RefreshLimits = RefreshLimits { reuse_interval: Duration::from_secs(10), idle_timeout: None };
 const IDLE: RefreshLimits = RefreshLimits { idle_timeout: Some(Duration::from_secs(86_400)), ..LIMITS };
 /// A session that was refreshed seven times, the last time an hour ago.
@@ -58,7 +60,9 @@ fn the_table_of_counters() {
         (7, recovered(2, 6), RefreshDecision::Rotate { counter: 8 }, "equal, whatever was counted"),
         (5, rotated(0), RefreshDecision::Conflict, "two behind, within"),
         (0, rotated(INTERVAL - 1), RefreshDecision::Conflict, "ancient, within"),
-        (5, rotated(INTERVAL), RefreshDecision::Theft(Theft::Stale), "two behind, later"),
+        (5, rotated(INTERVAL), RefreshDecision::Conflict, "two behind, where its client tries again"),
+        (0, rotated(INTERVAL + RETRIES - 1), RefreshDecision::Conflict, "ancient, where its client tries again"),
+        (5, rotated(INTERVAL + RETRIES), RefreshDecision::Theft(Theft::Stale), "two behind, later"),
         (0, ROW, RefreshDecision::Theft(Theft::Stale), "ancient, later"),
         (5, recovered(1, 7), RefreshDecision::Theft(Theft::Stale), "two behind, recovered between"),
         (8, ROW, RefreshDecision::HistoryLost { counter: 9 }, "one ahead"),
@@ -152,7 +156,10 @@ fn a_clock_that_went_back() {
     for back in [INTERVAL, 365 * DAY, i64::MAX - NOW] {
         assert_eq!(decided(7, &rotated(-back)), RefreshDecision::Rotate { counter: 8 });
         assert_eq!(decided(6, &rotated(-back)), RefreshDecision::Recover { counter: 7, recoveries: 1 });
-        assert_eq!(decided(5, &rotated(-back)), RefreshDecision::Theft(Theft::Stale));
+        assert_eq!(
+            decided(5, &rotated(-(back.saturating_add(RETRIES).min(i64::MAX - NOW)))),
+            RefreshDecision::Theft(Theft::Stale)
+        );
     }
     // The infinities are long ago, too.
     for refreshed_at in [Some(Moment(i64::MIN)), Some(Moment(i64::MAX))] {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decision::{INTERVAL, LIMITS, NOW, ROW, SECOND, authentic};
+use super::decision::{INTERVAL, LIMITS, NOW, RETRIES, ROW, SECOND, authentic};
 use super::*;
 
 /// The row and the clock, written as the tables of the decision say.
@@ -162,7 +162,7 @@ fn pause() -> impl Strategy<Value = i64> {
 
 /// A pause after which nothing is within the interval.
 fn long_pause() -> impl Strategy<Value = i64> {
-    INTERVAL..90 * 86_400 * SECOND
+    INTERVAL + RETRIES..90 * 86_400 * SECOND
 }
 
 /// A row as no honest history leaves it, edges first.
@@ -295,7 +295,7 @@ proptest! {
     ) {
         let mut thief = if stolen_before { victim.saturating_sub(1) } else { victim };
         for (extra, order) in rounds {
-            let must = [(order, INTERVAL), (!order, INTERVAL)];
+            let must = [(order, INTERVAL + RETRIES), (!order, INTERVAL + RETRIES)];
             for (is_thief, pause) in must.into_iter().chain(extra) {
                 server.now += pause;
                 let token = if is_thief { &mut thief } else { &mut victim };
@@ -352,7 +352,7 @@ proptest! {
         let mut newest = token + 1;
         prop_assert_eq!(server.refresh_later(&mut newest), RefreshDecision::Rotate { counter: token + 2 });
         prop_assert_eq!(server.refresh(token), RefreshDecision::Conflict);
-        server.now += INTERVAL;
+        server.now += INTERVAL + RETRIES;
         prop_assert_eq!(server.refresh(token), RefreshDecision::Theft(Theft::Stale));
     }
 

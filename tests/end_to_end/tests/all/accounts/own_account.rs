@@ -608,3 +608,56 @@ async fn a_sign_out_is_as_wide_as_it_says_and_undone_with_its_transaction() {
         Some("2")
     );
 }
+
+#[tokio::test]
+async fn a_token_that_is_older_than_the_persons_rights_shows_the_account_and_signs_out() {
+    let bed = Bed::shared("own_stale").await;
+    let app = bed.backend().await;
+    let (alice, other) = (bed.sign_in(ALICE).await, bed.sign_in(ALICE).await);
+    bed.admin.batch_execute("update auth.sessions set claims_version = claims_version + 1").await.unwrap();
+    let token = &alice.access_token;
+    let user: Value = app.query_one("select auth.get_user($1)", &[token]).await.unwrap().get(0);
+    assert_eq!(user["email"], ALICE.email);
+    update_user(&app, &alice, &json!({ "a": 1 })).await.unwrap();
+    // It acts as nobody, and neither links nor unlinks.
+    for call in [
+        "auth.verify_token(TOKEN)",
+        "auth.set_session(TOKEN)",
+        "auth.my_sessions(TOKEN)",
+        "auth.link_identity(TOKEN, 'org_acme')",
+        "auth.unlink_identity(TOKEN, gen_random_uuid())",
+    ] {
+        let sql = format!("select {}", call.replace("TOKEN", &format!("'{token}'")));
+        refused(app.batch_execute(&sql).await, "session_stale");
+    }
+    let ended: i64 = app.query_one("select auth.sign_out($1, 'local')", &[token]).await.unwrap().get(0);
+    assert_eq!(ended, 1);
+    for sql in ["select auth.sign_out($1)", "select auth.get_user($1)"] {
+        refused(app.query_one(sql, &[token]).await, "session_not_found");
+    }
+    let ended: i64 = app.query_one("select auth.sign_out($1)", &[&other.access_token]).await.unwrap().get(0);
+    assert_eq!(ended, 1);
+}
+
+#[tokio::test]
+async fn an_expired_token_signs_out_for_as_long_as_a_session_lasts_and_does_nothing_else() {
+    let bed = Bed::shared("own_expired").await;
+    bed.set("workos_auth.access_token_ttl", "1s").await;
+    let app = bed.backend().await;
+    let (alice, other) = (sign_in(&app, ALICE).await, sign_in(&app, ALICE).await);
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let token = &alice.access_token;
+    for sql in ["select auth.get_user($1)", "select auth.verify_token($1)", "select auth.update_user($1, '{}')"] {
+        refused(app.query_one(sql, &[token]).await, "bad_jwt_expired");
+    }
+    let ended: i64 = app.query_one("select auth.sign_out($1, 'local')", &[token]).await.unwrap().get(0);
+    assert_eq!(ended, 1);
+    // The session is gone, and its token good for nothing.
+    refused(app.query_one("select auth.sign_out($1)", &[token]).await, "session_not_found");
+    // Longer ago than a session lasts, a token says nothing of one.
+    bed.set("workos_auth.session_ttl", "1s").await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let later = bed.backend().await;
+    refused(later.query_one("select auth.sign_out($1)", &[&other.access_token]).await, "bad_jwt_expired");
+    assert_eq!(bed.count("select count(*) from auth.sessions").await, 1);
+}

@@ -45,10 +45,28 @@ async fn an_identity_is_unlinked_and_its_sessions_end() {
 }
 
 #[tokio::test]
-async fn unlinking_the_identity_of_ones_session_ends_it() {
-    let at = Accounts::new("own_session", &[]).await;
+async fn the_session_that_asks_goes_on_where_another_identity_leads_to_its_organization() {
+    let at = Accounts::new("own_stays", &[]).await;
     let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
-    ann.links("prof_2", GOOGLE, "a.lee@initech.com").await;
+    // What Supabase's clients do: the session that the link is answered with is the one that they keep.
+    let linked = Person::new(&at, ann.links("prof_2", GOOGLE, "a.lee@initech.com").await).await;
+    let other = at.signs_in("prof_2", GOOGLE, "a.lee@initech.com", "prof_2").await;
+    linked.unlinks(identity(&at, "prof_2").await).await.unwrap();
+    assert!(at.lives(&linked.session).await && at.lives(&ann.session).await && !at.lives(&other).await);
+    assert_eq!(text(&linked.client, "select auth.organization_id()").await.unwrap().as_deref(), Some("org_initech"));
+    // It ends with the identity that it is of now.
+    let sql = "select count(*) from auth.sessions as s join auth.identities as i on i.id = s.identity_id where i.provider_id = 'prof_1'";
+    assert_eq!(at.bed.count(sql).await, 2);
+    ann.links("prof_3", GOOGLE, "ann.lee@initech.com").await;
+    ann.unlinks(identity(&at, "prof_1").await).await.unwrap();
+    assert!(at.lives(&ann.session).await && !at.lives(&linked.session).await);
+}
+
+#[tokio::test]
+async fn unlinking_the_identity_of_ones_session_ends_it_where_none_leads_to_its_organization() {
+    let at = Accounts::new("own_session", &[("link_across_organizations", "on")]).await;
+    let ann = Person::of_okta(&at, "prof_1", "ann@initech.com").await;
+    ann.links("prof_2", "conn_globex", "ann@globex.com").await;
     let id = identity(&at, "prof_1").await;
     let mut client = at.bed.connect(&format!("{}_people", at.bed.database)).await;
     let transaction = client.transaction().await.unwrap();

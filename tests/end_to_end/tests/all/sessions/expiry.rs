@@ -58,7 +58,7 @@ async fn between_two_statements_of_one_transaction() {
             "insert into notes values (9, null)",
             "update notes set owner = owner",
             "delete from notes",
-            &format!("select auth.sign_out('{token}')"),
+            &format!("select auth.get_user('{token}')"),
         ] {
             refused(client.batch_execute(statement).await, "bad_jwt_expired");
             client.batch_execute("rollback to s").await.unwrap();

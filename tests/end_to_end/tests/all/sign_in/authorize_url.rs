@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio_postgres::Client;
 use url::Url;
 use workos_end_to_end::case;
-use workos_end_to_end::{ALICE, Bed, Pending, Person, exchange, refused, start};
+use workos_end_to_end::{ALICE, ANNA, Bed, Pending, Person, exchange, refused, start};
 use workos_testbed::browser_sign_in;
 
 /// RFC 7636, appendix B.
@@ -39,21 +39,33 @@ async fn a_caller_with_its_own_challenge_exchanges_with_its_own_verifier() {
 }
 
 #[tokio::test]
-async fn a_challenge_serves_one_sign_in_at_a_time() {
+async fn a_challenge_serves_as_many_sign_ins_as_are_begun_with_it_and_the_state_tells_them_apart() {
     let bed = Bed::shared("twice").await;
     let app = bed.backend().await;
     let arguments = format!("organization => 'org_acme', code_challenge => '{CHALLENGE}'");
-    let first = url(&app, &arguments).await.unwrap();
-    refused(url(&app, &arguments).await, "code_challenge_in_use");
-    assert_eq!(bed.count("select count(*) from auth.flow_states").await, 1);
-    // Once it is used, or has expired, the challenge is free again.
-    let callback = browser_sign_in(&first, Some(ALICE.email)).await.unwrap();
-    let pending = Pending { url: first, code: callback.code, verifier: VERIFIER.into(), state: callback.state };
-    exchange(&app, &pending).await.unwrap();
+    let mut begun = Vec::new();
+    for email in [ALICE.email, ANNA.email] {
+        let url = url(&app, &arguments).await.unwrap();
+        let callback = browser_sign_in(&url, Some(email)).await.unwrap();
+        begun.push(Pending { url, code: callback.code, verifier: VERIFIER.into(), state: callback.state });
+    }
+    assert_eq!(bed.count("select count(*) from auth.flow_states").await, 2);
+    // Without it WorkOS might be shown one sign-in's code with the other's verifier, and the code would be spent.
+    let by_verifier = "select email from auth.exchange_code($1, verifier => $2)";
+    let refusal = refused(app.query_one(by_verifier, &[&begun[0].code, &VERIFIER]).await, "code_challenge_in_use");
+    assert!(refusal.detail.contains("state"), "{refusal}");
+    assert!(bed.token_requests().is_empty(), "WorkOS was asked");
+    let session = exchange(&app, &begun[1]).await.unwrap();
+    assert_eq!(session.email, ANNA.email);
+    // One is left.
+    let row = app.query_one(by_verifier, &[&begun[0].code, &VERIFIER]).await.unwrap();
+    assert_eq!(row.get::<_, &str>(0), ALICE.email);
+    // One that has expired is in nobody's way.
     url(&app, &arguments).await.unwrap();
     bed.admin.batch_execute("update auth.flow_states set expires_at = now() - interval '1 s'").await.unwrap();
-    url(&app, &arguments).await.unwrap();
-    assert_eq!(bed.count("select count(*) from auth.flow_states").await, 1);
+    let url = url(&app, &arguments).await.unwrap();
+    let callback = browser_sign_in(&url, Some(ALICE.email)).await.unwrap();
+    app.query_one(by_verifier, &[&callback.code, &VERIFIER]).await.unwrap();
 }
 
 #[tokio::test]

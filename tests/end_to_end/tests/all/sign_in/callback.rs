@@ -88,7 +88,7 @@ async fn every_documented_error_of_workos_is_handed_on_and_spends_the_state() {
         let query = landing.query();
         assert_eq!(landing.place(), APP);
         assert_eq!((query["error"].as_str(), query["error_description"].as_str()), (known.code(), known.description()));
-        assert!(!query.contains_key("error_code"), "as in Supabase Auth: {landing:?}");
+        assert_eq!(query["error_code"], known.code(), "{landing:?}");
         assert_eq!(landing.fragment()["error"], known.code());
         assert_eq!(landing.fragment()["sb"], "");
         redirect(&backend, Some("a-good-code"), Some(&state), None, None)
@@ -100,7 +100,12 @@ async fn every_documented_error_of_workos_is_handed_on_and_spends_the_state() {
     let pending = come_back(&backend, ACME, ALICE.email).await;
     let landing =
         redirect(&backend, Some(&pending.code), Some(&pending.state), Some("oauth_failed"), None).await.unwrap();
-    assert_eq!(landing.0, format!("{APP}?error=oauth_failed&error_description=#error=oauth_failed&sb="));
+    assert_eq!(
+        landing.0,
+        format!(
+            "{APP}?error=oauth_failed&error_code=oauth_failed&error_description=#error=oauth_failed&error_code=oauth_failed&sb="
+        )
+    );
     assert_eq!(bed.token_requests().len(), 0);
     nobody_is_there(&bed).await;
     assert_eq!(bed.count("select count(*) from auth.flow_states").await, 0);
@@ -135,7 +140,7 @@ async fn hostile_queries_end_where_the_sign_in_was_to_end() {
         assert_eq!(landing.place(), APP);
         let query = landing.query();
         assert_eq!((query["error"].as_str(), &query["error_description"]), (wanted, &told));
-        assert_eq!(query.len(), 2, "{landing:?}");
+        assert_eq!((query.len(), query["error_code"].as_str()), (3, wanted), "{landing:?}");
         assert!(!landing.fragment().contains_key("access_token"));
     }
     for code in [

@@ -143,3 +143,34 @@ async fn a_hook_that_ends_the_session_or_bans_the_person_gets_no_token_out() {
     let error = refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "hook_failed");
     assert!(error.detail.contains("changed the person's rights"), "{error}");
 }
+
+#[tokio::test]
+async fn a_token_hook_may_refuse_in_words() {
+    let bed = bed("words").await;
+    let refuse =
+        |error: &str| format!("begin insert into app.seen (said) values ('x'); return '{{\"error\": {error}}}'; end");
+    for (error, detail) in [
+        (r#"{"http_code": 429, "message": "Too many seats: buy one"}"#, "HTTP 429: Too many seats: buy one"),
+        (r#"{"message": "Your trial is over"}"#, "HTTP 403: Your trial is over"),
+    ] {
+        hook(&bed, "token", &refuse(error)).await;
+        let pending = start(&bed.admin, ALICE).await;
+        let before = bed.contents().await;
+        let refusal = refused(exchange(&bed.admin, &pending).await, "hook_refused");
+        assert_eq!(refusal.detail, detail);
+        assert_eq!(bed.contents().await, before, "{error}");
+    }
+    for (error, why) in [
+        (r#"{"http_code": 403}"#, "without a message"),
+        (r#"{"http_code": 200, "message": "x"}"#, "http_code"),
+        (r#""no""#, "without a message"),
+    ] {
+        hook(&bed, "token", &refuse(error)).await;
+        let refusal = refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "hook_failed");
+        assert!(refusal.detail.contains(why), "{error}: {refusal}");
+    }
+    // NULL is no error, and another event's answer is not read.
+    hook(&bed, "token", "begin return document || '{\"error\": null}'; end").await;
+    hook(&bed, "signed_in", &refuse(r#"{"message": "x"}"#)).await;
+    exchange(&bed.admin, &start(&bed.admin, ALICE).await).await.unwrap();
+}
