@@ -162,7 +162,7 @@ impl From<&Error> for CallbackRefusal {
             error: oauth_error(code).to_owned(),
             error_code: code.name().to_owned(),
             description: match error.detail().and_then(hook::refusal_in_words) {
-                Some((_, words)) if code == ErrorCode::HookRefused => presentable(words),
+                Some((_, words)) if code == ErrorCode::HookRefused => presentable(words, MAX_DESCRIPTION),
                 _ => code.message().to_owned(),
             },
         }
