@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorCode;
-    use crate::json;
+    use crate::json::{self, Free};
 
     const FLOW: Uuid = Uuid::from_u128(7);
 
@@ -127,7 +127,7 @@ mod tests {
             id: "prof_1".into(),
             organization_id: Some("org_acme".into()),
             connection_id: "conn_acme".into(),
-            connection_type: "OktaSAML".into(),
+            connection_type: Some("OktaSAML".into()),
             idp_id: Some("idp".into()),
             email: "Alice@Acme.com".into(),
             first_name: None,
@@ -136,8 +136,9 @@ mod tests {
             role: None,
             roles: Vec::new(),
             groups: Vec::new(),
-            custom_attributes: Map::new(),
-            raw_attributes: Map::new(),
+            permissions: None,
+            custom_attributes: Free(json!({})),
+            raw_attributes: Free(json!({})),
         }
     }
 

@@ -41,7 +41,7 @@ pub async fn token(
         return *response;
     }
     match open(&app, address, query.as_deref().unwrap_or_default(), request).await {
-        Ok(opened) => answer(&opened),
+        Ok(opened) => answer(opened),
         Err(Failure::Limited(response)) => *response,
         // Not what the client may try again: that says nothing about it.
         Err(Failure::Refused(error)) if error.clone().of_token().status.is_client_error() => {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::*;
 
-const RULES: Rules<'static> = Rules { issuer: "https://db.example.com", audience: "authenticated", now: 1000 };
+const RULES: Rules<'static> =
+    Rules { issuer: "https://db.example.com", audience: "authenticated", now: 1000, expired_for: 0 };
 
 fn key() -> VisitorKey<'static> {
     VisitorKey { issuer: RULES.issuer, audience: RULES.audience, role: "anon", issued_at: 1000, expires_at: 2000 }

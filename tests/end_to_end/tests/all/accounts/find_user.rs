@@ -54,7 +54,7 @@ async fn people_are_found_by_any_of_their_addresses_however_it_is_written() {
     bed.admin
         .batch_execute(&format!(
             "update auth.users set created_at = '2020-01-01' where id = '{}';
-             update auth.identities set email = 'alice@acme.com' where user_id = '{}'",
+             update auth.identities set identity_data = identity_data || '{{\"email\": \"alice@acme.com\"}}' where user_id = '{}'",
             bob.user_id, bob.user_id
         ))
         .await
@@ -75,8 +75,8 @@ async fn a_person_among_many_is_found_by_index() {
         .batch_execute(
             "insert into auth.organizations (id) values ('org_acme');
              insert into auth.users (id, email) select md5(n::text)::uuid, 'P' || n || '@acme.com' from generate_series(1, 5000) as n;
-             insert into auth.identities (user_id, provider, provider_id, organization_id, email, identity_data)
-             select md5(n::text)::uuid, 'workos', 'prof_' || n, 'org_acme', 'p' || n || '@acme.com', '{}' from generate_series(1, 5000) as n;
+             insert into auth.identities (user_id, provider, provider_id, organization_id, identity_data)
+             select md5(n::text)::uuid, 'workos', 'prof_' || n, 'org_acme', jsonb_build_object('email', 'p' || n || '@acme.com') from generate_series(1, 5000) as n;
              analyze auth.users, auth.identities",
         )
         .await

@@ -210,7 +210,7 @@ async fn a_foreign_key_leads_to_a_primary_key() {
     for sql in [
         "create table app.phones (phone text references auth.users (phone))",
         "create table app.phones (phone text references auth.users (phone) on update cascade)",
-        "create table app.challenges (challenge text references auth.flow_states (code_challenge))",
+        "create table app.states (state bytea references auth.flow_states (state_hash))",
         "create table app.ids (p text, i text, foreign key (p, i) references auth.identities (provider, provider_id))",
     ] {
         let refusal = refused(bed.admin.batch_execute(sql).await, "foreign_key_unsafe");
