@@ -444,7 +444,7 @@ error_codes! {
     UserMetadataUnreadable = "WA410", "user_metadata_unreadable", 422, "what is stored of the user cannot be put into an access token",
         "",
         "No sign-in writes such a value: a superuser finds it by hand, and replaces it in auth.users, or in auth.sessions for amr.";
-    HookRefused = "WA411", "hook_refused", 403, "a hook refused the sign-in",
+    HookRefused = "WA433", "hook_refused", 403, "a hook refused the sign-in",
         "",
         "The detail holds the hook's own words. auth.hooks names it.";
 

@@ -1,10 +1,17 @@
 //! What the database refuses, as the answer of a request: its SQLSTATE says what it is, and its words are for the log.
 
-use serde_json::Value;
+use reqwest::Response;
+use serde_json::{Value, json};
 use workos_end_to_end::ALICE;
 
-use crate::common::outage::{end_backends, is_ready, refresh};
+use crate::common::outage::{end_backends, is_ready, send};
 use crate::common::{self, Gateway, eventually, ok};
+
+/// A request that writes, whose errors are not said in other words, as those of `/token` are.
+async fn rename(gateway: &Gateway, session: &Value) -> Response {
+    let request = gateway.http.put(gateway.at("/user")).bearer_auth(session["access_token"].as_str().unwrap());
+    send(request.json(&json!({ "data": { "nickname": "al" } }))).await
+}
 
 #[tokio::test]
 async fn what_postgres_refuses_is_answered_as_error_codes_says() {
@@ -12,7 +19,7 @@ async fn what_postgres_refuses_is_answered_as_error_codes_says() {
     let session = gateway.sign_in(ALICE).await;
     let admin = &gateway.bed.admin;
     let answer = async || {
-        let answer = refresh(&gateway, &session).await;
+        let answer = rename(&gateway, &session).await;
         let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
         // Postgres's own words can hold values: they are for the log.
         assert!(!text.contains("hunter2") && !text.contains("canceling"), "{text}");
@@ -46,8 +53,8 @@ async fn what_postgres_refuses_is_answered_as_error_codes_says() {
         let sql = format!(
             "create or replace function raises() returns trigger language plpgsql as $$
                  begin raise exception 'hunter2' using errcode = '{sqlstate}', detail = 'hunter2'; end $$;
-             drop trigger if exists raises on auth.sessions;
-             create trigger raises before update on auth.sessions for each row execute function raises()"
+             drop trigger if exists raises on auth.users;
+             create trigger raises before update on auth.users for each row execute function raises()"
         );
         admin.batch_execute(&sql).await.unwrap();
         let found = answer().await;
@@ -55,19 +62,19 @@ async fn what_postgres_refuses_is_answered_as_error_codes_says() {
         let expected = listed(sqlstate).await.unwrap_or((500, "unexpected_failure".to_owned(), unlisted.clone()));
         assert_eq!(found, expected, "{sqlstate}");
     }
-    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
+    admin.batch_execute("drop trigger raises on auth.users").await.unwrap();
     // Two that Postgres really raises: limits that an administrator sets.
     let holder = gateway.bed.superuser().await;
     for (setting, sqlstate) in [("lock_timeout", "55P03"), ("statement_timeout", "57014")] {
         admin.batch_execute(&format!("alter role {} set {setting} = '300ms'", gateway.role)).await.unwrap();
         end_backends(&gateway).await;
         eventually("it is ready", async || is_ready(&gateway).await).await;
-        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+        holder.batch_execute("begin; lock table auth.users").await.unwrap();
         assert_eq!(answer().await, listed(sqlstate).await.unwrap(), "{setting}");
         holder.batch_execute("rollback").await.unwrap();
         admin.batch_execute(&format!("alter role {} reset {setting}", gateway.role)).await.unwrap();
     }
-    ok(refresh(&gateway, &session).await).await;
+    ok(rename(&gateway, &session).await).await;
 }
 
 #[tokio::test]
@@ -88,12 +95,12 @@ async fn what_a_refusal_is_its_sqlstate_alone_says() {
             let sql = format!(
                 "create or replace function raises() returns trigger language plpgsql as $$
                      begin raise exception using errcode = '{sqlstate}', message = {}; end $$;
-                 drop trigger if exists raises on auth.sessions;
-                 create trigger raises before update on auth.sessions for each row execute function raises()",
+                 drop trigger if exists raises on auth.users;
+                 create trigger raises before update on auth.users for each row execute function raises()",
                 format_args!("'{}'", words.replace('\'', "''"))
             );
             admin.batch_execute(&sql).await.unwrap();
-            let (found, code, message) = common::refused(refresh(&gateway, &session).await).await;
+            let (found, code, message) = common::refused(rename(&gateway, &session).await).await;
             let expected = if name.starts_with("bad_jwt_") { "bad_jwt" } else { name };
             assert_eq!((i32::from(found), code.as_str()), (*status, expected), "{sqlstate} {words}");
             assert_eq!(message, *meaning, "{sqlstate} {words}");
@@ -103,6 +110,6 @@ async fn what_a_refusal_is_its_sqlstate_alone_says() {
     for (sqlstate, ..) in &rows {
         assert!(is_one(sqlstate), "{sqlstate} stands twice in auth.error_codes");
     }
-    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
-    ok(refresh(&gateway, &session).await).await;
+    admin.batch_execute("drop trigger raises on auth.users").await.unwrap();
+    ok(rename(&gateway, &session).await).await;
 }
