@@ -108,7 +108,7 @@ for (const flowType of ['implicit', 'pkce']) {
       const { error } = await opened.auth.initialize();
       assert.equal(error?.name, 'AuthImplicitGrantRedirectError', code);
       assert.equal(error.message, description);
-      assert.deepEqual(error.details, { error: code, code: 'unspecified_code' });
+      assert.deepEqual(error.details, { error: code, code });
       assert.equal(fine(await opened.auth.getUser()).user.email, person.email);
     }
   });

@@ -103,8 +103,8 @@ test('a refresh token that was stolen and used ends the session for both', async
 test('what is no refresh token is refused once, not retried', async () => {
   const { supabase, requests } = application({ storage: new Storage() });
   for (const [refresh_token, code] of [
-    ['made-up', 'validation_failed'],
-    ['A'.repeat(60), 'validation_failed'],
+    ['made-up', 'refresh_token_not_found'],
+    ['A'.repeat(60), 'refresh_token_not_found'],
   ]) {
     requests.length = 0;
     const { data, error } = await supabase.auth.refreshSession({ refresh_token });

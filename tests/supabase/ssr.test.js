@@ -97,8 +97,8 @@ test('a refresh in a request writes new cookies', async () => {
 
 test('a session in several cookies is read, refreshed and removed as a whole', async () => {
   const visitor = await signedIn(await somebody());
-  const data = { about: 'x'.repeat(1500) };
-  assert.equal(fine(await visitor.request((supabase) => supabase.auth.updateUser({ data }))).user.user_metadata.about.length, 1500);
+  const data = { about: 'x'.repeat(1980) };
+  assert.equal(fine(await visitor.request((supabase) => supabase.auth.updateUser({ data }))).user.user_metadata.about.length, 1980);
   assert.ok(visitor.tokens().length > 1, visitor.tokens());
   assert.equal(fine(await visitor.request(user)).user.user_metadata.about, data.about);
   const chunks = visitor.tokens();
