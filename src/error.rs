@@ -136,6 +136,10 @@ pub mod sqlstate {
         unsafe fn of_this_error() -> Option<Self> {
             // SAFETY: the caller's word. The copy is made in a memory context of its own kind, and freed; its texts are C strings or NULL.
             unsafe {
+                // An error here ends the server: what passes is a message for the log, and memory must not be asked for.
+                if pg_sys::CritSectionCount != 0 {
+                    return None;
+                }
                 let sqlstate = pg_sys::geterrcode();
                 if text(sqlstate) == OUT_OF_MEMORY {
                     return Some(Self { sqlstate, ..Self::default() });
