@@ -79,7 +79,7 @@ fetch_source() {
 }
 
 build_postgres() {
-    local prefix=$POSTGRES_BUILDS/$major options=(--with-openssl --without-icu --without-readline)
+    local prefix=$POSTGRES_BUILDS/$major options=(--with-openssl --with-uuid=e2fs --without-icu --without-readline)
     # The newest with its own checks, which end the server where they find something wrong.
     ((major < 18)) || options+=(--enable-cassert)
     if ! command -v cc >/dev/null || ! command -v make >/dev/null; then
@@ -90,6 +90,7 @@ build_postgres() {
     fi
     command -v bzip2 >/dev/null || need bzip2 -- "it unpacks the source"
     [[ -f /usr/include/openssl/ssl.h ]] || need libssl-dev -- "Postgres is built with OpenSSL, as packages are"
+    [[ -f /usr/include/uuid/uuid.h ]] || need uuid-dev -- "Postgres's uuid-ossp makes its ids with it, which projects of Supabase use"
     [[ -f /usr/include/zlib.h ]] || need zlib1g-dev -- "Postgres compresses with it"
     if ((EUID == 0)) && ! getent passwd postgres >/dev/null; then
         need postgresql-common -- "it makes the user postgres: a server does not run as root"

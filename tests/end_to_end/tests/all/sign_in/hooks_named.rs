@@ -40,7 +40,6 @@ async fn what_may_not_be_a_hook_is_refused_when_it_is_named() {
         ("app.procedure", "procedure"),
         ("app.aggregate", "aggregate"),
         ("pg_temp.temporary", "There is no such function"),
-        ("pg_catalog.jsonb_strip_nulls", "superuser"),
         ("auth.sign_out", "There is no such function"),
         ("", "schema.name(jsonb)"),
     ] {
