@@ -100,9 +100,7 @@ const WAYS: &[Way] = &[
 fn dump(bed: &Bed<'_>, format: &str) -> PathBuf {
     let file = bed.cluster.root_key_path().with_file_name(format!("{}.{format}", bed.database));
     if !file.exists() {
-        // Postgres's documentation has the newer program dump.
-        let mut command = ELSEWHERE.command("pg_dump");
-        command.env("PGHOST", bed.cluster.socket_dir()).env("PGPORT", bed.cluster.port().to_string());
+        let mut command = bed.cluster.command("pg_dump");
         command.args(["--format", format, "--file"]).arg(&file).arg(&bed.database);
         run(command);
     }
