@@ -124,25 +124,33 @@ pub async fn measure(rounds: usize) -> Result<()> {
     Ok(())
 }
 
+/// Sets the database up for a gateway at this port: the URL that the gateway connects by.
+///
+/// # Errors
+/// A statement fails.
+pub async fn prepare(bench: &Bench, port: u16) -> Result<String> {
+    let url = format!("http://127.0.0.1:{port}/auth/v1");
+    // Before the gateway connects: what ALTER DATABASE says is for later connections.
+    let set_up = format!(
+        "create role {ROLE} login;
+         select auth.grant_sign_in('{ROLE}');
+         alter database {DATABASE} set workos_auth.issuer = '{url}';
+         alter database {DATABASE} set workos_auth.site_url = 'http://localhost:3000';"
+    );
+    bench.admin.batch_execute(&set_up).await?;
+    let configure = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
+    let redirect_uri = format!("{url}/callback");
+    bench.admin.execute(configure, &[&CLIENT_ID, &redirect_uri, &bench.workos.url()]).await?;
+    Ok(format!("postgres://{ROLE}@127.0.0.1:{}/{DATABASE}", bench.cluster.port()))
+}
+
 impl Setup {
     async fn start() -> Result<Self> {
         let bench = Bench::start(&[REQUESTS]).await?;
         let superuser = bench.cluster.connect(DATABASE, SUPERUSER).await?;
         drop(People::new(&bench.cluster, DATABASE, superuser, PEOPLE).await?);
         let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}/auth/v1");
-        // Before the gateway connects: what ALTER DATABASE says is for later connections.
-        let set_up = format!(
-            "create role {ROLE} login;
-             select auth.grant_sign_in('{ROLE}');
-             alter database {DATABASE} set workos_auth.issuer = '{url}';
-             alter database {DATABASE} set workos_auth.site_url = 'http://localhost:3000';"
-        );
-        bench.admin.batch_execute(&set_up).await?;
-        let configure = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
-        let redirect_uri = format!("{url}/callback");
-        bench.admin.execute(configure, &[&CLIENT_ID, &redirect_uri, &bench.workos.url()]).await?;
-        let database = format!("postgres://{ROLE}@127.0.0.1:{}/{DATABASE}", bench.cluster.port());
+        let database = prepare(&bench, port).await?;
         let gateway = Gateway::start(&database, port).await?;
         let postmaster = bench.cluster.pid().ok_or_else(|| Error::Other("Postgres does not run".into()))?;
         Ok(Self { bench: Arc::new(bench), gateway, postmaster })

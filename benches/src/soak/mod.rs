@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinHandle;
 use workos_testbed::cluster::SUPERUSER;
-use workos_testbed::workos::CLIENT_ID;
 use workos_testbed::{Error, Result, Workos};
 
 use crate::bench::{Bench, DATABASE, machine, number};
-use crate::gateway::clients::ROLE;
+use crate::gateway::prepare;
 use crate::gateway::processes::{Gateway, free_port, postgres_memory};
 use clients::{Client, Counts};
 
@@ -133,18 +132,7 @@ impl Setup {
     async fn start() -> Result<Self> {
         let bench = Bench::start(&["shared_preload_libraries = 'workos_auth'"]).await?;
         let port = free_port()?;
-        let url = format!("http://127.0.0.1:{port}/auth/v1");
-        let set_up = format!(
-            "create role {ROLE} login;
-             select auth.grant_sign_in('{ROLE}');
-             alter database {DATABASE} set workos_auth.issuer = '{url}';
-             alter database {DATABASE} set workos_auth.site_url = 'http://localhost:3000';"
-        );
-        bench.admin.batch_execute(&set_up).await?;
-        let configure = "select auth.configure_workos(client_id => $1, redirect_uri => $2, api_url => $3)";
-        let redirect_uri = format!("{url}/callback");
-        bench.admin.execute(configure, &[&CLIENT_ID, &redirect_uri, &bench.workos.url()]).await?;
-        let database = format!("postgres://{ROLE}@127.0.0.1:{}/{DATABASE}", bench.cluster.port());
+        let database = prepare(&bench, port).await?;
         let log = bench.cluster.log_path().with_file_name("gateway.log");
         let gateway = Gateway::start_logging(&database, port, &log).await?;
         Ok(Self { bench, gateway })
