@@ -15,11 +15,8 @@ use workos_testbed::{Browser, Callback, Error, Result};
 use crate::gateway::clients::{code_of, location};
 
 /// Of the simulator's seed, so that it knows them again after a restart: people of organizations with one connection.
-const PEOPLE: [(&str, &str); 3] = [
-    ("org_acme", "alice@acme.com"),
-    ("org_acme", "anna@acme.com"),
-    ("org_globex", "bob@globex.com"),
-];
+const PEOPLE: [(&str, &str); 3] =
+    [("org_acme", "alice@acme.com"), ("org_acme", "anna@acme.com"), ("org_globex", "bob@globex.com")];
 /// How many sessions a client keeps.
 const SESSIONS: usize = 12;
 /// How long a request is sent again.
