@@ -433,7 +433,7 @@ impl Database {
         if self.pool.manager().wants_writable() && is_read_only(&answer) {
             // It was writable, and another server may be now. This one has done nothing.
             let permit = lease.close();
-            drop(self.pool.retain(|_, _| false));
+            self.pool.manager().leave();
             lease = self.lease(permit).await?;
             answer = lease.query_one(sql, parameters).await;
         }
@@ -460,6 +460,9 @@ impl Database {
             }
             Err(error) => error,
         };
+        if refusal::is_end_of_server(&error) {
+            self.pool.manager().leave();
+        }
         let refused = self.codes.explain(&lease, &error).await;
         // After a failure that nobody foresaw, a fresh connection is the surer one.
         if refused.is_listed {

@@ -1,9 +1,9 @@
 //! Connects: to the first server that answers and is what `target_session_attrs` asks for.
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
@@ -59,6 +59,8 @@ pub struct Connector {
     within: Duration,
     /// Which server did last.
     last: AtomicUsize,
+    /// When a server was last seen to go, or to be no longer what is wanted.
+    left_at: Mutex<Option<Instant>>,
     has_warned: AtomicBool,
 }
 
@@ -69,7 +71,19 @@ impl Connector {
     /// See [`TlsError`].
     pub fn new(servers: Servers, within: Duration) -> Result<Self, TlsError> {
         let tls = connector(&servers.encryption)?;
-        Ok(Self { servers, tls, within, last: AtomicUsize::new(0), has_warned: AtomicBool::new(false) })
+        let (last, left_at, has_warned) = (AtomicUsize::new(0), Mutex::new(None), AtomicBool::new(false));
+        Ok(Self { servers, tls, within, last, left_at, has_warned })
+    }
+
+    /// The connections of before are good for nothing any more. A server that stops ends all of them, but this program hears of each
+    /// one in its own time: without this, a request could be lost on every one of them.
+    pub fn leave(&self) {
+        *self.left_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection of this age is one of those.
+    pub fn has_left(&self, created: Instant) -> bool {
+        self.left_at.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|left| created < left)
     }
 
     /// Whether only a server will do that can be written to.

@@ -26,8 +26,8 @@ impl Manager for Connector {
         self.connect().await
     }
 
-    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<ConnectError> {
-        match connection.client.is_closed() {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<ConnectError> {
+        match connection.client.is_closed() || self.has_left(metrics.created) {
             true => Err(RecycleError::message("closed")),
             false => Ok(()),
         }

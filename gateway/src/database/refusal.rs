@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use deadpool::managed::PoolError;
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::connector::ConnectError;
 use super::lease::Lease;
@@ -164,6 +164,12 @@ pub fn of_pool(error: PoolError<ConnectError>) -> ApiError {
         PoolError::Backend(ConnectError { sqlstate, detail }) => ApiError::unavailable("").because(sqlstate, detail),
         other => ApiError::unavailable(other.to_string()),
     }
+}
+
+/// Whether the server ended the connection, and likely the others too: it stops, or it crashed.
+pub fn is_end_of_server(error: &tokio_postgres::Error) -> bool {
+    let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    error.is_closed() || error.code().is_some_and(|code| ends.contains(code))
 }
 
 /// It ends the connection. A pooler says so in the older of the two fields alone.
