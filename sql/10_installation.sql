@@ -28,7 +28,7 @@ COMMENT ON INDEX auth.data_keys_active_key IS 'one active key a purpose';
 
 CREATE TABLE auth.signing_keys (
     kid text PRIMARY KEY,
-    algorithm text NOT NULL CHECK (algorithm IN ('ES256')),
+    algorithm text NOT NULL CHECK (algorithm IN ('ES256', 'RS256')),
     public_key jsonb NOT NULL,
     status text NOT NULL CHECK (status IN ('pending', 'active', 'retiring', 'retired')),
     private_key bytea,

@@ -18,17 +18,17 @@ CREATE FUNCTION auth.configure_workos(
 COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
     'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
 
-CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT 'ES256') RETURNS text
+CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'rotate_signing_key_wrapper';
 COMMENT ON FUNCTION auth.rotate_signing_key(text) IS
-    'signs access tokens with another key from now on: the one that auth.add_signing_key published, or a fresh one; returns its kid. Tokens of the old key stay good until auth.retire_signing_key';
+    'signs access tokens with another key from now on: the one that auth.add_signing_key published, or a fresh one; returns its kid. The algorithm is ES256 or RS256; NULL: that of the pending key, else of the key that signs today. Tokens of the old key stay good until auth.retire_signing_key';
 
-CREATE FUNCTION auth.add_signing_key() RETURNS text
+CREATE FUNCTION auth.add_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'add_signing_key_wrapper';
-COMMENT ON FUNCTION auth.add_signing_key() IS
-    'publishes a key in auth.jwks() that signs nothing until auth.rotate_signing_key; returns its kid. While one is pending, it returns that one''s kid and adds none';
+COMMENT ON FUNCTION auth.add_signing_key(text) IS
+    'publishes a key in auth.jwks() that signs nothing until auth.rotate_signing_key; returns its kid. While one is pending, it returns that one''s kid and adds none. The algorithm is ES256 or RS256; NULL: that of the key that signs today';
 
 CREATE FUNCTION auth.retire_signing_key(kid text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

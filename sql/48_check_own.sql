@@ -41,7 +41,7 @@ right_of AS (
         LEFT JOIN LATERAL regexp_split_to_table(substring(r.privilege FROM '\((.*)\)'), ', ') AS c (name) ON true
 ),
 acl AS (
-    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, x.column_name,
+    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, a.is_grantable, x.column_name,
         CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee_name
     FROM (
         SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL::text
@@ -87,7 +87,8 @@ extra AS (
         AND NOT (a.kind = 'TABLE' AND a.oid = to_regclass('auth.users') AND a.privilege = 'REFERENCES' AND a.grantee <> 0)
         AND NOT (a.kind = 'TABLE' AND a.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
--- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it.
+-- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it, which may be on the whole table where
+-- what was given is on a column.
 revoke_plain AS (
     SELECT e.kind, e.oid, e.name, e.grantee, e.grantee_name, bool_or(e.privilege IN ('TRUNCATE', 'TRIGGER')) AS is_grave,
         string_agg(DISTINCT p.privilege, ', ' ORDER BY p.privilege) AS privileges,
@@ -96,7 +97,14 @@ revoke_plain AS (
             CASE WHEN e.grantor <> e.owner THEN e.grantor::regrole::text ELSE e.grantee_name END,
             CASE WHEN e.grantor <> e.owner OR EXISTS (SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantor = e.grantee) THEN ' CASCADE' END
         ) AS statement
-    FROM extra AS e CROSS JOIN LATERAL (SELECT e.privilege || coalesce(' (' || e.column_name || ')', '')) AS p (privilege)
+    FROM extra AS e CROSS JOIN LATERAL (
+        SELECT e.privilege || coalesce(' (' || e.column_name || ')', '')
+        WHERE e.grantor = e.owner OR e.column_name IS NULL OR EXISTS (
+            SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantee = e.grantor AND a.privilege = e.privilege AND a.column_name = e.column_name AND a.is_grantable)
+        UNION ALL
+        SELECT e.privilege WHERE e.grantor <> e.owner AND e.column_name IS NOT NULL AND EXISTS (
+            SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantee = e.grantor AND a.privilege = e.privilege AND a.column_name IS NULL AND a.is_grantable)
+    ) AS p (privilege)
     GROUP BY e.kind, e.oid, e.name, e.owner, e.grantee, e.grantee_name, e.grantor
 ),
 -- A right on the whole table takes those on its columns along, which an administrator is to have.
@@ -266,16 +274,40 @@ WHERE c.contype = 'f' AND c.conparentid = 0 AND c.confdeltype IN ('a', 'r') AND 
     AND c.conrelid NOT IN (SELECT o.oid FROM own_relation AS o)
     AND f.relname IN ('sessions', 'identities', 'organization_memberships', 'flow_states')
 UNION ALL
--- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
+-- Moved, not dropped: whoever calls it by name must be told, but nothing is lost. A sequence of a column goes with its table.
 SELECT 'warning', i.identity,
     format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
-    CASE WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
-        ELSE format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity) END
-FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, 0) AS i
+    CASE
+        WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
+        WHEN n.free = n.name THEN format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity)
+        -- There is one of this name already.
+        ELSE format('DO %L;', format('BEGIN ALTER %s %s RENAME TO %I; ALTER %s auth.%I%s SET SCHEMA public; END',
+            upper(i.type), i.identity, n.free, upper(i.type), n.free, n.arguments)) END
+FROM pg_depend AS d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
+    CROSS JOIN LATERAL (
+        SELECT o.name, o.arguments, (
+            SELECT f.free FROM (SELECT o.name || coalesce('_' || number, '') FROM (SELECT NULL::int UNION ALL SELECT generate_series(2, 100)) AS g (number) ORDER BY number NULLS FIRST) AS f (free)
+            WHERE NOT EXISTS (SELECT FROM unnest(ARRAY['auth', 'public']) AS s WHERE (s <> 'auth' OR f.free <> o.name) AND CASE d.classid
+                WHEN 'pg_class'::regclass THEN coalesce(to_regclass(format('%I.%I', s, f.free)), to_regtype(format('%I.%I', s, f.free))::oid) IS NOT NULL
+                WHEN 'pg_type'::regclass THEN to_regtype(format('%I.%I', s, f.free)) IS NOT NULL
+                WHEN 'pg_proc'::regclass THEN to_regprocedure(format('%I.%I%s', s, f.free, o.arguments)) IS NOT NULL
+                ELSE false END)
+            LIMIT 1) AS free
+        FROM (
+            SELECT coalesce(
+                    (SELECT c.relname FROM pg_class AS c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid),
+                    (SELECT p.proname FROM pg_proc AS p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid),
+                    (SELECT t.typname FROM pg_type AS t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid), '')::text,
+                CASE d.classid WHEN 'pg_proc'::regclass THEN (
+                    SELECT format('(%s)', string_agg(format_type(a.type, NULL), ', ' ORDER BY a.at))
+                    FROM pg_proc AS p CROSS JOIN LATERAL unnest(p.proargtypes) WITH ORDINALITY AS a (type, at) WHERE p.oid = d.objid) END
+        ) AS o (name, arguments)
+    ) AS n
 WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('auth')
     AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_extension'::regclass)
     AND d.objid NOT IN (SELECT o.extension FROM own AS o)
-    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND (
+        e.deptype = 'e' OR e.deptype IN ('a', 'i') AND d.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjsubid > 0))
     AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
 $check$;
 COMMENT ON FUNCTION auth.check_own() IS 'the part of auth.check() about the extension''s own objects';

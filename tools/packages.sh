@@ -8,7 +8,7 @@ as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 # What apt-get has to say matters only when it fails.
 apt() {
     local output
-    output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" 2>&1 </dev/null) && return
+    output=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 "$@" 2>&1 </dev/null) && return
     printf '%s\n' "$output" >&2
     return 1
 }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
+use uuid::Uuid;
 
 use crate::address::{counted, is_trusted};
 use crate::config::Config;
@@ -31,6 +32,8 @@ pub struct Limits {
     pub refused: Refused,
     /// The refreshes of one session
     pub session: Limit<SessionKey>,
+    /// What one session changes of its account: each change writes a row
+    pub changes: Limit<Uuid>,
     /// All endpoints together
     pub at_once: AtOnce,
 }
@@ -44,6 +47,7 @@ impl Limits {
             callback: Limit::new(per_minute, burst),
             refused: Refused { limit: Limit::new(per_minute, burst), until: Mutex::default() },
             session: Limit::new(per_minute, burst),
+            changes: Limit::new(per_minute, burst),
             at_once: AtOnce::new(config),
         }
     }
@@ -54,6 +58,7 @@ impl Limits {
             limit.forget();
         }
         self.session.forget();
+        self.changes.forget();
         let now = Instant::now();
         lock(&self.refused.until).retain(|_, until| *until > now);
     }
@@ -107,6 +112,19 @@ impl Limit<SessionKey> {
     pub fn check(&self, refresh_token: &str) -> Result<(), Box<Response>> {
         match refresh_token.as_bytes().first_chunk() {
             Some(session) => self.count(session).map_err(limit_reached),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Limit<Uuid> {
+    /// Counts a change by the session that an access token names. The database says whether the token is good, and a bad one writes nothing.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn check(&self, session: Option<Uuid>) -> Result<(), Box<Response>> {
+        match session {
+            Some(session) => self.count(&session).map_err(limit_reached),
             None => Ok(()),
         }
     }

@@ -6,33 +6,42 @@ use workos_auth_core::token::Algorithm;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
+use crate::installation;
 use crate::postgres::transaction::require_writable;
+use crate::secrets::{self, KeptKey};
 use crate::store::{Subject, configuration, locks};
-use crate::{installation, secrets};
 
 /// Publishes a key that signs nothing yet; returns its `kid`. Where one is pending already, that one: a call that is repeated adds no second.
-pub fn add() -> Result<String> {
+/// Without an algorithm, that of the key that signs today.
+pub fn add(algorithm: Option<&str>) -> Result<String> {
     require_writable()?;
+    let algorithm = named(algorithm)?;
     locks::lock_setup();
     require_set_up()?;
-    if let Some(pending) = configuration::pending_signing_key() {
+    if let Some(pending) = secrets::pending_signing_key(algorithm)? {
         return Ok(pending.kid);
     }
-    let kid = secrets::new_signing_key()?;
-    audit("signing_key_added", &Subject::default(), json!({ "kid": kid, "algorithm": Algorithm::Es256.as_str() }))?;
-    Ok(kid)
+    changed("signing_key_added", secrets::new_signing_key(algorithm)?)
 }
 
-/// Signs with the pending key from now on, or with a fresh one where none is; returns its `kid`.
+/// Signs with the pending key from now on, or with a fresh one where none is; returns its `kid`. Without an algorithm, the pending key's, or
+/// that of the key that signs today.
 pub fn rotate(algorithm: Option<&str>) -> Result<String> {
     require_writable()?;
-    let name = algorithm.ok_or_else(|| Error::null("algorithm"))?;
-    let algorithm = Algorithm::parse(name).ok_or_else(|| Error::invalid("algorithm", "only ES256 is supported."))?;
+    let algorithm = named(algorithm)?;
     locks::lock_setup();
     require_set_up()?;
-    let kid = secrets::sign_with_another()?;
-    audit("signing_key_rotated", &Subject::default(), json!({ "kid": kid, "algorithm": algorithm.as_str() }))?;
-    Ok(kid)
+    changed("signing_key_rotated", secrets::sign_with_another(algorithm)?)
+}
+
+fn named(algorithm: Option<&str>) -> Result<Option<Algorithm>> {
+    let known = |name| Algorithm::parse(name).ok_or_else(|| Error::invalid("algorithm", "it must be ES256 or RS256."));
+    algorithm.map(known).transpose()
+}
+
+fn changed(action: &str, key: KeptKey) -> Result<String> {
+    audit(action, &Subject::default(), json!({ "kid": key.kid, "algorithm": key.algorithm.as_str() }))?;
+    Ok(key.kid)
 }
 
 /// Refuses a key's tokens from now on. Once more does nothing.

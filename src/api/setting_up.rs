@@ -60,8 +60,8 @@ fn rotate_signing_key(algorithm: Option<&str>) -> String {
 }
 
 #[pg_extern(sql = false)]
-fn add_signing_key() -> String {
-    or_raise(signing_keys::add())
+fn add_signing_key(algorithm: Option<&str>) -> String {
+    or_raise(signing_keys::add(algorithm))
 }
 
 #[pg_extern(sql = false)]

@@ -17,7 +17,7 @@ use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::{CodeChallenge, CodeVerifier};
 use workos_auth_core::seal::{DataKey, Place, Purpose, RootKey};
 use workos_auth_core::secret::{AuthorizationCode, ClientSecret, SecretBytes};
-use workos_auth_core::token::SigningKey;
+use workos_auth_core::token::{Algorithm, SigningKey};
 use workos_auth_core::{Error, ErrorCode, Result, random, workos};
 
 use crate::error::unexpected;
@@ -134,7 +134,7 @@ pub fn set_up_under(root: &RootKey) -> Result<()> {
         }
     }
     if configuration::active_signing_key().is_none() {
-        sign_with_another()?;
+        sign_with_another(Some(Algorithm::Es256))?;
     }
     Ok(())
 }
@@ -148,26 +148,56 @@ fn new_data_key(purpose: Purpose, root: &RootKey, installation: Uuid) -> Result<
     Ok(())
 }
 
-/// Makes a signing key that is published and signs nothing yet; returns its `kid`.
-pub fn new_signing_key() -> Result<String> {
-    let key = SigningKey::generate()?;
+/// A signing key in `auth.signing_keys`.
+pub struct KeptKey {
+    /// its name in the table, in tokens and in the JWK set
+    pub kid: String,
+    /// what it signs with
+    pub algorithm: Algorithm,
+}
+
+/// Makes a signing key that is published and signs nothing yet: with the algorithm, else with that of the key that signs today.
+pub fn new_signing_key(algorithm: Option<Algorithm>) -> Result<KeptKey> {
+    let algorithm = match algorithm {
+        Some(algorithm) => algorithm,
+        None => signing_key()?.algorithm(),
+    };
+    let key = SigningKey::generate(algorithm)?;
     let data_key = data_key(Purpose::SigningKey)?;
     let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
     let row = SigningKeyRow { kid: key.kid().to_owned(), private_key, data_key_id: data_key.id() };
-    configuration::insert_signing_key(&row, key.algorithm().as_str(), key.public_jwk())?;
-    Ok(row.kid)
+    configuration::insert_signing_key(&row, algorithm.as_str(), key.public_jwk())?;
+    Ok(KeptKey { kid: row.kid, algorithm })
 }
 
-/// Signs with the pending key from now on, or with a fresh one, and returns its `kid`. Tokens of the old one stay good until that is retired.
-pub fn sign_with_another() -> Result<String> {
-    let kid = match configuration::pending_signing_key() {
-        // What cannot be opened must not become the key that signs.
-        Some(row) => open_signing_key(&row).map(|_| row.kid)?,
-        None => new_signing_key()?,
+/// The key that is published and has not signed yet.
+///
+/// # Errors
+/// It cannot be opened, or it is of another algorithm than the one that is asked for.
+pub fn pending_signing_key(algorithm: Option<Algorithm>) -> Result<Option<KeptKey>> {
+    let Some(row) = configuration::pending_signing_key() else { return Ok(None) };
+    let pending = open_signing_key(&row)?.algorithm();
+    match algorithm {
+        Some(wanted) if wanted != pending => {
+            let detail = format!("the pending key {} signs with {}.", row.kid, pending.as_str());
+            let hint =
+                format!("Run select auth.retire_signing_key('{}') first, or ask for {}.", row.kid, pending.as_str());
+            Err(Error::invalid("algorithm", detail).hint(hint))
+        }
+        _ => Ok(Some(KeptKey { kid: row.kid, algorithm: pending })),
+    }
+}
+
+/// Signs with the pending key from now on, or with a fresh one. Tokens of the old one stay good until that is retired.
+pub fn sign_with_another(algorithm: Option<Algorithm>) -> Result<KeptKey> {
+    // What cannot be opened must not become the key that signs.
+    let key = match pending_signing_key(algorithm)? {
+        Some(pending) => pending,
+        None => new_signing_key(algorithm)?,
     };
     configuration::replace_active_signing_key()?;
-    configuration::activate_signing_key(&kid)?;
-    Ok(kid)
+    configuration::activate_signing_key(&key.kid)?;
+    Ok(key)
 }
 
 /// A random id that no data key has. Random, so that a refresh token of another installation seldom names one of ours.

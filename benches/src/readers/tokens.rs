@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use uuid::{Uuid, uuid};
 use workos_auth_core::claims::{self, TokenSubject};
 use workos_auth_core::random;
-use workos_auth_core::token::SigningKey;
+use workos_auth_core::token::{Algorithm, SigningKey};
 use workos_testbed::{Error, Result};
 
 /// Whose tokens they are; `floor.c` returns the same.
@@ -57,7 +57,7 @@ impl Issuer {
     /// # Errors
     /// A statement fails.
     pub async fn new(admin: &Client) -> Result<Self> {
-        let key = SigningKey::generate().map_err(refused)?;
+        let key = SigningKey::generate(Algorithm::Es256).map_err(refused)?;
         let jwk = key.public_jwk().to_string();
         admin
             .execute(

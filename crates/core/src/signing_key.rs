@@ -1,13 +1,14 @@
 //! The keys of access tokens: private ones that sign, public ones that verify, and the set of them that is published
-//! (JWK, RFC 7517; ES256, RFC 7518 section 3.4).
+//! (JWK, RFC 7517; ES256 and RS256, RFC 7518 sections 3.4 and 3.3).
+
+mod algorithm;
+mod pair;
+mod public;
 
 use std::fmt;
 
-use aws_lc_rs::digest::{Digest, SHA256, digest};
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, ParsedPublicKey,
-};
+use aws_lc_rs::digest::Digest;
+use aws_lc_rs::signature::ParsedPublicKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
@@ -15,68 +16,42 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, ErrorCode, Result};
 use crate::secret::{AccessToken, SecretBytes};
 use crate::token_hash::Hashed;
+pub use algorithm::Algorithm;
+use pair::Pair;
+use public::Numbers;
 
-/// Bytes of a coordinate of P-256.
-const COORDINATE_LEN: usize = 32;
 /// The longest `kid` that is looked at, in bytes.
 pub(crate) const MAX_KID_LEN: usize = 200;
 /// What a published key may hold (RFC 7517 section 4, RFC 7518 section 6): no private parameter is among these.
 const PUBLIC_MEMBERS: &[&str] = &["kty", "crv", "x", "y", "n", "e", "alg", "use", "key_ops", "kid"];
 
-/// A signature algorithm (RFC 7518, section 3.1). There is no `none`, and nothing symmetric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// ECDSA over P-256 with SHA-256.
-    Es256,
-}
-
-impl Algorithm {
-    /// The name in `alg`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Algorithm::Es256 => "ES256",
-        }
-    }
-
-    /// The algorithm of that name; names are compared exactly.
-    pub fn parse(name: &str) -> Option<Self> {
-        (name == Self::Es256.as_str()).then(|| Self::Es256)
-    }
-}
-
 /// A private key that signs access tokens.
 pub struct SigningKey {
-    pair: EcdsaKeyPair,
+    pair: Pair,
     pkcs8: SecretBytes,
     kid: String,
 }
 
 impl SigningKey {
-    /// A fresh ES256 key.
+    /// A fresh key.
     ///
     /// # Errors
     /// `unexpected_failure` if the system has no randomness to give.
-    pub fn generate() -> Result<Self> {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)
-            .map_err(|_| unexpected("No signing key could be generated."))?;
-        Self::new(pair)
+    pub fn generate(algorithm: Algorithm) -> Result<Self> {
+        Self::new(Pair::generate(algorithm)?)
     }
 
     /// Takes a key from its PKCS#8 document (RFC 5208), as [`SigningKey::to_pkcs8`] gives it.
     ///
     /// # Errors
-    /// `unexpected_failure` if it is not a P-256 key; such a document comes out of our own seal.
+    /// `unexpected_failure` if it is neither a P-256 key nor an RSA key; such a document comes out of our own seal.
     pub fn from_pkcs8(document: &[u8]) -> Result<Self> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document)
-            .map_err(|_| unexpected("The signing key is not a P-256 key in PKCS#8."))?;
-        Self::new(pair)
+        Self::new(Pair::from_pkcs8(document)?)
     }
 
-    fn new(pair: EcdsaKeyPair) -> Result<Self> {
-        let document = pair.to_pkcs8v1().map_err(|_| unexpected("The signing key cannot be written as PKCS#8."))?;
-        let (x, y) = coordinates(&pair);
-        let kid = thumbprint(&x, &y);
-        Ok(Self { pair, pkcs8: SecretBytes::new(document.as_ref().to_vec()), kid })
+    fn new(pair: Pair) -> Result<Self> {
+        let (pkcs8, kid) = (pair.to_pkcs8()?, pair.numbers().thumbprint());
+        Ok(Self { pair, pkcs8, kid })
     }
 
     /// The key as a PKCS#8 document (RFC 5208), to be sealed.
@@ -91,16 +66,17 @@ impl SigningKey {
 
     /// What the key signs with.
     pub fn algorithm(&self) -> Algorithm {
-        Algorithm::Es256
+        self.pair.algorithm()
     }
 
     /// The public half as a JWK, with the members that Supabase Auth publishes.
     pub fn public_jwk(&self) -> Value {
-        let (x, y) = coordinates(&self.pair);
-        json!({
-            "kty": "EC", "crv": "P-256", "x": x, "y": y,
-            "alg": self.algorithm().as_str(), "use": "sig", "key_ops": ["verify"], "kid": self.kid,
-        })
+        let mut jwk = self.pair.numbers().into_members();
+        jwk.insert("alg".into(), self.algorithm().as_str().into());
+        jwk.insert("use".into(), "sig".into());
+        jwk.insert("key_ops".into(), json!(["verify"]));
+        jwk.insert("kid".into(), self.kid.as_str().into());
+        Value::Object(jwk)
     }
 
     /// A compact JWS (RFC 7515, section 7.1) over the claims, which are taken as they are, and the proof that it was made here.
@@ -112,10 +88,7 @@ impl SigningKey {
         let mut token = URL_SAFE_NO_PAD.encode(header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(claims_json, &mut token);
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), token.as_bytes())
-            .map_err(|_| unexpected("The access token could not be signed."))?;
+        let signature = self.pair.sign(token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         let own = Own { token: *Hashed::new(&token).hash(), key: self.kid.clone() };
@@ -167,17 +140,13 @@ impl PublicKey {
     /// Takes a key from its JWK (RFC 7517).
     ///
     /// # Errors
-    /// `unexpected_failure`, naming the member, unless it is a P-256 key for ES256 signatures with a `kid`. A JWK with
-    /// a private `d` is refused: it stands where everyone may read it.
+    /// `unexpected_failure`, naming the member, unless it is a P-256 key for ES256 or an RSA key for RS256, of 2,048 to 4,096 bits and the
+    /// exponent 65537, with a `kid`. A JWK with a private member is refused: it stands where everyone may read it.
     pub fn from_jwk(jwk: &Value) -> Result<Self> {
-        let refused = |member: &str| unexpected(format!("A public key is not a usable ES256 JWK: see {member}."));
-        let text = |member: &str| jwk.get(member).and_then(Value::as_str).ok_or_else(|| refused(member));
-        for (member, wanted) in [("kty", "EC"), ("crv", "P-256")] {
-            if text(member)? != wanted {
-                return Err(refused(member));
-            }
-        }
-        for (member, wanted) in [("alg", "ES256"), ("use", "sig")] {
+        let refused = |member: &str| unexpected(format!("A public key is not a usable JWK: see {member}."));
+        let numbers = Numbers::read(jwk).map_err(refused)?;
+        let algorithm = numbers.algorithm();
+        for (member, wanted) in [("alg", algorithm.as_str()), ("use", "sig")] {
             if jwk.get(member).is_some_and(|value| value != wanted) {
                 return Err(refused(member));
             }
@@ -186,25 +155,12 @@ impl PublicKey {
         if jwk.get("key_ops").is_some_and(|ops| !verifies(ops)) {
             return Err(refused("key_ops"));
         }
-        if jwk.get("d").is_some() {
-            return Err(refused("d"));
-        }
-        let kid = text("kid")?;
+        let kid = jwk.get("kid").and_then(Value::as_str).ok_or_else(|| refused("kid"))?;
         if kid.is_empty() || kid.len() > MAX_KID_LEN {
             return Err(refused("kid"));
         }
-        // SEC 1, section 2.3.3: an uncompressed point is 4 ‖ x ‖ y.
-        let (x, y) = (text("x")?, text("y")?);
-        let mut point = vec![4];
-        for (member, coordinate) in [("x", x), ("y", y)] {
-            let coordinate = URL_SAFE_NO_PAD.decode(coordinate).map_err(|_| refused(member))?;
-            if coordinate.len() != COORDINATE_LEN {
-                return Err(refused(member));
-            }
-            point.extend(coordinate);
-        }
-        let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(|_| refused("x and y"))?;
-        Ok(Self { algorithm: Algorithm::Es256, kid: kid.to_owned(), thumbprint: thumbprint(x, y), key })
+        let key = numbers.parse().map_err(refused)?;
+        Ok(Self { algorithm, kid: kid.to_owned(), thumbprint: numbers.thumbprint(), key })
     }
 
     /// The key's id.
@@ -217,7 +173,7 @@ impl PublicKey {
         self.algorithm
     }
 
-    /// Whether this is the key's own signature over what has this SHA-256: `r ‖ s`, 64 bytes (RFC 7518, section 3.4), not DER.
+    /// Whether this is the key's own signature over what has this SHA-256. Of ES256: `r ‖ s`, 64 bytes (RFC 7518, section 3.4), not DER.
     pub(crate) fn verifies(&self, signed: &Digest, signature: &[u8]) -> bool {
         self.key.verify_digest_sig(signed, signature).is_ok()
     }
@@ -240,19 +196,6 @@ pub fn jwks<'a>(keys: impl Iterator<Item = &'a Value>) -> Value {
             .collect()
     };
     json!({ "keys": keys.map(public).collect::<Vec<_>>() })
-}
-
-/// `x` and `y` of the public point, base64url.
-fn coordinates(pair: &EcdsaKeyPair) -> (String, String) {
-    // The library gives 65 bytes, 4 ‖ x ‖ y.
-    let (x, y) = pair.public_key().as_ref().split_at(1 + COORDINATE_LEN);
-    (URL_SAFE_NO_PAD.encode(&x[1..]), URL_SAFE_NO_PAD.encode(y))
-}
-
-/// RFC 7638, section 3: the hash of the required members in lexicographic order, without whitespace.
-fn thumbprint(x: &str, y: &str) -> String {
-    let members = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
 }
 
 fn unexpected(detail: impl Into<String>) -> Error {

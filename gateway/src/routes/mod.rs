@@ -14,13 +14,14 @@ mod user;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::about::About;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::observe::observe;
@@ -31,6 +32,7 @@ const PREFLIGHT_MAX_AGE: std::time::Duration = std::time::Duration::from_secs(86
 
 /// What clients see.
 pub fn public(app: &Arc<App>) -> Router {
+    let counted = from_fn_with_state(Arc::clone(app), change);
     let endpoints = Router::new()
         .route("/authorize", get(authorize::authorize).layer(from_fn_with_state("GET", authorize::no_head)))
         .route(
@@ -38,9 +40,12 @@ pub fn public(app: &Arc<App>) -> Router {
             get(callback::get).post(callback::post).layer(from_fn_with_state("GET,POST", authorize::no_head)),
         )
         .route("/token", post(token::token))
-        .route("/user", get(user::get).put(user::put).layer(from_fn(with_token)))
-        .route("/user/identities/authorize", get(identities::authorize).layer(from_fn(with_token)))
-        .route("/user/identities/{id}", delete(identities::unlink).layer(from_fn(with_token)))
+        .route("/user", get(user::get).merge(put(user::put).layer(counted.clone())).layer(from_fn(with_token)))
+        .route(
+            "/user/identities/authorize",
+            get(identities::authorize).layer(counted.clone()).layer(from_fn(with_token)),
+        )
+        .route("/user/identities/{id}", delete(identities::unlink).layer(counted).layer(from_fn(with_token)))
         .route("/logout", post(logout::logout))
         .route("/settings", get(discovery::settings))
         .route("/.well-known/jwks.json", get(discovery::jwks))
@@ -94,5 +99,17 @@ async fn with_token(request: Request, next: Next) -> Response {
     match bearer(request.headers()) {
         Ok(_) => next.run(request).await,
         Err(error) => error.into_response(),
+    }
+}
+
+/// What a person changes of their account is counted for the session.
+async fn change(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let checked = match bearer(request.headers()) {
+        Ok(token) => app.limits.changes.check(About::token(token).session),
+        Err(error) => return error.into_response(),
+    };
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(response) => *response,
     }
 }

@@ -31,8 +31,16 @@ pub fn endpoints() -> Router<Arc<App>> {
         .route("/signup", any(signup))
         .route("/verify", any(verify))
         .route("/reauthenticate", any(reauthenticate));
-    for path in ["/otp", "/magiclink", "/recover", "/resend"] {
-        router = router.route(path, any(login));
+    router = router
+        .route("/otp", any(otp))
+        .route("/magiclink", any(magic_link))
+        .route("/recover", any(recover))
+        .route("/resend", any(resend));
+    for path in ["/passkeys", "/passkeys/{*more}"] {
+        router = router.route(path, any(passkeys));
+    }
+    for path in ["/oauth/{*more}", "/user/oauth/{*more}"] {
+        router = router.route(path, any(oauth_server));
     }
     for path in ["/sso", "/sso/{*more}"] {
         router = router.route(path, any(sso));
@@ -81,8 +89,34 @@ async fn sso() -> ApiError {
     refusal(StatusCode::NOT_FOUND, "saml_provider_disabled", "SAML 2.0 is disabled")
 }
 
-async fn login(State(app): State<Arc<App>>, request: Request) -> ApiError {
+async fn otp(State(app): State<Arc<App>>, request: Request) -> ApiError {
+    match address(request, &app.config).await {
+        Address { email: Some(_), .. } => magic_link().await,
+        Address { phone: Some(_), .. } => {
+            refusal(StatusCode::BAD_REQUEST, "phone_provider_disabled", "Unsupported phone provider")
+        }
+        Address { .. } => ApiError::validation("One of email or phone must be set"),
+    }
+}
+
+async fn magic_link() -> ApiError {
+    logins_are_disabled(StatusCode::UNPROCESSABLE_ENTITY, &Address::default())
+}
+
+async fn recover() -> ApiError {
+    logins_are_disabled(StatusCode::BAD_REQUEST, &Address::default())
+}
+
+async fn resend(State(app): State<Arc<App>>, request: Request) -> ApiError {
     logins_are_disabled(StatusCode::BAD_REQUEST, &address(request, &app.config).await)
+}
+
+async fn passkeys() -> ApiError {
+    refusal(StatusCode::NOT_FOUND, "passkey_disabled", "Passkeys are disabled")
+}
+
+async fn oauth_server() -> ApiError {
+    refusal(StatusCode::NOT_FOUND, "feature_disabled", "OAuth server is disabled")
 }
 
 async fn reauthenticate(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<(), ApiError> {

@@ -51,8 +51,8 @@ SELECT auth.configure_workos('client_1', 'https://app.example.com/other', api_ur
 SELECT count(*) AS providers FROM auth.providers;
 SELECT action, actor, payload FROM auth.audit_log_entries ORDER BY created_at;
 -- signing keys
-SELECT auth.rotate_signing_key(NULL);
-SELECT auth.rotate_signing_key('RS256');
+SELECT auth.rotate_signing_key('HS256');
+SELECT auth.add_signing_key('es256');
 SELECT kid AS first FROM auth.signing_keys \gset
 SELECT auth.retire_signing_key(:'first');
 SELECT auth.rotate_signing_key() = :'first' AS same_key;
@@ -73,6 +73,18 @@ SELECT status, activated_at IS NOT NULL AS has_signed, auth.jwks() -> 'keys' @> 
     FROM auth.signing_keys WHERE status <> 'retired' ORDER BY 1;
 SELECT auth.rotate_signing_key() = :'pending' AS same_key;
 SELECT kid = :'pending' AS added, status, activated_at IS NOT NULL AS has_signed FROM auth.signing_keys WHERE status <> 'retired' ORDER BY 1;
+-- RS256: the next keys are of this algorithm too, unless another is asked for
+SELECT auth.add_signing_key('RS256') AS pending \gset
+SELECT auth.add_signing_key() = :'pending' AS same_key, auth.add_signing_key('RS256') = :'pending' AS and_again;
+\set VERBOSITY terse
+SELECT auth.add_signing_key('ES256');
+SELECT auth.rotate_signing_key('ES256');
+\set VERBOSITY default
+SELECT auth.rotate_signing_key() = :'pending' AS same_key;
+SELECT auth.rotate_signing_key() = :'pending' AS same_key;
+SELECT status, algorithm, public_key ->> 'alg' AS alg, length(public_key ->> 'n') AS n FROM auth.signing_keys WHERE algorithm = 'RS256' ORDER BY 1;
+SELECT auth.rotate_signing_key('ES256') = :'pending' AS same_key;
+SELECT algorithm FROM auth.signing_keys WHERE status = 'active';
 -- the root key: what can be moved, and what can be given up
 SELECT auth.require_ready();
 SELECT auth.reseal(NULL);

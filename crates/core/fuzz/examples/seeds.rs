@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use workos_auth_core::claims::TokenSubject;
-use workos_auth_core::token::SigningKey;
+use workos_auth_core::token::{Algorithm, SigningKey};
 use workos_auth_core_fuzz::properties::{RULES, signing_key};
 
 const SUB: &str = "8c1f0a4e-0000-4000-8000-000000000001";
@@ -246,7 +246,7 @@ fn mutations(key: &SigningKey, good: &str) -> Outcome<Vec<(String, String)>> {
     let raw = URL_SAFE_NO_PAD.decode(signature)?;
     let der_pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key.to_pkcs8().expose())?;
     let der = der_pair.sign(&SystemRandom::new(), signed.as_bytes())?;
-    let stranger = sign(&SigningKey::generate()?, &String::from_utf8(URL_SAFE_NO_PAD.decode(header)?)?, "{}")?;
+    let stranger = sign(&SigningKey::generate(Algorithm::Es256)?, &String::from_utf8(URL_SAFE_NO_PAD.decode(header)?)?, "{}")?;
     let stranger = stranger.rsplit_once('.').ok_or("no signature")?.1;
     let with = |bytes: &[u8]| format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes));
     let mut bent = raw.clone();

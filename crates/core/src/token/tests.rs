@@ -41,7 +41,7 @@ struct Signer(SigningKey, PublicKey);
 
 impl Signer {
     fn new() -> Self {
-        let key = SigningKey::generate().unwrap();
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
         let public = PublicKey::from_jwk(&key.public_jwk()).unwrap();
         Self(key, public)
     }

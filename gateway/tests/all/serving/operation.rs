@@ -9,11 +9,12 @@ use reqwest::header::RETRY_AFTER;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
+use uuid::Uuid;
 use workos_end_to_end::{ALICE, ANNA};
 
 use crate::common::{
-    self, Gateway, PAGE, Program, database_port, database_url, eventually, figure, free_port, ok, raw, told,
-    waits_for_lock,
+    self, CHALLENGE, Gateway, PAGE, Program, database_port, database_url, eventually, figure, free_port, ok, pkce, raw,
+    send, told, waits_for_lock,
 };
 
 /// A request of each kind that is limited, which is refused for another reason.
@@ -104,6 +105,36 @@ async fn refreshes_are_counted_for_each_session_and_not_for_a_company() {
         assert_eq!(told(guess(n).await).await, (503, "over_request_rate_limit".into()), "{n}");
     }
     assert_eq!(told(gateway.refresh(&quiet["refresh_token"]).await).await, (503, "over_request_rate_limit".into()));
+}
+
+#[tokio::test]
+async fn changes_of_an_account_are_counted_for_each_session() {
+    let gateway = Gateway::start("op_changes", &["--rate-limit", "1", "--rate-limit-burst", "2"]).await;
+    let (loud, quiet) = (gateway.sign_in(ALICE).await, gateway.sign_in(ANNA).await);
+    let bearer = |session: &Value| session["access_token"].as_str().unwrap().to_owned();
+    let rename = async |session: &Value| {
+        let body = json!({ "data": { "name": "A" } });
+        send(gateway.http.put(gateway.at("/user")).bearer_auth(bearer(session)).json(&body)).await
+    };
+    let link = format!(
+        "/user/identities/authorize?provider=workos&organization=org_acme&redirect_to={PAGE}&{}",
+        pkce(CHALLENGE)
+    );
+    let begin_link = async |session: &Value| send(gateway.get(&link).bearer_auth(bearer(session))).await;
+    ok(rename(&loud).await).await;
+    assert_eq!(begin_link(&loud).await.status(), 302);
+    // One count for all that writes.
+    let unlink = gateway.at(&format!("/user/identities/{}", Uuid::nil()));
+    let unlinked = send(gateway.http.delete(unlink).bearer_auth(bearer(&loud))).await;
+    for answer in [rename(&loud).await, begin_link(&loud).await, unlinked] {
+        assert!(answer.headers()[RETRY_AFTER].to_str().unwrap().parse::<u64>().unwrap() > 0);
+        assert_eq!(told(answer).await, (429, "over_request_rate_limit".into()));
+    }
+    let flows = "select count(*) from auth.flow_states where link_user_id is not null";
+    assert_eq!(gateway.bed.count(flows).await, 1);
+    // It reads, and the other one changes what it likes.
+    ok(gateway.user(&loud).await).await;
+    ok(rename(&quiet).await).await;
 }
 
 #[tokio::test]

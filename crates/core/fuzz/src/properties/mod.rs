@@ -12,7 +12,7 @@ use tinyjson::JsonValue;
 
 use super::error::{Error, ErrorCode};
 use super::json;
-use super::token::{Claims, PublicKey, Rules, SigningKey, dangerous, parse};
+use super::token::{Algorithm, Claims, PublicKey, Rules, SigningKey, dangerous, parse};
 
 mod witness;
 
@@ -56,7 +56,7 @@ static KEY: LazyLock<PublicKey> = LazyLock::new(|| PublicKey::from_jwk(&signing_
 
 /// Another key that goes by the name of the first.
 static IMPOSTOR: LazyLock<PublicKey> = LazyLock::new(|| {
-    let mut jwk = SigningKey::generate().unwrap().public_jwk();
+    let mut jwk = SigningKey::generate(Algorithm::Es256).unwrap().public_jwk();
     jwk["kid"] = KEY.kid().into();
     PublicKey::from_jwk(&jwk).unwrap()
 });

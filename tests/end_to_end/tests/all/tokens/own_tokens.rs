@@ -1,7 +1,7 @@
 //! Tokens that are presented to the backend that signed them.
 
 use serde_json::{Value, json};
-use workos_auth_core::token::SigningKey;
+use workos_auth_core::token::{Algorithm, SigningKey};
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, GINA, get_user_of, sign_in, start};
 use workos_end_to_end::sql::refused;
@@ -55,7 +55,7 @@ async fn the_backend_that_signed_a_token_believes_it_no_more_than_others_do() {
         .unwrap();
     refused(get_user_of(&client, &retired.access_token).await, "bad_jwt_key");
     let renamed = sign_in(&client, ALICE).await;
-    let stranger = SigningKey::generate().unwrap();
+    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
     let sql = "update auth.signing_keys set public_key = $1 || jsonb_build_object('kid', kid) where status = 'active'";
     bed.admin.execute(sql, &[&stranger.public_jwk()]).await.unwrap();
     refused(get_user_of(&client, &renamed.access_token).await, "bad_jwt_signature");
