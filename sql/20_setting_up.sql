@@ -160,3 +160,7 @@ COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
 CREATE VIEW auth.error_codes AS
     SELECT e.sqlstate, e.name, e.http_status, e.meaning FROM auth.error_codes() AS e;
 COMMENT ON VIEW auth.error_codes IS 'every failure a program may want to tell apart, with the HTTP status a gateway gives it';
+COMMENT ON COLUMN auth.error_codes.sqlstate IS 'five characters; two stand for all others of that class';
+COMMENT ON COLUMN auth.error_codes.name IS 'the stable name; Supabase Auth''s where it has one';
+COMMENT ON COLUMN auth.error_codes.http_status IS 'what a gateway answers with';
+COMMENT ON COLUMN auth.error_codes.meaning IS 'the message of the error';
