@@ -57,7 +57,7 @@ COMMENT ON COLUMN auth.signing_keys.activated_at IS 'when it began to sign';
 COMMENT ON COLUMN auth.signing_keys.retired_at IS 'when auth.retire_signing_key was called for it';
 COMMENT ON COLUMN auth.signing_keys.kid IS 'the RFC 7638 thumbprint of the public key';
 COMMENT ON COLUMN auth.signing_keys.public_key IS 'a JWK (RFC 7517), as auth.jwks() publishes it';
-COMMENT ON COLUMN auth.signing_keys.private_key IS 'PKCS #8, sealed; absent in a database that only verifies';
+COMMENT ON COLUMN auth.signing_keys.private_key IS 'in the form of RFC 5208, sealed; absent in a database that only verifies';
 COMMENT ON COLUMN auth.signing_keys.visitors_until IS 'when the last visitor''s key expires that was signed with it (auth.create_visitor_token)';
 COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time';
 COMMENT ON INDEX auth.signing_keys_data_key_id_idx IS 'for the foreign key';

@@ -204,7 +204,7 @@ COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s righ
 COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
 COMMENT ON COLUMN auth.sessions.refresh_token_salt IS 'NULL for a session that cannot be refreshed';
 COMMENT ON COLUMN auth.sessions.refresh_token_counter IS 'how many times it was refreshed; of the newest refresh token';
-COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row, up to recovered_counter, the token before the newest one was presented late: an answer that was lost, or a thief';
+COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row the token before the newest one was presented late, up to recovered_counter; either an answer was lost, or there is a thief';
 COMMENT ON COLUMN auth.sessions.recovered_counter IS 'the counter that the last of them was counted for';
 COMMENT ON COLUMN auth.sessions.recovered_at IS 'when that was';
 COMMENT ON COLUMN auth.sessions.actor IS 'who acts as this person; the claim act.sub';
