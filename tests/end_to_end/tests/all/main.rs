@@ -155,3 +155,9 @@ mod installation {
     mod seeds;
     mod standby;
 }
+
+/// What the documents say: their SQL runs, and what they show and name is there.
+mod documents {
+    mod promises;
+    mod reference;
+}
