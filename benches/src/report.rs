@@ -44,7 +44,7 @@ pub fn write(part: &str, rounds: usize) -> Result<()> {
 }
 
 fn marks(name: &str) -> [String; 2] {
-    ["from", "to"].map(|side| format!("<!-- make bench writes {name} {side} here -->"))
+    ["from", "to"].map(|side| format!("<!-- generated: {name}, by make bench, {side} here -->"))
 }
 
 /// Where the text of a section begins and ends.

@@ -10,7 +10,7 @@ use workos_auth_core::error::{ErrorCode, PostgresCode};
 
 /// Says where a page comes from.
 const WRITTEN: &str =
-    "<!-- Written by make docs. Change COMMENT ON, the help of the setting, or the table of errors. -->";
+    "<!-- generated: by make docs, from COMMENT ON, the help of settings and the table of errors -->";
 
 /// Every page: its name in `docs/reference`, and its text. `examples` are the documents that show functions in use, by their name in
 /// `docs/`. The client is a superuser's, in a database with the extension; `administrator` is a role of `auth.grant_admin` there.
@@ -192,8 +192,7 @@ fn quantity(number: i64, unit: &str) -> String {
 async fn tables(client: &Client, administrator: &str) -> String {
     let mut page = format!(
         "# Tables and types\n\n{WRITTEN}\n\n\
-         Every table has row-level security, and nobody but administrators reads one. Administrators read the columns that are marked. \
-         They write into four tables alone: `auth.redirect_urls`, `auth.hooks`, `auth.organization_domains` and `auth.organizations`. \
+         Every table has row-level security, and nobody but administrators reads one. They write into four tables alone: `auth.redirect_urls`, `auth.hooks`, `auth.organization_domains` and `auth.organizations`. \
          Your own tables may reference the primary keys.\n"
     );
     let sql = "
@@ -215,7 +214,7 @@ async fn tables(client: &Client, administrator: &str) -> String {
             _ => "",
         };
         let _ = write!(page, "\n## {kind}`auth.{name}`\n\n{}\n\n", sentences(&comment));
-        page.push_str("| column | type | | what it holds |\n|---|---|---|---|\n");
+        page.push_str("| column | type | | read by | what it holds |\n|---|---|---|---|---|\n");
         for column in client.query(columns, &[&name, &administrator]).await.unwrap() {
             let default: Option<String> = column.get(3);
             let (is_required, is_generated, is_read): (bool, bool, bool) =
@@ -229,12 +228,10 @@ async fn tables(client: &Client, administrator: &str) -> String {
                 Some(default) => notes.push(format!("default `{}`", default.replace("'{}'::text[]", "'{}'"))),
                 None => {}
             }
-            if is_read {
-                notes.push("read by administrators".to_owned());
-            }
+            let who = if is_read { "administrators" } else { "" };
             let said: String = column.get(5);
             let (column, of): (String, String) = (column.get(0), column.get(1));
-            let _ = writeln!(page, "| `{column}` | {of} | {} | {} |", notes.join(", "), cell(&said));
+            let _ = writeln!(page, "| `{column}` | {of} | {} | {who} | {} |", notes.join(", "), cell(&said));
         }
         let constraints = client.query(constraints, &[&name]).await.unwrap();
         if !constraints.is_empty() {
@@ -284,7 +281,7 @@ fn errors() -> String {
     let is_classed = |code: &&ErrorCode| CLASSES.iter().any(|(class, ..)| code.sqlstate().starts_with(class));
     let head = "| SQLSTATE | name | HTTP | meaning | what to do |\n|---|---|---|---|---|\n";
     let row = |code: &ErrorCode| {
-        let detail = if code.detail().is_empty() { String::new() } else { format!(": {}", code.detail()) };
+        let detail = if code.detail().is_empty() { String::new() } else { format!(". {}", code.detail()) };
         format!(
             "| {} | `{}` | {} | {} | {} |\n",
             code.sqlstate(),
