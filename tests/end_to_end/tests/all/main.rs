@@ -149,9 +149,14 @@ mod installation {
     mod install;
     mod installed_files;
     mod moving;
-    mod readme;
     mod restores;
     mod rights_from_before;
     mod seeds;
     mod standby;
+}
+
+/// What the documents say: their SQL runs, and what they show and name is there.
+mod documents {
+    mod pages;
+    mod written;
 }
