@@ -49,7 +49,8 @@ fn difference(name: &str, block: &str) -> Option<String> {
 /// The lines between the anchor's marks, without what all of them are indented by and without other marks.
 fn section(file: &str, anchor: Option<&str>) -> Option<String> {
     let mark = |kind: &str| anchor.map(|anchor| format!("{kind}: {anchor}"));
-    let is = |line: &str, mark: &Option<String>| mark.as_ref().is_some_and(|mark| line.trim_end().ends_with(mark.as_str()));
+    let is =
+        |line: &str, mark: &Option<String>| mark.as_ref().is_some_and(|mark| line.trim_end().ends_with(mark.as_str()));
     let (begin, end) = (mark("ANCHOR"), mark("ANCHOR_END"));
     let mut lines: Vec<&str> = file.lines().collect();
     if anchor.is_some() {
@@ -87,7 +88,8 @@ fn is_shown(section: &str, block: &str) -> bool {
 mod tests {
     use super::*;
 
-    const FILE: &str = "one\n  // ANCHOR: a\n  two\n    three\n  // ANCHOR: b\n  four\n  // ANCHOR_END: a\nfive\n  // ANCHOR_END: b\n";
+    const FILE: &str =
+        "one\n  // ANCHOR: a\n  two\n    three\n  // ANCHOR: b\n  four\n  // ANCHOR_END: a\nfive\n  // ANCHOR_END: b\n";
 
     #[test]
     fn a_section_stands_between_its_marks() {
@@ -116,7 +118,10 @@ mod tests {
         let faults = |text: &str| faults(&Document { path: "a page".into(), text: text.into() });
         assert_eq!(faults("```js\n1;\n```\n"), ["a page:1: no test runs this js"]);
         assert_eq!(faults("<!-- include: docs/a.js -->\n\n```js\n1;\n```\n"), ["a page:3: no test runs docs/a.js"]);
-        assert_eq!(faults("<!-- include: examples/no.js#a -->\n\n```js\n1;\n```\n"), ["a page:3: examples/no.js is not there"]);
+        assert_eq!(
+            faults("<!-- include: examples/no.js#a -->\n\n```js\n1;\n```\n"),
+            ["a page:3: examples/no.js is not there"]
+        );
         assert!(faults("```sql\nselect 1;\n```\n\n```sh\nls\n```\n").is_empty());
     }
 }

@@ -65,7 +65,9 @@ pub fn unknown_commands(document: &Document) -> Vec<String> {
             let code = line.split(" #").next().unwrap_or_default();
             let mut words = code.split_whitespace().skip_while(|word| word.contains('=') || *word == "sudo");
             let is_known = match words.next() {
-                Some("make") => words.filter(|word| !word.contains('=') && !word.starts_with('-')).all(|word| targets.contains(&word)),
+                Some("make") => words
+                    .filter(|word| !word.contains('=') && !word.starts_with('-'))
+                    .all(|word| targets.contains(&word)),
                 Some(program) if program.contains('/') && is_ours(program) => root().join(program).exists(),
                 _ => true,
             };
@@ -105,7 +107,10 @@ mod tests {
 
     #[test]
     fn a_command_is_there() {
-        let page = document("a page", "```sh\nPG=1 make test-e2e ONLY=x   # runs it\nmake bake\ntools/none.sh\nls /nowhere\n```\n");
+        let page = document(
+            "a page",
+            "```sh\nPG=1 make test-e2e ONLY=x   # runs it\nmake bake\ntools/none.sh\nls /nowhere\n```\n",
+        );
         assert_eq!(unknown_commands(&page), ["a page:1: make bake", "a page:1: tools/none.sh"]);
     }
 }

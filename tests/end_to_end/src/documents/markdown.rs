@@ -102,7 +102,8 @@ impl Document {
 
 /// Takes the marks of a comment away; false where it is no comment.
 fn unmark(html: &mut String) -> bool {
-    let inner = html.trim().strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->")).map(|inner| inner.trim().to_owned());
+    let inner =
+        html.trim().strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->")).map(|inner| inner.trim().to_owned());
     match inner {
         Some(inner) => {
             *html = inner;
@@ -132,7 +133,9 @@ mod tests {
 
     #[test]
     fn code_and_comments_are_found_with_their_lines() {
-        let page = document("# A\n\n<!-- sign in: bob@globex.com -->\n\n- a list\n\n  ```sql admin\n  select 1;\n  ```\n\n<p>no comment</p>\n");
+        let page = document(
+            "# A\n\n<!-- sign in: bob@globex.com -->\n\n- a list\n\n  ```sql admin\n  select 1;\n  ```\n\n<p>no comment</p>\n",
+        );
         let pieces: Vec<_> = page.pieces().into_iter().filter(|piece| piece.kind != Kind::Heading).collect();
         let expected = [
             Piece { line: 3, kind: Kind::Comment, text: "sign in: bob@globex.com".into() },
@@ -149,7 +152,9 @@ mod tests {
 
     #[test]
     fn anchors_are_those_of_github() {
-        let page = document("# Is it safe? `auth.check()`\n\n## One's own\n\n## One's own\n\n<a id=\"old\"></a>\n\nA [link](b.md#c).\n");
+        let page = document(
+            "# Is it safe? `auth.check()`\n\n## One's own\n\n## One's own\n\n<a id=\"old\"></a>\n\nA [link](b.md#c).\n",
+        );
         assert_eq!(page.anchors(), ["is-it-safe-authcheck", "ones-own", "ones-own-1", "old"]);
         assert!(page.pieces().iter().any(|piece| piece.kind == Kind::Link && piece.text == "b.md#c"));
     }

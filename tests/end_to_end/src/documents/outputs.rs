@@ -151,9 +151,14 @@ mod tests {
 
     #[test]
     fn an_ellipsis_stands_for_any_text() {
-        for (pattern, text, is_match) in
-            [("a…", "abc", true), ("a…c…e", "abcde", true), ("a…x…e", "abcde", false), ("…", "", true), ("a", "ab", false), ("a…d", "abc", false)]
-        {
+        for (pattern, text, is_match) in [
+            ("a…", "abc", true),
+            ("a…c…e", "abcde", true),
+            ("a…x…e", "abcde", false),
+            ("…", "", true),
+            ("a", "ab", false),
+            ("a…d", "abc", false),
+        ] {
             assert_eq!(matches(pattern, text), is_match, "{pattern} {text}");
         }
     }

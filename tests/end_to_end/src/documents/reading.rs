@@ -136,7 +136,9 @@ fn steps(page: &Document) -> Vec<Step> {
                 });
                 match (block, steps.last_mut()) {
                     (Some(block), _) => steps.push(Step::Run(block)),
-                    (None, Some(Step::Run(block))) if words == "text output" && is_behind_sql => block.shown = Some(text),
+                    (None, Some(Step::Run(block))) if words == "text output" && is_behind_sql => {
+                        block.shown = Some(text)
+                    }
                     _ => assert!(words != "text output", "{}: an output of nothing", place()),
                 }
                 is_behind_sql = is_sql(&words);
@@ -346,7 +348,10 @@ impl<'a> Reader<'a> {
         let substitutes = [
             ("/etc/postgresql/workos_auth.key", key.display().to_string()),
             ("/etc/postgresql/workos_auth-2.key", key.with_file_name("second.key").display().to_string()),
-            ("client_secret_file => '/etc/postgresql/workos.secret'", format!("client_secret => {}", quoted(CLIENT_SECRET))),
+            (
+                "client_secret_file => '/etc/postgresql/workos.secret'",
+                format!("client_secret => {}", quoted(CLIENT_SECRET)),
+            ),
             (
                 "redirect_uri => 'https://app.example.com/callback'",
                 format!("redirect_uri => {}, api_url => {}", quoted(REDIRECT_URI), quoted(&self.workos.url())),

@@ -50,7 +50,11 @@ pub fn bind(statement: &str, values: &HashMap<String, String>) -> String {
         if !matches!(&token.token, Token::Placeholder(name) if name.starts_with('$')) {
             continue;
         }
-        let name = argument_name(&tokens, at).unwrap_or(if statement.contains("refresh_session(") { "refresh_token" } else { "access_token" });
+        let name = argument_name(&tokens, at).unwrap_or(if statement.contains("refresh_session(") {
+            "refresh_token"
+        } else {
+            "access_token"
+        });
         let value = values.get(name).unwrap_or_else(|| panic!("no {name} to bind in: {statement}"));
         bound.push_str(&statement[done..offset(statement, token.span.start)]);
         bound.push_str(&quoted(value));
@@ -103,8 +107,10 @@ mod tests {
     #[test]
     fn semicolons_and_dashes_in_strings_are_text() {
         let sql = "-- first; of two\nselect 'a;b--c', 'it''s;', E'\\';', \"x;y\"; /* one /* two; */ ; */ select 2 -- the end;\n;-- no more\n";
-        let expected =
-            ["-- first; of two\nselect 'a;b--c', 'it''s;', E'\\';', \"x;y\"", "/* one /* two; */ ; */ select 2 -- the end;"];
+        let expected = [
+            "-- first; of two\nselect 'a;b--c', 'it''s;', E'\\';', \"x;y\"",
+            "/* one /* two; */ ; */ select 2 -- the end;",
+        ];
         assert_eq!(statements(sql), expected);
     }
 

@@ -250,8 +250,7 @@ async fn pg_cron_calls_it_as_the_page_says() {
     let settings = page.block("ini cron").replace("'app'", "'scheduled'");
     let settings: Vec<&str> = settings.lines().collect();
     assert!(settings.iter().any(|line| line.contains("'scheduled'")), "{settings:?}");
-    let cluster = Cluster::start_with(&settings)
-        .expect("a server with pg_cron; make setup-tests installs it");
+    let cluster = Cluster::start_with(&settings).expect("a server with pg_cron; make setup-tests installs it");
     let bed = Bed::new(&cluster, "scheduled").await;
     bed.sign_in(ALICE).await;
     plant(&bed, 20, "1 minute").await;
