@@ -12,6 +12,7 @@ pub mod carried;
 pub mod case;
 pub mod catalog;
 pub mod check;
+pub mod documents;
 pub mod dumps;
 pub mod hooks;
 pub mod links;

@@ -9,8 +9,7 @@ use tokio_postgres::{Client, Row};
 use workos_auth_core::error::{ErrorCode, PostgresCode};
 
 /// Says where a page comes from.
-const WRITTEN: &str =
-    "<!-- generated: by make docs, from COMMENT ON, the help of settings and the table of errors -->";
+const WRITTEN: &str = "<!-- generated: by make docs, from COMMENT ON, the help of settings and the table of errors -->";
 
 /// Every page: its name in `docs/reference`, and its text. `examples` are the documents that show functions in use, by their name in
 /// `docs/`. The client is a superuser's, in a database with the extension; `administrator` is a role of `auth.grant_admin` there.
@@ -25,11 +24,7 @@ pub async fn pages(client: &Client, administrator: &str, examples: &[(String, St
 
 /// Who may call a function: the name in `auth.rights()`, the heading, and what stands below it.
 const BUNDLES: &[(&str, &str, &str)] = &[
-    (
-        "everyone",
-        "For everyone",
-        "Policies and people's own requests call these. A right on the schema is all that it takes.",
-    ),
+    ("everyone", "For everyone", "Policies and people's own requests call these. No right has to be given for them."),
     ("sign_in", "For backends", "For roles of `auth.grant_sign_in`."),
     (
         "broker",
@@ -313,15 +308,18 @@ fn errors() -> String {
     page
 }
 
-/// A comment as a sentence: with a capital, unless it begins with a name, and a full stop.
+/// A comment as sentences: one for each part between semicolons, with a capital, unless it begins with a name, and a full stop.
 fn sentences(comment: &str) -> String {
-    let first = comment.split(' ').next().unwrap_or_default();
-    let text = match comment.chars().next() {
-        Some(letter) if !first.contains(['.', '_']) => letter.to_uppercase().chain(comment.chars().skip(1)).collect(),
-        _ => comment.to_owned(),
+    let sentence = |part: &str| {
+        let first = part.split(' ').next().unwrap_or_default();
+        let text = match part.chars().next() {
+            Some(letter) if !first.contains(['.', '_']) => letter.to_uppercase().chain(part.chars().skip(1)).collect(),
+            _ => part.to_owned(),
+        };
+        let text = with_code(&text);
+        if text.ends_with('.') { text } else { text + "." }
     };
-    let text = with_code(&text);
-    if text.ends_with('.') { text } else { text + "." }
+    comment.split("; ").map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// A text within a table.

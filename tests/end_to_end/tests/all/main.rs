@@ -149,7 +149,6 @@ mod installation {
     mod install;
     mod installed_files;
     mod moving;
-    mod readme;
     mod restores;
     mod rights_from_before;
     mod seeds;
@@ -158,6 +157,8 @@ mod installation {
 
 /// What the documents say: their SQL runs, and what they show and name is there.
 mod documents {
+    mod pages;
     mod promises;
     mod reference;
+    mod written;
 }
