@@ -91,7 +91,7 @@ fn cells_match(line: &str, cells: &[String]) -> bool {
 }
 
 /// Whether `text` has the parts that stand between the `…` of `pattern`, in their order.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('…') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('…').unwrap_or(("", rest));

@@ -158,5 +158,6 @@ mod installation {
 /// What the documents say: their SQL runs, and what they show and name is there.
 mod documents {
     mod pages;
+    mod tutorial;
     mod written;
 }
