@@ -70,7 +70,7 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
-test-lint: ## clippy, every warning an error, and no files that import each other in a circle
+test-lint: ## clippy, every warning an error; no files that import each other in a circle; no long sentences
 	@$(STEP) $@ "Lint" tools/lint.sh
 
 test-crates: ## Licences, bans and sources of the crates we build with, by deny.toml
@@ -119,9 +119,16 @@ test-browser: ## The page of examples/browser in Chromium
 test-frameworks: ## The examples with Supabase's client on the server
 	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
 
+.PHONY: docs site
+docs: install ## Writes the reference (docs/reference) from the catalog, pg_settings and the table of errors
+	@$(STEP) $@ "Write the reference" env WRITE_DOCS=yes ONLY=documents::reference tools/test-e2e.sh
+
+site: ## The documents as a site with search, in target/site; installs mdBook where it is missing
+	@$(STEP) $@ "Site" tools/site.sh
+
 .PHONY: bench
 bench: export PROFILE = dist
-bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
+bench: setup install ## Writes docs/benchmarks.md and its picture; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
 

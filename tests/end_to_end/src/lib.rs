@@ -24,6 +24,7 @@ pub mod notes;
 pub mod operations;
 pub mod parallel;
 pub mod racing;
+pub mod reference;
 pub mod refreshing;
 pub mod root_keys;
 pub mod session_walk;

@@ -158,6 +158,8 @@ mod installation {
 /// What the documents say: their SQL runs, and what they show and name is there.
 mod documents {
     mod pages;
+    mod promises;
+    mod reference;
     mod tutorial;
     mod written;
 }
