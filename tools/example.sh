@@ -8,7 +8,7 @@ cd "$ROOT"
 
 all=$(cd examples && for folder in */ supabase/*/; do [[ -f $folder/start.sh || -f $folder/package.json ]] && echo "${folder%/}"; done | sort -u)
 name=${1:-}
-grep -qxF -- "$name" <<<"$all" || fail "EXAMPLE is one of:" $all
+grep -qxF -- "$name" <<<"$all" || fail "EXAMPLE is one of: ${all//$'\n'/ }"
 
 export PORT=${PORT:-3000}
 cargo build --quiet --release -p workos_testbed --bin testbed-cluster

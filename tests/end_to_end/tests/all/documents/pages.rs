@@ -21,13 +21,19 @@ macro_rules! pages {
 
 pages! {
     readme: "README.md",
+    accounts: "docs/accounts.md",
+    administration: "docs/administration.md",
     backend: "docs/backend.md",
+    faq: "docs/faq.md",
     gateway: "docs/gateway.md",
+    hooks: "docs/hooks.md",
     managed_postgres: "docs/managed-postgres.md",
     monitoring: "docs/monitoring.md",
     moving_from_supabase: "docs/moving-from-supabase.md",
+    operations: "docs/operations.md",
     policies: "docs/policies.md",
     postgrest: "docs/postgrest.md",
+    security: "docs/security.md",
     testing: "docs/testing.md",
     workos: "docs/workos.md",
 }
