@@ -9,8 +9,7 @@ use tokio_postgres::{Client, Row};
 use workos_auth_core::error::{ErrorCode, PostgresCode};
 
 /// Says where a page comes from.
-const WRITTEN: &str =
-    "<!-- generated: by make docs, from COMMENT ON, the help of settings and the table of errors -->";
+const WRITTEN: &str = "<!-- generated: by make docs, from COMMENT ON, the help of settings and the table of errors -->";
 
 /// Every page: its name in `docs/reference`, and its text. `examples` are the documents that show functions in use, by their name in
 /// `docs/`. The client is a superuser's, in a database with the extension; `administrator` is a role of `auth.grant_admin` there.

@@ -69,7 +69,7 @@ fn compare_tables(shown: &[&str], table: Option<&Table>) -> Result<(), String> {
     }
     let mut rows = table.rows.iter();
     for line in rest {
-        if line.chars().all(|c| matches!(c, '-' | '+')) {
+        if !line.is_empty() && line.chars().all(|c| matches!(c, '-' | '+')) {
             continue;
         }
         let count = line.strip_prefix('(').and_then(|rest| rest.split_once(" row")).map(|(count, _)| count);

@@ -161,7 +161,7 @@ fn steps(page: &Document) -> Vec<Step> {
                         steps.push(step_of(words, sql, line).unwrap_or_else(|| panic!("{}: no SQL", place())));
                     }
                     // Each has a test of its own.
-                    "include" | "generated" | "prose" => {}
+                    "include" | "generated" | "Written" | "prose" => {}
                     // Of a template for GitHub.
                     _ if page.path.starts_with(".github/") => {}
                     _ => panic!("{}: nobody knows the mark {word}", place()),
