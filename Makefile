@@ -41,6 +41,14 @@ demo: install ## A guided tour: two people sign in, in a Postgres of its own. On
 	@$(STEP) $@ "The demo's page" tools/install-page.sh
 	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
+.PHONY: playground
+playground: install ## psql in a Postgres of its own, beside a stand-in for WorkOS: for docs/tutorial.md. All of it goes when psql ends
+	@tools/playground.sh
+
+.PHONY: example
+example: install ## Starts EXAMPLE=express, or another folder of examples/, with all that it needs, until Ctrl-C
+	@tools/example.sh $(EXAMPLE)
+
 .PHONY: test
 test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the first failure
 	@$(ENV) heading "All tests passed"

@@ -66,22 +66,16 @@ fn section(file: &str, anchor: Option<&str>) -> Option<String> {
 
 /// Whether a block shows the section, but for the lines in the place of which it has `…`.
 fn is_shown(section: &str, block: &str) -> bool {
-    let mut rest = section.trim_end();
-    let mut parts = block.trim_end().split("…\n");
-    if let Some(after) = parts.next().and_then(|first| rest.strip_prefix(first.trim_end())) {
+    let lines: Vec<&str> = block.trim_end().lines().collect();
+    let parts: Vec<String> = lines.split(|line| line.trim() == "…").map(|lines| lines.join("\n")).collect();
+    let Some((first, others)) = parts.split_first() else { return false };
+    let Some(mut rest) = section.strip_prefix(first.as_str()) else { return false };
+    for part in others {
+        let Some((_, after)) = rest.split_once(part.as_str()) else { return false };
         rest = after;
-    } else {
-        return false;
     }
-    let mut has_gap = false;
-    for part in parts {
-        has_gap = true;
-        match rest.split_once(part.trim()) {
-            Some((_, after)) => rest = after,
-            None => return false,
-        }
-    }
-    rest.trim().is_empty() || (has_gap && block.trim_end().ends_with('…'))
+    // The last part is empty where the block ends with a gap.
+    rest.trim().is_empty() || (!others.is_empty() && parts.last().is_some_and(String::is_empty))
 }
 
 #[cfg(test)]
@@ -108,6 +102,8 @@ mod tests {
             ("one\n  2\nthree\nfour\n", false),
             ("one\n…\nfive\n", false),
             ("one\n…\nthree\n", false),
+            ("one\n…\n", true),
+            ("…\nfour\n", true),
         ] {
             assert_eq!(is_shown(section, block), is, "{block}");
         }

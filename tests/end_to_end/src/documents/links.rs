@@ -68,7 +68,10 @@ pub fn unknown_commands(document: &Document) -> Vec<String> {
                 Some("make") => words
                     .filter(|word| !word.contains('=') && !word.starts_with('-'))
                     .all(|word| targets.contains(&word)),
-                Some(program) if program.contains('/') && is_ours(program) => root().join(program).exists(),
+                Some(program) if is_ours(program) => {
+                    let folder = Path::new(&document.path).with_file_name("");
+                    root().join(program).exists() || root().join(folder).join(program).exists()
+                }
                 _ => true,
             };
             if !is_known {

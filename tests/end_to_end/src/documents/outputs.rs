@@ -28,13 +28,15 @@ pub struct Table {
 /// The line, and what the server said.
 pub fn compare(shown: &str, answer: &Answer) -> Result<(), String> {
     let mut table = Vec::new();
-    for line in shown.lines().filter(|line| !line.trim().is_empty()) {
+    for line in shown.trim_end().lines() {
         match line.split_once(":  ") {
             Some((label, text)) if is_label(label) => {
                 if !said(answer).iter().any(|(of, what)| of == label && matches(text.trim(), what)) {
                     return Err(format!("`{line}` was not said: {answer:?}"));
                 }
             }
+            // Between the columns and their end it is a row.
+            _ if line.trim().is_empty() && table.is_empty() => {}
             _ => table.push(line),
         }
     }
@@ -67,7 +69,7 @@ fn compare_tables(shown: &[&str], table: Option<&Table>) -> Result<(), String> {
     }
     let mut rows = table.rows.iter();
     for line in rest {
-        if line.chars().all(|c| matches!(c, '-' | '+')) {
+        if !line.is_empty() && line.chars().all(|c| matches!(c, '-' | '+')) {
             continue;
         }
         let count = line.strip_prefix('(').and_then(|rest| rest.split_once(" row")).map(|(count, _)| count);
@@ -91,7 +93,7 @@ fn cells_match(line: &str, cells: &[String]) -> bool {
 }
 
 /// Whether `text` has the parts that stand between the `…` of `pattern`, in their order.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('…') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(start) else { return false };
     let (middle, end) = rest.rsplit_once('…').unwrap_or(("", rest));
@@ -132,6 +134,23 @@ mod tests {
         }
         let one_more = shown.replace("(1 row)", "(2 rows)");
         assert!(compare(&one_more, &table(&["task", "owner"], &[&["read", "4f12a"]])).is_err());
+    }
+
+    #[test]
+    fn a_row_of_null_is_an_empty_line() {
+        let shown = "NOTICE:  so it is\n uid\n-----\n\n(1 row)\n";
+        let mut answer = table(&["uid"], &[&[""]]);
+        assert!(compare(shown, &answer).is_err());
+        let message = "so it is".to_owned();
+        let notice = Refusal {
+            sqlstate: "00000".into(),
+            message,
+            detail: String::new(),
+            hint: String::new(),
+            context: String::new(),
+        };
+        answer.notices.push(("NOTICE".into(), notice));
+        assert_eq!(compare(shown, &answer), Ok(()));
     }
 
     #[test]

@@ -37,10 +37,11 @@ pub const DATABASE: &str = "app";
 const ADMINISTRATOR: &str = "administrator";
 
 /// Words behind `sql` of blocks that a test of their own runs, with that test's file.
-pub const RUN_ELSEWHERE: [(&str, &str); 3] = [
+pub const RUN_ELSEWHERE: [(&str, &str); 4] = [
     ("cron", "sessions/cleanup.rs"),
     ("helpers", "policies/supabase_tests.rs"),
     ("event trigger", "policies/supabase_tests.rs"),
+    ("tutorial", "documents/tutorial.rs"),
 ];
 
 /// What a page finds in its database.
@@ -89,6 +90,8 @@ enum Step {
     Fixture(Fixture),
     SignIn(String),
     Run(Block),
+    /// A test of its own runs it.
+    Elsewhere,
 }
 
 /// SQL of one role, and what the page shows as its answer.
@@ -112,14 +115,15 @@ pub async fn read(page: &Document) -> usize {
             Step::Fixture(fixture) => reader.set_up(fixture).await,
             Step::SignIn(email) => reader.sign_in(&email).await,
             Step::Run(block) => statements += reader.run(&block).await,
+            Step::Elsewhere => {}
         }
     }
     statements
 }
 
-/// Whether there is anything to do.
+/// Whether there is anything to do here.
 pub fn has_steps(page: &Document) -> bool {
-    !steps(page).is_empty()
+    steps(page).iter().any(|step| *step != Step::Elsewhere)
 }
 
 fn steps(page: &Document) -> Vec<Step> {
@@ -129,19 +133,19 @@ fn steps(page: &Document) -> Vec<Step> {
     for Piece { line, kind, text } in page.pieces() {
         let place = || format!("{}:{line}", page.path);
         match kind {
-            Kind::Code(words) => {
-                let block = block_of(&words, &text, line).unwrap_or_else(|| {
-                    assert!(!is_sql(&words), "{}: nobody runs a block of {words}", place());
-                    None
-                });
-                match (block, steps.last_mut()) {
-                    (Some(block), _) => steps.push(Step::Run(block)),
-                    (None, Some(Step::Run(block))) if words == "text output" && is_behind_sql => {
-                        block.shown = Some(text)
-                    }
-                    _ => assert!(words != "text output", "{}: an output of nothing", place()),
+            Kind::Code(words) if words == "text output" => {
+                match steps.last_mut() {
+                    Some(Step::Run(block)) if is_behind_sql => block.shown = Some(text),
+                    Some(Step::Elsewhere) if is_behind_sql => {}
+                    _ => panic!("{}: an output of nothing", place()),
                 }
-                is_behind_sql = is_sql(&words);
+                is_behind_sql = false;
+            }
+            Kind::Code(words) => {
+                let step = step_of(&words, &text, line);
+                assert!(step.is_some() || !is_sql(&words), "{}: nobody runs a block of {words}", place());
+                is_behind_sql = step.is_some();
+                steps.extend(step);
             }
             Kind::Comment => {
                 let (word, rest) = text.split_once([':', '\n', ' ']).unwrap_or((&text, ""));
@@ -154,11 +158,12 @@ fn steps(page: &Document) -> Vec<Step> {
                     "sign" => steps.push(Step::SignIn(rest.trim_start_matches("in:").trim().to_owned())),
                     "sql" => {
                         let (words, sql) = text.split_once('\n').unwrap_or((&text, ""));
-                        let block = block_of(words, sql, line).flatten();
-                        steps.push(Step::Run(block.unwrap_or_else(|| panic!("{}: no SQL", place()))));
+                        steps.push(step_of(words, sql, line).unwrap_or_else(|| panic!("{}: no SQL", place())));
                     }
                     // Each has a test of its own.
-                    "include" | "generated" | "prose" => {}
+                    "include" | "generated" | "Written" | "prose" => {}
+                    // Of a template for GitHub.
+                    _ if page.path.starts_with(".github/") => {}
                     _ => panic!("{}: nobody knows the mark {word}", place()),
                 }
                 is_behind_sql = false;
@@ -173,17 +178,16 @@ fn is_sql(words: &str) -> bool {
     words == "sql" || words.starts_with("sql ")
 }
 
-/// What is to be run of a block; `Some(None)` where a test of its own runs it, `None` where it is no SQL or nobody runs it.
-#[allow(clippy::option_option, reason = "three answers, of which two are next to each other")]
-fn block_of(words: &str, sql: &str, line: usize) -> Option<Option<Block>> {
+/// What to do with a block; `None` where it is no SQL, or nobody runs it.
+fn step_of(words: &str, sql: &str, line: usize) -> Option<Step> {
     let role = match words.strip_prefix("sql")?.trim() {
         "" => SUPERUSER,
         "admin" => ADMINISTRATOR,
-        other if RUN_ELSEWHERE.iter().any(|(words, _)| *words == other) => return Some(None),
+        other if RUN_ELSEWHERE.iter().any(|(words, _)| *words == other) => return Some(Step::Elsewhere),
         role if role.chars().all(|c| c.is_alphanumeric() || c == '_') => role,
         _ => return None,
     };
-    Some(Some(Block { line, role: role.to_owned(), sql: sql.to_owned(), shown: None }))
+    Some(Step::Run(Block { line, role: role.to_owned(), sql: sql.to_owned(), shown: None }))
 }
 
 /// Somebody who does what a page says.

@@ -44,7 +44,7 @@ fn what_others_run_is_run() {
     for (words, file) in reading::RUN_ELSEWHERE {
         case!(words, file);
         let test = fs::read_to_string(root().join("tests/end_to_end/tests/all").join(file)).unwrap();
-        assert!(test.contains(&format!("block(\"sql {words}\")")));
+        assert!(test.contains(&format!("\"sql {words}\"")));
     }
 }
 
