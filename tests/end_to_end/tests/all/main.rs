@@ -160,5 +160,6 @@ mod documents {
     mod pages;
     mod promises;
     mod reference;
+    mod tutorial;
     mod written;
 }
