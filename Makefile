@@ -41,6 +41,14 @@ demo: install ## A guided tour: two people sign in, in a Postgres of its own. On
 	@$(STEP) $@ "The demo's page" tools/install-page.sh
 	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
+.PHONY: playground
+playground: install ## psql in a Postgres of its own, beside a stand-in for WorkOS: for docs/tutorial.md. All of it goes when psql ends
+	@tools/playground.sh
+
+.PHONY: example
+example: install ## Starts EXAMPLE=express, or another folder of examples/, with all that it needs, until Ctrl-C
+	@tools/example.sh $(EXAMPLE)
+
 .PHONY: test
 test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the first failure
 	@$(ENV) heading "All tests passed"
@@ -62,7 +70,7 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
-test-lint: ## clippy, every warning an error, and no files that import each other in a circle
+test-lint: ## clippy, every warning an error; no files that import each other in a circle; no long sentences
 	@$(STEP) $@ "Lint" tools/lint.sh
 
 test-crates: ## Licences, bans and sources of the crates we build with, by deny.toml
@@ -111,9 +119,16 @@ test-browser: ## The page of examples/browser in Chromium
 test-frameworks: ## The examples with Supabase's client on the server
 	@$(STEP) $@ "Supabase's client on the server" tools/test-frameworks.sh
 
+.PHONY: docs site
+docs: install ## Writes the reference (docs/reference) from the catalog, pg_settings and the table of errors
+	@$(STEP) $@ "Write the reference" env WRITE_DOCS=yes ONLY=documents::reference tools/test-e2e.sh
+
+site: ## The documents as a site with search, in target/site; installs mdBook where it is missing
+	@$(STEP) $@ "Site" tools/site.sh
+
 .PHONY: bench
 bench: export PROFILE = dist
-bench: setup install ## The figures and the picture of the README; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
+bench: setup install ## Writes docs/benchmarks.md and its picture; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
 

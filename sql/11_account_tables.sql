@@ -41,6 +41,17 @@ CREATE TABLE auth.users (
 );
 CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
+COMMENT ON COLUMN auth.users.id IS 'the person; what auth.uid() returns';
+COMMENT ON COLUMN auth.users.aud IS 'kept as Supabase Auth has it; the aud of tokens is workos_auth.audience';
+COMMENT ON COLUMN auth.users.phone IS 'a phone number that auth.import_supabase brought along; no sign-in writes it';
+COMMENT ON COLUMN auth.users.phone_confirmed_at IS 'when Supabase Auth had confirmed the phone number';
+COMMENT ON COLUMN auth.users.last_sign_in_at IS 'when the last session was opened';
+COMMENT ON COLUMN auth.users.raw_app_meta_data IS 'the app_metadata of tokens; the person cannot change it';
+COMMENT ON COLUMN auth.users.is_sso_user IS 'whether a sign-in through an organization made the account';
+COMMENT ON COLUMN auth.users.is_anonymous IS 'whether Supabase Auth had made the account for an anonymous visitor; only auth.import_supabase writes it';
+COMMENT ON COLUMN auth.users.deleted_at IS 'since when the person may not sign in any more; written by auth.import_supabase or by hand';
+COMMENT ON COLUMN auth.users.created_at IS 'when the account was made';
+COMMENT ON COLUMN auth.users.updated_at IS 'when the row was last changed by the extension';
 COMMENT ON COLUMN auth.users.role IS 'the database role of the person''s sessions; never taken from WorkOS';
 COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds the address or WorkOS does not vouch for its domain: auth.identities.email then keeps it';
 COMMENT ON COLUMN auth.users.email_confirmed_at IS 'when a sign-in brought the address along, or confirmed the one that auth.create_user wrote';
@@ -70,6 +81,7 @@ CREATE TABLE auth.organizations (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from';
+COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (
@@ -80,6 +92,8 @@ CREATE TABLE auth.organization_domains (
 );
 COMMENT ON COLUMN auth.organization_domains.domain IS 'what stands behind the @ of an address, in lower case (ASCII letters)';
 COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by workos_auth.account_linking = email';
+COMMENT ON COLUMN auth.organization_domains.organization_id IS 'the organization that vouches for addresses of the domain';
+COMMENT ON COLUMN auth.organization_domains.created_at IS 'when the domain was added';
 
 CREATE TABLE auth.organization_memberships (
     organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
@@ -95,6 +109,15 @@ CREATE TABLE auth.organization_memberships (
 );
 CREATE INDEX organization_memberships_user_id_idx ON auth.organization_memberships (user_id);
 COMMENT ON TABLE auth.organization_memberships IS 'who belongs to which organization, with what WorkOS says of them there; written at every sign-in';
+COMMENT ON COLUMN auth.organization_memberships.organization_id IS 'the organization';
+COMMENT ON COLUMN auth.organization_memberships.user_id IS 'the member';
+COMMENT ON COLUMN auth.organization_memberships.role IS 'the WorkOS role; the claim org_role';
+COMMENT ON COLUMN auth.organization_memberships.roles IS 'all WorkOS roles; the claim org_roles';
+COMMENT ON COLUMN auth.organization_memberships.groups IS 'the identity provider''s groups; the claim groups';
+COMMENT ON COLUMN auth.organization_memberships.permissions IS 'the WorkOS permissions; the claim permissions';
+COMMENT ON COLUMN auth.organization_memberships.custom_attributes IS 'the custom attributes of the WorkOS profile';
+COMMENT ON COLUMN auth.organization_memberships.created_at IS 'when the person became a member';
+COMMENT ON COLUMN auth.organization_memberships.updated_at IS 'when a sign-in last changed the row';
 COMMENT ON INDEX auth.organization_memberships_user_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.identities (
@@ -117,6 +140,16 @@ CREATE INDEX identities_user_id_idx ON auth.identities (user_id);
 CREATE INDEX identities_organization_id_idx ON auth.identities (organization_id);
 CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
+COMMENT ON COLUMN auth.identities.id IS 'the identity_id of auth.unlink_identity and auth.move_identity';
+COMMENT ON COLUMN auth.identities.user_id IS 'the account that it leads into';
+COMMENT ON COLUMN auth.identities.provider IS 'workos; what auth.import_supabase brought along keeps its own';
+COMMENT ON COLUMN auth.identities.organization_id IS 'the WorkOS organization that vouches for it; NULL for a public identity provider such as Google';
+COMMENT ON COLUMN auth.identities.connection_id IS 'the WorkOS connection that the person last came through';
+COMMENT ON COLUMN auth.identities.connection_type IS 'WorkOS''s name for the kind of connection, such as OktaSAML';
+COMMENT ON COLUMN auth.identities.identity_data IS 'what the identity provider says of the person';
+COMMENT ON COLUMN auth.identities.last_sign_in_at IS 'when somebody last signed in with it';
+COMMENT ON COLUMN auth.identities.created_at IS 'when it first signed in, or was linked';
+COMMENT ON COLUMN auth.identities.updated_at IS 'when a sign-in last changed the row';
 COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…';
 COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity provider: the join key to Directory Sync';
 COMMENT ON COLUMN auth.identities.email IS 'the address in identity_data: as the identity provider says it, ASCII-lower-case';
@@ -155,11 +188,23 @@ CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
 CREATE INDEX sessions_not_after_idx ON auth.sessions (not_after);
 CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
+COMMENT ON COLUMN auth.sessions.id IS 'the session; what auth.session_id() returns';
+COMMENT ON COLUMN auth.sessions.user_id IS 'whose session it is';
+COMMENT ON COLUMN auth.sessions.identity_id IS 'the identity that signed in; NULL for a session of auth.create_session';
+COMMENT ON COLUMN auth.sessions.organization_id IS 'the WorkOS organization that the session was opened in; what auth.organization_id() returns';
+COMMENT ON COLUMN auth.sessions.connection_id IS 'the WorkOS connection that the person came through; what auth.connection_id() returns';
+COMMENT ON COLUMN auth.sessions.aal IS 'the claim aal, always aal1';
+COMMENT ON COLUMN auth.sessions.amr IS 'the claim amr: by what method the person signed in, and when';
+COMMENT ON COLUMN auth.sessions.refresh_token_key_id IS 'the data key that its refresh tokens are made with';
+COMMENT ON COLUMN auth.sessions.ip IS 'the address that the backend passed at the sign-in or the last refresh';
+COMMENT ON COLUMN auth.sessions.user_agent IS 'the User-Agent that the backend passed at the sign-in or the last refresh';
+COMMENT ON COLUMN auth.sessions.created_at IS 'when the person signed in';
+COMMENT ON COLUMN auth.sessions.updated_at IS 'when the extension last changed the row';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
 COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
 COMMENT ON COLUMN auth.sessions.refresh_token_salt IS 'NULL for a session that cannot be refreshed';
 COMMENT ON COLUMN auth.sessions.refresh_token_counter IS 'how many times it was refreshed; of the newest refresh token';
-COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row, up to recovered_counter, the token before the newest one was presented late: an answer that was lost, or a thief';
+COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row the token before the newest one was presented late, up to recovered_counter; either an answer was lost, or there is a thief';
 COMMENT ON COLUMN auth.sessions.recovered_counter IS 'the counter that the last of them was counted for';
 COMMENT ON COLUMN auth.sessions.recovered_at IS 'when that was';
 COMMENT ON COLUMN auth.sessions.actor IS 'who acts as this person; the claim act.sub';
@@ -206,6 +251,15 @@ CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
 CREATE INDEX flow_states_link_user_id_idx ON auth.flow_states (link_user_id);
 COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
+COMMENT ON COLUMN auth.flow_states.id IS 'the flow_id of the audit log and of the gateway''s log';
+COMMENT ON COLUMN auth.flow_states.data_key_id IS 'the data key that seals what the row keeps sealed';
+COMMENT ON COLUMN auth.flow_states.api_url IS 'what the provider was when the sign-in began, as client_id';
+COMMENT ON COLUMN auth.flow_states.organization IS 'the organization that was asked for';
+COMMENT ON COLUMN auth.flow_states.connection IS 'the connection that was asked for';
+COMMENT ON COLUMN auth.flow_states.provider IS 'the public identity provider that was asked for, such as GoogleOAuth';
+COMMENT ON COLUMN auth.flow_states.redirect_to IS 'where the application wants the browser afterwards';
+COMMENT ON COLUMN auth.flow_states.created_at IS 'when the sign-in began';
+COMMENT ON COLUMN auth.flow_states.expires_at IS 'when it can no longer be finished';
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
 COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
@@ -245,6 +299,14 @@ CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries (user_id, c
 CREATE INDEX audit_log_entries_email_idx ON auth.audit_log_entries (email, created_at) WHERE email IS NOT NULL;
 CREATE INDEX audit_log_entries_nobody_idx ON auth.audit_log_entries (created_at) WHERE user_id IS NULL;
 COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
+COMMENT ON COLUMN auth.audit_log_entries.id IS 'the entry';
+COMMENT ON COLUMN auth.audit_log_entries.created_at IS 'when it happened';
+COMMENT ON COLUMN auth.audit_log_entries.action IS 'what happened, such as login or user_banned';
+COMMENT ON COLUMN auth.audit_log_entries.session_id IS 'the session that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.organization_id IS 'the organization that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.connection_id IS 'the connection that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.ip IS 'the client''s address, where the caller passed one';
+COMMENT ON COLUMN auth.audit_log_entries.user_agent IS 'the client''s User-Agent, where the caller passed one';
 COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
 COMMENT ON COLUMN auth.audit_log_entries.actor_id IS 'the person whose session was current: the claim sub';
 COMMENT ON COLUMN auth.audit_log_entries.actor_act IS 'who acted as that person: the claim act.sub';

@@ -56,12 +56,12 @@ COMMENT ON FUNCTION auth.reseal(text) IS
 CREATE FUNCTION auth.abandon_sealed_data() RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'abandon_sealed_data_wrapper';
 COMMENT ON FUNCTION auth.abandon_sealed_data() IS
-    'for a lost root key: removes whatever only that key opens, which is the provider with its secret, the signing keys and every session, and says what it removed; people, identities and memberships stay. Then run auth.configure_workos. Superusers only';
+    'for a lost root key: removes whatever only that key opens, and says what it removed; that is the provider with its secret, the signing keys and every session; people, identities and memberships stay. Then run auth.configure_workos. Superusers only';
 
 CREATE FUNCTION auth.require_ready() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'require_ready_wrapper';
 COMMENT ON FUNCTION auth.require_ready() IS
-    'fails as every sign-in of a new connection would: the provider is not configured, this database is a copy, or the root key is not there or another one. For readiness probes';
+    'fails as every sign-in of a new connection would; the provider is not configured, this database is a copy, or the root key is missing or another one. For readiness probes';
 
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -77,7 +77,7 @@ CREATE FUNCTION auth.grant_broker(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_broker_wrapper';
 COMMENT ON FUNCTION auth.grant_broker(regrole) IS
-    'lets a role ask WorkOS in the database''s place: it vouches for who somebody is, so it can sign in as anybody, and it sees WorkOS''s API key; superusers only';
+    'lets a role ask WorkOS in the database''s place: it vouches for who somebody is, and so can sign in as anybody; it sees WorkOS''s API key; superusers only';
 
 CREATE FUNCTION auth.revoke_broker(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -88,7 +88,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'lets a role read people, sessions and the audit log, configure WorkOS, keep the lists, grant sign-in, ban, revoke, move, merge, delete and clean up, and reference auth.users from its own tables; superusers only';
+    'makes a role an administrator: it reads people, sessions and the audit log, configures WorkOS and keeps the lists; it grants sign-in, bans, revokes, moves, merges, deletes and cleans up; its own tables may reference auth.users; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -160,3 +160,7 @@ COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
 CREATE VIEW auth.error_codes AS
     SELECT e.sqlstate, e.name, e.http_status, e.meaning FROM auth.error_codes() AS e;
 COMMENT ON VIEW auth.error_codes IS 'every failure a program may want to tell apart, with the HTTP status a gateway gives it';
+COMMENT ON COLUMN auth.error_codes.sqlstate IS 'five characters; two stand for all others of that class';
+COMMENT ON COLUMN auth.error_codes.name IS 'the stable name; Supabase Auth''s where it has one';
+COMMENT ON COLUMN auth.error_codes.http_status IS 'what a gateway answers with';
+COMMENT ON COLUMN auth.error_codes.meaning IS 'the message of the error';

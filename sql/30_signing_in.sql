@@ -19,11 +19,22 @@ CREATE TYPE auth.session AS (
     claims jsonb
 );
 COMMENT ON TYPE auth.session IS 'what a sign-in returns; new columns only at the end';
+COMMENT ON COLUMN auth.session.access_token IS 'the signed token that says whose session it is';
+COMMENT ON COLUMN auth.session.refresh_token IS 'what gets the next access token; NULL where the session cannot be refreshed';
+COMMENT ON COLUMN auth.session.expires_at IS 'when the access token expires';
+COMMENT ON COLUMN auth.session.session_id IS 'the session';
+COMMENT ON COLUMN auth.session.user_id IS 'the person';
+COMMENT ON COLUMN auth.session.email IS 'the address of the identity that signed in';
+COMMENT ON COLUMN auth.session.organization_id IS 'the WorkOS organization that the session was opened in';
+COMMENT ON COLUMN auth.session.is_new_user IS 'whether this sign-in made the account';
+COMMENT ON COLUMN auth.session.redirect_to IS 'where the application wanted the browser afterwards';
+COMMENT ON COLUMN auth.session.provider_token IS 'the access token of the identity provider, where WorkOS passes one on';
+COMMENT ON COLUMN auth.session.claims IS 'the claims of the access token';
 
 CREATE FUNCTION auth.plan_support(internal) RETURNS internal
     LANGUAGE c AS 'MODULE_PATHNAME', 'plan_support_wrapper';
 COMMENT ON FUNCTION auth.plan_support(internal) IS
-    'has the library loaded when a query that needs it is planned: a SECURITY DEFINER function alone loads it when it is first run, too late to know the query';
+    'has the library loaded when a query that needs it is planned; a SECURITY DEFINER function alone loads it when it is first run, too late to know the query';
 
 CREATE FUNCTION auth.start_sign_in(
     organization text DEFAULT NULL,
@@ -74,7 +85,7 @@ CREATE FUNCTION auth.handle_callback(
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'handle_callback_wrapper';
 COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean) IS
-    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error; is_bound: whether this browser began the sign-in, without which nobody is given tokens';
+    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to; the URL has a code of our own, tokens or an error; is_bound: whether this browser began the sign-in, without which nobody is given tokens';
 
 CREATE FUNCTION auth.exchange_code(
     code text,
@@ -87,7 +98,7 @@ CREATE FUNCTION auth.exchange_code(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
-    'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session: asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
+    'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session; asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
 
 CREATE FUNCTION auth.try_exchange_code(
     code text,
@@ -115,7 +126,7 @@ CREATE FUNCTION auth.try_exchange_code(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_code_wrapper';
 COMMENT ON FUNCTION auth.try_exchange_code(text, text, text, inet, text) IS
-    'as auth.exchange_code, for a caller that commits: where WorkOS has named somebody who may not sign in, it raises nothing, spends the code, writes login_refused into auth.audit_log_entries and returns why in error_code, error_sqlstate and error_detail';
+    'as auth.exchange_code, for a caller that commits; where WorkOS has named somebody who may not sign in, it raises nothing and spends the code; it writes login_refused into auth.audit_log_entries, and returns why in error_code, error_sqlstate and error_detail';
 
 CREATE FUNCTION auth.refresh_session(
     refresh_token text,

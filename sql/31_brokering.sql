@@ -68,4 +68,4 @@ CREATE FUNCTION auth.callback_answer(
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'callback_answer_wrapper';
 COMMENT ON FUNCTION auth.callback_answer(uuid, integer, jsonb, text, text) IS
-    'the second half of auth.handle_callback: takes WorkOS''s answer, or as failure the name of the error where none came, and returns the URL to send the browser to; the caller vouches for who somebody is; only for roles of auth.grant_broker';
+    'the second half of auth.handle_callback: takes WorkOS''s answer and returns the URL to send the browser to; where no answer came, failure is the name of the error; the caller vouches for who somebody is; only for roles of auth.grant_broker';

@@ -65,7 +65,7 @@ CREATE FUNCTION auth.merge_users(from_user uuid, into_user uuid) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'merge_users_wrapper';
 COMMENT ON FUNCTION auth.merge_users(uuid, uuid) IS
-    'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both, and from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
+    'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both; from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
 
 CREATE FUNCTION auth.remove_orphans() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -78,4 +78,4 @@ CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'cleanup_wrapper';
 COMMENT ON FUNCTION auth.cleanup(integer) IS
-    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';
+    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention; at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';

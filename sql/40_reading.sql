@@ -74,4 +74,4 @@ COMMENT ON FUNCTION auth.verify_token(text) IS 'verifies an access token and ret
 
 CREATE FUNCTION auth.jwks() RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'jwks_wrapper';
-COMMENT ON FUNCTION auth.jwks() IS 'the public keys that verify access tokens, as a JWK set (RFC 7517)';
+COMMENT ON FUNCTION auth.jwks() IS 'the public keys that verify access tokens, as a set of JSON Web Keys (RFC 7517)';

@@ -11,14 +11,14 @@ CREATE FUNCTION auth.get_user(access_token text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'get_user_of_wrapper';
 COMMENT ON FUNCTION auth.get_user(text) IS
-    'the person of an access token, as auth.get_user() shows them; takes one that is older than the person''s rights, refuses every other token that auth.set_session refuses, whatever role asks, and makes nobody''s session the current one';
+    'the person of an access token, as auth.get_user() shows them; takes one that is older than the person''s rights; refuses every other token that auth.set_session refuses, whatever role asks; makes nobody''s session the current one';
 
 CREATE FUNCTION auth.update_user(access_token text, user_metadata jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'update_user_wrapper';
 COMMENT ON FUNCTION auth.update_user(text, jsonb) IS
-    'changes the user_metadata of an access token''s person, as the data of Supabase Auth''s PUT /user does: the members given replace those of the same name, null removes one; at most 4 kB in all. A token that is older than the person''s rights will do. Returns what auth.get_user() does';
+    'changes the user_metadata of an access token''s person, as the data of Supabase Auth''s PUT /user does; the members given replace those of the same name, null removes one; at most 4 kB in all. A token that is older than the person''s rights will do. Returns what auth.get_user() does';
 
 CREATE FUNCTION auth.sign_out(access_token text, scope text DEFAULT 'global') RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

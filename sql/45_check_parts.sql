@@ -90,7 +90,7 @@ COMMENT ON FUNCTION auth.check_copy() IS 'what auth.check() says of a database t
 
 CREATE FUNCTION auth.check_root_key(OUT name text, OUT finding text, OUT by_hand text) RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'check_root_key_wrapper';
-COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root key that does not open what is sealed: the name in auth.error_codes, the sentence, and what a person does then; no row where it does';
+COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root key that does not open what is sealed; the name in auth.error_codes, the sentence, and what a person does then; no row where it does';
 
 -- What the extension consists of: its functions, views and event triggers, and what belongs to its tables, which a dump does not carry.
 -- Of each: state, what Postgres's catalogs say and every version says alike; printed, what this version prints of it; and restore, the one
@@ -175,4 +175,4 @@ CREATE FUNCTION auth.check_members(
     FROM part AS p, pg_identify_object(p.classid, p.objid, p.objsubid) AS i
 $$;
 COMMENT ON FUNCTION auth.check_members() IS
-    'functions, views and event triggers of the extension, and columns, indexes, constraints, triggers, rules and policies of its tables, each with the statement that restores it; auth.check() compares them with auth.check_installed()';
+    'functions, views and event triggers of the extension; columns, indexes, constraints, triggers, rules and policies of its tables; each with the statement that restores it; auth.check() compares them with auth.check_installed()';

@@ -193,7 +193,7 @@ impl Hook {
             let was = self.owner.as_deref().unwrap_or("nobody");
             let why = format!("It belongs to {owner} now. It belonged to {was} when the row was written.");
             return Err(self.failed(&why).hint(
-                "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function WHERE event = '…' as a superuser, or as an administrator who has the rights of its owner.",
+                "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function WHERE event = '…'. A superuser may, and an administrator who has the rights of its owner.",
             ));
         }
         restricted_as(function.owner, || {

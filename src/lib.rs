@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`api`] | the SQL functions, grouped as the README's reference is |
+//! | [`api`] | the SQL functions, grouped by what they are for |
 //! | [`installation`] | which installation this database is, and whether it is a copy |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`sessions`] | the life of a session: opened, given tokens |

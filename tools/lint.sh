@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Looks over every script with shellcheck, for circles of files, and over every package with clippy. The extension apart from
+# Looks over every script with shellcheck, for circles of files, over what people read, and over every package with clippy. The extension apart from
 # the others, as it is built: so its dependencies have the features, and the compiled parts, of the build that is installed.
 set -euo pipefail
 # shellcheck source=tools/env.sh
@@ -11,6 +11,9 @@ find . \( -name target -o -name node_modules -o -name .git \) -prune -o -name '*
 
 python3 tools/circles_test.py
 python3 tools/circles.py
+
+python3 tools/prose_test.py
+python3 tools/prose.py
 
 cargo clippy --quiet --release --workspace --exclude workos_auth --all-targets -- -D warnings
 cargo clippy --quiet --release -p workos_auth "${PG_FEATURES[@]}" --lib -- -D warnings

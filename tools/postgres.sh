@@ -136,7 +136,7 @@ need_extension() {
         build_extension "$3"
     fi
 }
-need_extension pgtap pgtap pgtap -- "the README tests policies with it, and the tests run the README" ||
+need_extension pgtap pgtap pgtap -- "docs/testing.md tests policies with it, and the tests run the documents" ||
     fail "setup: the source of pgTAP is not offered here; the tests need it: https://pgtap.org"
 need_extension pg_cron cron pg-cron -- "the tests have it call auth.cleanup()" ||
     say "the source of pg_cron is not offered here: the test with it is left out for Postgres $major"

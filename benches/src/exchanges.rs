@@ -12,6 +12,7 @@ use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
 use workos_testbed::{Browser, Callback, Error, Result, Workos};
 
 use crate::bench::{Bench, DATABASE};
+use crate::report::tell;
 use crate::sample::{Sample, backend_pid, measured, measured_with, median, spread, together};
 
 /// How many each client makes, each round.
@@ -56,10 +57,10 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
         exchanged.push(exchanges(bench, DATABASE, clients).await?);
     }
     let rate = |samples: &[Sample]| spread(samples.iter().map(Sample::per_second), 0);
-    println!("| the bare call, `POST /sso/token` by reqwest | {clients} | {} | 1.0 | |", rate(&bare));
+    tell!("| the bare call, `POST /sso/token` by reqwest | {clients} | {} | 1.0 | |", rate(&bare));
     let times = median(exchanged.iter().zip(&bare).map(|(sample, floor)| sample.times(floor)));
     let cpu = spread(exchanged.iter().map(Sample::cpu_milliseconds), 2);
-    println!("| `auth.exchange_code` | {clients} | {} | {times:.1} | {cpu} |", rate(&exchanged));
+    tell!("| `auth.exchange_code` | {clients} | {} | {times:.1} | {cpu} |", rate(&exchanged));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use workos_testbed::{Browser, Result};
 
 use crate::bench::{Bench, DATABASE};
 use crate::exchanges::{EXCHANGE, Flow};
+use crate::report::tell;
 use crate::sample::{median, milliseconds, spread};
 
 /// Fresh connections for each call.
@@ -56,7 +57,7 @@ pub async fn measure(preloaded: &str, bench: &Bench) -> Result<()> {
     for (name, times) in &calls {
         let first = spread(times.iter().map(|[first, _]| *first), 1);
         let second = median(times.iter().map(|[_, second]| *second));
-        println!("| {name} | {preloaded} | {first} | {second:.2} |");
+        tell!("| {name} | {preloaded} | {first} | {second:.2} |");
     }
     Ok(())
 }

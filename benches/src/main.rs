@@ -1,6 +1,6 @@
-//! What a sign-in, a reader and a refresh cost, beside their floors. `make bench` prints the tables of the README and draws
-//! its picture; `make bench BENCH=readers`, `BENCH=sign-in`, `BENCH=sessions`, `BENCH=gateway` or `BENCH=moving`
-//! does one part.
+//! What a sign-in, a reader and a refresh cost, beside their floors. `make bench` prints the tables, writes them into
+//! `docs/benchmarks.md` and draws its picture; `make bench BENCH=readers`, `BENCH=sign-in`, `BENCH=sessions`, `BENCH=gateway` or
+//! `BENCH=moving` does one part.
 //!
 //! Everything runs on one machine: a throw-away cluster with fsync on, the simulator, and as many clients as the table
 //! says. So the figures are of the extension, not of WorkOS or of a network, and the clients' own work is in them.
@@ -19,6 +19,7 @@
 //! | [`moving`] | people who move in from Supabase Auth |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
+//! | [`report`] | the page that they are written into |
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ mod first_calls;
 mod gateway;
 mod moving;
 mod readers;
+mod report;
 mod sample;
 mod sessions;
 mod soak;
@@ -39,13 +41,14 @@ use std::process::ExitCode;
 use workos_testbed::{Error, Result};
 
 use crate::bench::{Bench, CLIENTS, machine, number};
+use crate::report::tell;
 
 /// How often everything is measured; `BENCH_ROUNDS` is another number.
 const ROUNDS: usize = 5;
 const PRELOAD: &str = "shared_preload_libraries = 'workos_auth'";
 
 /// What a reader of the tables must know.
-const CONDITIONS: &str = "Default settings, fsync on; server, simulator and clients share the machine. Codes are fetched \
+const CONDITIONS: &str = "Default settings, fsync on. Server, simulator and clients share the machine. Codes are fetched \
                           before the clock starts. Ratios are medians over the rounds, each with its own floor.";
 
 #[tokio::main]
@@ -60,7 +63,11 @@ async fn main() -> ExitCode {
 }
 
 /// The parts, by the name that chooses one.
-const PARTS: [&str; 5] = ["sign-in", "readers", "sessions", "gateway", "moving"];
+const PARTS: [&str; 5] = [SIGN_IN, READERS, SESSIONS, GATEWAY, "moving"];
+const SIGN_IN: &str = "sign-in";
+const READERS: &str = "readers";
+const SESSIONS: &str = "sessions";
+const GATEWAY: &str = "gateway";
 /// The part that no other run has in it.
 const SOAK: &str = "soak";
 
@@ -73,51 +80,33 @@ async fn run() -> Result<()> {
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(Error::Other(format!("there is no part {unknown}; there are {} and {SOAK}", PARTS.join(", "))));
     }
-    let [sign_in, readers, sessions, gateway, moving] =
-        PARTS.map(|part| chosen.is_empty() || chosen.iter().any(|name| name == part));
-    if sign_in {
-        measure_sign_ins(rounds).await?;
-    }
-    if sign_in && readers {
+    for part in PARTS.into_iter().filter(|part| chosen.is_empty() || chosen.iter().any(|name| name == part)) {
+        match part {
+            SIGN_IN => measure_sign_ins(rounds).await?,
+            READERS => readers::measure(rounds).await?,
+            SESSIONS => sessions::measure(rounds).await?,
+            GATEWAY => gateway::measure(rounds).await?,
+            _ => moving::measure(rounds).await?,
+        }
+        report::write(part, rounds)?;
         println!();
-    }
-    if readers {
-        readers::measure(rounds).await?;
-    }
-    if sessions && (sign_in || readers) {
-        println!();
-    }
-    if sessions {
-        sessions::measure(rounds).await?;
-    }
-    if gateway && (sign_in || readers || sessions) {
-        println!();
-    }
-    if gateway {
-        gateway::measure(rounds).await?;
-    }
-    if moving && (sign_in || readers || sessions || gateway) {
-        println!();
-    }
-    if moving {
-        moving::measure(rounds).await?;
     }
     Ok(())
 }
 
 async fn measure_sign_ins(rounds: usize) -> Result<()> {
     let bench = Bench::start(&[]).await?;
-    println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
+    tell!("{}.\n\n{CONDITIONS}\n", machine(&bench.admin).await?);
 
-    println!("{}", statements::HEAD);
+    tell!("{}", statements::HEAD);
     for clients in CLIENTS {
         statements::measure(&bench, clients, rounds).await?;
     }
-    println!("\n{}", exchanges::HEAD);
+    tell!("\n{}", exchanges::HEAD);
     for clients in CLIENTS {
         exchanges::measure(&bench, clients, rounds).await?;
     }
-    println!("\n{}", first_calls::HEAD);
+    tell!("\n{}", first_calls::HEAD);
     let preloading = Bench::start(&[PRELOAD]).await?;
     first_calls::measure("no", &bench).await?;
     first_calls::measure("yes", &preloading).await

@@ -5,6 +5,7 @@ use std::time::Instant;
 use workos_testbed::Result;
 
 use crate::bench::{Bench, machine, number};
+use crate::report::tell;
 use crate::sample::{median, spread};
 
 /// How many people; `BENCH_PEOPLE` is another number.
@@ -39,10 +40,7 @@ const COPIED: &str = "
 pub async fn measure(rounds: usize) -> Result<()> {
     let bench = Bench::start(&[]).await?;
     let people = number("BENCH_PEOPLE", PEOPLE).max(1);
-    println!(
-        "{}.\nDefault settings, fsync on; a transaction has {BATCH} people.\n\n{HEAD}",
-        machine(&bench.admin).await?
-    );
+    tell!("{}.\nDefault settings, fsync on; a transaction has {BATCH} people.\n\n{HEAD}", machine(&bench.admin).await?);
     let mut times: [(&str, Vec<f64>); 3] = [
         ("rows copied by two statements", Vec::new()),
         ("`auth.import_supabase`", Vec::new()),
@@ -75,7 +73,7 @@ pub async fn measure(rounds: usize) -> Result<()> {
     }
     for (name, times) in &times {
         let a_second = people as f64 / median(times.iter().copied());
-        println!("| {name} | {people} | {} | {a_second:.0} |", spread(times.iter().copied(), 1));
+        tell!("| {name} | {people} | {} | {a_second:.0} |", spread(times.iter().copied(), 1));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use workos_testbed::Result;
 use workos_testbed::cluster::SUPERUSER;
 
 use crate::bench::{Bench, DATABASE};
+use crate::report::tell;
 use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
 
 /// How long a statement is repeated, each round.
@@ -43,7 +44,7 @@ pub async fn measure(bench: &Bench, clients: usize, rounds: usize) -> Result<()>
         let times = |floor: &[Sample]| median(samples.iter().zip(floor).map(|(sample, floor)| sample.times(floor)));
         let rate = spread(samples.iter().map(Sample::per_second), 0);
         let cpu = spread(samples.iter().map(Sample::cpu_milliseconds), 3);
-        println!("| {name} | {clients} | {rate} | {:.1} | {:.2} | {cpu} |", times(function), times(insert));
+        tell!("| {name} | {clients} | {rate} | {:.1} | {:.2} | {cpu} |", times(function), times(insert));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 // A page that signs in with @supabase/supabase-js, and the data beside it: Express 5 and pg.
 //
-//   npm ci, psql -f ../schema.sql, and the gateway of the README's "Supabase's client" at $SUPABASE_URL/auth/v1
+//   npm ci, psql -f ../schema.sql, and the gateway (docs/gateway.md) at $SUPABASE_URL/auth/v1
 //   SUPABASE_URL=http://127.0.0.1:9999 DATABASE_URL=postgres://app@localhost/app npm start
 //
 // The page's address, http://127.0.0.1:3000 unless PORT says otherwise, must be listed in auth.redirect_urls.

@@ -18,10 +18,12 @@ pool.on('error', (error) => console.error(`an idle connection broke: ${error.mes
 // flow of its own state. SameSite=Lax keeps other sites' forms from using them; the callback, a link, still gets its own.
 const sessionCookie = { httpOnly: true, sameSite: 'lax', path: '/', secure: PUBLIC_URL.startsWith('https:') };
 const flowCookie = { ...sessionCookie, path: '/callback' };
+const REFRESH_TTL = 7 * 24 * 3600_000; // as long as workos_auth.session_ttl
 
 // One cookie a flow, so that two tabs can sign in at the same time.
 const flowName = (state) => `flow_${createHash('sha256').update(String(state)).digest('hex').slice(0, 16)}`;
 
+// ANCHOR: as-user
 // Runs work(db) in one transaction as the person whose token it is. The next user of the pooled connection finds
 // neither role nor session: both end with the transaction.
 async function asUser(token, work) {
@@ -42,11 +44,35 @@ async function asUser(token, work) {
     db.release(broken);
   }
 }
+// ANCHOR_END: as-user
+
+// ANCHOR: refresh
+// A browser drops the cookie of an access token when the token expires. The refresh token then gets the next one.
+async function refresh(req, res) {
+  if (req.cookies.session || !req.cookies.refresh) return;
+  const { rows: [session] } = await pool.query(
+    'select * from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)',
+    [req.cookies.refresh, req.ip, req.get('user-agent')],
+  );
+  req.cookies.session = keep(res, session);
+}
+
+// Both tokens of a sign-in or a refresh take the place of those before.
+function keep(res, session) {
+  res.cookie('session', session.access_token, { ...sessionCookie, expires: session.expires_at });
+  res.cookie('refresh', session.refresh_token, { ...sessionCookie, maxAge: REFRESH_TTL });
+  return session.access_token;
+}
+// ANCHOR_END: refresh
 
 const app = express();
 app.use(express.urlencoded({ extended: false }));
 app.use((req, res, next) => {
   req.cookies = parse(req.headers.cookie ?? '');
+  next();
+});
+app.use(async (req, res, next) => {
+  await refresh(req, res);
   next();
 });
 
@@ -62,6 +88,7 @@ app.get('/', async (req, res) => {
     <form method="post" action="/logout"><button>Sign out</button></form>`));
 });
 
+// ANCHOR: login
 app.get('/login', async (req, res) => {
   const { organization, redirect_to: redirectTo } = req.query;
   const { rows: [flow] } = await pool.query(
@@ -71,7 +98,9 @@ app.get('/login', async (req, res) => {
   res.cookie(flowName(flow.state), `${flow.state}.${flow.code_verifier}`, { ...flowCookie, maxAge: 900_000 });
   res.redirect(flow.url);
 });
+// ANCHOR_END: login
 
+// ANCHOR: callback
 app.get('/callback', async (req, res) => {
   const { code, state, error, error_description: description } = req.query;
   const name = flowName(state);
@@ -82,25 +111,26 @@ app.get('/callback', async (req, res) => {
     res.clearCookie(name, flowCookie);
     throw new Refusal(400, `WorkOS says ${error}: ${description ?? ''}`);
   }
-  // The refresh token stays in the database's answer: until there is auth.refresh_session, a session is as long as its
-  // access token (workos_auth.access_token_ttl), and a secret that nobody uses is better kept by nobody.
   const { rows: [session] } = await pool.query(
-    `select access_token, expires_at, redirect_to
+    `select access_token, refresh_token, expires_at, redirect_to
      from auth.exchange_code(code => $1, verifier => $2, state => $3, ip => $4, user_agent => $5)`,
     [code, verifier, state, req.ip, req.get('user-agent')],
   );
   res.clearCookie(name, flowCookie);
-  res.cookie('session', session.access_token, { ...sessionCookie, expires: session.expires_at });
+  keep(res, session);
   res.redirect(session.redirect_to ?? '/'); // checked against auth.redirect_urls when the sign-in began
 });
+// ANCHOR_END: callback
 
+// ANCHOR: logout
 app.post('/logout', async (req, res) => {
   const { session: token } = req.cookies;
   if (!token) throw new Refusal(401, 'Nobody is signed in.');
   await pool.query('select auth.sign_out($1)', [token]); // everywhere; 'local' as a second argument for here only
-  res.clearCookie('session', sessionCookie);
+  res.clearCookie('session', sessionCookie).clearCookie('refresh', sessionCookie);
   res.redirect(303, '/');
 });
+// ANCHOR_END: logout
 
 app.get('/todos', async (req, res) => {
   const { rows } = await asUser(req.cookies.session, (db) => db.query('select id, title from todos order by id'));
@@ -119,6 +149,7 @@ class Refusal extends Error {
   }
 }
 
+// ANCHOR: errors
 // The database's SQLSTATE as an HTTP status; the view auth.error_codes lists them one by one.
 function httpStatus({ status, code = '' }) {
   if (status) return status;
@@ -131,9 +162,12 @@ app.use((error, req, res, next) => {
   const status = httpStatus(error);
   if (status >= 500) console.error(`${error.code ?? ''} ${error.message}`);
   if (status === 401) res.clearCookie('session', sessionCookie);
+  // An expired token and one that is older than the person's rights are refreshed by the next request.
+  if (status === 401 && !['WA508', 'WA510'].includes(error.code)) res.clearCookie('refresh', sessionCookie);
   const message = status < 500 ? error.message : 'That did not work. Please try again later.';
   res.status(status).send(page(html`<p>${message}</p>${signInLinks}`));
 });
+// ANCHOR_END: errors
 
 // Escapes every value that is not itself made by html`…`.
 function html(strings, ...values) {

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 import psycopg
-from flask import Flask, abort, jsonify, redirect, render_template_string, request
+from flask import Flask, abort, g, jsonify, redirect, render_template_string, request
 from psycopg_pool import ConnectionPool
 from waitress import create_server
 from werkzeug.exceptions import HTTPException
@@ -24,6 +24,7 @@ pool = ConnectionPool(os.environ["DATABASE_URL"], max_size=10, open=True)
 SECURE = os.environ.get("PUBLIC_URL", "").startswith("https:")
 SESSION_COOKIE = {"path": "/", "httponly": True, "samesite": "Lax", "secure": SECURE}
 FLOW_COOKIE = SESSION_COOKIE | {"path": "/callback"}
+REFRESH_TTL = 7 * 24 * 3600  # as long as workos_auth.session_ttl
 
 
 def flow_name(state):
@@ -31,6 +32,7 @@ def flow_name(state):
     return f"flow_{sha256(state.encode()).hexdigest()[:16]}"
 
 
+# ANCHOR: as-user
 @contextmanager
 def as_user(token):
     """One transaction as the person whose token it is. The next user of the pooled connection finds neither role nor
@@ -41,11 +43,39 @@ def as_user(token):
         db.execute("set local role authenticated")
         db.execute("select auth.set_session(%s)", [token])
         yield db
+# ANCHOR_END: as-user
+
+
+# ANCHOR: refresh
+@app.before_request
+def refresh():
+    """A browser drops the cookie of an access token when the token expires. The refresh token then gets the next one."""
+    g.token, refresh_token = request.cookies.get("session"), request.cookies.get("refresh")
+    if g.token or not refresh_token:
+        return
+    with pool.connection() as db:
+        g.session = db.execute(
+            """select access_token, refresh_token, expires_at
+               from auth.refresh_session(refresh_token => %s, ip => %s, user_agent => %s)""",
+            [refresh_token, request.remote_addr, request.headers.get("user-agent")],
+        ).fetchone()
+    g.token = g.session[0]
+
+
+@app.after_request
+def keep_session(response):
+    """Both tokens of a sign-in or a refresh take the place of those before."""
+    if session := g.get("session"):
+        access_token, refresh_token, expires_at = session
+        response.set_cookie("session", access_token, expires=expires_at, **SESSION_COOKIE)
+        response.set_cookie("refresh", refresh_token, max_age=REFRESH_TTL, **SESSION_COOKIE)
+    return response
+# ANCHOR_END: refresh
 
 
 @app.get("/")
 def home():
-    token = request.cookies.get("session")
+    token = g.token
     if not token:
         return page()
     with as_user(token) as db:
@@ -54,6 +84,7 @@ def home():
     return page(email=email, organization=organization, todos=todos)
 
 
+# ANCHOR: login
 @app.get("/login")
 def login():
     with pool.connection() as db:
@@ -64,8 +95,10 @@ def login():
     response = redirect(url)
     response.set_cookie(flow_name(state), f"{state}.{verifier}", max_age=900, **FLOW_COOKIE)
     return response
+# ANCHOR_END: login
 
 
+# ANCHOR: callback
 @app.get("/callback")
 def callback():
     state = request.args.get("state", "")
@@ -78,50 +111,54 @@ def callback():
         response = refusal(400, f"WorkOS says {error}: {request.args.get('error_description', '')}")
         response.delete_cookie(name, **FLOW_COOKIE)
         return response
-    # The refresh token stays in the database's answer: until there is auth.refresh_session, a session is as long as its
-    # access token (workos_auth.access_token_ttl), and a secret that nobody uses is better kept by nobody.
     with pool.connection() as db:
-        token, expires_at, redirect_to = db.execute(
-            """select access_token, expires_at, redirect_to
+        *g.session, redirect_to = db.execute(
+            """select access_token, refresh_token, expires_at, redirect_to
                from auth.exchange_code(code => %s, verifier => %s, state => %s, ip => %s, user_agent => %s)""",
             [request.args.get("code"), verifier, state, request.remote_addr, request.headers.get("user-agent")],
         ).fetchone()
     response = redirect(redirect_to or "/")  # checked against auth.redirect_urls when the sign-in began
     response.delete_cookie(name, **FLOW_COOKIE)
-    response.set_cookie("session", token, expires=expires_at, **SESSION_COOKIE)
     return response
+# ANCHOR_END: callback
 
 
+# ANCHOR: logout
 @app.post("/logout")
 def logout():
-    token = request.cookies.get("session")
-    if not token:
+    if not g.token:
         abort(401, "Nobody is signed in.")
     with pool.connection() as db:
-        db.execute("select auth.sign_out(%s)", [token])  # everywhere; 'local' as a second argument for here only
+        db.execute("select auth.sign_out(%s)", [g.token])  # everywhere; 'local' as a second argument for here only
+    g.session = None
     response = redirect("/", 303)
     response.delete_cookie("session", **SESSION_COOKIE)
+    response.delete_cookie("refresh", **SESSION_COOKIE)
     return response
+# ANCHOR_END: logout
 
 
 @app.get("/todos")
 def read_todos():
-    with as_user(request.cookies.get("session")) as db:
+    with as_user(g.token) as db:
         rows = db.execute("select id, title from todos order by id").fetchall()
     return jsonify([{"id": id, "title": title} for id, title in rows])
 
 
 @app.post("/todos")
 def add_todo():
-    with as_user(request.cookies.get("session")) as db:
+    with as_user(g.token) as db:
         db.execute("insert into todos (title) values (%s)", [request.form.get("title")])
     return redirect("/", 303)
 
 
+# ANCHOR: errors
 @app.errorhandler(psycopg.Error)
 def database_error(error):
     """The SQLSTATE as an HTTP status; the view auth.error_codes lists them one by one."""
     code = error.sqlstate or ""
+    if code in ("WA508", "WA510"):  # expired, or older than the person's rights: the next request refreshes it
+        return refusal(401, error.diag.message_primary, keep_refresh_token=True)
     if code.startswith("WA5"):  # no good session any more
         return refusal(401, error.diag.message_primary)
     if code.startswith(("WA0", "WA2", "WA4", "WA304", "22", "23")):  # what the browser sent, or who it is, does not do
@@ -130,6 +167,7 @@ def database_error(error):
         return refusal(400, str(error))
     app.logger.error("%s %s", code, error)
     return refusal(500, "That did not work. Please try again later.")
+# ANCHOR_END: errors
 
 
 @app.errorhandler(HTTPException)
@@ -137,10 +175,12 @@ def http_error(error):
     return refusal(error.code, error.description)
 
 
-def refusal(status, message):
+def refusal(status, message, keep_refresh_token=False):
     response = app.make_response((page(message=message), status))
     if status == 401:
         response.delete_cookie("session", **SESSION_COOKIE)
+        if not keep_refresh_token:
+            response.delete_cookie("refresh", **SESSION_COOKIE)
     return response
 
 

@@ -36,6 +36,7 @@ const flowName = (state) => `flow_${createHash('sha256').update(state).digest('h
 async function assertSignedOut(who) {
   assert.equal((await who.get('/todos')).status, 401);
   assert.equal(who.cookies.has('session'), false);
+  assert.equal(who.cookies.has('refresh'), false);
 }
 
 after(async () => {
@@ -213,6 +214,38 @@ test('a token too large for a cookie is an error, not a sign-in that does not la
   assert.equal(answer.status, 400);
   assert.match(answer.text, /too large/);
   assert.equal(alice.cookies.has('session'), false);
+});
+
+test('a session goes on when its access token has expired', async () => {
+  const alice = await signedIn('org_acme');
+  const before = ['session', 'refresh'].map((name) => alice.cookies.get(name));
+  const { httponly, samesite, path, secure, 'max-age': maxAge } = before[1].attributes;
+  assert.deepEqual([httponly, samesite.toLowerCase(), path, secure, maxAge], [true, 'lax', '/', undefined, '604800']);
+  alice.cookies.delete('session'); // as a browser does when its time is over
+  assert.equal((await alice.get('/todos')).status, 200);
+  const after = ['session', 'refresh'].map((name) => alice.cookies.get(name));
+  after.forEach(({ value }, i) => assert.notEqual(value, before[i].value));
+
+  // Several requests at once, all with the same refresh token.
+  alice.cookies.delete('session');
+  const answers = await Promise.all(Array.from({ length: 5 }, () => alice.get('/todos')));
+  assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200, 200, 200]);
+  assert.equal((await alice.get('/todos')).status, 200);
+
+  // Signing out right then ends it all the same.
+  alice.cookies.delete('session');
+  const copy = alice.copy();
+  assert.equal((await alice.post('/logout')).status, 303);
+  assert.deepEqual([alice.cookies.has('session'), alice.cookies.has('refresh')], [false, false]);
+  await assertSignedOut(copy);
+});
+
+test('a refresh token that is nonsense is forgotten', async () => {
+  for (const value of ['nonsense', 'a'.repeat(3000), "'or/**/1=1--"]) {
+    const victim = browser();
+    victim.cookies.set('refresh', { value, path: '/' });
+    await assertSignedOut(victim);
+  }
 });
 
 test('signing out makes every copy of the cookie worthless at once', async () => {

@@ -3,7 +3,8 @@
 # Runs inside `testbed-cluster --`, which gives a cluster and a WorkOS simulator in the environment.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-: "${SIMULATOR_URL:?run this inside testbed-cluster -- (see tools/test-examples.sh)}"
+# shellcheck source=examples/test/database.sh
+. "$here/database.sh"
 
 pids=()
 work=$(mktemp -d)
@@ -33,22 +34,12 @@ start() {
     return 1
 }
 
-psql=${PG_CONFIG:+$("$PG_CONFIG" --bindir)/}psql # of the server that is tested
-sql() { "$psql" --no-psqlrc --quiet --output=/dev/null --set=ON_ERROR_STOP=1 "$@"; }
-
-sql --set=root_key="$ROOT_KEY_FILE" <<'SQL'
-create extension workos_auth;
-select auth.create_root_key(:'root_key');
-SQL
-sql --file="$here/../schema.sql"
+set_up
 
 start https https://app.example.com "$@"
 https_url=$url
 start http '' "$@"
 
-sql --set=redirect_uri="$url/callback" --set=api_url="$SIMULATOR_URL" <<'SQL'
-select auth.configure_workos(
-    client_id => 'client_demo', client_secret => 'sk_test_demo', redirect_uri => :'redirect_uri', api_url => :'api_url');
-SQL
+configure "$url"
 
 APP_URL=$url APP_HTTPS_URL=$https_url APP_LOG=$work/http.log node --test "$here/app.test.js"

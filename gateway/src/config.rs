@@ -17,13 +17,13 @@ The database role needs the sign-in rights and nothing more:
   create role gateway login; select auth.grant_sign_in('gateway');
 and with --workos-by gateway those to vouch for whom WorkOS names, and to see WorkOS's API key:
   select auth.grant_broker('gateway');
-In that database: workos_auth.site_url is where browsers go with errors that belong to no sign-in, auth.redirect_urls
-lists where they may go otherwise, and workos_auth.issuer should be the --public-url. At WorkOS, the redirect URI is
-the --public-url and /callback.
+In that database, workos_auth.site_url is where browsers go with errors that belong to no sign-in. auth.redirect_urls
+lists where they may go otherwise. workos_auth.issuer should be the --public-url. At WorkOS, the redirect URI is the
+--public-url and /callback.
 
-TLS to the database is libpq's: sslmode=disable, prefer, require, verify-ca or verify-full, sslrootcert=PATH or system,
-sslcert, sslkey, channel_binding and sslnegotiation in --database-url, or PGSSLMODE and so on. Of several hosts, the first
-is asked that is what target_session_attrs says; signing in needs read-write. PgBouncer may stand between, in any pool_mode.
+TLS to the database is libpq's. In --database-url stand sslmode (disable, prefer, require, verify-ca or verify-full),
+sslrootcert (PATH or system), sslcert, sslkey, channel_binding and sslnegotiation; or set PGSSLMODE and so on. Of several
+hosts, the first is asked that is what target_session_attrs says; signing in needs read-write. PgBouncer may stand between, in any pool_mode.
 
 A gateway keeps nothing: any number of them may run beside each other, each counting its own rate limits.";
 
@@ -121,8 +121,8 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
 
-    /// The most connections of one client address (IPv6: of each /64), a further one taking a place as above, and the most
-    /// requests of it at a time; more requests are 429. Connections of trusted proxies are not counted: for the clients
+    /// The most connections of one client address (IPv6: of each /64), and the most requests of it at a time. A further
+    /// connection takes a place as above; more requests are 429. Connections of trusted proxies are not counted: for the clients
     /// behind them only the requests are
     #[arg(long, env = "GATEWAY_MAX_PER_ADDRESS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_per_address: u32,

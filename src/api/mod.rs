@@ -1,4 +1,4 @@
-//! The SQL functions, grouped as the README's reference is. Each is declared, with its labels, rights and COMMENT, in the file of
+//! The SQL functions, grouped by what they are for. Each is declared, with its labels, rights and COMMENT, in the file of
 //! `sql/` with the same name.
 
 mod brokering;

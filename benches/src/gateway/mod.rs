@@ -17,6 +17,7 @@ use workos_testbed::workos::CLIENT_ID;
 use workos_testbed::{Error, Result};
 
 use crate::bench::{Bench, DATABASE, machine};
+use crate::report::tell;
 use crate::sample::{median, milliseconds, spread};
 use crate::sessions::people::People;
 use clients::{Client, Operation, ROLE, Way};
@@ -34,11 +35,15 @@ const PEOPLE: usize = 10_000;
 /// The bare calls of 64 clients are that many backends, and by default at most 16 may wait for WorkOS.
 const REQUESTS: &str = "workos_auth.max_concurrent_requests = 64";
 
-const CONDITIONS: &str = "10,000 people, each with a session. Default settings but workos_auth.max_concurrent_requests = 64, fsync on; gateway (20 connections), Postgres, simulator and clients share the machine. A refresh is \
-    one request; a sign-in is /authorize, the simulator, /callback and /token, and its times have the simulator's part in them, for the bare calls \
-    too. The bare calls have a connection for each client and leave the user out of their answer. CPU is user and system time of the processes; \
-    the simulator's and the clients' is in neither column. Memory: VmRSS and VmHWM of the gateway, Pss of Postgres summed over its processes, at \
-    the end of a round with the clients connected; the median, and VmHWM the last.";
+const CONDITIONS: &str = "\
+- 10,000 people, each with a session. Default settings but workos_auth.max_concurrent_requests = 64, fsync on. Gateway (20 connections), \
+Postgres, simulator and clients share the machine.
+- A refresh is one request. A sign-in is /authorize, the simulator, /callback and /token. Its times have the simulator's part in them, for \
+the bare calls too.
+- The bare calls have a connection for each client and leave the user out of their answer.
+- CPU is user and system time of the processes. The simulator's and the clients' is in neither column.
+- Memory: VmRSS and VmHWM of the gateway, Pss of Postgres summed over its processes, at the end of a round with the clients connected. It \
+is the median, and of VmHWM the last.";
 
 const HEAD: &str = "\
 | | by | clients | per second, min / median / max | time, in bare calls | ms, p50 / p99 | CPU s per 1000, gateway | CPU s per 1000, Postgres | \
@@ -47,8 +52,8 @@ CPU, in Supabase Auth's | gateway, MB, now / most | Postgres, MB |
 
 /// Of another day and machine, so only for orientation.
 const TO_BEAT: &str = "\
-Supabase Auth v2.196 itself (Go, pool 20, ES256, fsync on), measured elsewhere on a machine of this kind, 2 cores shared with load and Postgres; \
-memory 35 MB idle, 55-59 MB with 64 clients:
+Supabase Auth v2.196 itself (Go, pool 20, ES256, fsync on), measured elsewhere on a machine of this kind. Its 2 cores were shared with load \
+and Postgres. Memory: 35 MB idle, 55-59 MB with 64 clients. It is for orientation.
 
 | Supabase Auth | 1 client | 8 clients | CPU s per 1000, 8 clients, server + Postgres |
 |---|---|---|---|
@@ -114,13 +119,13 @@ struct Setup {
 /// The gateway or a client fails.
 pub async fn measure(rounds: usize) -> Result<()> {
     let setup = Setup::start().await?;
-    println!("{}.\n{CONDITIONS}\n\n{HEAD}", machine(&setup.bench.admin).await?);
+    tell!("{}.\n\n{CONDITIONS}\n\n{HEAD}", machine(&setup.bench.admin).await?);
     for operation in Operation::ALL {
         for clients in CLIENTS {
             setup.measure(operation, clients, rounds).await?;
         }
     }
-    println!("\n{TO_BEAT}");
+    tell!("\n{TO_BEAT}");
     Ok(())
 }
 
@@ -166,7 +171,7 @@ impl Setup {
         }
         let [bare, _] = &measured;
         for (way, own) in Way::ALL.into_iter().zip(&measured) {
-            println!("{}", line(operation, way, clients, own, bare));
+            tell!("{}", line(operation, way, clients, own, bare));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use tokio_postgres::{Client, NoTls};
 use workos_testbed::Result;
 
 use super::connection::{Connection, PIPELINED, SESSIONS};
+use crate::report::tell;
 use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured};
 
 /// Statements a turn.
@@ -21,7 +22,7 @@ const WRITE: &str = "call bench_commits()";
 /// # Errors
 /// A statement fails.
 pub async fn measure(databases: &[(Connection<'_>, &String); 2], rounds: usize) -> Result<()> {
-    println!("| rows of `auth.sessions` | `select auth.uid()` | {DIFFERENCES} |\n|---|---|---|---|---|");
+    tell!("| rows of `auth.sessions` | `select auth.uid()` | {DIFFERENCES} |\n|---|---|---|---|---|");
     for ((connection, token), rows) in databases.iter().zip([SESSIONS, 1]) {
         let [on, off] = [connection.reader(true, token).await?, connection.reader(false, token).await?];
         let [mut quiet, mut busy] = [[const { Vec::new() }; 3], [const { Vec::new() }; 3]];
@@ -55,7 +56,7 @@ async fn in_turn(on: &Client, off: &Client, turns: usize, [floor, without, with]
 }
 
 fn line(rows: u32, name: &str, samples: &[Sample], floor: &[Sample]) {
-    println!("| {rows} | {name} | {} |", differences(samples, floor));
+    tell!("| {rows} | {name} | {} |", differences(samples, floor));
 }
 
 async fn repeat(client: &Client, statement: &str) -> Result<Sample> {

@@ -7,7 +7,7 @@
 //! | [`look_up`] | the look at the session's row, once a statement |
 //! | [`tokens`] | makes tokens, and times AWS-LC's signature check |
 //! | [`floor`] | empty C functions, and `auth.uid()` as people write it by hand |
-//! | [`plot`] | the picture of the README |
+//! | [`plot`] | the picture of `docs/benchmarks.md` |
 
 mod catalogue;
 mod connection;
@@ -23,6 +23,7 @@ use std::path::Path;
 use workos_testbed::Result;
 
 use crate::bench::{Bench, DATABASE, machine};
+use crate::report::tell;
 use connection::{Connection, SESSIONS};
 use tokens::{Issuer, SESSION, Tokens};
 
@@ -42,15 +43,16 @@ const SETTINGS: &[&str] = &[
 
 /// What a reader of the tables must know.
 const CONDITIONS: &str = "\
-Readers: a sequential scan of 1,000,000 rows (100,000 where a document is read) under a policy, as a role that the policy \
-binds; all in shared_buffers, jit and autovacuum off. Every policy is true of every row. Nanoseconds are the backend's CPU \
-per row, over the same query with a constant in place of the call; over one with no filter where the policy is the call \
-alone, or with `organization is not null` where it reads that column. Beside each stands its floor: an empty C function \
-of the same result type, or the stored column. Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE; \
-milliseconds are the quickest whole query, and \"times the floor's query\" compares the CPU of two of them. Microseconds are \
-the differences between a request and its neighbour, with which it takes turns, and the difference between the quietest twentieth of each, \
-since what shares the machine only adds; the statements are sent without waiting for each answer, or run by a procedure, which leaves the \
-protocol out.";
+- Readers: a sequential scan of 1,000,000 rows (100,000 where a document is read) under a policy, as a role that the policy binds.
+- All rows are in shared_buffers, and every policy is true of every row. jit and autovacuum are off.
+- Nanoseconds are the backend's CPU for each row, over the same query with a constant in place of the call. Where the policy is the call \
+alone, it is over a query with no filter; where it reads the organization, over one with `organization is not null`.
+- Beside each stands its floor: an empty C function of the same result type, or the stored column.
+- Workers: \"none\" where Postgres takes none, since the function is not PARALLEL SAFE.
+- Milliseconds are the quickest whole query. \"Times the floor's query\" compares the CPU of two of them.
+- Microseconds are the differences between a request and its neighbour, with which it takes turns.
+- The quietest twentieth of each is compared as well, since what shares the machine only adds.
+- The statements are sent without waiting for each answer, or run by a procedure, which leaves the protocol out.";
 
 /// A database with one session.
 const SINGLE: &str = "bench_single";
@@ -74,7 +76,7 @@ pub async fn measure(rounds: usize) -> Result<()> {
 
 async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
     let machine = machine(&bench.admin).await?;
-    println!("{machine}.\n{CONDITIONS}\n");
+    tell!("{machine}.\n\n{CONDITIONS}\n");
 
     let issuer = Issuer::new(&bench.admin).await?;
     let many_sessions =
@@ -97,11 +99,11 @@ async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
     }
 
     let connection = Connection { cluster: &bench.cluster, database: DATABASE };
-    println!("{}\n", rows::sizes(&bench.admin, &tokens).await?);
+    tell!("{}\n", rows::sizes(&bench.admin, &tokens).await?);
     let costs = rows::measure(&bench.admin, &connection, &tokens, rounds).await?;
-    println!();
+    tell!();
     requests::measure(&connection, &issuer, &tokens, rounds).await?;
-    println!();
+    tell!();
     let (lone, token) = alone(bench, &library).await?;
     look_up::measure(&[(connection, &tokens.usual), (lone, &token)], rounds).await?;
     plot::write(&machine, &costs)

@@ -1,4 +1,4 @@
-//! The picture of the README: what a policy costs on every row.
+//! The picture of `docs/benchmarks.md`: what a policy costs on every row.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -8,7 +8,7 @@ use workos_testbed::{Error, Result};
 use super::rows::Cost;
 
 /// Where it is written to.
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/readers.svg");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/pictures/readers.svg");
 
 /// In pixels; the names end where the bars begin.
 const WIDTH: f64 = 880.0;

@@ -9,6 +9,7 @@ use workos_testbed::Result;
 
 use super::connection::{Connection, PIPELINED};
 use super::tokens::{Issuer, Tokens, payload};
+use crate::report::tell;
 use crate::sample::{DIFFERENCES, Sample, backend_pid, differences, measured, quartiles};
 
 /// Requests a turn.
@@ -43,12 +44,9 @@ const PROCEDURE: Way = Way::Procedure("bench_requests");
 /// # Errors
 /// A statement fails.
 pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Tokens, rounds: usize) -> Result<()> {
-    println!("| request | `check_sessions` | over | {DIFFERENCES} |\n|---|---|---|---|---|---|");
+    tell!("| request | `check_sessions` | over | {DIFFERENCES} |\n|---|---|---|---|---|---|");
     let checks: Vec<f64> = issuer.signature_checks(&tokens.unseen)?;
-    println!(
-        "| an ES256 signature check, one after the other in a process of its own | | | | | {} |",
-        quartiles(checks)
-    );
+    tell!("| an ES256 signature check, one after the other in a process of its own | | | | | {} |", quartiles(checks));
     let turns = rounds * TURNS;
     for (check_sessions, setting) in [(true, "on"), (false, "off")] {
         let [floor, quiet_floor, request, quiet] =
@@ -63,7 +61,7 @@ pub async fn measure(connection: &Connection<'_>, issuer: &Issuer, tokens: &Toke
         let [fresh_bare, bare_check, fresh_procedure] =
             in_turn(connection, check_sessions, [BARE, BARE_CHECK, PROCEDURE], tokens, &tokens.unseen, turns).await?;
         let line = |name: &str, over: &str, samples: &[Sample], floor: &[Sample]| {
-            println!("| {name} | {setting} | {over} | {} |", differences(samples, floor));
+            tell!("| {name} | {setting} | {over} | {} |", differences(samples, floor));
         };
         const EMPTY: &str = "empty C functions";
         const ONE_CHECK: &str = "a C function that checks the signature";

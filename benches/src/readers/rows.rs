@@ -8,6 +8,7 @@ use workos_testbed::{Error, Result};
 use super::catalogue::{Filter, Table, filters};
 use super::connection::Connection;
 use super::tokens::{self, Tokens};
+use crate::report::tell;
 use crate::sample::{Sample, backend_pid, both, measured, over, pair, times};
 
 /// The numbers of parallel workers.
@@ -94,7 +95,7 @@ pub async fn measure(admin: &Client, connection: &Connection<'_>, tokens: &Token
         }
     }
 
-    println!("{HEAD}");
+    tell!("{HEAD}");
     let none = Runs::default();
     let of = |filter: &Filter, policy: String| runs.get(&(filter.table, filter.large_token, policy)).unwrap_or(&none);
     let per_row = |filter: &Filter, policy: String| {
@@ -105,7 +106,7 @@ pub async fn measure(admin: &Client, connection: &Connection<'_>, tokens: &Token
         let bare = per_row(filter, filter.bare());
         let wrapped = filter.wrapped();
         let in_select = wrapped.clone().map(|policy| pair(per_row(filter, policy))).unwrap_or_default();
-        println!(
+        tell!(
             "| {} | {} | {:.2} | {in_select} | {} | {} |",
             filter.name(),
             pair(bare),

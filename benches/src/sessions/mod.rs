@@ -21,6 +21,7 @@ use workos_testbed::cluster::SUPERUSER;
 
 use crate::bench::{Bench, CLIENTS, DATABASE, machine, number};
 use crate::exchanges;
+use crate::report::tell;
 use crate::sample::{Sample, median, spread};
 use people::People;
 
@@ -35,9 +36,11 @@ const REFRESHES: usize = 1_000_000;
 const LARGE: &str = "large";
 
 /// What a reader of the tables must know.
-const CONDITIONS: &str = "Default settings (shared_buffers 128 MB, autovacuum on), fsync on; server, simulator and clients share the machine. \
-    Every person has an identity, a membership and a session; the sessions refreshed are random ones of all. The row updated stands in a table of \
-    the same rows and indexes, and gets the same columns. Ratios are medians over the rounds, each with its own floor.";
+const CONDITIONS: &str = "\
+- Default settings (shared_buffers 128 MB, autovacuum on), fsync on. Server, simulator and clients share the machine.
+- Every person has an identity, a membership and a session. The sessions refreshed are random ones of all.
+- The row updated stands in a table of the same rows and indexes, and gets the same columns.
+- Ratios are medians over the rounds, each with its own floor.";
 
 const EXCHANGES_HEAD: &str = "\
 | people | clients | `auth.exchange_code` per second, min / median / max | time, at the smaller size | CPU of the backend, ms |
@@ -57,7 +60,7 @@ pub async fn measure(rounds: usize) -> Result<()> {
 }
 
 async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
-    println!("{}.\n{CONDITIONS}\n", machine(&bench.admin).await?);
+    tell!("{}.\n\n{CONDITIONS}\n", machine(&bench.admin).await?);
     let cluster = &bench.cluster;
     let many = number("BENCH_SESSIONS", MANY).max(FEW);
     let begin = Instant::now();
@@ -73,21 +76,21 @@ async fn measure_in(bench: &Bench, rounds: usize) -> Result<()> {
     }
     eprintln!("{} s to fill the tables", begin.elapsed().as_secs());
 
-    println!("{}", refreshes::HEAD);
+    tell!("{}", refreshes::HEAD);
     for clients in CLIENTS {
         refreshes::measure(cluster, &sizes, clients, rounds).await?;
     }
-    println!("\n{}", writes::WAL_HEAD);
+    tell!("\n{}", writes::WAL_HEAD);
     writes::wal(cluster, &sizes, rounds).await?;
 
     if let Some(few) = sizes.first() {
         writes::refresh(cluster, few, number("BENCH_REFRESHES", REFRESHES)).await?;
     }
-    println!("\n{}", writes::GROWTH_HEAD);
+    tell!("\n{}", writes::GROWTH_HEAD);
     for (people, filled) in sizes.iter().zip(filled) {
         writes::growth(people, filled).await?;
     }
-    println!("\n{EXCHANGES_HEAD}");
+    tell!("\n{EXCHANGES_HEAD}");
     for clients in CLIENTS {
         measure_exchanges(bench, &sizes, clients, rounds).await?;
     }
@@ -108,7 +111,7 @@ async fn measure_exchanges(bench: &Bench, sizes: &[Arc<People>], clients: usize,
         let rate = spread(samples.iter().map(Sample::per_second), 0);
         let times = median(samples.iter().zip(smaller).map(|(sample, than)| sample.times(than)));
         let cpu = spread(samples.iter().map(Sample::cpu_milliseconds), 2);
-        println!("| {} | {clients} | {rate} | {times:.2} | {cpu} |", people.count);
+        tell!("| {} | {clients} | {rate} | {times:.2} | {cpu} |", people.count);
     }
     Ok(())
 }

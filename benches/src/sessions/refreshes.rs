@@ -8,6 +8,7 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Cluster, Result};
 
 use super::people::{CLIENT, People, id_and_salt, refused};
+use crate::report::tell;
 use crate::sample::{Sample, backend_pid, measured_with, median, spread, together};
 
 /// How long a statement is repeated, each round.
@@ -94,11 +95,7 @@ pub async fn measure(cluster: &Cluster, sizes: &[Arc<People>], clients: usize, r
             let rate = spread(own.iter().map(Sample::per_second), 0);
             let cpu = spread(own.iter().map(Sample::cpu_milliseconds), 3);
             let (floors, smaller) = (times(floor), times(smaller));
-            println!(
-                "| {} | {} | {clients} | {rate} | {floors:.2} | {smaller:.2} | {cpu} |",
-                people.count,
-                call.name()
-            );
+            tell!("| {} | {} | {clients} | {rate} | {floors:.2} | {smaller:.2} | {cpu} |", people.count, call.name());
         }
     }
     Ok(())

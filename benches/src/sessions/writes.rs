@@ -8,6 +8,7 @@ use workos_testbed::{Cluster, Error, Result};
 
 use super::people::People;
 use super::refreshes::{Amount, Call, WARM_UP, run};
+use crate::report::tell;
 use crate::sample::spread;
 
 /// How many are refreshed at a time, each another session.
@@ -44,7 +45,7 @@ pub async fn wal(cluster: &Cluster, sizes: &[Arc<People>], rounds: usize) -> Res
                 }
             }
             let (steady, fresh) = (spread(steady.into_iter(), 0), spread(fresh.into_iter(), 0));
-            println!("| {} | {} | {steady} | {fresh} |", people.count, call.name());
+            tell!("| {} | {} | {steady} | {fresh} |", people.count, call.name());
         }
     }
     Ok(())
@@ -110,7 +111,7 @@ pub async fn growth(people: &People, filled: State) -> Result<()> {
     let hot = 100.0 * now.hot as f64 / refreshes as f64;
     let times = |of: fn(&State) -> u64| of(&now) as f64 / of(&filled) as f64;
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    println!(
+    tell!(
         "| {} | {refreshes} | {hot:.2} % | {:.1} / {:.1} | {:.1} / {:.1} | {:.2} / {:.2} / {:.2} | {} |",
         people.count,
         megabytes(filled.table),

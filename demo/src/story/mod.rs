@@ -64,11 +64,13 @@ async fn welcome(stage: &Stage, paper: Paper, admin: &Console) -> Result<()> {
 
 fn what_next(paper: Paper) {
     paper.facts(&[
-        ("README.md", "the same with your own WorkOS account; every function and setting".to_owned()),
+        ("docs/tutorial.md", "the same by hand, in psql".to_owned()),
+        ("docs/workos.md", "the same with your own WorkOS account".to_owned()),
+        ("README.md", "the list of all documents".to_owned()),
         ("examples/", "backends for Express, psycopg and tokio-postgres, to be run and to be copied".to_owned()),
         ("sql/", "the tables and functions you have just used; each comes with its COMMENT".to_owned()),
         ("demo/src/story/", "this tour, a file a step: change a policy and run it again".to_owned()),
         ("KEEP=1 make demo", "the same, and then everything stays, for your browser and for psql".to_owned()),
-        ("make test", "everything that is claimed here and in the README, tried".to_owned()),
+        ("make test", "everything that is claimed here and in the documents, tried".to_owned()),
     ]);
 }

@@ -6,7 +6,9 @@ const here = `${location.origin}/`;
 const { supabaseUrl, key } = await (await fetch('config.json')).json();
 // Before the client is made: it reads the URL and cleans it up, too.
 showCallbackError();
+// ANCHOR: client
 const client = window.supabase.createClient(supabaseUrl, key, { auth: { flowType: 'pkce' } });
+// ANCHOR_END: client
 
 function showError(message) {
   $('error').textContent = message;
@@ -22,6 +24,7 @@ function showCallbackError() {
   history.replaceState(null, '', here);
 }
 
+// ANCHOR: api
 // The data, with the same token. The client renews it when it is about to expire.
 async function api(options = {}) {
   const { data: { session } } = await client.auth.getSession();
@@ -33,6 +36,7 @@ async function api(options = {}) {
   if (!answer.ok) throw new Error(body.message);
   return body;
 }
+// ANCHOR_END: api
 
 function row({ title }) {
   const item = document.createElement('li');
@@ -46,9 +50,11 @@ function showTodos(todos) {
 }
 
 async function show() {
+  // ANCHOR: claims
   // Verified: against the key set that the gateway publishes, or by asking it.
   const { data } = await client.auth.getClaims();
   const claims = data?.claims;
+  // ANCHOR_END: claims
   if (claims) {
     const { user_metadata: profile = {}, app_metadata: app = {}, email } = claims;
     const name = profile.full_name || profile.name || email;
@@ -78,18 +84,22 @@ const attempt = (work) => async (event) => {
 
 for (const button of document.querySelectorAll('[data-organization]')) {
   button.addEventListener('click', attempt(async () => {
+    // ANCHOR: sign-in
     const { organization } = button.dataset;
     const { error } = await client.auth.signInWithOAuth({
       provider: 'workos',
       options: { redirectTo: here, queryParams: { organization } },
     });
     if (error) throw error;
+    // ANCHOR_END: sign-in
   }));
 }
 
 $('sign-out').addEventListener('click', attempt(async () => {
+  // ANCHOR: sign-out
   const { error } = await client.auth.signOut();
   if (error) throw error;
+  // ANCHOR_END: sign-out
   await show();
 }));
 

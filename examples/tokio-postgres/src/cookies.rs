@@ -1,13 +1,14 @@
-//! The two cookies: of a flow, and of the session.
+//! The cookies: of a flow, and the two of the session.
 //!
 //! They are not signed: the database verifies the token at every use, and a verifier is good for nothing but the flow of
 //! its own state. SameSite=Lax keeps other sites' forms from using them; the callback, a link, still gets its own.
 
 use std::env;
+use std::time::SystemTime;
 
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use sha2::{Digest, Sha256};
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 /// What a sign-in needs in `/callback`. One cookie a flow, so that two tabs can sign in at the same time.
 pub fn flow_cookie(state: &str, verifier: &str) -> Cookie<'static> {
@@ -20,6 +21,19 @@ pub fn flow_cookie(state: &str, verifier: &str) -> Cookie<'static> {
 /// Who is signed in.
 pub fn session_cookie(token: &str) -> Cookie<'static> {
     cookie("session".to_owned(), token.to_owned(), "/")
+}
+
+/// What gets the next access token, for as long as `workos_auth.session_ttl`.
+pub fn refresh_cookie(token: &str) -> Cookie<'static> {
+    let mut cookie = cookie("refresh".to_owned(), token.to_owned(), "/");
+    cookie.set_max_age(Duration::days(7));
+    cookie
+}
+
+/// The cookie, dropped by the browser at that time.
+pub fn until(mut cookie: Cookie<'static>, time: SystemTime) -> Cookie<'static> {
+    cookie.set_expires(OffsetDateTime::from(time));
+    cookie
 }
 
 /// What takes a cookie of that name and path away.

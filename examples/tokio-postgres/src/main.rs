@@ -17,18 +17,18 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
-use axum::extract::{ConnectInfo, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, Redirect};
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use axum_extra::extract::cookie::{Cookie, CookieJar};
 use deadpool_postgres::{Client, Manager, Pool, Transaction};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use tokio_postgres::NoTls;
+use tokio_postgres::{NoTls, Row};
 
-use cookies::{flow_cookie, removal, session_cookie};
+use cookies::{flow_cookie, refresh_cookie, removal, session_cookie, until};
 use refusal::Refusal;
 
 type Result<T> = std::result::Result<T, Refusal>;
@@ -45,12 +45,14 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
         .route("/callback", get(callback))
         .route("/logout", post(logout))
         .route("/todos", get(read_todos).post(add_todo))
+        .layer(middleware::from_fn_with_state(pool.clone(), refresh))
         .with_state(pool);
     println!("http://{}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }
 
+// ANCHOR: as-user
 /// One transaction as the person whose token it is: rolled back when dropped, so commit it. The next user of the pooled
 /// connection finds neither role nor session: both end with the transaction.
 async fn as_user<'a>(db: &'a mut Client, jar: &CookieJar) -> Result<Transaction<'a>> {
@@ -59,6 +61,43 @@ async fn as_user<'a>(db: &'a mut Client, jar: &CookieJar) -> Result<Transaction<
     transaction.batch_execute("set local role authenticated").await?;
     transaction.execute("select auth.set_session($1)", &[&token]).await?;
     Ok(transaction)
+}
+// ANCHOR_END: as-user
+
+// ANCHOR: refresh
+/// A browser drops the cookie of an access token when the token expires. The refresh token then gets the next one.
+async fn refresh(
+    State(pool): State<Pool>,
+    ConnectInfo(client): ConnectInfo<SocketAddr>,
+    jar: CookieJar,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
+    let (None, Some(token)) = (jar.get("session"), jar.get("refresh")) else { return Ok(next.run(request).await) };
+    let renew = "select * from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)";
+    let agent = user_agent(request.headers());
+    let session = pool.get().await?.query_one(renew, &[&token.value(), &client.ip(), &agent]).await?;
+    let cookie = format!("session={}", session.get::<_, &str>("access_token"));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        request.headers_mut().append(header::COOKIE, cookie);
+    }
+    let response = next.run(request).await;
+    let sets_session = |value: &HeaderValue| value.as_bytes().starts_with(b"session=");
+    if response.headers().get_all(header::SET_COOKIE).iter().any(sets_session) {
+        return Ok(response); // it has signed the person in or out
+    }
+    Ok((keep(CookieJar::new(), &session), response).into_response())
+}
+
+/// Both tokens of a sign-in or a refresh take the place of those before.
+fn keep(jar: CookieJar, session: &Row) -> CookieJar {
+    let access = until(session_cookie(session.get("access_token")), session.get::<_, SystemTime>("expires_at"));
+    jar.add(access).add(refresh_cookie(session.get("refresh_token")))
+}
+// ANCHOR_END: refresh
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 fn access_token(jar: &CookieJar) -> Option<&str> {
@@ -82,6 +121,7 @@ async fn home(State(pool): State<Pool>, jar: CookieJar) -> Result<Html<String>> 
     Ok(page::page(page::todos(me.get(0), me.get(1), todos)))
 }
 
+// ANCHOR: login
 #[derive(Deserialize)]
 struct Login {
     organization: Option<String>,
@@ -94,7 +134,9 @@ async fn login(State(pool): State<Pool>, jar: CookieJar, Query(ask): Query<Login
     let cookie = flow_cookie(flow.get("state"), flow.get("code_verifier"));
     Ok((jar.add(cookie), Redirect::to(flow.get("url"))))
 }
+// ANCHOR_END: login
 
+// ANCHOR: callback
 #[derive(Deserialize)]
 struct Callback {
     code: Option<String>,
@@ -125,25 +167,22 @@ async fn callback(
         let message = format!("WorkOS says {error}: {}", answer.error_description);
         return Err(Refusal::new(StatusCode::BAD_REQUEST, message).with_cookie(removal(flow)));
     }
-    // The refresh token stays in the database's answer: until there is auth.refresh_session, a session is as long as its
-    // access token (workos_auth.access_token_ttl), and a secret that nobody uses is better kept by nobody.
-    let exchange = "select access_token, expires_at, redirect_to
+    let exchange = "select access_token, refresh_token, expires_at, redirect_to
         from auth.exchange_code(code => $1, verifier => $2, state => $3, ip => $4, user_agent => $5)";
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let agent = user_agent(&headers);
     let db = pool.get().await?;
     let session = db.query_one(exchange, &[&answer.code, &verifier, &answer.state, &client.ip(), &agent]).await?;
-    let mut cookie = session_cookie(session.get("access_token"));
-    cookie.set_expires(OffsetDateTime::from(session.get::<_, SystemTime>("expires_at")));
     // Checked against auth.redirect_urls when the sign-in began.
     let target: Option<&str> = session.get("redirect_to");
-    Ok((jar.add(removal(flow)).add(cookie), Redirect::to(target.unwrap_or("/"))))
+    Ok((keep(jar.add(removal(flow)), &session), Redirect::to(target.unwrap_or("/"))))
 }
+// ANCHOR_END: callback
 
 async fn logout(State(pool): State<Pool>, jar: CookieJar) -> Result<(CookieJar, Redirect)> {
     // Everywhere; 'local' as a second argument for here only.
     let token = access_token(&jar).ok_or_else(nobody)?;
     pool.get().await?.execute("select auth.sign_out($1)", &[&token]).await?;
-    Ok((jar.add(removal(session_cookie(""))), Redirect::to("/")))
+    Ok((jar.add(removal(session_cookie(""))).add(removal(refresh_cookie(""))), Redirect::to("/")))
 }
 
 #[derive(Serialize)]

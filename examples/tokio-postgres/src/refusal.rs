@@ -6,7 +6,7 @@ use axum_extra::extract::cookie::{Cookie, CookieJar};
 use deadpool_postgres::PoolError;
 use maud::html;
 
-use crate::cookies::{removal, session_cookie};
+use crate::cookies::{refresh_cookie, removal, session_cookie};
 use crate::page::{page, sign_in_links};
 
 /// A status, a sentence for the person, and a cookie to set or to take away.
@@ -31,7 +31,10 @@ impl From<tokio_postgres::Error> for Refusal {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(told) = error.as_db_error() else { return Self::later(&error) };
         let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| told.code().code().starts_with(prefix));
-        if is(&["WA5"]) {
+        if is(&["WA508", "WA510"]) {
+            // Expired, or older than the person's rights: the next request refreshes it.
+            Self::new(StatusCode::UNAUTHORIZED, told.message()).with_cookie(removal(session_cookie("")))
+        } else if is(&["WA5"]) {
             Self::new(StatusCode::UNAUTHORIZED, told.message()) // no good session any more
         } else if is(&["WA0", "WA2", "WA4", "WA304", "22", "23"]) {
             Self::new(StatusCode::BAD_REQUEST, told.message()) // what the browser sent, or who it is, does not do
@@ -56,11 +59,13 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let cookie = match self.status {
-            StatusCode::UNAUTHORIZED => Some(removal(session_cookie(""))),
-            _ => self.cookie,
+        let cookies = match (self.cookie, self.status) {
+            (Some(cookie), _) => Some(CookieJar::new().add(cookie)),
+            (None, StatusCode::UNAUTHORIZED) => {
+                Some(CookieJar::new().add(removal(session_cookie(""))).add(removal(refresh_cookie(""))))
+            }
+            (None, _) => None,
         };
-        let cookies = cookie.map(|cookie| CookieJar::new().add(cookie));
         let page = page(html! { p { (self.message) } (sign_in_links()) });
         (self.status, cookies, page).into_response()
     }

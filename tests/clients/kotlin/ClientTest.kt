@@ -43,6 +43,7 @@ const val DEEP_LINK = "com.example.app://login-callback"
 
 val browser: HttpClient = HttpClient.newBuilder().followRedirects(HttpClient.Redirect.NEVER).build()
 
+// ANCHOR: client
 /** What an application makes once. */
 fun application(flow: FlowType = FlowType.PKCE): SupabaseClient =
     createSupabaseClient(GATEWAY_URL.removeSuffix("/auth/v1"), "any-key") {
@@ -55,6 +56,7 @@ fun application(flow: FlowType = FlowType.PKCE): SupabaseClient =
             codeVerifierCache = MemoryCodeVerifierCache()
         }
     }
+// ANCHOR_END: client
 
 /** From a sign-in's URL to the application, as this person; the cookies are the gateway's. Where the browser ends. */
 fun browse(start: String, email: String): String {
@@ -113,6 +115,7 @@ fun asSuperuser(sql: String) {
     assertEquals(0, psql.redirectErrorStream(true).start().also { it.inputReader().readText() }.waitFor(), sql)
 }
 
+// ANCHOR: sign-in
 fun signInUrl(app: SupabaseClient, redirectUrl: String? = PAGE, organization: String = "org_acme"): String =
     app.auth.getOAuthUrl(WorkOS, redirectUrl) { queryParams["organization"] = organization }
 
@@ -121,6 +124,7 @@ suspend fun signedIn(email: String): SupabaseClient {
     app.auth.exchangeCodeForSession(parameters(browse(signInUrl(app), email)).getValue("code"))
     return app
 }
+// ANCHOR_END: sign-in
 
 fun session(app: SupabaseClient): UserSession = app.auth.currentSessionOrNull() ?: fail("nobody is signed in")
 

@@ -29,11 +29,13 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+# ANCHOR: client
 def client(flow_type="pkce"):
     """What an application makes once."""
     return SyncGoTrueClient(
         url=GATEWAY_URL, flow_type=flow_type, auto_refresh_token=False, storage=SyncMemoryStorage()
     )
+# ANCHOR_END: client
 
 
 def browse(url, email):
@@ -87,6 +89,7 @@ def as_superuser(sql):
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
+# ANCHOR: sign-in
 def provider(redirect_to=PAGE, **parameters):
     return {"provider": "workos", "options": {"redirect_to": redirect_to, "query_params": parameters}}
 
@@ -96,6 +99,7 @@ def signed_in(email, auth=None):
     url = auth.sign_in_with_oauth(provider(organization="org_acme")).url
     auth.exchange_code_for_session({"auth_code": query(browse(url, email))["code"]})
     return auth
+# ANCHOR_END: sign-in
 
 
 class Client(unittest.TestCase):

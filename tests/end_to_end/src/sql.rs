@@ -116,8 +116,12 @@ impl Notices {
 
     /// Those of one severity since the last look; the others are forgotten.
     pub fn take(&self, severity: &str) -> Vec<Refusal> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.drain(..).filter(|(of, _)| of == severity).map(|(_, notice)| notice).collect()
+        self.take_all().into_iter().filter(|(of, _)| of == severity).map(|(_, notice)| notice).collect()
+    }
+
+    /// All since the last look, each with its severity.
+    pub fn take_all(&self) -> Vec<(String, Refusal)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
     }
 }
 

@@ -149,9 +149,17 @@ mod installation {
     mod install;
     mod installed_files;
     mod moving;
-    mod readme;
     mod restores;
     mod rights_from_before;
     mod seeds;
     mod standby;
+}
+
+/// What the documents say: their SQL runs, and what they show and name is there.
+mod documents {
+    mod pages;
+    mod promises;
+    mod reference;
+    mod tutorial;
+    mod written;
 }

@@ -251,6 +251,11 @@ async fn every_object_is_explained_and_protected() {
                 and not exists (select from pg_constraint where conindid = pg_class.oid and contype in ('p', 'u', 'x'))"),
         ),
         (
+            "columns without a comment",
+            format!("select c.oid::regclass, attname from pg_attribute a join pg_class c on c.oid = attrelid where c.relnamespace = {auth} and relkind in ('r', 'v', 'c') and attnum > 0 and not attisdropped and col_description(c.oid, attnum) is null"),
+        ),
+        ("the schema's say about itself", format!("select 1 where obj_description({auth}, 'pg_namespace') is null")),
+        (
             "types without a comment",
             format!("select t.oid::regtype from pg_type t join pg_class c on c.oid = t.typrelid where t.typnamespace = {auth} and c.relkind = 'c' and obj_description(t.oid, 'pg_type') is null
                 union all select oid::regtype from pg_type where typnamespace = {auth} and typtype in ('e', 'd', 'r') and obj_description(oid, 'pg_type') is null"),

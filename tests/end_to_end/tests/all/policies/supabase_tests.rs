@@ -1,13 +1,12 @@
 //! `docs/testing.md`: the functions by which tests that were written for Supabase sign people in.
 
 use workos_end_to_end::Bed;
+use workos_end_to_end::documents::Document;
 use workos_end_to_end::sql::{lines, refused_as, text};
 
-const PAGE: &str = include_str!("../../../../../docs/testing.md");
-
 /// The first block of the page that is fenced so.
-fn block(fence: &str) -> &'static str {
-    PAGE.split_once(&format!("```{fence}\n")).unwrap().1.split_once("```").unwrap().0
+fn block(words: &str) -> String {
+    Document::read("docs/testing.md").block(words)
 }
 
 /// What helpers for Supabase have: a schema `tests`, people by a name of the test's, and the functions that sign in by the setting.
@@ -40,7 +39,7 @@ const TABLE: &str = "create table notes (owner uuid default auth.uid(), line tex
 #[tokio::test]
 async fn tests_that_use_the_helpers_pass() {
     let bed = Bed::shared("helpers").await;
-    for sql in [ROLES, HELPERS, TABLE, block("sql"), "create extension pgtap"] {
+    for sql in [ROLES, HELPERS, TABLE, &block("sql helpers"), "create extension pgtap"] {
         bed.admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
     let script = [
@@ -84,9 +83,9 @@ async fn an_event_trigger_gives_them_to_tests_that_create_the_extension() {
     let bed = Bed::shared("event_trigger").await;
     let wrapped = format!(
         "create function public.sign_in_by_as_user() returns void language plpgsql as $body$ begin {} end $body$",
-        block("sql")
+        block("sql helpers")
     );
-    for sql in [ROLES, TABLE, &wrapped, block("sql event trigger")] {
+    for sql in [ROLES, TABLE, &wrapped, &block("sql event trigger")] {
         bed.admin.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
     }
     // An extension whose script has made the functions, as far as the trigger sees.

@@ -7,11 +7,11 @@ use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, sign_in, start};
 use workos_end_to_end::case;
+use workos_end_to_end::documents::Document;
 use workos_end_to_end::sql::{lines, refused_as, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
 
-const README: &str = include_str!("../../../../../README.md");
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn cleanup(client: &Client, batch: i32) -> i64 {
@@ -241,21 +241,20 @@ async fn sign_ins_go_on_beside_it() {
     assert_eq!((flows, sessions), (0, 1 + 3 * ROUNDS as i64));
 }
 
-/// The README's example, which is not run with its other SQL: it needs a server that was started for it.
+/// The page's example, which is not run with its other SQL: it needs a server that was started for it.
 #[tokio::test]
-async fn pg_cron_calls_it_as_the_readme_says() {
-    let example = README.split("```sql cron\n").nth(1).expect("an example").split("```").next().unwrap();
+async fn pg_cron_calls_it_as_the_page_says() {
+    let page = Document::read("docs/administration.md");
+    let example = page.block("sql cron");
     assert!(example.contains("cron.schedule") && example.contains("auth.cleanup"), "{example}");
-    let settings: Vec<&str> =
-        README.split("```ini cron\n").nth(1).expect("settings").split("```").next().unwrap().lines().collect();
-    let settings: Vec<String> = settings.iter().map(|line| line.replace("'app'", "'scheduled'")).collect();
+    let settings = page.block("ini cron").replace("'app'", "'scheduled'");
+    let settings: Vec<&str> = settings.lines().collect();
     assert!(settings.iter().any(|line| line.contains("'scheduled'")), "{settings:?}");
-    let cluster = Cluster::start_with(&settings.iter().map(String::as_str).collect::<Vec<_>>())
-        .expect("a server with pg_cron; make setup-tests installs it");
+    let cluster = Cluster::start_with(&settings).expect("a server with pg_cron; make setup-tests installs it");
     let bed = Bed::new(&cluster, "scheduled").await;
     bed.sign_in(ALICE).await;
     plant(&bed, 20, "1 minute").await;
-    bed.admin.batch_execute(example).await.unwrap();
+    bed.admin.batch_execute(&example).await.unwrap();
 
     // Once a minute.
     let deadline = Instant::now() + 3 * PATIENCE;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The example in Flask, as a browser sees it. Runs inside `testbed-cluster --`.
+# start.sh RUNNER: installs what the example in Flask needs, and has RUNNER start it: a script of examples/test, inside `testbed-cluster --`.
 set -euo pipefail
+runner=$(realpath "$1")
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here"
 # The copy beside what was installed tells whether it still is what is wanted.
@@ -9,4 +10,4 @@ if ! cmp --silent requirements.txt .venv/requirements.txt; then
     .venv/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
     cp requirements.txt .venv/requirements.txt
 fi
-exec "$here/../test/run.sh" "$here/.venv/bin/python" "$here/app.py"
+exec "$runner" "$here/.venv/bin/python" "$here/app.py"

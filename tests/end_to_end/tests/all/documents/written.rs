@@ -1,0 +1,43 @@
+//! What the documents show and name is there: code in files that tests run, links, commands, functions and settings.
+
+use workos_end_to_end::Bed;
+use workos_end_to_end::documents::{Document, included, links};
+use workos_end_to_end::sql::lines;
+
+#[test]
+fn code_stands_in_files_that_tests_run() {
+    let faults: Vec<String> = Document::all().iter().flat_map(included::faults).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let dead = links::dead_links(&Document::all());
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
+
+#[test]
+fn commands_are_there() {
+    let unknown: Vec<String> = Document::all().iter().flat_map(links::unknown_commands).collect();
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+/// The pages that people read name every function and every setting; the generated reference does not count.
+#[tokio::test]
+async fn every_function_and_setting_is_named() {
+    let bed = Bed::shared("names").await;
+    let names = "select distinct 'auth.' || proname from pg_proc
+        where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)
+        union all select name from pg_settings where name like 'workos\\_auth.%'
+        union all select 'workos_auth.session_token'";
+    let names = lines(&bed.admin, names).await.unwrap();
+    assert!(names.len() > 100, "{names:?}");
+    let pages: Vec<Document> = Document::all()
+        .into_iter()
+        .filter(|page| page.path == "README.md" || page.path.starts_with("docs/"))
+        .filter(|page| !page.path.starts_with("docs/reference/"))
+        .collect();
+    let missing: Vec<&String> =
+        names.iter().filter(|name| !pages.iter().any(|page| page.text.contains(name.as_str()))).collect();
+    assert!(missing.is_empty(), "in no page: {missing:?}");
+}
