@@ -12,6 +12,7 @@ find . \( -name target -o -name node_modules -o -name .git \) -prune -o -name '*
 python3 tools/circles_test.py
 python3 tools/circles.py
 
+python3 tools/prose_test.py
 python3 tools/prose.py
 
 cargo clippy --quiet --release --workspace --exclude workos_auth --all-targets -- -D warnings

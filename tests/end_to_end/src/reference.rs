@@ -24,11 +24,7 @@ pub async fn pages(client: &Client, administrator: &str, examples: &[(String, St
 
 /// Who may call a function: the name in `auth.rights()`, the heading, and what stands below it.
 const BUNDLES: &[(&str, &str, &str)] = &[
-    (
-        "everyone",
-        "For everyone",
-        "Policies and people's own requests call these. A right on the schema is all that it takes.",
-    ),
+    ("everyone", "For everyone", "Policies and people's own requests call these. No right has to be given for them."),
     ("sign_in", "For backends", "For roles of `auth.grant_sign_in`."),
     (
         "broker",
@@ -270,7 +266,9 @@ fn errors() -> String {
          ## What a program does\n\n\
          | error | what to do |\n|---|---|\n\
          | WA508, WA510 | refresh the session, and ask again |\n\
-         | other WA5 | sign in again |\n\
+         | WA501 to WA507, WA509, WA513 to WA518 | sign in again |\n\
+         | WA207 | wait for the other call, and go on with the newest token that was answered |\n\
+         | WA512 | a fault of the program: `set local role` comes before `auth.set_session` |\n\
          | 40001, 40P01 | run the transaction again |\n\
          | HTTP 503 | try again later; where it stays, an administrator has to look |\n\
          | HTTP 429 | wait, as long as the detail says |\n\
@@ -312,15 +310,18 @@ fn errors() -> String {
     page
 }
 
-/// A comment as a sentence: with a capital, unless it begins with a name, and a full stop.
+/// A comment as sentences: one for each part between semicolons, with a capital, unless it begins with a name, and a full stop.
 fn sentences(comment: &str) -> String {
-    let first = comment.split(' ').next().unwrap_or_default();
-    let text = match comment.chars().next() {
-        Some(letter) if !first.contains(['.', '_']) => letter.to_uppercase().chain(comment.chars().skip(1)).collect(),
-        _ => comment.to_owned(),
+    let sentence = |part: &str| {
+        let first = part.split(' ').next().unwrap_or_default();
+        let text = match part.chars().next() {
+            Some(letter) if !first.contains(['.', '_']) => letter.to_uppercase().chain(part.chars().skip(1)).collect(),
+            _ => part.to_owned(),
+        };
+        let text = with_code(&text);
+        if text.ends_with('.') { text } else { text + "." }
     };
-    let text = with_code(&text);
-    if text.ends_with('.') { text } else { text + "." }
+    comment.split("; ").map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// A text within a table.

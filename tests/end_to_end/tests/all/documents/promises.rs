@@ -1,14 +1,11 @@
 //! Every test that a document names is there: `docs/security.md` names one for each promise.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use workos_end_to_end::documents::{Document, root};
 
 /// Where a path of modules may begin, and what stands in front of its last part.
 const ROOTS: [&str; 4] = ["tests/end_to_end/tests/all", "gateway/tests/all", "crates/core/src", "src"];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
 
 /// The code spans of a text that are paths of modules.
 fn paths(text: &str) -> Vec<&str> {
@@ -47,15 +44,11 @@ fn has_test(text: &str, name: &str) -> bool {
 fn every_test_that_a_document_names_is_there() {
     let mut found = 0;
     let mut missing = Vec::new();
-    for folder in ["docs", "docs/decisions"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let Ok(text) = fs::read_to_string(&path) else { continue };
-            for named in paths(&text) {
-                found += 1;
-                if !is_there(named) {
-                    missing.push(format!("{}: {named}", path.display()));
-                }
+    for document in Document::all().iter().filter(|document| document.path.starts_with("docs/")) {
+        for named in paths(&document.text) {
+            found += 1;
+            if !is_there(named) {
+                missing.push(format!("{}: {named}", document.path));
             }
         }
     }
@@ -66,10 +59,10 @@ fn every_test_that_a_document_names_is_there() {
 /// Each row of the tables that are headed by "shown by" names a test.
 #[test]
 fn every_promise_has_a_test() {
-    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let page = Document::read("docs/security.md");
     let mut promises = 0;
     let mut is_promise = false;
-    for line in page.lines() {
+    for line in page.text.lines() {
         is_promise = line.starts_with('|') && (is_promise || line.ends_with("| shown by |"));
         if is_promise && !line.ends_with("| shown by |") && !line.starts_with("|---") {
             promises += 1;
