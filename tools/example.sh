@@ -6,7 +6,8 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-all=$(cd examples && for folder in */ supabase/*/; do [[ -f $folder/start.sh || -f $folder/package.json ]] && echo "${folder%/}"; done | sort -u)
+# The folders that can be started.
+all=$(cd examples && find . -name node_modules -prune -o \( -name start.sh -o -name package.json \) -printf '%P\n' | xargs -n 1 dirname | sort -u)
 name=${1:-}
 grep -qxF -- "$name" <<<"$all" || fail "EXAMPLE is one of: ${all//$'\n'/ }"
 

@@ -161,6 +161,7 @@ fn median_of<'a>(section: &'a str, row: &str, column: usize) -> Option<&'a str> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use super::*;
 

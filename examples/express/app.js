@@ -50,11 +50,16 @@ async function asUser(token, work) {
 // A browser drops the cookie of an access token when the token expires. The refresh token then gets the next one.
 async function refresh(req, res) {
   if (req.cookies.session || !req.cookies.refresh) return;
-  const { rows: [session] } = await pool.query(
-    'select * from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)',
-    [req.cookies.refresh, req.ip, req.get('user-agent')],
-  );
-  req.cookies.session = keep(res, session);
+  try {
+    const { rows: [session] } = await pool.query(
+      'select * from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)',
+      [req.cookies.refresh, req.ip, req.get('user-agent')],
+    );
+    req.cookies.session = keep(res, session);
+  } catch (error) {
+    // Refused: the person signs in again. Trouble passes, and so does WA207, of tabs that refresh at the same time.
+    throw httpStatus(error) < 500 && error.code !== 'WA207' ? new Refusal(401, error.message) : error;
+  }
 }
 
 // Both tokens of a sign-in or a refresh take the place of those before.

@@ -53,12 +53,18 @@ def refresh():
     g.token, refresh_token = request.cookies.get("session"), request.cookies.get("refresh")
     if g.token or not refresh_token:
         return
-    with pool.connection() as db:
-        g.session = db.execute(
-            """select access_token, refresh_token, expires_at
-               from auth.refresh_session(refresh_token => %s, ip => %s, user_agent => %s)""",
-            [refresh_token, request.remote_addr, request.headers.get("user-agent")],
-        ).fetchone()
+    try:
+        with pool.connection() as db:
+            g.session = db.execute(
+                """select access_token, refresh_token, expires_at
+                   from auth.refresh_session(refresh_token => %s, ip => %s, user_agent => %s)""",
+                [refresh_token, request.remote_addr, request.headers.get("user-agent")],
+            ).fetchone()
+    except psycopg.Error as error:
+        # Refused: the person signs in again. Trouble passes, and so does WA207, of tabs that refresh at the same time.
+        if (error.sqlstate or "").startswith(("WA4", "WA5")) or isinstance(error, psycopg.DataError):
+            abort(401, error.diag.message_primary or "Nobody is signed in.")
+        raise
     g.token = g.session[0]
 
 

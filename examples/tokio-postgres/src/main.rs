@@ -76,7 +76,7 @@ async fn refresh(
     let (None, Some(token)) = (jar.get("session"), jar.get("refresh")) else { return Ok(next.run(request).await) };
     let renew = "select * from auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)";
     let agent = user_agent(request.headers());
-    let session = pool.get().await?.query_one(renew, &[&token.value(), &client.ip(), &agent]).await?;
+    let session = pool.get().await?.query_one(renew, &[&token.value(), &client.ip(), &agent]).await.map_err(refused)?;
     let cookie = format!("session={}", session.get::<_, &str>("access_token"));
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         request.headers_mut().append(header::COOKIE, cookie);
@@ -87,6 +87,13 @@ async fn refresh(
         return Ok(response); // it has signed the person in or out
     }
     Ok((keep(CookieJar::new(), &session), response).into_response())
+}
+
+/// The person signs in again. Trouble passes, and so does WA207, of tabs that refresh at the same time.
+fn refused(error: tokio_postgres::Error) -> Refusal {
+    let is_conflict = error.code().is_some_and(|code| code.code() == "WA207");
+    let refusal = Refusal::from(error);
+    if is_conflict { refusal } else { refusal.ending_the_session() }
 }
 
 /// Both tokens of a sign-in or a refresh take the place of those before.

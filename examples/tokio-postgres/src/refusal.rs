@@ -24,6 +24,16 @@ impl Refusal {
     pub fn with_cookie(self, cookie: Cookie<'static>) -> Self {
         Self { cookie: Some(cookie), ..self }
     }
+
+    /// Where it is not trouble of ours, nobody is signed in any more.
+    pub fn ending_the_session(self) -> Self {
+        match self.status {
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => {
+                Self { status: StatusCode::UNAUTHORIZED, cookie: None, ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 impl From<tokio_postgres::Error> for Refusal {

@@ -266,7 +266,9 @@ fn errors() -> String {
          ## What a program does\n\n\
          | error | what to do |\n|---|---|\n\
          | WA508, WA510 | refresh the session, and ask again |\n\
-         | other WA5 | sign in again |\n\
+         | WA501 to WA507, WA509, WA513 to WA518 | sign in again |\n\
+         | WA207 | wait for the other call, and go on with the newest token that was answered |\n\
+         | WA512 | a fault of the program: `set local role` comes before `auth.set_session` |\n\
          | 40001, 40P01 | run the transaction again |\n\
          | HTTP 503 | try again later; where it stays, an administrator has to look |\n\
          | HTTP 429 | wait, as long as the detail says |\n\

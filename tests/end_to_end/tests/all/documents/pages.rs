@@ -13,7 +13,7 @@ macro_rules! pages {
         $(
             #[tokio::test(flavor = "multi_thread")]
             async fn $name() {
-                reading::read(&Document::read($path)).await;
+                assert!(reading::read(&Document::read($path)).await > 0);
             }
         )*
     };

@@ -173,8 +173,16 @@ async fn drop_leaves_the_empty_schema_and_create_makes_the_same_again() {
     let first = catalog::of_the_extension(&client).await;
     assert!(first.len() > 100, "{first:?}");
     client.batch_execute("drop extension workos_auth").await.unwrap();
-    // What CREATE EXTENSION makes for itself stays with Postgres: the schema, and the roles, which other databases may use.
+    // What CREATE EXTENSION makes for itself stays with Postgres: the schema with its comment, and the roles, which other databases may use.
     let left = catalog::difference(&before, &catalog::traces(&client).await);
+    let comments: i64 = {
+        let count = |sign: &str| {
+            left.iter().find_map(|line| line.strip_prefix(sign)?.strip_prefix(" pg_description|")?.parse().ok())
+        };
+        count("+").zip(count("-")).map(|(now, then): (i64, i64)| now - then).unwrap_or_default()
+    };
+    assert_eq!(comments, 1, "{left:?}");
+    let left: Vec<String> = left.into_iter().filter(|line| !line.contains(" pg_description|")).collect();
     let roles = ["+ role|workos_auth_nobody|f", "+ role|workos_auth_owner|f"];
     assert_eq!(left, [roles[0], roles[1], "+ schema|auth|postgres|{postgres=UC/postgres,=U/postgres}"]);
     assert_eq!(text(&client, "select count(*) from pg_depend where refclassid = 'pg_namespace'::regclass and refobjid = 'auth'::regnamespace").await.unwrap().as_deref(), Some("0"));
