@@ -5,21 +5,6 @@
 -- left behind, until the next autovacuum: hence enable_seqscan. Where something has to be read whole, the plan's price is then so high
 -- that Postgres would compile it: hence jit.
 
-CREATE TYPE auth.session AS (
-    access_token text,
-    refresh_token text,
-    expires_at timestamptz,
-    session_id uuid,
-    user_id uuid,
-    email text,
-    organization_id text,
-    is_new_user boolean,
-    redirect_to text,
-    provider_token text,
-    claims jsonb
-);
-COMMENT ON TYPE auth.session IS 'what a sign-in returns; new columns only at the end';
-
 CREATE FUNCTION auth.plan_support(internal) RETURNS internal
     LANGUAGE c AS 'MODULE_PATHNAME', 'plan_support_wrapper';
 COMMENT ON FUNCTION auth.plan_support(internal) IS
