@@ -24,6 +24,7 @@ pub mod operations;
 pub mod parallel;
 pub mod racing;
 pub mod refreshing;
+pub mod releases;
 pub mod root_keys;
 pub mod session_walk;
 pub mod sql;

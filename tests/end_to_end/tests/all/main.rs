@@ -155,3 +155,13 @@ mod installation {
     mod seeds;
     mod standby;
 }
+
+/// From one release to the next: a newer library under older SQL, updates, and dumps of an older version.
+mod upgrades {
+    mod dumps;
+    mod old_sql;
+    mod planted;
+    mod rehearsal;
+    mod released;
+    mod updates;
+}
