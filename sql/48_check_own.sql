@@ -63,14 +63,9 @@ acl AS (
     ) AS x (kind, oid, name, owner, acl, column_name), aclexplode(x.acl) AS a
     WHERE a.grantee <> x.owner
 ),
--- Whom a bundle was given: whoever may do the first thing that it is for.
+-- Whom a bundle was given.
 holder AS (
-    SELECT DISTINCT m.bundle, a.grantee, a.grantee_name FROM acl AS a JOIN (VALUES
-        ('sign_in', 'auth.exchange_code(text, text, text, inet, text)'),
-        ('broker', 'auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
-        ('admin', 'auth.configure_workos(text, text, text, text, text, boolean)')
-    ) AS m (bundle, name) ON a.kind = 'FUNCTION' AND a.oid = to_regprocedure(m.name)
-    WHERE a.grantee <> 0
+    SELECT h.bundle, h.grantee, h.grantee::regrole::text AS grantee_name FROM auth.check_holders() AS h
     UNION ALL
     SELECT 'everyone', 0, 'PUBLIC'
     UNION ALL
@@ -164,6 +159,18 @@ foreign_key AS (
 
 -- FINDINGS ------------------------------------------------------------------------------------------------------------------------
 
+-- A newer library serves the SQL of any release before it. An older one lacks functions that the SQL names.
+SELECT CASE WHEN v.library > v.sql THEN 'warning' ELSE 'error' END, 'workos_auth',
+    CASE WHEN v.library > v.sql
+        THEN format('The library is %s, and this database still has the SQL of %s: what is new is not there yet. Run the remedy in a new connection.', n.library, n.sql)
+        ELSE format('This database has the SQL of %s, and the library is %s, which lacks functions that the SQL names.', n.sql, n.library) END,
+    CASE WHEN v.library > v.sql THEN 'ALTER EXTENSION workos_auth UPDATE;'
+        ELSE format('SELECT ''Install the package of workos_auth %s or newer on this server, and connect anew; with shared_preload_libraries, restart it.'' AS by_hand;', n.sql) END
+FROM auth.version() AS n, LATERAL (
+    SELECT string_to_array(split_part(n.library, '-', 1), '.')::integer[], string_to_array(split_part(n.sql, '-', 1), '.')::integer[]
+) AS v (library, sql)
+WHERE v.library <> v.sql
+UNION ALL
 SELECT CASE WHEN c.kind IN ('index', 'table column') THEN 'warning' ELSE 'error' END,
     CASE WHEN c.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', c.name, c.relation) ELSE c.identity END,
     format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what),

@@ -1,14 +1,15 @@
--- Who may do what: the one list. What is not on it, nobody but the owner may do: sql/99_give_rights.sql takes everything from everybody
+-- Who may do what: the one list. What is not on it, nobody but the owner may do: sql/99_epilogue.sql takes everything from everybody
 -- first, so that a new function is closed until it stands here. auth.grant_sign_in, auth.grant_broker and auth.grant_admin give the bundles of
 -- these names, and auth.check() compares the database with the list.
 CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text) RETURNS SETOF record
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 110 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 120 SET search_path = pg_catalog, pg_temp AS $$
     VALUES
         -- The readers, and what concerns the person of an access token alone.
         ('everyone', 'USAGE', 'SCHEMA auth'),
         ('everyone', 'USAGE', 'TYPE auth.session'),
         ('everyone', 'SELECT', 'TABLE auth.error_codes'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.error_codes()'),
+        ('everyone', 'EXECUTE', 'FUNCTION auth.version()'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.session_claims()'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.jwt()'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.uid()'),
@@ -81,6 +82,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_root_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_members()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_installed()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_holders()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_settings()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_becomes()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_people()'),
@@ -122,3 +124,17 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
 $$;
 COMMENT ON FUNCTION auth.rights() IS
     'who may do what, with columns behind the privilege where it is about these alone: everyone; the bundles sign_in, broker and admin, which auth.grant_sign_in, auth.grant_broker and auth.grant_admin give; server_files, which is pg_write_server_files';
+
+-- Whoever may do the first thing that a bundle is for has the bundle. Rights are the one record of it: each database has its own, and a dump
+-- carries them. These three functions are never dropped.
+CREATE FUNCTION auth.check_holders(OUT bundle text, OUT grantee oid) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 5 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT DISTINCT b.bundle, a.grantee
+    FROM (VALUES
+        ('sign_in', 'auth.exchange_code(text, text, text, inet, text)'),
+        ('broker', 'auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
+        ('admin', 'auth.configure_workos(text, text, text, text, text, boolean)')
+    ) AS b (bundle, function) JOIN pg_proc AS p ON p.oid = to_regprocedure(b.function), aclexplode(p.proacl) AS a
+    WHERE a.grantee NOT IN (0, p.proowner)
+$$;
+COMMENT ON FUNCTION auth.check_holders() IS 'which roles have the bundles of auth.rights() in this database: auth.check() says what they lack, and an update gives them what it adds to their bundle';

@@ -59,12 +59,14 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => c"",
 };
 
-// What `cargo pgrx` makes the install script of, each after the one before: tools/install.sh takes them by their names.
+// What `cargo pgrx` makes the install script of, each after the one before: tools/extension-files.sh takes them by their names.
 extension_sql_file!("../sql/00_preflight.sql", name = "preflight", bootstrap);
 extension_sql_file!("../sql/10_installation.sql", name = "installation", requires = ["preflight"]);
 extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", requires = ["installation"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["account_tables"]);
-extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["setting_up"]);
+extension_sql_file!("../sql/12_types.sql", name = "types", requires = ["account_tables"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["types"]);
+extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
+extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["versions"]);
 extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
@@ -80,8 +82,7 @@ extension_sql_file!("../sql/49_check_sign_up.sql", name = "check_sign_up", requi
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_sign_up"]);
 extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
-extension_sql_file!("../sql/95_check_installed.sql", name = "check_installed", requires = ["protect_tables"]);
-extension_sql_file!("../sql/99_give_rights.sql", name = "give_rights", requires = ["check_installed"]);
+extension_sql_file!("../sql/99_epilogue.sql", name = "epilogue", requires = ["protect_tables"]);
 
 /// Called by Postgres when a backend, or the postmaster, loads the library. Nothing here touches the network, reads a key or uses
 /// randomness: all of that waits for the first call that needs it.

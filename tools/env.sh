@@ -91,6 +91,17 @@ PG_FEATURES=(--no-default-features --features "pg$PG_MAJOR")
 # Cargo.toml pins pgrx; cargo-pgrx must be the same to the letter.
 PGRX_VERSION=$(sed -n 's/^pgrx = .*version = "=\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml")
 
+# The versions whose SQL is released, but for the current one: their databases are served too.
+older_versions() {
+    local script version current
+    current=$(cargo pkgid --manifest-path "$ROOT/Cargo.toml" -p workos_auth)
+    for script in "$ROOT"/sql/released/workos_auth--*.sql; do
+        version=${script##*/workos_auth--}
+        version=${version%.sql}
+        [[ ! -f $script || $version == *--* || $version == "${current##*[#@]}" ]] || echo "$version"
+    done
+}
+
 # Colours for people, none for files and for NO_COLOR (no-color.org).
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     bold=$'\e[1m' red=$'\e[31m' plain=$'\e[0m'

@@ -8,14 +8,9 @@ cd "$ROOT"
 
 profile=${PROFILE:-release}
 cargo build --profile "$profile" -p workos_auth "${PG_FEATURES[@]}"
-version=$(cargo pkgid -p workos_auth)
-version=${version##*[#@]}
-
-# The install script is sql/*.sql in the order of the names.
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-sed "s/@CARGO_VERSION@/$version/" workos_auth.control >"$work/workos_auth.control"
-cat sql/[0-9][0-9]_*.sql >"$work/workos_auth--$version.sql"
+tools/extension-files.sh "$work"
 
 libraries=$("$PG_CONFIG" --pkglibdir)
 extensions=$("$PG_CONFIG" --sharedir)/extension
@@ -29,5 +24,8 @@ put() {
     "${as[@]}" mv -f "$3.new" "$3"
 }
 put 755 "$CARGO_TARGET_DIR/$profile/libworkos_auth.so" "$libraries/workos_auth.so"
-put 644 "$work/workos_auth--$version.sql" "$extensions/workos_auth--$version.sql"
+# The control file last: what it names as the current version is there then.
+for script in "$work"/*.sql; do
+    put 644 "$script" "$extensions/${script##*/}"
+done
 put 644 "$work/workos_auth.control" "$extensions/workos_auth.control"

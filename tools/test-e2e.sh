@@ -17,10 +17,21 @@ if [[ -n ${ONLY:-} ]]; then
     exec "${tests[@]}" --test all -- "$ONLY" "${left_out[@]}"
 fi
 
+# What people and backends do under the SQL of an older release: sign-in, refresh, sign-out, readers, policies.
+under_old_sql=(sign_in::whole_flow sign_in::callback:: sign_in::brokers sessions::refresh:: sessions::expiry sessions::revocation
+    tokens::claims:: tokens::own_tokens tokens::visitor_tokens policies::rls_identity policies::as_user policies::visitors accounts::linking::)
+
 # The demo's test starts the gateway as it was built.
 cargo build --release -p workos_auth_gateway
+all() {
+    "${tests[@]}" -- "${left_out[@]}"
+    for version in $(older_versions); do
+        heading "The same library under the SQL of $version"
+        WORKOS_AUTH_SQL_VERSION=$version "${tests[@]}" --test all -- "${under_old_sql[@]}" "${left_out[@]}"
+    done
+}
 # Each program closes with a line of its own; the last line is the sum of them.
-"${tests[@]}" -- "${left_out[@]}" 2>&1 | awk '
+all 2>&1 | awk '
     { print; fflush() }
     /^test result:/ { programs++; passed += $4; failed += $6; ignored += $8 }
     END { printf "%d programs: %d passed; %d failed; %d ignored\n", programs, passed, failed, ignored }'

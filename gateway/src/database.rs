@@ -114,6 +114,8 @@ const MAY_BROKER: &str = "select bool_and(has_function_privilege(f, 'execute')) 
 /// Whether WorkOS is configured and the root key is there, whatever the connection has opened before.
 const REQUIRE_READY: &str = "select auth.require_ready()";
 
+const VERSIONS: &str = "select library, sql from auth.version()";
+
 /// What the codes begin with that `auth.handle_callback` gives; WorkOS's do not.
 const OWN_CODE: &str = "wac_";
 
@@ -162,6 +164,15 @@ pub struct Landed {
     pub url: String,
     /// For the one statement, or for the request.
     pub took: Duration,
+}
+
+/// What is installed: the library on the server, which a package brings, and the SQL in the database, which ALTER EXTENSION updates.
+#[derive(Debug)]
+pub struct Versions {
+    /// of the library
+    pub library: String,
+    /// of the SQL
+    pub sql: String,
 }
 
 /// What the database says about itself.
@@ -385,6 +396,15 @@ impl Database {
                 Err(ApiError::unavailable("Row-level security does not bind the role: use an ordinary one."))
             }
         }
+    }
+
+    /// The versions of the extension.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn versions(&self) -> Result<Versions> {
+        let row = self.call(VERSIONS, &[]).await?;
+        Ok(Versions { library: get(&row, 0)?, sql: get(&row, 1)? })
     }
 
     /// Whether this server may ask WorkOS in the database's place.

@@ -134,7 +134,9 @@ fn allow_connections(config: &Config) {
 fn report_readiness(app: Arc<App>) {
     tokio::spawn(async move {
         match sign_in::is_ready(&app).await {
-            Ok(()) => tracing::info!("the database is ready"),
+            Ok(versions) => {
+                tracing::info!(library = versions.library, sql = versions.sql, "the database is ready");
+            }
             Err(error) => {
                 let (sqlstate, detail) = error.cause.map(|cause| (cause.sqlstate, cause.detail)).unwrap_or_default();
                 tracing::warn!(sqlstate, detail, "the database is not ready");

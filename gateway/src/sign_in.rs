@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::App;
-use crate::database::{CallbackQuery, CallbackStep, Landed, Opened, RequestClient, is_own_code};
+use crate::database::{CallbackQuery, CallbackStep, Landed, Opened, RequestClient, Versions, is_own_code};
 use crate::error::Result;
 
 /// Where WorkOS's redirect sends the browser on to.
@@ -37,14 +37,14 @@ pub async fn exchange_code(app: &App, code: &str, verifier: &str, client: &Reque
     }
 }
 
-/// Whether sign-ins can be served.
+/// Whether sign-ins can be served, and by which versions of the extension.
 ///
 /// # Errors
 /// Why not.
-pub async fn is_ready(app: &App) -> Result<()> {
+pub async fn is_ready(app: &App) -> Result<Versions> {
     app.database.is_ready().await?;
-    match &app.workos {
-        Some(_) => app.database.may_broker().await,
-        None => Ok(()),
+    if app.workos.is_some() {
+        app.database.may_broker().await?;
     }
+    app.database.versions().await
 }

@@ -10,3 +10,4 @@ mod reading;
 mod setting_up;
 mod signing_in;
 mod triggers;
+mod versions;

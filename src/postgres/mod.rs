@@ -10,12 +10,14 @@
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
+//! | `extension_script.rs` | what runs in an extension's script and does not belong to it |
 //! | `wait_event.rs` | what `pg_stat_activity` shows of a wait |
 //! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs`, `uuid.rs` | functions, and values in and out |
 
 pub mod bare_function;
 pub mod clock;
 pub mod executor;
+pub mod extension_script;
 pub mod jsonb;
 mod loading;
 pub mod once_per_query;

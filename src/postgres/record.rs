@@ -6,6 +6,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::prelude::*;
+use workos_auth_core::{Error, ErrorCode};
 
 /// The columns of a row, in order. The function's own declaration says what they are called.
 #[derive(Default)]
@@ -30,8 +31,9 @@ unsafe impl BoxRet for Record {
             let class = pg_sys::get_call_result_type(fcinfo.as_mut_ptr(), std::ptr::null_mut(), &mut descriptor);
             let is_row = class == pg_sys::TypeFuncClass::TYPEFUNC_COMPOSITE;
             if !is_row || usize::try_from((*descriptor).natts) != Ok(self.0.len()) {
-                crate::error::raise(crate::error::unexpected(
-                    "The installed SQL does not fit the library: run ALTER EXTENSION workos_auth UPDATE.",
+                crate::error::raise(Error::with_detail(
+                    ErrorCode::ExtensionOutdated,
+                    "A function is declared with other columns than it returns.",
                 ));
             }
             let descriptor = pg_sys::BlessTupleDesc(descriptor);

@@ -54,6 +54,11 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: &str) -> Result<String> {
     Ok(name.into_owned())
 }
 
+/// Runs a GRANT that an update script has put together.
+pub fn give(statement: &str) -> Result<()> {
+    query::utility(statement)
+}
+
 /// What a role has or may that no stranger may have; `None` for a role that has nothing but what was granted to itself. A member of another
 /// role can become that one.
 pub fn more_than_a_visitors(role: pg_sys::Oid) -> Result<Option<String>> {

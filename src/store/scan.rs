@@ -6,6 +6,8 @@
 
 mod table;
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
@@ -30,6 +32,7 @@ static SESSIONS_BY_USER: Table = Table::new(c"sessions", c"sessions_user_id_idx"
 static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
 static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
 static ROLE_SETTINGS: Table = Table::catalog(c"pg_db_role_setting", c"pg_db_role_setting_databaseid_rol_index");
+static EXTENSIONS: Table = Table::catalog(c"pg_extension", c"pg_extension_name_index");
 static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
 static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
 static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
@@ -49,12 +52,13 @@ static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organizatio
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 
 /// In no order.
-static ALL: [&Table; 22] = [
+static ALL: [&Table; 23] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
     &INSTALLATION,
     &ROLE_SETTINGS,
+    &EXTENSIONS,
     &PROVIDERS,
     &FLOW_STATES,
     &FLOW_STATES_BY_STATE,
@@ -174,6 +178,14 @@ pub fn homes(snapshot: Option<&Snapshot>) -> Homes {
     let settings = row_by_key(&ROLE_SETTINGS, &keys, snapshot, |row| row.get::<Vec<String>>(c"setconfig")).flatten();
     let text = settings.iter().flatten().find_map(|setting| setting.strip_prefix("workos_auth.installation_homes="));
     text.map(Homes::parse).unwrap_or_default()
+}
+
+/// Of which version the SQL objects in this database are: by the extension's row in Postgres's catalog.
+pub fn sql_version() -> Option<String> {
+    search_all_rows(&EXTENSIONS, |row| match row.get::<&CStr>(c"extname")? == c"workos_auth" {
+        true => row.get(c"extversion"),
+        false => None,
+    })
 }
 
 /// The function that is named for an event, and whose it was then.

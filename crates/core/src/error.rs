@@ -304,6 +304,9 @@ error_codes! {
     InstallationIsACopy = "WA120", "installation_is_a_copy", 503, "this database is a copy of an installation, and signs nobody in",
         "",
         "A superuser says which of the two it is: select auth.become_new_installation() makes it an installation of its own; after select auth.take_over_installation() this one goes on, and the other is the copy.";
+    ExtensionOutdated = "WA121", "extension_outdated", 503, "the SQL of the extension in this database is older than its library",
+        "",
+        "In a new connection, a superuser runs ALTER EXTENSION workos_auth UPDATE.";
 
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",

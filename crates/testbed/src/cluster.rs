@@ -20,6 +20,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::postgres::Installation;
+use crate::server_copy::ServerCopy;
 
 mod crash;
 mod standby;
@@ -115,6 +116,14 @@ impl Cluster {
     /// As [`Cluster::start`].
     pub fn start_newer() -> Result<Self> {
         Self::start_of(Installation::newer()?, &[], &[])
+    }
+
+    /// As [`Cluster::start_with`], with a copy of the server.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub fn start_from(copy: &ServerCopy, settings: &[&str]) -> Result<Self> {
+        Self::start_of(copy.installation()?, &[], settings)
     }
 
     fn start_of(installation: Installation, environment: &[(&str, &str)], settings: &[&str]) -> Result<Self> {

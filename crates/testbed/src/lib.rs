@@ -4,6 +4,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cluster`] | boots, restarts and stops a cluster of its own |
+//! | [`server_copy`] | a server with other files of the extension |
 //! | [`workos`] | sets the extension up against the simulator, and plays the browser |
 //! | [`pgbouncer`] | a pooler in front of a cluster |
 //! | [`error`] | what can go wrong meanwhile |
@@ -28,9 +29,11 @@ pub mod error;
 mod guard;
 pub mod pgbouncer;
 mod postgres;
+pub mod server_copy;
 pub mod workos;
 
 pub use cluster::Cluster;
 pub use error::{Error, Result};
 pub use pgbouncer::PgBouncer;
+pub use server_copy::ServerCopy;
 pub use workos::{Browser, Callback, Workos, browser_sign_in};

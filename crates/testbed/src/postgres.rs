@@ -14,8 +14,13 @@ use crate::error::{Error, Result};
 /// The OS user of Debian's packages, for when the tests run as root.
 const SERVER_USER: &str = "postgres";
 
+/// The `pg_config` of the server that is tested.
+pub(crate) fn pg_config() -> PathBuf {
+    env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()).into()
+}
+
 /// An installed server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Installation {
     bin_dir: PathBuf,
     /// Set when the caller is root, which Postgres refuses to run as.
@@ -25,7 +30,12 @@ pub(crate) struct Installation {
 impl Installation {
     /// The server that `PG_CONFIG` names, or the first `pg_config` on the path.
     pub(crate) fn find() -> Result<Self> {
-        Self::of(env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()).into())
+        Self::of(pg_config())
+    }
+
+    /// A copy of that server, whose programs are there.
+    pub(crate) fn copied_to(bin_dir: &Path) -> Result<Self> {
+        Ok(Self { bin_dir: bin_dir.to_owned(), ..Self::find()? })
     }
 
     /// The server that databases move to: that of `NEWER_PG_CONFIG`, or the same.

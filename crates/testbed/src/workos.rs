@@ -80,11 +80,22 @@ impl Workos {
     /// Creates the extension in `database` and configures it for this simulator: root key (made once for a
     /// cluster), provider, redirect allow list. Returns the superuser's connection that did it.
     ///
+    /// With the variable `WORKOS_AUTH_SQL_VERSION` in the environment, the SQL is that of an older release: so whole suites run against it.
+    ///
     /// # Errors
     /// A statement fails: its SQLSTATE, message, detail and hint.
     pub async fn install(&self, cluster: &Cluster, database: &str) -> Result<Client> {
+        self.install_version(cluster, database, std::env::var("WORKOS_AUTH_SQL_VERSION").ok().as_deref()).await
+    }
+
+    /// The same with the SQL of a release; without one, of the newest.
+    ///
+    /// # Errors
+    /// As [`Workos::install`].
+    pub async fn install_version(&self, cluster: &Cluster, database: &str, version: Option<&str>) -> Result<Client> {
         let client = cluster.connect(database, SUPERUSER).await?;
-        client.batch_execute("create extension workos_auth").await?;
+        let of_version = version.map(|version| format!(" version '{version}'")).unwrap_or_default();
+        client.batch_execute(&format!("create extension workos_auth{of_version}")).await?;
         cluster.create_root_key(&client).await?;
         client
             .execute(

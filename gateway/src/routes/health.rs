@@ -25,10 +25,13 @@ pub async fn health() -> Response {
 }
 
 /// `GET /ready`: the database answers, the role has its rights, WorkOS is configured and the root key is there. Otherwise the error's name
-/// says what is missing, where the database has a name for it.
+/// says what is missing, where the database has a name for it. The answer has the versions of all three, which differ while an update is under way.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     match sign_in::is_ready(&app).await {
-        Ok(()) => json_response(StatusCode::OK, &json!({ "ready": true })),
+        Ok(versions) => json_response(
+            StatusCode::OK,
+            &json!({ "ready": true, "gateway": env!("CARGO_PKG_VERSION"), "library": versions.library, "sql": versions.sql }),
+        ),
         // Why not is for the log.
         Err(error) => ApiError { status: StatusCode::SERVICE_UNAVAILABLE, ..error }.into_response(),
     }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use crate::error::unexpected;
+use crate::error::{raise, unexpected};
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
 use crate::postgres::uuid::from_postgres;
@@ -159,15 +159,29 @@ impl ScannedRow {
         // SAFETY: the tuple is the scan's current one, its descriptor the relation's; T is the column's type.
         unsafe {
             let descriptor = (*self.relation).rd_att;
-            // Only looks the name up, in the descriptor.
-            let attribute = pg_sys::SPI_fnumber(descriptor, column.as_ptr());
-            if attribute <= 0 {
-                return None;
-            }
+            let attribute = attribute(self.relation, column);
             let datum = pg_sys::heap_getattr(self.tuple, attribute, descriptor, &mut is_null);
             T::from_datum(datum, is_null)
         }
     }
+}
+
+/// The number of a column, which is looked up by its name in the relation's descriptor. Raises an error where it is not there: the SQL is that
+/// of an older version.
+///
+/// # Safety
+/// The relation is open.
+unsafe fn attribute(relation: pg_sys::Relation, column: &CStr) -> i32 {
+    // SAFETY: by the caller's word.
+    let attribute = unsafe { pg_sys::SPI_fnumber((*relation).rd_att, column.as_ptr()) };
+    if attribute <= 0 {
+        // SAFETY: as above; the name is a C string in the relation's own row.
+        let table = unsafe { CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()) };
+        let (table, column) = (table.to_string_lossy(), column.to_string_lossy());
+        let detail = format!("The table {table} has no column {column}.");
+        raise(Error::with_detail(ErrorCode::ExtensionOutdated, detail));
+    }
+    attribute
 }
 
 /// What is said of JSON in a column that Postgres can hold and no token.
@@ -189,8 +203,7 @@ pub enum Key<'a> {
 }
 
 impl Key<'_> {
-    /// `None` for a column that is not there.
-    fn scan_key(&self, descriptor: pg_sys::TupleDesc) -> Option<pg_sys::ScanKeyData> {
+    fn scan_key(&self, relation: pg_sys::Relation) -> Option<pg_sys::ScanKeyData> {
         let (column, function, value) = match self {
             Self::Uuid(column, id) => (column, pg_sys::F_UUID_EQ, pg_sys::Datum::from(id.as_bytes().as_ptr())),
             Self::Text(column, text) => (column, pg_sys::F_TEXTEQ, text.into_datum()?),
@@ -207,9 +220,9 @@ impl Key<'_> {
             Self::Text(..) => pg_sys::DEFAULT_COLLATION_OID,
             _ => pg_sys::InvalidOid,
         };
-        // SAFETY: the descriptor of an open table; the key is all written.
+        // SAFETY: an open table; the key is all written.
         unsafe {
-            let attribute = i16::try_from(pg_sys::SPI_fnumber(descriptor, column.as_ptr())).ok().filter(|n| *n > 0)?;
+            let attribute = i16::try_from(attribute(relation, column)).ok()?;
             let mut key: pg_sys::ScanKeyData = std::mem::zeroed();
             pg_sys::ScanKeyEntryInitialize(
                 &mut key,
@@ -286,9 +299,7 @@ fn scan(
     // SAFETY: the sequence of systable scans (genam.c); an error in between is cleaned up by the resource owner. A NULL
     // snapshot asks for a fresh one. The scan's keys point into `keys`, which outlive it.
     unsafe {
-        let descriptor = (*relation).rd_att;
-        // Without a column that is wanted, nothing is.
-        let Some(mut wanted) = keys.iter().map(|key| key.scan_key(descriptor)).collect::<Option<Vec<_>>>() else {
+        let Some(mut wanted) = keys.iter().map(|key| key.scan_key(relation)).collect::<Option<Vec<_>>>() else {
             return pg_sys::relation_close(relation, LOCK);
         };
         let snapshot = snapshot.map_or(std::ptr::null_mut(), Snapshot::as_ptr);

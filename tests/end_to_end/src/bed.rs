@@ -66,13 +66,22 @@ fn database_of(caller: &Location<'_>, name: &str) -> String {
 impl<'a> Bed<'a> {
     /// Makes the database and sets the extension up in it.
     pub async fn new(cluster: &'a Cluster, database: &str) -> Self {
+        Self::of_version(cluster, database, None).await
+    }
+
+    /// The same with the SQL of a release.
+    pub async fn of_version(cluster: &'a Cluster, database: &str, version: Option<&str>) -> Self {
         assert!(database.len() <= LONGEST_NAME, "{database} is too long for a name");
         // A cluster that is a static is never dropped, which would look at them.
         cluster.assertions().unwrap();
         let workos = Workos::start().unwrap();
         let _one_at_a_time = SETTING_UP.lock().await;
         cluster.create_database(database).await.unwrap();
-        let admin = workos.install(cluster, database).await.unwrap();
+        let admin = match version {
+            Some(_) => workos.install_version(cluster, database, version).await,
+            None => workos.install(cluster, database).await,
+        }
+        .unwrap();
         Self { cluster, workos, database: database.to_owned(), admin }
     }
 

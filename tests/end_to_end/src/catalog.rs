@@ -4,7 +4,7 @@ use tokio_postgres::Client;
 
 use crate::sql::lines;
 
-/// Everything that belongs to the extension, one line an object: definition, owner, rights, comment.
+/// Everything that belongs to the extension, one line an object: definition, owner, rights, comment, and the rights that a dump leaves out.
 ///
 /// Names of system-made constraints, rights of the owner and OIDs follow from these, so that two databases with the
 /// same lines behave the same.
@@ -38,7 +38,14 @@ pub async fn of_the_extension(client: &Client) -> Vec<String> {
         select 'role', rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls,
             rolconfig, shobj_description(oid, 'pg_authid') from pg_roles where rolname in ('workos_auth_owner', 'workos_auth_nobody');
         select 'event trigger', evtname, evtevent, evtenabled, evttags, evtfoid::regprocedure, obj_description(t.oid, 'pg_event_trigger')
-        from pg_event_trigger t join pg_proc p on p.oid = evtfoid where p.pronamespace = 'auth'::regnamespace";
+        from pg_event_trigger t join pg_proc p on p.oid = evtfoid where p.pronamespace = 'auth'::regnamespace;
+        select 'member', pg_describe_object(d.classid, d.objid, 0)
+        from pg_depend d join pg_extension e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
+        where e.extname = 'workos_auth' and d.deptype = 'e';
+        select 'initial rights', pg_describe_object(i.classoid, i.objoid, i.objsubid), i.privtype, i.initprivs
+        from pg_init_privs i join pg_depend d on (d.classid, d.objid) = (i.classoid, i.objoid)
+            join pg_extension e on d.refclassid = 'pg_extension'::regclass and e.oid = d.refobjid
+        where e.extname = 'workos_auth' and d.deptype = 'e'";
     sorted(lines(client, sql).await.unwrap())
 }
 

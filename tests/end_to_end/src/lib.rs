@@ -26,6 +26,7 @@ pub mod parallel;
 pub mod racing;
 pub mod reference;
 pub mod refreshing;
+pub mod releases;
 pub mod root_keys;
 pub mod session_walk;
 pub mod sql;

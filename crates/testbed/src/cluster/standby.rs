@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::{Cluster, PATIENCE, POLL, SUPERUSER, run};
 use crate::error::{Error, Result};
 use crate::postgres::Installation;
+use crate::server_copy::ServerCopy;
 
 impl Cluster {
     /// A hot standby of this cluster: a base backup that follows by streaming. It has the primary's configuration, as it is
@@ -16,7 +17,19 @@ impl Cluster {
     /// # Errors
     /// The base backup fails, or the standby does not start.
     pub fn start_standby(&self, settings: &[&str]) -> Result<Self> {
-        let mut standby = Self::new(Installation::find()?)?;
+        self.follow(Installation::find()?, settings)
+    }
+
+    /// The same with a copy of the server.
+    ///
+    /// # Errors
+    /// As [`Cluster::start_standby`].
+    pub fn start_standby_from(&self, copy: &ServerCopy, settings: &[&str]) -> Result<Self> {
+        self.follow(copy.installation()?, settings)
+    }
+
+    fn follow(&self, installation: Installation, settings: &[&str]) -> Result<Self> {
+        let mut standby = Self::new(installation)?;
         let mut backup = self.command("pg_basebackup");
         backup.arg("--pgdata").arg(standby.data_dir());
         backup.args(["--write-recovery-conf", "--checkpoint=fast", "--wal-method=stream", "--no-sync"]);

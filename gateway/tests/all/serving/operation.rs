@@ -470,3 +470,13 @@ fn what_cannot_be_configured_is_said_without_the_password() {
     let said = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success() && said.contains("--trusted-proxies") && !said.contains("hunter2"), "{said}");
 }
+
+/// While an update is under way, the versions of library, SQL and gateway differ.
+#[tokio::test]
+async fn readiness_tells_the_versions() {
+    let gateway = Gateway::start("op_versions", &[]).await;
+    let own = env!("CARGO_PKG_VERSION");
+    let sql = std::env::var("WORKOS_AUTH_SQL_VERSION").unwrap_or_else(|_| own.to_owned());
+    let answer = ok(gateway.get("/ready").send().await.unwrap()).await;
+    assert_eq!(answer, json!({ "ready": true, "gateway": own, "library": own, "sql": sql }));
+}

@@ -163,3 +163,13 @@ mod documents {
     mod tutorial;
     mod written;
 }
+
+/// From one release to the next: a newer library under older SQL, updates, and dumps of an older version.
+mod upgrades {
+    mod dumps;
+    mod old_sql;
+    mod planted;
+    mod rehearsal;
+    mod released;
+    mod updates;
+}

@@ -318,7 +318,7 @@ async fn every_object_is_explained_and_protected() {
 async fn every_function_is_labelled_as_it_behaves() {
     let bed = Bed::shared("labelled").await;
     let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,\
-        session_id,uid,verify_token";
+        session_id,uid,verify_token,version";
     let of = |condition: &str| {
         format!(
             "select string_agg(distinct proname, ',' order by proname) from pg_proc where pronamespace = 'auth'::regnamespace and {condition}"
@@ -329,7 +329,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions"),
         (
             "provolatile = 's' and proname ~ '^check'",
-            "check,check_becomes,check_believers,check_copy,check_facts,check_files,check_functions,check_installed,check_leave,check_members,\
+            "check,check_becomes,check_believers,check_copy,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
             check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
         ),
         ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),
@@ -351,7 +351,7 @@ async fn every_function_is_labelled_as_it_behaves() {
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
              callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,create_visitor_token,delete_user,\
-             exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_sign_in,handle_callback,import_supabase,link_identity,\
+             exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,\
              merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
              revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,\
              rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# extension-files.sh DIRECTORY
+# Writes what Postgres reads of the extension, but the library, into a directory: the control file, the install script and the update script
+# of the current version, and those of every release. `make install` and the packages take them from there. The same bytes in each run.
+#
+# The install script is sql/*.sql in the order of the names. An update script is put together of
+#
+#   1. sql/updates/workos_auth--A--B.sql: what becomes of tables, types, triggers and policies, by hand
+#   2. sql/2* to sql/8*: every function and view, made anew in its place. A function that another version had with these arguments keeps its
+#      rights; so no function is dropped, and none changes its arguments
+#   3. every comment of the other files that is a statement of its own
+#   4. sql/99_epilogue.sql
+#
+# What is in sql/released is never changed: tools/release-sql.sh puts it there.
+set -euo pipefail
+# shellcheck source=tools/env.sh
+. "$(dirname "$0")/env.sh"
+cd "$ROOT"
+
+[[ $# == 1 && -d $1 ]] || fail "usage: tools/extension-files.sh DIRECTORY"
+target=$1
+version=$(cargo pkgid -p workos_auth)
+version=${version##*[#@]}
+export LC_ALL=C
+
+# update BODY: the whole update script.
+update() {
+    local name from
+    name=$(basename "$1" .sql)
+    from=${name#workos_auth--}
+    from=${from%--*}
+    # shellcheck disable=SC2016,SC2028 # psql's words, and SQL's
+    echo '\echo Use "ALTER EXTENSION workos_auth UPDATE" to load this file. \quit'
+    cat <<SQL
+
+-- The update from $from to $version, put together by tools/extension-files.sh.
+
+-- What auth.rights() said before, for the end of this script.
+DO \$before\$
+BEGIN
+    PERFORM pg_catalog.set_config('workos_auth_update.rights',
+        (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r))::text FROM auth.rights() AS r), true);
+END
+\$before\$;
+
+SQL
+    cat "$1"
+    echo
+    sed 's/^CREATE \(FUNCTION\|VIEW\) /CREATE OR REPLACE \1 /' sql/[2-8][0-9]_*.sql
+    echo
+    echo '-- Comments on what was not made anew.'
+    awk '/^COMMENT ON /, /;$/' sql/1[0-9]_*.sql sql/90_*.sql
+    echo
+    sed "s/'CREATE FUNCTION /'CREATE OR REPLACE FUNCTION /" sql/99_epilogue.sql
+}
+
+sed "s/@CARGO_VERSION@/$version/" workos_auth.control >"$target/workos_auth.control"
+cat sql/[0-9][0-9]_*.sql >"$target/workos_auth--$version.sql"
+for body in sql/updates/*--"$version".sql; do
+    [[ ! -f $body ]] || update "$body" >"$target/$(basename "$body")"
+done
+for released in sql/released/*.sql; do
+    made=$target/${released##*/}
+    [[ ! -f $made ]] || cmp --silent "$made" "$released" ||
+        fail "$released is released and stays as it is: raise the version in Cargo.toml before sql/ changes"
+    [[ ! -f $released ]] || cp "$released" "$made"
+done
