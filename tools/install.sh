@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # Builds the extension and copies it into the Postgres of PG_CONFIG, through sudo where this user may not.
 # PROFILE is the profile of Cargo.toml that it is built with: release, unless it says another.
+#
+#   tools/install.sh                          into the directories that PG_CONFIG names, below DESTDIR where that is set
+#   tools/install.sh LIBRARIES EXTENSIONS     into these two, for a package
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
 profile=${PROFILE:-release}
+[[ $profile != dist ]] || leave_out_this_machine
 cargo build --profile "$profile" -p workos_auth "${PG_FEATURES[@]}"
 version=$(cargo pkgid -p workos_auth)
 version=${version##*[#@]}
@@ -17,8 +21,10 @@ trap 'rm -rf "$work"' EXIT
 sed "s/@CARGO_VERSION@/$version/" workos_auth.control >"$work/workos_auth.control"
 cat sql/[0-9][0-9]_*.sql >"$work/workos_auth--$version.sql"
 
-libraries=$("$PG_CONFIG" --pkglibdir)
-extensions=$("$PG_CONFIG" --sharedir)/extension
+libraries=${1:-${DESTDIR:-}$("$PG_CONFIG" --pkglibdir)}
+extensions=${2:-${DESTDIR:-}$("$PG_CONFIG" --sharedir)/extension}
+[[ -d $libraries ]] || install -d "$libraries"
+[[ -d $extensions ]] || install -d "$extensions"
 
 # put MODE FILE TARGET. To another name first: a backend that has the old library loaded keeps it, and nobody finds half a file.
 put() {
