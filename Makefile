@@ -39,7 +39,7 @@ install: setup ## Builds the extension and installs it into the Postgres of PG_C
 demo: install ## A guided tour: two people sign in, in a Postgres of its own. On a terminal, or with KEEP=1, it stays, with a page to open
 	@$(STEP) $@ "Build the demo" cargo build --release -p workos_demo -p workos_auth_gateway
 	@$(STEP) $@ "The demo's page" tools/install-page.sh
-	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
+	@$(ENV) WORKOS_DEMO_PAGE="$$ROOT/examples/browser" exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
 .PHONY: test
 test: setup-tests $(TEST_STEPS) ## Everything below, in this order; stops at the first failure

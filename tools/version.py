@@ -5,6 +5,7 @@
     tools/version.py --write              writes META.json
     tools/version.py --check              fails where META.json, Cargo.lock or CHANGELOG.md say something else
     tools/version.py --notes              prints what CHANGELOG.md says of it
+    tools/version.py --debian-version     prints it as Debian writes it
     tools/version.py --debian-changelog   prints a debian/changelog, of the time SOURCE_DATE_EPOCH
 """
 
@@ -93,12 +94,16 @@ def notes() -> str:
     sys.exit(f"CHANGELOG.md has no section of {VERSION}")
 
 
+def debian_version() -> str:
+    # A version with a hyphen is before the release; Debian says so with a tilde.
+    return f"{VERSION.replace('-', '~')}-1"
+
+
 def debian_changelog() -> str:
     name = os.environ.get("DEBFULLNAME"), os.environ.get("DEBEMAIL")
     maintainer = f"{name[0]} <{name[1]}>" if all(name) else MAINTAINER
     date = formatdate(int(os.environ["SOURCE_DATE_EPOCH"]), usegmt=True).replace("GMT", "+0000")
-    # A version with a hyphen is before the release; Debian says so with a tilde.
-    return f"workos-auth ({VERSION.replace('-', '~')}-1) unstable; urgency=medium\n\n  * Version {VERSION}. CHANGELOG.md says what is new.\n\n -- {maintainer}  {date}\n"
+    return f"workos-auth ({debian_version()}) unstable; urgency=medium\n\n  * Version {VERSION}. CHANGELOG.md says what is new.\n\n -- {maintainer}  {date}\n"
 
 
 def main() -> int:
@@ -113,6 +118,8 @@ def main() -> int:
             return 1 if faults else 0
         case ["--notes"]:
             print(notes())
+        case ["--debian-version"]:
+            print(debian_version())
         case ["--debian-changelog"]:
             print(debian_changelog(), end="")
         case _:
