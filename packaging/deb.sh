@@ -8,6 +8,9 @@ set -euo pipefail
 . "$(dirname "$0")/epoch.sh"
 cd "$ROOT"
 
+# The extension is compiled with the headers alone, where there is no server of this major.
+[[ -x $PG_CONFIG ]] || PG_CONFIG=$(packaging/headers.sh "$PG_MAJOR") exec "$0"
+
 packages=$CARGO_TARGET_DIR/packages
 version=$(tools/version.py)
 architecture=$(dpkg --print-architecture)

@@ -79,7 +79,9 @@ impl Failure {
                 let command = if has_checkout { "make install" } else { package };
                 (command.into(), "the extension is not installed in this Postgres, or an older build of it is")
             }
-            Cause::NoGateway => ("apt-get install workos-auth-gateway".into(), "brings the gateway for Supabase's client"),
+            Cause::NoGateway => {
+                ("apt-get install workos-auth-gateway".into(), "brings the gateway for Supabase's client")
+            }
             _ => (format!("KEEP=1 {demo}"), "stops at the same place and says how to look around there"),
         }
     }

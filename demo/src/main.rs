@@ -119,7 +119,9 @@ async fn run(paper: Paper) -> Result<Ending> {
     drop(stage);
     told?;
     let command = origin::command();
-    paper.say(&format!("Everything has been removed. KEEP=1 {command} leaves it running, for your browser and for psql."));
+    paper.say(&format!(
+        "Everything has been removed. KEEP=1 {command} leaves it running, for your browser and for psql."
+    ));
     Ok(Ending::Told)
 }
 

@@ -12,8 +12,10 @@ use nix::unistd::{Uid, User};
 use crate::error::{Error, Result};
 
 /// Where packages put a server and its extensions: before the number of the major version, and after it.
-const PACKAGED: [(&str, &str, &str); 2] =
-    [("/usr/lib/postgresql/", "/usr/share/postgresql/", "/extension"), ("/usr/pgsql-", "/usr/pgsql-", "/share/extension")];
+const PACKAGED: [(&str, &str, &str); 2] = [
+    ("/usr/lib/postgresql/", "/usr/share/postgresql/", "/extension"),
+    ("/usr/pgsql-", "/usr/pgsql-", "/share/extension"),
+];
 /// The majors that the extension is written for, the newest first.
 const MAJORS: [u8; 4] = [18, 17, 16, 15];
 

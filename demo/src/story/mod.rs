@@ -68,7 +68,10 @@ fn what_next(paper: Paper) {
     let kept = (kept.as_str(), "the same, and then everything stays, for your browser and for psql".to_owned());
     if origin::page_dir().is_none() {
         paper.facts(&[
-            ("\\dx+ workos_auth", "in psql: the tables and functions you have just used; each has a comment".to_owned()),
+            (
+                "\\dx+ workos_auth",
+                "in psql: the tables and functions you have just used; each has a comment".to_owned(),
+            ),
             ("man workos-auth-gateway", "the gateway, and what its database role needs".to_owned()),
             kept,
         ]);
