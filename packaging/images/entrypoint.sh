@@ -53,6 +53,7 @@ SQL
     sql "$database" --set=path="$ROOT_KEY_FILE" <<SQL
 alter system set workos_auth.root_key_file = :'path';
 SQL
+    pg_ctl --wait --options="-c listen_addresses=" --silent --mode=fast restart
     for file in /docker-entrypoint-initdb.d/*.sql; do
         [ ! -e "$file" ] || sql "$database" --file="$file"
     done

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes an OCI image of a folder, without a daemon: a layout in an archive, the same bytes for the same files.
 
-    layout.py ROOT ARCHIVE CONFIG NAME    CONFIG is the image's configuration in JSON, NAME its reference in the archive
+    layout.py ROOT ARCHIVE CONFIG NAME    CONFIG is the image's configuration in JSON, NAME its repository and tag
 
 Files belong to whom they belong to in ROOT. Their times are SOURCE_DATE_EPOCH. It prints the image's digest.
 """
@@ -81,7 +81,7 @@ def main() -> int:
         "layers": [packed],
         "annotations": {**config.get("Labels", {}), "org.opencontainers.image.created": created},
     }
-    described = blob(text(manifest), "manifest.v1+json", platform={"architecture": ARCHITECTURE, "os": "linux"}, annotations={"org.opencontainers.image.ref.name": name})
+    described = blob(text(manifest), "manifest.v1+json", platform={"architecture": ARCHITECTURE, "os": "linux"}, annotations={"org.opencontainers.image.ref.name": name.partition(":")[2], "io.containerd.image.name": f"docker.io/library/{name}"})
     index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [described]}
 
     entries = {"oci-layout": text({"imageLayoutVersion": "1.0.0"}), "index.json": text(index), **dict(sorted(blobs.items()))}
