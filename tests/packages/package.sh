@@ -37,7 +37,8 @@ for package in "${packages[@]}"; do
     zgrep -q "The standard library of Rust" "/usr/share/doc/$package/THIRD-PARTY.gz" || fail "$package has no THIRD-PARTY"
 done
 
-sql --command="drop extension workos_auth"
+# As docs/install.md says it is uninstalled.
+sql --command="drop extension workos_auth" --command="drop role workos_auth_owner, workos_auth_nobody"
 readarray -t owned < <(dpkg -L "${packages[@]}")
 quietly apt-get -qq purge -y "${packages[@]}"
 for path in "${owned[@]}"; do
