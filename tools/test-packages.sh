@@ -4,7 +4,8 @@
 #
 #   tools/test-packages.sh             everything that has been made
 #   tools/test-packages.sh TRIAL…      these: bookworm (Debian 12 with 15), trixie (Debian 13 with 17), service (the gateway's unit in a
-#                                      systemd of its own), images (their roots, run without a container engine)
+#                                      systemd of its own), images (their roots, run without a container engine); and two that compile
+#                                      from nothing: reproducible (a second build elsewhere has the same bytes), pgxn (`pgxn install`)
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
@@ -86,6 +87,31 @@ try_service() {
 
 try_images() { tests/packages/images.sh; }
 
+# What is committed, built in another folder.
+try_reproducible() {
+    heading "A second build of Postgres $PG_MAJOR's packages"
+    [[ -z $(git status --porcelain) ]] || fail "test-packages: there are changes that are not committed, which a second build would not have"
+    git clone --quiet --no-hardlinks "$ROOT" "$work/elsewhere"
+    env -u RUSTFLAGS -u CFLAGS -u PGRX_PG_CONFIG_PATH CARGO_TARGET_DIR="$work/other-target" "$work/elsewhere/packaging/deb.sh" >/dev/null
+    local deb
+    for deb in "$work"/other-target/packages/deb/*.deb; do
+        cmp "$deb" "$debs/${deb##*/}" || fail "test-packages: ${deb##*/} is not the same"
+        echo "   ${deb##*/}: the same bytes"
+    done
+}
+
+# As pgxnclient does it: make all, make install.
+try_pgxn() {
+    heading "pgxn install"
+    packaging/pgxn.sh
+    python3 -m venv "$work/pgxn"
+    "$work/pgxn/bin/pip" install --quiet --disable-pip-version-check pgxnclient
+    DESTDIR=$work/pgxn-root "$work/pgxn/bin/pgxn" install --nosudo --pg_config "$PG_CONFIG" "$packages/pgxn/workos_auth-$(tools/version.py).zip"
+    [[ -f $work/pgxn-root$("$PG_CONFIG" --pkglibdir)/workos_auth.so && -f $work/pgxn-root$("$PG_CONFIG" --sharedir)/extension/workos_auth.control ]] ||
+        fail "test-packages: pgxn has not installed it"
+    echo "   pgxn install: the library and its scripts are where pg_config says"
+}
+
 trials=("$@")
 if ((${#trials[@]} == 0)); then
     trials=(bookworm service)
@@ -98,6 +124,8 @@ for trial in "${trials[@]}"; do
         trixie) try_package trixie 17 ;;
         service) try_service ;;
         images) try_images ;;
+        reproducible) try_reproducible ;;
+        pgxn) try_pgxn ;;
         *) fail "test-packages: there is no trial $trial" ;;
     esac
 done
