@@ -40,7 +40,7 @@ case ${1:-} in
         command -v help2man >/dev/null || fail "there is no help2man; tools/setup.sh --with-packaging installs it"
         [[ $PROFILE != dist ]] || leave_out_this_machine
         # One choice of packages: their dependencies have the same features in each.
-        cargo build --profile "$PROFILE" -p workos_auth_gateway -p workos_simulator -p workos_demo
+        env -u SOURCE_DATE_EPOCH cargo build --profile "$PROFILE" -p workos_auth_gateway -p workos_simulator -p workos_demo
         rm -rf "$stage/programs"
         install -D -m 755 "$CARGO_TARGET_DIR/$PROFILE/workos-auth-gateway" "$stage/programs/bin/workos-auth-gateway"
         install -m 755 "$CARGO_TARGET_DIR/$PROFILE/workos-simulator" "$stage/programs/bin/workos-simulator"

@@ -11,7 +11,8 @@ cd "$ROOT"
 
 profile=${PROFILE:-release}
 [[ $profile != dist ]] || leave_out_this_machine
-cargo build --profile "$profile" -p workos_auth "${PG_FEATURES[@]}"
+# The time of packages is no business of the compiler's, which would compile C anew for each.
+env -u SOURCE_DATE_EPOCH cargo build --profile "$profile" -p workos_auth "${PG_FEATURES[@]}"
 version=$(cargo pkgid -p workos_auth)
 version=${version##*[#@]}
 
