@@ -7,6 +7,7 @@
 #                                      systemd of its own), images (their roots, run without a container engine); and two that compile
 #                                      from nothing: reproducible (a second build elsewhere has the same bytes), pgxn (`pgxn install`)
 set -euo pipefail
+shopt -s inherit_errexit
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
@@ -31,7 +32,7 @@ base() {
     shift
     tar=$roots/$suite$(printf -- '-%s' "$@").tar
     if [[ ! -f $tar ]]; then
-        mmdebstrap --quiet --variant=apt ${1:+--include="$(IFS=,; echo "$*")"} "$suite" "$tar.new" >&2
+        mmdebstrap --quiet --format=tar --variant=apt ${1:+--include="$(IFS=,; echo "$*")"} "$suite" "$tar.new" >&2
         mv "$tar.new" "$tar"
     fi
     echo "$tar"
@@ -41,7 +42,7 @@ base() {
 enter() {
     local root=$1 seconds=$2
     shift 2
-    timeout --kill-after=10 "$seconds" systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --pipe --as-pid2 \
+    timeout --kill-after=10 "$seconds" systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --timezone=off --pipe --as-pid2 \
         --setenv=LANG=C.UTF-8 --setenv=DEBIAN_FRONTEND=noninteractive "$@" </dev/null
 }
 
@@ -49,6 +50,7 @@ enter() {
 unpack() {
     local root
     root=$(mktemp -d "$work/root.XXXXXX")
+    chmod 755 "$root"
     tar -xf "$(base "$@")" -C "$root" --exclude='./dev/*'
     echo "$root"
 }

@@ -40,7 +40,7 @@ another server than the one it finds. KEEP=1 leaves everything running until Ctr
 
 /// A guided tour of workos_auth: two people sign in with WorkOS, in a throw-away Postgres.
 #[derive(Parser)]
-#[command(name = "workos-auth-demo", version, about, after_help = AFTER_HELP)]
+#[command(name = "workos-auth-demo", version, after_help = AFTER_HELP)]
 struct Arguments {}
 
 /// What a shell says of a command that was ended by Ctrl-C.

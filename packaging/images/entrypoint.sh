@@ -51,6 +51,7 @@ SQL
 select auth.create_root_key(:'path');
 SQL
     sql "$database" --set=path="$ROOT_KEY_FILE" <<SQL
+load 'workos_auth';
 alter system set workos_auth.root_key_file = :'path';
 SQL
     pg_ctl --wait --options="-c listen_addresses=" --silent --mode=fast restart

@@ -155,7 +155,7 @@ def extension_image(images: Path, roots: Path, work: Path) -> None:
         return
     base = roots / "forky-postgresql-18-ca-certificates.tar"
     if not base.exists():
-        made = subprocess.run(["mmdebstrap", "--quiet", "--variant=apt", "--include=postgresql-18,ca-certificates", "--aptopt=Acquire::Check-Valid-Until \"false\"", "forky", base.with_suffix(".new")], stdin=subprocess.DEVNULL)
+        made = subprocess.run(["mmdebstrap", "--quiet", "--format=tar", "--variant=apt", "--include=postgresql-18,ca-certificates", "--aptopt=Acquire::Check-Valid-Until \"false\"", "forky", base.with_suffix(".new")], stdin=subprocess.DEVNULL)
         if made.returncode:
             print("   left out: the extension image for 18, since Debian's testing is not to be had")
             return

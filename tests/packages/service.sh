@@ -34,7 +34,7 @@ create role gateway login password 'correct horse';
 select auth.grant_sign_in('workos-auth-gateway'), auth.grant_sign_in('gateway');
 SQL
 sql --command="select auth.create_root_key('/var/lib/postgresql/workos_auth.key')" >/dev/null
-sql --command="alter system set workos_auth.root_key_file = '/var/lib/postgresql/workos_auth.key'" --command="select pg_reload_conf()" >/dev/null
+sql --command="load 'workos_auth'" --command="alter system set workos_auth.root_key_file = '/var/lib/postgresql/workos_auth.key'" --command="select pg_reload_conf()" >/dev/null
 sql --command="alter database postgres set workos_auth.site_url = 'http://127.0.0.1:3000'"
 sql --command="select auth.configure_workos(client_id => 'client_demo', client_secret => 'sk_test_demo', redirect_uri => '$url/callback')" >/dev/null
 
