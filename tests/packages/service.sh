@@ -27,7 +27,7 @@ is_ready() { [[ $(status http://127.0.0.1:9998/ready) == 200 ]]; }
 [[ $(systemctl is-enabled $unit) == disabled && $(systemctl is-active $unit) == inactive ]] || fail "its installation has started it"
 
 systemctl start postgresql
-sql <<'SQL'
+sql >/dev/null <<'SQL'
 create extension workos_auth;
 create role "workos-auth-gateway" login;
 create role gateway login password 'correct horse';
