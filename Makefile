@@ -11,7 +11,7 @@ STEP := tools/run-step
 
 # The quick and the likely failures first.
 # test-pgrx builds the library with its tests, install without: in this order each is built once.
-TEST_STEPS := test-format test-lint test-crates test-docs test-core test-simulator test-pgrx install test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
+TEST_STEPS := test-format test-lint test-release test-crates test-docs test-core test-simulator test-pgrx install test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 
 # What is run on every version of Postgres: what depends on the version.
 VERSION_STEPS := test-pgrx install test-sql test-e2e test-gateway
@@ -27,19 +27,22 @@ setup: ## Installs what this machine lacks for building (Debian, Ubuntu; as root
 setup-tests: ## The same, and what the tests need: Node, npm, Python, Java, PgBouncer
 	@tools/setup.sh --with-tests
 
-.PHONY: build
+# `pgxn install` calls it so.
+.PHONY: all build
+all: build
+
 build: setup ## Compiles the extension without installing it
 	@$(ENV) cargo build --release -p workos_auth "$${PG_FEATURES[@]}"
 
 .PHONY: install
-install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG. PROFILE=dist: as a package does, which takes minutes longer
+install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG, below DESTDIR. PROFILE=dist: as a package does, which takes minutes longer
 	@$(STEP) install "Build and install the extension" tools/install.sh
 
 .PHONY: demo
 demo: install ## A guided tour: two people sign in, in a Postgres of its own. On a terminal, or with KEEP=1, it stays, with a page to open
 	@$(STEP) $@ "Build the demo" cargo build --release -p workos_demo -p workos_auth_gateway
 	@$(STEP) $@ "The demo's page" tools/install-page.sh
-	@$(ENV) exec "$$CARGO_TARGET_DIR/release/workos_demo"
+	@$(ENV) WORKOS_DEMO_PAGE="$$ROOT/examples/browser" exec "$$CARGO_TARGET_DIR/release/workos_demo"
 
 .PHONY: playground
 playground: install ## psql in a Postgres of its own, beside a stand-in for WorkOS: for docs/tutorial.md. All of it goes when psql ends
@@ -66,12 +69,15 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
 	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
 
-.PHONY: test-format test-lint test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
+.PHONY: test-format test-lint test-release test-crates test-docs test-core test-simulator test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
 test-lint: ## clippy, every warning an error; no files that import each other in a circle; no long sentences
 	@$(STEP) $@ "Lint" tools/lint.sh
+
+test-release: ## The version is the same everywhere, META.json is valid, and every crate that we ship brings its licence
+	@$(STEP) $@ "Release" tools/test-release.sh
 
 test-crates: ## Licences, bans and sources of the crates we build with, by deny.toml
 	@$(STEP) $@ "Crates" tools/check-crates.py
@@ -125,6 +131,28 @@ docs: install ## Writes the reference (docs/reference) from the catalog, pg_sett
 
 site: ## The documents as a site with search, in target/site; installs mdBook where it is missing
 	@$(STEP) $@ "Site" tools/site.sh
+
+.PHONY: setup-packaging deb rpm images zip release test-packages
+setup-packaging:
+	@tools/setup.sh --with-packaging
+
+deb: setup-packaging ## Debian packages in target/packages/deb: the extension for PG_MAJOR, the gateway, the simulator; takes a quarter of an hour the first time
+	@$(STEP) $@ "Debian packages" packaging/deb.sh
+
+rpm: setup-packaging ## The same for EL 9 and newer, in target/packages/rpm
+	@$(STEP) $@ "RPM packages" packaging/rpm.sh
+
+images: setup-packaging ## OCI images of what `make deb` has made, in target/packages/images; as root, without a daemon
+	@$(STEP) $@ "Images" packaging/images.sh
+
+zip: ## The distribution for PGXN in target/packages/pgxn: what is committed
+	@$(STEP) $@ "PGXN" packaging/pgxn.sh
+
+release: setup-packaging ## All of it, checked, with checksums and bills of materials, in target/release-VERSION; pushes nothing
+	@tools/release.sh
+
+test-packages: setup-packaging ## Tries packages and images in fresh systems: minutes, as root. TRIALS="bookworm trixie service images reproducible pgxn": some
+	@$(STEP) $@ "Packages in fresh systems" tools/test-packages.sh $(TRIALS)
 
 .PHONY: bench
 bench: export PROFILE = dist

@@ -85,6 +85,15 @@ left_out() {
 export RUSTFLAGS="${RUSTFLAGS:--C link-arg=-Wl,--no-gc-sections}"
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 
+# Called before what is shipped is built: paths of this machine do not get into it, so that a build elsewhere gives the same bytes.
+leave_out_this_machine() {
+    local cargo_home=${CARGO_HOME:-$HOME/.cargo}
+    # The last that fits counts: the target directory may be in the checkout.
+    RUSTFLAGS+=" --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$ROOT=/workos_auth --remap-path-prefix=$CARGO_TARGET_DIR=/target"
+    local c="-ffile-prefix-map=$cargo_home=/cargo -ffile-prefix-map=$CARGO_TARGET_DIR=/target"
+    export CFLAGS="${CFLAGS:+$CFLAGS }$c" CXXFLAGS="${CXXFLAGS:+$CXXFLAGS }$c"
+}
+
 # The cargo features of the extension for this major; pg15 is the default.
 PG_FEATURES=(--no-default-features --features "pg$PG_MAJOR")
 

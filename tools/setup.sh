@@ -3,6 +3,7 @@
 #
 #   tools/setup.sh               what `make build` and `make demo` need
 #   tools/setup.sh --with-tests  and what the tests need: cargo-pgrx, shellcheck, a pooler, promtool, pg_cron, pgTAP, Node, Python, Java
+#   tools/setup.sh --with-packaging  what making packages and images needs, and trying them; of Postgres no more than headers
 #
 # PG_MAJOR chooses the Postgres (default: one that is here, else 15, else the distribution's); tools/postgres.sh brings it.
 # It changes nothing, and takes a moment, where everything is there.
@@ -18,7 +19,8 @@ with_tests=no
 case ${1:-} in
     '') ;;
     --with-tests) with_tests=yes ;;
-    *) fail "usage: tools/setup.sh [--with-tests]" ;;
+    --with-packaging) ;;
+    *) fail "usage: tools/setup.sh [--with-tests | --with-packaging]" ;;
 esac
 
 # --- Rust: the one thing that is not ours to choose for a machine.
@@ -38,6 +40,21 @@ has_libclang() {
         compgen -G '/usr/lib/*/libclang*.so*' >/dev/null
 }
 has_libclang || need libclang-dev -- "bindgen reads Postgres's headers with it"
+
+# --- What makes packages and images, and the systems that they are tried in. Headers of Postgres: packaging/headers.sh.
+
+if [[ ${1:-} == --with-packaging ]]; then
+    # need_program PROGRAM PACKAGE -- WHY
+    need_program() { command -v "$1" >/dev/null || need "$2" -- "$4"; }
+    need_program python3 python3 -- "it lists licences, and lays images out"
+    need_program dh debhelper -- "it makes Debian packages"
+    need_program lintian lintian -- "it looks Debian packages over"
+    need_program help2man help2man -- "it makes man pages of --help"
+    need_program rpmbuild rpm -- "it makes RPM packages"
+    need_program mmdebstrap mmdebstrap -- "it makes the systems of images and trials"
+    need_program systemd-nspawn systemd-container -- "packages are tried in systems that boot"
+    exit 0
+fi
 
 # --- Postgres: the server, its headers, and what the tests need in it. With a PG_CONFIG from elsewhere, they are the caller's.
 

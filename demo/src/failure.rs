@@ -5,6 +5,8 @@ use std::fmt;
 use tokio_postgres::error::SqlState;
 use workos_testbed::Error;
 
+use crate::origin;
+
 /// The usual result of the tour.
 pub type Result<T> = std::result::Result<T, Failure>;
 
@@ -27,12 +29,20 @@ enum Cause {
     /// The database did what the tour says that it does not do.
     #[error("{0}")]
     Unexpected(String),
+    /// A package of its own has it.
+    #[error("there is no workos-auth-gateway beside this program")]
+    NoGateway,
 }
 
 impl Failure {
     /// For an outcome that is not the story's.
     pub fn unexpected(what: impl Into<String>) -> Self {
         Self { step: None, sql: None, source: Cause::Unexpected(what.into()) }
+    }
+
+    /// For a machine that lacks the gateway.
+    pub fn no_gateway() -> Self {
+        Self { step: None, sql: None, source: Cause::NoGateway }
     }
 
     /// Names the statement.
@@ -52,18 +62,27 @@ impl Failure {
     }
 
     /// The one command that helps, or that shows more.
-    fn next_command(&self) -> (&'static str, &'static str) {
+    fn next_command(&self) -> (String, &'static str) {
+        let has_checkout = origin::page_dir().is_some();
+        let (demo, package) = (origin::command(), "apt-get install postgresql-15-workos-auth");
         match &self.source {
+            Cause::Testbed(Error::PgConfig { .. } | Error::NoServerUser) if has_checkout => {
+                ("make setup".into(), "installs a Postgres server and its headers")
+            }
             Cause::Testbed(Error::PgConfig { .. } | Error::NoServerUser) => {
-                ("make setup", "installs a Postgres server and its headers")
+                (package.into(), "brings a Postgres server with the extension; 15 stands for your major version")
             }
             Cause::Testbed(Error::NotStarted { .. } | Error::Timeout { .. }) => {
-                ("make demo", "takes another free port; the machine may have been busy")
+                (demo.into(), "takes another free port; the machine may have been busy")
             }
             Cause::Testbed(Error::Sql(error)) if is_missing(error.code()) => {
-                ("make install", "the extension is not installed in this Postgres, or an older build of it is")
+                let command = if has_checkout { "make install" } else { package };
+                (command.into(), "the extension is not installed in this Postgres, or an older build of it is")
             }
-            _ => ("KEEP=1 make demo", "stops at the same place and says how to look around there"),
+            Cause::NoGateway => {
+                ("apt-get install workos-auth-gateway".into(), "brings the gateway for Supabase's client")
+            }
+            _ => (format!("KEEP=1 {demo}"), "stops at the same place and says how to look around there"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `make demo`: signs two people in with WorkOS, in a Postgres cluster that lives as long as the tour, and shows every
+//! `make demo`, or `workos-auth-demo` of a package: signs two people in with WorkOS, in a Postgres cluster that lives as long as the tour, and shows every
 //! statement with its result.
 //!
 //! | module | what it does |
@@ -8,6 +8,7 @@
 //! | [`site`] | the gateway and the page |
 //! | [`console`] | runs a statement and shows it |
 //! | [`paper`] | prose, tables and colours |
+//! | [`origin`] | a checkout, or a package |
 //! | [`keep`] | on a terminal or with `KEEP=1`: everything stays until Ctrl-C |
 //! | [`failure`] | what failed, where, and what to try next |
 
@@ -16,6 +17,7 @@
 mod console;
 mod failure;
 mod keep;
+mod origin;
 mod paper;
 mod site;
 mod stage;
@@ -25,17 +27,28 @@ use std::env;
 use std::io::{IsTerminal, stdin, stdout};
 use std::process::ExitCode;
 
+use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::{Failure, Result};
 use crate::paper::Paper;
 use crate::stage::Stage;
 
+const AFTER_HELP: &str = "\
+It starts a Postgres of its own in the directory for temporary files, and removes it at the end. PG_CONFIG names the pg_config of
+another server than the one it finds. KEEP=1 leaves everything running until Ctrl-C, as it does on a terminal; KEEP=0 does not.";
+
+/// A guided tour of workos_auth: two people sign in with WorkOS, in a throw-away Postgres.
+#[derive(Parser)]
+#[command(name = "workos-auth-demo", version, after_help = AFTER_HELP)]
+struct Arguments {}
+
 /// What a shell says of a command that was ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let Arguments {} = Arguments::parse();
     let paper = Paper::new();
     let ending = run(paper).await.unwrap_or_else(|failure| {
         eprintln!("\n{failure}\n\n{}", failure.advice());
@@ -105,7 +118,10 @@ async fn run(paper: Paper) -> Result<Ending> {
     let told = told.map(drop);
     drop(stage);
     told?;
-    paper.say("Everything has been removed. KEEP=1 make demo leaves it running, with the page in your browser.");
+    let command = origin::command();
+    paper.say(&format!(
+        "Everything has been removed. KEEP=1 {command} leaves it running, for your browser and for psql."
+    ));
     Ok(Ending::Told)
 }
 

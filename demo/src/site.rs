@@ -11,10 +11,9 @@ use std::{env, io, thread};
 use workos_testbed::{Error, Workos};
 
 use crate::failure::{Failure, Result};
+use crate::origin;
 use crate::stage::{DATABASE, Stage};
 
-/// The page, as a person finds it.
-const PAGE_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/browser");
 /// How long a program may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
@@ -64,20 +63,24 @@ impl Plan {
     pub fn open(self, stage: &Stage) -> Result<Site> {
         let database = |user: &str| format!("postgres://{user}@127.0.0.1:{}/{DATABASE}", stage.cluster.port());
         let log = |name: &str| stage.cluster.log_path().with_file_name(name);
-        let program = env::current_exe().map(|own| own.with_file_name("workos-auth-gateway"));
-        let mut gateway = Command::new(program.map_err(|error| unexpected("this program is nowhere", &error))?);
+        let own = env::current_exe().map_err(|error| unexpected("this program is nowhere", &error))?;
+        let program = own.with_file_name("workos-auth-gateway");
+        if !program.is_file() {
+            return Err(Failure::no_gateway());
+        }
+        let mut gateway = Command::new(program);
         gateway.args(["--listen", &format!("127.0.0.1:{}", self.gateway_port), "--public-url", &self.gateway_url()]);
         gateway.env("DATABASE_URL", database("gateway"));
         let mut programs = vec![Program::start("gateway", gateway, log("gateway.log"), self.gateway_port)?];
 
-        let missing = what_the_page_lacks();
-        if missing.is_none() {
+        let page_dir = page_dir();
+        if let Ok(dir) = &page_dir {
             let mut page = Command::new("node");
-            page.arg("server.js").current_dir(PAGE_DIR).env("DATABASE_URL", database("app"));
+            page.arg("server.js").current_dir(dir).env("DATABASE_URL", database("app"));
             page.env("SUPABASE_URL", self.supabase_url()).env("PORT", self.page_port.to_string());
             programs.push(Program::start("page", page, log("page.log"), self.page_port)?);
         }
-        Ok(Site { programs, missing, plan: self })
+        Ok(Site { programs, missing: page_dir.err(), plan: self })
     }
 }
 
@@ -165,14 +168,20 @@ impl Drop for Program {
     }
 }
 
-/// The page is the one part of the demo that needs Node.
-fn what_the_page_lacks() -> Option<&'static str> {
+/// Where the page is. It is the one part of the demo that needs Node, and that no package has.
+///
+/// # Errors
+/// What it lacks here.
+fn page_dir() -> std::result::Result<PathBuf, &'static str> {
+    let dir = origin::page_dir().ok_or("it is in the source (make demo)")?;
     let node = Command::new("node").arg("--version").stdin(Stdio::null()).output();
     if !node.is_ok_and(|output| output.status.success()) {
-        return Some("this machine has no Node (make setup-tests installs it)");
+        return Err("this machine has no Node (make setup-tests installs it)");
     }
-    let packages = Path::new(PAGE_DIR).join("node_modules/.package-lock.json");
-    (!packages.exists()).then(|| "its packages are not there (cd examples/browser && npm ci)")
+    if !dir.join("node_modules/.package-lock.json").exists() {
+        return Err("its packages are not there (cd examples/browser && npm ci)");
+    }
+    Ok(dir)
 }
 
 fn unexpected(what: &str, error: &io::Error) -> Failure {

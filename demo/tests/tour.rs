@@ -212,3 +212,27 @@ fn a_machine_without_postgres_is_told_what_to_do() {
     }
     fs::remove_dir(dir).unwrap();
 }
+
+/// A package has no page, and no `make`.
+#[test]
+fn without_a_checkout_it_speaks_of_packages() {
+    let (mut command, dir) = demo("package");
+    let output = command.env_remove("WORKOS_DEMO_PAGE").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["is left out: it is in the source", "man workos-auth-gateway", "KEEP=1 workos-auth-demo"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    assert!(!text.contains("make test"), "{text}");
+    fs::remove_dir(dir).expect("the cluster's directory was left over");
+}
+
+#[test]
+fn without_a_checkout_a_machine_without_postgres_is_told_which_package() {
+    let (mut command, dir) = demo("no-package");
+    let output = command.env_remove("WORKOS_DEMO_PAGE").env("PG_CONFIG", "/nonexistent/pg_config").output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("Try next: apt-get install postgresql-15-workos-auth"), "{errors}");
+    fs::remove_dir(dir).unwrap();
+}

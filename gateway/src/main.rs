@@ -55,6 +55,7 @@ use std::sync::{Arc, Once};
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing_subscriber::EnvFilter;
@@ -112,6 +113,10 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
         public_url = %app.config.public_url,
         "listening"
     );
+    // Says nothing where it was not systemd that started us.
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        tracing::warn!(%error, "systemd could not be told that the server listens");
+    }
     report_readiness(Arc::clone(&app));
     tokio::spawn(forget(Arc::clone(&app)));
     server::serve(listener, tls, admin, app, end).await;

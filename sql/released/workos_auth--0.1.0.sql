@@ -104,6 +104,8 @@ END
 $roles$;
 -- What the database is configured with: who it is, its keys, its provider, where browsers may be sent.
 
+COMMENT ON SCHEMA auth IS 'workos_auth: sign-in with WorkOS, sessions, and the readers that policies call; nothing else belongs here';
+
 CREATE TABLE auth.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     id uuid NOT NULL UNIQUE,
@@ -113,6 +115,8 @@ CREATE TABLE auth.installation (
     lock_key bytea
 );
 COMMENT ON TABLE auth.installation IS 'one row, made by the first auth.configure_workos: which installation this is';
+COMMENT ON COLUMN auth.installation.singleton IS 'true, so that there is one row at most';
+COMMENT ON COLUMN auth.installation.created_at IS 'when auth.configure_workos was first called here, or auth.become_new_installation last';
 COMMENT ON COLUMN auth.installation.id IS 'part of every key derivation, and of the default issuer of access tokens';
 COMMENT ON COLUMN auth.installation.system_identifier IS 'the cluster that it lives in';
 COMMENT ON COLUMN auth.installation.database_oid IS 'the database that it lives in; in another one of this cluster the row is a copy, and nothing is signed there';
@@ -127,12 +131,16 @@ CREATE TABLE auth.data_keys (
 );
 CREATE UNIQUE INDEX data_keys_active_key ON auth.data_keys (purpose) WHERE retired_at IS NULL;
 COMMENT ON TABLE auth.data_keys IS 'random keys, one a purpose, that seal secrets; themselves sealed under the root key, which is not in the database';
+COMMENT ON COLUMN auth.data_keys.purpose IS 'what it is for: it seals client secrets, signing keys or the verifiers of flows, or makes refresh tokens';
+COMMENT ON COLUMN auth.data_keys.wrapped_key IS 'the key, sealed under the root key';
+COMMENT ON COLUMN auth.data_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN auth.data_keys.retired_at IS 'since when nothing new is sealed with it; NULL for the active key';
 COMMENT ON COLUMN auth.data_keys.id IS 'an unsigned 32-bit number; stands in every refresh token';
 COMMENT ON INDEX auth.data_keys_active_key IS 'one active key a purpose';
 
 CREATE TABLE auth.signing_keys (
     kid text PRIMARY KEY,
-    algorithm text NOT NULL CHECK (algorithm IN ('ES256')),
+    algorithm text NOT NULL CHECK (algorithm IN ('ES256', 'RS256')),
     public_key jsonb NOT NULL,
     status text NOT NULL CHECK (status IN ('pending', 'active', 'retiring', 'retired')),
     private_key bytea,
@@ -145,9 +153,15 @@ CREATE TABLE auth.signing_keys (
 CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (status) WHERE status = 'active';
 CREATE INDEX signing_keys_data_key_id_idx ON auth.signing_keys (data_key_id);
 COMMENT ON TABLE auth.signing_keys IS 'the keys access tokens are signed with and verified by';
+COMMENT ON COLUMN auth.signing_keys.algorithm IS 'ES256 or RS256';
+COMMENT ON COLUMN auth.signing_keys.status IS 'pending: published and signs nothing yet; active: signs; retiring: verifies what it has signed; retired: refused';
+COMMENT ON COLUMN auth.signing_keys.data_key_id IS 'the data key that seals the private key';
+COMMENT ON COLUMN auth.signing_keys.created_at IS 'when it was made';
+COMMENT ON COLUMN auth.signing_keys.activated_at IS 'when it began to sign';
+COMMENT ON COLUMN auth.signing_keys.retired_at IS 'when auth.retire_signing_key was called for it';
 COMMENT ON COLUMN auth.signing_keys.kid IS 'the RFC 7638 thumbprint of the public key';
 COMMENT ON COLUMN auth.signing_keys.public_key IS 'a JWK (RFC 7517), as auth.jwks() publishes it';
-COMMENT ON COLUMN auth.signing_keys.private_key IS 'PKCS #8, sealed; absent in a database that only verifies';
+COMMENT ON COLUMN auth.signing_keys.private_key IS 'in the form of RFC 5208, sealed; absent in a database that only verifies';
 COMMENT ON COLUMN auth.signing_keys.visitors_until IS 'when the last visitor''s key expires that was signed with it (auth.create_visitor_token)';
 COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time';
 COMMENT ON INDEX auth.signing_keys_data_key_id_idx IS 'for the foreign key';
@@ -166,6 +180,15 @@ CREATE TABLE auth.providers (
 );
 CREATE INDEX providers_data_key_id_idx ON auth.providers (data_key_id);
 COMMENT ON TABLE auth.providers IS 'the WorkOS environment that people sign in through; written by auth.configure_workos';
+COMMENT ON COLUMN auth.providers.id IS 'part of what the client secret is sealed to';
+COMMENT ON COLUMN auth.providers.name IS 'workos';
+COMMENT ON COLUMN auth.providers.enabled IS 'whether people may sign in; auth.configure_workos sets it';
+COMMENT ON COLUMN auth.providers.client_id IS 'the client id of the WorkOS environment';
+COMMENT ON COLUMN auth.providers.data_key_id IS 'the data key that seals the client secret';
+COMMENT ON COLUMN auth.providers.redirect_uri IS 'where WorkOS sends the browser back to; the WorkOS dashboard lists the same';
+COMMENT ON COLUMN auth.providers.api_url IS 'where WorkOS answers';
+COMMENT ON COLUMN auth.providers.created_at IS 'when auth.configure_workos was first called';
+COMMENT ON COLUMN auth.providers.updated_at IS 'when auth.configure_workos last changed it';
 COMMENT ON COLUMN auth.providers.client_secret IS 'the WorkOS API key, sealed to this row, client_id and api_url';
 COMMENT ON INDEX auth.providers_data_key_id_idx IS 'for the foreign key';
 
@@ -175,6 +198,8 @@ CREATE TABLE auth.redirect_urls (
     created_by name NOT NULL DEFAULT SESSION_USER
 );
 COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE';
+COMMENT ON COLUMN auth.redirect_urls.created_at IS 'when the pattern was added';
+COMMENT ON COLUMN auth.redirect_urls.created_by IS 'the database user who added it';
 COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches within a label or path segment, ** across them; a pattern that could match a foreign host or scheme is refused';
 
 -- The function is text: pg_upgrade refuses tables with a column of regprocedure.
@@ -186,6 +211,8 @@ CREATE TABLE auth.hooks (
     created_by name NOT NULL DEFAULT SESSION_USER
 );
 COMMENT ON TABLE auth.hooks IS 'functions that run on the way of a sign-in, one an event; plain INSERT, UPDATE and DELETE';
+COMMENT ON COLUMN auth.hooks.created_at IS 'when the row was written';
+COMMENT ON COLUMN auth.hooks.created_by IS 'the database user who wrote the row';
 COMMENT ON COLUMN auth.hooks.event IS 'user_created: an account was made; signed_in: a session was opened; token: an access token is about to be signed';
 COMMENT ON COLUMN auth.hooks.function_owner IS 'whose the function was when the row was written, which the extension fills in: of another owner it is not called';
 COMMENT ON COLUMN auth.hooks.function IS 'schema.name(jsonb): a function that returns jsonb and runs with the rights of its owner, who is not a superuser';
@@ -232,6 +259,17 @@ CREATE TABLE auth.users (
 );
 CREATE UNIQUE INDEX users_email_key ON auth.users (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.users IS 'people; application tables may reference id';
+COMMENT ON COLUMN auth.users.id IS 'the person; what auth.uid() returns';
+COMMENT ON COLUMN auth.users.aud IS 'kept as Supabase Auth has it; the aud of tokens is workos_auth.audience';
+COMMENT ON COLUMN auth.users.phone IS 'a phone number that auth.import_supabase brought along; no sign-in writes it';
+COMMENT ON COLUMN auth.users.phone_confirmed_at IS 'when Supabase Auth had confirmed the phone number';
+COMMENT ON COLUMN auth.users.last_sign_in_at IS 'when the last session was opened';
+COMMENT ON COLUMN auth.users.raw_app_meta_data IS 'the app_metadata of tokens; the person cannot change it';
+COMMENT ON COLUMN auth.users.is_sso_user IS 'whether a sign-in through an organization made the account';
+COMMENT ON COLUMN auth.users.is_anonymous IS 'whether Supabase Auth had made the account for an anonymous visitor; only auth.import_supabase writes it';
+COMMENT ON COLUMN auth.users.deleted_at IS 'since when the person may not sign in any more; written by auth.import_supabase or by hand';
+COMMENT ON COLUMN auth.users.created_at IS 'when the account was made';
+COMMENT ON COLUMN auth.users.updated_at IS 'when the row was last changed by the extension';
 COMMENT ON COLUMN auth.users.role IS 'the database role of the person''s sessions; never taken from WorkOS';
 COMMENT ON COLUMN auth.users.email IS 'unique; NULL where another account holds the address or WorkOS does not vouch for its domain: auth.identities.email then keeps it';
 COMMENT ON COLUMN auth.users.email_confirmed_at IS 'when a sign-in brought the address along, or confirmed the one that auth.create_user wrote';
@@ -261,6 +299,7 @@ CREATE TABLE auth.organizations (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from';
+COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (
@@ -271,6 +310,8 @@ CREATE TABLE auth.organization_domains (
 );
 COMMENT ON COLUMN auth.organization_domains.domain IS 'what stands behind the @ of an address, in lower case (ASCII letters)';
 COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by workos_auth.account_linking = email';
+COMMENT ON COLUMN auth.organization_domains.organization_id IS 'the organization that vouches for addresses of the domain';
+COMMENT ON COLUMN auth.organization_domains.created_at IS 'when the domain was added';
 
 CREATE TABLE auth.organization_memberships (
     organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
@@ -286,6 +327,15 @@ CREATE TABLE auth.organization_memberships (
 );
 CREATE INDEX organization_memberships_user_id_idx ON auth.organization_memberships (user_id);
 COMMENT ON TABLE auth.organization_memberships IS 'who belongs to which organization, with what WorkOS says of them there; written at every sign-in';
+COMMENT ON COLUMN auth.organization_memberships.organization_id IS 'the organization';
+COMMENT ON COLUMN auth.organization_memberships.user_id IS 'the member';
+COMMENT ON COLUMN auth.organization_memberships.role IS 'the WorkOS role; the claim org_role';
+COMMENT ON COLUMN auth.organization_memberships.roles IS 'all WorkOS roles; the claim org_roles';
+COMMENT ON COLUMN auth.organization_memberships.groups IS 'the identity provider''s groups; the claim groups';
+COMMENT ON COLUMN auth.organization_memberships.permissions IS 'the WorkOS permissions; the claim permissions';
+COMMENT ON COLUMN auth.organization_memberships.custom_attributes IS 'the custom attributes of the WorkOS profile';
+COMMENT ON COLUMN auth.organization_memberships.created_at IS 'when the person became a member';
+COMMENT ON COLUMN auth.organization_memberships.updated_at IS 'when a sign-in last changed the row';
 COMMENT ON INDEX auth.organization_memberships_user_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.identities (
@@ -308,6 +358,16 @@ CREATE INDEX identities_user_id_idx ON auth.identities (user_id);
 CREATE INDEX identities_organization_id_idx ON auth.identities (organization_id);
 CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
+COMMENT ON COLUMN auth.identities.id IS 'the identity_id of auth.unlink_identity and auth.move_identity';
+COMMENT ON COLUMN auth.identities.user_id IS 'the account that it leads into';
+COMMENT ON COLUMN auth.identities.provider IS 'workos; what auth.import_supabase brought along keeps its own';
+COMMENT ON COLUMN auth.identities.organization_id IS 'the WorkOS organization that vouches for it; NULL for a public identity provider such as Google';
+COMMENT ON COLUMN auth.identities.connection_id IS 'the WorkOS connection that the person last came through';
+COMMENT ON COLUMN auth.identities.connection_type IS 'WorkOS''s name for the kind of connection, such as OktaSAML';
+COMMENT ON COLUMN auth.identities.identity_data IS 'what the identity provider says of the person';
+COMMENT ON COLUMN auth.identities.last_sign_in_at IS 'when somebody last signed in with it';
+COMMENT ON COLUMN auth.identities.created_at IS 'when it first signed in, or was linked';
+COMMENT ON COLUMN auth.identities.updated_at IS 'when a sign-in last changed the row';
 COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…';
 COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity provider: the join key to Directory Sync';
 COMMENT ON COLUMN auth.identities.email IS 'the address in identity_data: as the identity provider says it, ASCII-lower-case';
@@ -346,11 +406,23 @@ CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
 CREATE INDEX sessions_not_after_idx ON auth.sessions (not_after);
 CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
+COMMENT ON COLUMN auth.sessions.id IS 'the session; what auth.session_id() returns';
+COMMENT ON COLUMN auth.sessions.user_id IS 'whose session it is';
+COMMENT ON COLUMN auth.sessions.identity_id IS 'the identity that signed in; NULL for a session of auth.create_session';
+COMMENT ON COLUMN auth.sessions.organization_id IS 'the WorkOS organization that the session was opened in; what auth.organization_id() returns';
+COMMENT ON COLUMN auth.sessions.connection_id IS 'the WorkOS connection that the person came through; what auth.connection_id() returns';
+COMMENT ON COLUMN auth.sessions.aal IS 'the claim aal, always aal1';
+COMMENT ON COLUMN auth.sessions.amr IS 'the claim amr: by what method the person signed in, and when';
+COMMENT ON COLUMN auth.sessions.refresh_token_key_id IS 'the data key that its refresh tokens are made with';
+COMMENT ON COLUMN auth.sessions.ip IS 'the address that the backend passed at the sign-in or the last refresh';
+COMMENT ON COLUMN auth.sessions.user_agent IS 'the User-Agent that the backend passed at the sign-in or the last refresh';
+COMMENT ON COLUMN auth.sessions.created_at IS 'when the person signed in';
+COMMENT ON COLUMN auth.sessions.updated_at IS 'when the extension last changed the row';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
 COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
 COMMENT ON COLUMN auth.sessions.refresh_token_salt IS 'NULL for a session that cannot be refreshed';
 COMMENT ON COLUMN auth.sessions.refresh_token_counter IS 'how many times it was refreshed; of the newest refresh token';
-COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row, up to recovered_counter, the token before the newest one was presented late: an answer that was lost, or a thief';
+COMMENT ON COLUMN auth.sessions.recoveries IS 'how many times in a row the token before the newest one was presented late, up to recovered_counter; either an answer was lost, or there is a thief';
 COMMENT ON COLUMN auth.sessions.recovered_counter IS 'the counter that the last of them was counted for';
 COMMENT ON COLUMN auth.sessions.recovered_at IS 'when that was';
 COMMENT ON COLUMN auth.sessions.actor IS 'who acts as this person; the claim act.sub';
@@ -397,6 +469,15 @@ CREATE INDEX flow_states_expires_at_idx ON auth.flow_states (expires_at);
 CREATE INDEX flow_states_data_key_id_idx ON auth.flow_states (data_key_id);
 CREATE INDEX flow_states_link_user_id_idx ON auth.flow_states (link_user_id);
 COMMENT ON TABLE auth.flow_states IS 'sign-ins under way: born with the authorize URL, consumed once by auth.exchange_code';
+COMMENT ON COLUMN auth.flow_states.id IS 'the flow_id of the audit log and of the gateway''s log';
+COMMENT ON COLUMN auth.flow_states.data_key_id IS 'the data key that seals what the row keeps sealed';
+COMMENT ON COLUMN auth.flow_states.api_url IS 'what the provider was when the sign-in began, as client_id';
+COMMENT ON COLUMN auth.flow_states.organization IS 'the organization that was asked for';
+COMMENT ON COLUMN auth.flow_states.connection IS 'the connection that was asked for';
+COMMENT ON COLUMN auth.flow_states.provider IS 'the public identity provider that was asked for, such as GoogleOAuth';
+COMMENT ON COLUMN auth.flow_states.redirect_to IS 'where the application wants the browser afterwards';
+COMMENT ON COLUMN auth.flow_states.created_at IS 'when the sign-in began';
+COMMENT ON COLUMN auth.flow_states.expires_at IS 'when it can no longer be finished';
 COMMENT ON COLUMN auth.flow_states.state_hash IS 'SHA-256 of the state; the state itself is only with the caller';
 COMMENT ON COLUMN auth.flow_states.code_challenge IS 'of the caller''s verifier, by S256; one that came as plain is hashed before it is stored';
 COMMENT ON COLUMN auth.flow_states.upstream_verifier IS 'the PKCE verifier toward WorkOS, sealed';
@@ -436,6 +517,14 @@ CREATE INDEX audit_log_entries_user_id_idx ON auth.audit_log_entries (user_id, c
 CREATE INDEX audit_log_entries_email_idx ON auth.audit_log_entries (email, created_at) WHERE email IS NOT NULL;
 CREATE INDEX audit_log_entries_nobody_idx ON auth.audit_log_entries (created_at) WHERE user_id IS NULL;
 COMMENT ON TABLE auth.audit_log_entries IS 'what happened to accounts and to the configuration, by whom; no foreign keys, so that it outlives what it tells of';
+COMMENT ON COLUMN auth.audit_log_entries.id IS 'the entry';
+COMMENT ON COLUMN auth.audit_log_entries.created_at IS 'when it happened';
+COMMENT ON COLUMN auth.audit_log_entries.action IS 'what happened, such as login or user_banned';
+COMMENT ON COLUMN auth.audit_log_entries.session_id IS 'the session that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.organization_id IS 'the organization that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.connection_id IS 'the connection that it is about';
+COMMENT ON COLUMN auth.audit_log_entries.ip IS 'the client''s address, where the caller passed one';
+COMMENT ON COLUMN auth.audit_log_entries.user_agent IS 'the client''s User-Agent, where the caller passed one';
 COMMENT ON COLUMN auth.audit_log_entries.actor IS 'the database user of the connection';
 COMMENT ON COLUMN auth.audit_log_entries.actor_id IS 'the person whose session was current: the claim sub';
 COMMENT ON COLUMN auth.audit_log_entries.actor_act IS 'who acted as that person: the claim act.sub';
@@ -463,6 +552,17 @@ CREATE TYPE auth.session AS (
     claims jsonb
 );
 COMMENT ON TYPE auth.session IS 'what a sign-in returns; new columns only at the end';
+COMMENT ON COLUMN auth.session.access_token IS 'the signed token that says whose session it is';
+COMMENT ON COLUMN auth.session.refresh_token IS 'what gets the next access token; NULL where the session cannot be refreshed';
+COMMENT ON COLUMN auth.session.expires_at IS 'when the access token expires';
+COMMENT ON COLUMN auth.session.session_id IS 'the session';
+COMMENT ON COLUMN auth.session.user_id IS 'the person';
+COMMENT ON COLUMN auth.session.email IS 'the address of the identity that signed in';
+COMMENT ON COLUMN auth.session.organization_id IS 'the WorkOS organization that the session was opened in';
+COMMENT ON COLUMN auth.session.is_new_user IS 'whether this sign-in made the account';
+COMMENT ON COLUMN auth.session.redirect_to IS 'where the application wanted the browser afterwards';
+COMMENT ON COLUMN auth.session.provider_token IS 'the access token of the identity provider, where WorkOS passes one on';
+COMMENT ON COLUMN auth.session.claims IS 'the claims of the access token';
 -- Setting up: administrators. The code of each function stands in src/api/setting_up.rs.
 
 CREATE FUNCTION auth.create_root_key(path text) RETURNS text
@@ -483,17 +583,17 @@ CREATE FUNCTION auth.configure_workos(
 COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
     'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
 
-CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT 'ES256') RETURNS text
+CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'rotate_signing_key_wrapper';
 COMMENT ON FUNCTION auth.rotate_signing_key(text) IS
-    'signs access tokens with another key from now on: the one that auth.add_signing_key published, or a fresh one; returns its kid. Tokens of the old key stay good until auth.retire_signing_key';
+    'signs access tokens with another key from now on: the one that auth.add_signing_key published, or a fresh one; returns its kid. The algorithm is ES256 or RS256; NULL: that of the pending key, else of the key that signs today. Tokens of the old key stay good until auth.retire_signing_key';
 
-CREATE FUNCTION auth.add_signing_key() RETURNS text
+CREATE FUNCTION auth.add_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'add_signing_key_wrapper';
-COMMENT ON FUNCTION auth.add_signing_key() IS
-    'publishes a key in auth.jwks() that signs nothing until auth.rotate_signing_key; returns its kid. While one is pending, it returns that one''s kid and adds none';
+COMMENT ON FUNCTION auth.add_signing_key(text) IS
+    'publishes a key in auth.jwks() that signs nothing until auth.rotate_signing_key; returns its kid. While one is pending, it returns that one''s kid and adds none. The algorithm is ES256 or RS256; NULL: that of the key that signs today';
 
 CREATE FUNCTION auth.retire_signing_key(kid text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -521,12 +621,12 @@ COMMENT ON FUNCTION auth.reseal(text) IS
 CREATE FUNCTION auth.abandon_sealed_data() RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'abandon_sealed_data_wrapper';
 COMMENT ON FUNCTION auth.abandon_sealed_data() IS
-    'for a lost root key: removes whatever only that key opens, which is the provider with its secret, the signing keys and every session, and says what it removed; people, identities and memberships stay. Then run auth.configure_workos. Superusers only';
+    'for a lost root key: removes whatever only that key opens, and says what it removed; that is the provider with its secret, the signing keys and every session; people, identities and memberships stay. Then run auth.configure_workos. Superusers only';
 
 CREATE FUNCTION auth.require_ready() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'require_ready_wrapper';
 COMMENT ON FUNCTION auth.require_ready() IS
-    'fails as every sign-in of a new connection would: the provider is not configured, this database is a copy, or the root key is not there or another one. For readiness probes';
+    'fails as every sign-in of a new connection would; the provider is not configured, this database is a copy, or the root key is missing or another one. For readiness probes';
 
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -542,7 +642,7 @@ CREATE FUNCTION auth.grant_broker(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_broker_wrapper';
 COMMENT ON FUNCTION auth.grant_broker(regrole) IS
-    'lets a role ask WorkOS in the database''s place: it vouches for who somebody is, so it can sign in as anybody, and it sees WorkOS''s API key; superusers only';
+    'lets a role ask WorkOS in the database''s place: it vouches for who somebody is, and so can sign in as anybody; it sees WorkOS''s API key; superusers only';
 
 CREATE FUNCTION auth.revoke_broker(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -553,7 +653,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'lets a role read people, sessions and the audit log, configure WorkOS, keep the lists, grant sign-in, ban, revoke, move, merge, delete and clean up, and reference auth.users from its own tables; superusers only';
+    'makes a role an administrator: it reads people, sessions and the audit log, configures WorkOS and keeps the lists; it grants sign-in, bans, revokes, moves, merges, deletes and cleans up; its own tables may reference auth.users; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -625,6 +725,10 @@ COMMENT ON FUNCTION auth.error_codes() IS 'what auth.error_codes shows';
 CREATE VIEW auth.error_codes AS
     SELECT e.sqlstate, e.name, e.http_status, e.meaning FROM auth.error_codes() AS e;
 COMMENT ON VIEW auth.error_codes IS 'every failure a program may want to tell apart, with the HTTP status a gateway gives it';
+COMMENT ON COLUMN auth.error_codes.sqlstate IS 'five characters; two stand for all others of that class';
+COMMENT ON COLUMN auth.error_codes.name IS 'the stable name; Supabase Auth''s where it has one';
+COMMENT ON COLUMN auth.error_codes.http_status IS 'what a gateway answers with';
+COMMENT ON COLUMN auth.error_codes.meaning IS 'the message of the error';
 -- Which version is installed, and what an update script needs. The code of each function stands in src/api/versions.rs.
 
 CREATE FUNCTION auth.version(OUT library text, OUT sql text) RETURNS record
@@ -646,7 +750,7 @@ COMMENT ON FUNCTION auth.grant_outside_script(text) IS
 CREATE FUNCTION auth.plan_support(internal) RETURNS internal
     LANGUAGE c AS 'MODULE_PATHNAME', 'plan_support_wrapper';
 COMMENT ON FUNCTION auth.plan_support(internal) IS
-    'has the library loaded when a query that needs it is planned: a SECURITY DEFINER function alone loads it when it is first run, too late to know the query';
+    'has the library loaded when a query that needs it is planned; a SECURITY DEFINER function alone loads it when it is first run, too late to know the query';
 
 CREATE FUNCTION auth.start_sign_in(
     organization text DEFAULT NULL,
@@ -697,7 +801,7 @@ CREATE FUNCTION auth.handle_callback(
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'handle_callback_wrapper';
 COMMENT ON FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean) IS
-    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to, with a code of our own, tokens or an error; is_bound: whether this browser began the sign-in, without which nobody is given tokens';
+    'brokered mode: consumes the query of WorkOS''s redirect and returns the URL to send the browser to; the URL has a code of our own, tokens or an error; is_bound: whether this browser began the sign-in, without which nobody is given tokens';
 
 CREATE FUNCTION auth.exchange_code(
     code text,
@@ -710,7 +814,7 @@ CREATE FUNCTION auth.exchange_code(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'exchange_code_wrapper';
 COMMENT ON FUNCTION auth.exchange_code(text, text, text, inet, text) IS
-    'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session: asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
+    'turns the code of the callback, WorkOS''s or auth.handle_callback''s, into a session; asks WorkOS unless that was done, writes user, identity and membership, signs the access token';
 
 CREATE FUNCTION auth.try_exchange_code(
     code text,
@@ -738,7 +842,7 @@ CREATE FUNCTION auth.try_exchange_code(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_code_wrapper';
 COMMENT ON FUNCTION auth.try_exchange_code(text, text, text, inet, text) IS
-    'as auth.exchange_code, for a caller that commits: where WorkOS has named somebody who may not sign in, it raises nothing, spends the code, writes login_refused into auth.audit_log_entries and returns why in error_code, error_sqlstate and error_detail';
+    'as auth.exchange_code, for a caller that commits; where WorkOS has named somebody who may not sign in, it raises nothing and spends the code; it writes login_refused into auth.audit_log_entries, and returns why in error_code, error_sqlstate and error_detail';
 
 CREATE FUNCTION auth.refresh_session(
     refresh_token text,
@@ -820,7 +924,7 @@ CREATE FUNCTION auth.callback_answer(
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'callback_answer_wrapper';
 COMMENT ON FUNCTION auth.callback_answer(uuid, integer, jsonb, text, text) IS
-    'the second half of auth.handle_callback: takes WorkOS''s answer, or as failure the name of the error where none came, and returns the URL to send the browser to; the caller vouches for who somebody is; only for roles of auth.grant_broker';
+    'the second half of auth.handle_callback: takes WorkOS''s answer and returns the URL to send the browser to; where no answer came, failure is the name of the error; the caller vouches for who somebody is; only for roles of auth.grant_broker';
 -- Operating: administrators. The code of each function stands in src/api/operating.rs.
 
 CREATE FUNCTION auth.find_user(
@@ -888,7 +992,7 @@ CREATE FUNCTION auth.merge_users(from_user uuid, into_user uuid) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'merge_users_wrapper';
 COMMENT ON FUNCTION auth.merge_users(uuid, uuid) IS
-    'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both, and from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
+    'makes two accounts one: identities and memberships of from_user become those of into_user, a ban of either is one of both; from_user is deleted with their sessions. Refused while rows of other tables reference from_user: move them first';
 
 CREATE FUNCTION auth.remove_orphans() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -901,7 +1005,7 @@ CREATE FUNCTION auth.cleanup(batch integer DEFAULT 1000) RETURNS bigint
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'cleanup_wrapper';
 COMMENT ON FUNCTION auth.cleanup(integer) IS
-    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention: at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';
+    'removes expired sign-ins, sessions that have ended or were idle too long, and audit entries older than workos_auth.audit_retention; at most batch rows of each, waiting for nobody; says how many in all. Idle sessions are looked for in batch pages of the table, other ones each time';
 -- People without WorkOS: administrators. The code of each function stands in src/api/people_without_workos.rs.
 
 CREATE FUNCTION auth.create_user(
@@ -1050,7 +1154,7 @@ COMMENT ON FUNCTION auth.verify_token(text) IS 'verifies an access token and ret
 
 CREATE FUNCTION auth.jwks() RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'jwks_wrapper';
-COMMENT ON FUNCTION auth.jwks() IS 'the public keys that verify access tokens, as a JWK set (RFC 7517)';
+COMMENT ON FUNCTION auth.jwks() IS 'the public keys that verify access tokens, as a set of JSON Web Keys (RFC 7517)';
 -- One's own account: everyone, about themselves. What changes an account or a session takes the person's access token, which other code
 -- in the person's transaction, such as a table owner's trigger, cannot read. The code of each function stands in src/api/own_account.rs.
 
@@ -1064,14 +1168,14 @@ CREATE FUNCTION auth.get_user(access_token text) RETURNS jsonb
     LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'get_user_of_wrapper';
 COMMENT ON FUNCTION auth.get_user(text) IS
-    'the person of an access token, as auth.get_user() shows them; takes one that is older than the person''s rights, refuses every other token that auth.set_session refuses, whatever role asks, and makes nobody''s session the current one';
+    'the person of an access token, as auth.get_user() shows them; takes one that is older than the person''s rights; refuses every other token that auth.set_session refuses, whatever role asks; makes nobody''s session the current one';
 
 CREATE FUNCTION auth.update_user(access_token text, user_metadata jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'update_user_wrapper';
 COMMENT ON FUNCTION auth.update_user(text, jsonb) IS
-    'changes the user_metadata of an access token''s person, as the data of Supabase Auth''s PUT /user does: the members given replace those of the same name, null removes one; at most 4 kB in all. A token that is older than the person''s rights will do. Returns what auth.get_user() does';
+    'changes the user_metadata of an access token''s person, as the data of Supabase Auth''s PUT /user does; the members given replace those of the same name, null removes one; at most 4 kB in all. A token that is older than the person''s rights will do. Returns what auth.get_user() does';
 
 CREATE FUNCTION auth.sign_out(access_token text, scope text DEFAULT 'global') RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1189,7 +1293,7 @@ COMMENT ON FUNCTION auth.check_copy() IS 'what auth.check() says of a database t
 
 CREATE FUNCTION auth.check_root_key(OUT name text, OUT finding text, OUT by_hand text) RETURNS SETOF record
     LANGUAGE c STABLE PARALLEL RESTRICTED ROWS 1 AS 'MODULE_PATHNAME', 'check_root_key_wrapper';
-COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root key that does not open what is sealed: the name in auth.error_codes, the sentence, and what a person does then; no row where it does';
+COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root key that does not open what is sealed; the name in auth.error_codes, the sentence, and what a person does then; no row where it does';
 
 -- What the extension consists of: its functions, views and event triggers, and what belongs to its tables, which a dump does not carry.
 -- Of each: state, what Postgres's catalogs say and every version says alike; printed, what this version prints of it; and restore, the one
@@ -1274,7 +1378,7 @@ CREATE FUNCTION auth.check_members(
     FROM part AS p, pg_identify_object(p.classid, p.objid, p.objsubid) AS i
 $$;
 COMMENT ON FUNCTION auth.check_members() IS
-    'functions, views and event triggers of the extension, and columns, indexes, constraints, triggers, rules and policies of its tables, each with the statement that restores it; auth.check() compares them with auth.check_installed()';
+    'functions, views and event triggers of the extension; columns, indexes, constraints, triggers, rules and policies of its tables; each with the statement that restores it; auth.check() compares them with auth.check_installed()';
 -- Whom auth.check() looks at: the roles that requests of people run as, and what is unsafe in them.
 
 -- The settings that auth.check() judges, as they are in force for everybody (viewpoint 0) and for each role with settings of its own.
@@ -1636,7 +1740,7 @@ right_of AS (
         LEFT JOIN LATERAL regexp_split_to_table(substring(r.privilege FROM '\((.*)\)'), ', ') AS c (name) ON true
 ),
 acl AS (
-    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, x.column_name,
+    SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, a.is_grantable, x.column_name,
         CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee_name
     FROM (
         SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL::text
@@ -1677,7 +1781,8 @@ extra AS (
         AND NOT (a.kind = 'TABLE' AND a.oid = to_regclass('auth.users') AND a.privilege = 'REFERENCES' AND a.grantee <> 0)
         AND NOT (a.kind = 'TABLE' AND a.privilege = 'SELECT' AND coalesce(r.rolreplication, false))
 ),
--- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it.
+-- What the owner gave is taken back, and what rests on it; what another gave, with the right to give it, which may be on the whole table where
+-- what was given is on a column.
 revoke_plain AS (
     SELECT e.kind, e.oid, e.name, e.grantee, e.grantee_name, bool_or(e.privilege IN ('TRUNCATE', 'TRIGGER')) AS is_grave,
         string_agg(DISTINCT p.privilege, ', ' ORDER BY p.privilege) AS privileges,
@@ -1686,7 +1791,14 @@ revoke_plain AS (
             CASE WHEN e.grantor <> e.owner THEN e.grantor::regrole::text ELSE e.grantee_name END,
             CASE WHEN e.grantor <> e.owner OR EXISTS (SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantor = e.grantee) THEN ' CASCADE' END
         ) AS statement
-    FROM extra AS e CROSS JOIN LATERAL (SELECT e.privilege || coalesce(' (' || e.column_name || ')', '')) AS p (privilege)
+    FROM extra AS e CROSS JOIN LATERAL (
+        SELECT e.privilege || coalesce(' (' || e.column_name || ')', '')
+        WHERE e.grantor = e.owner OR e.column_name IS NULL OR EXISTS (
+            SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantee = e.grantor AND a.privilege = e.privilege AND a.column_name = e.column_name AND a.is_grantable)
+        UNION ALL
+        SELECT e.privilege WHERE e.grantor <> e.owner AND e.column_name IS NOT NULL AND EXISTS (
+            SELECT FROM acl AS a WHERE a.kind = e.kind AND a.oid = e.oid AND a.grantee = e.grantor AND a.privilege = e.privilege AND a.column_name IS NULL AND a.is_grantable)
+    ) AS p (privilege)
     GROUP BY e.kind, e.oid, e.name, e.owner, e.grantee, e.grantee_name, e.grantor
 ),
 -- A right on the whole table takes those on its columns along, which an administrator is to have.
@@ -1868,16 +1980,40 @@ WHERE c.contype = 'f' AND c.conparentid = 0 AND c.confdeltype IN ('a', 'r') AND 
     AND c.conrelid NOT IN (SELECT o.oid FROM own_relation AS o)
     AND f.relname IN ('sessions', 'identities', 'organization_memberships', 'flow_states')
 UNION ALL
--- Moved, not dropped: whoever calls it by name must be told, but nothing is lost.
+-- Moved, not dropped: whoever calls it by name must be told, but nothing is lost. A sequence of a column goes with its table.
 SELECT 'warning', i.identity,
     format('This %s stands in the schema auth and is not the extension''s: it can answer in its place, and stands in the way of updates.', i.type),
-    CASE WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
-        ELSE format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity) END
-FROM pg_depend AS d, pg_identify_object(d.classid, d.objid, 0) AS i
+    CASE
+        WHEN to_regnamespace('public') IS NULL THEN format('DROP %s %s;', upper(i.type), i.identity)
+        WHEN n.free = n.name THEN format('ALTER %s %s SET SCHEMA public;', upper(i.type), i.identity)
+        -- There is one of this name already.
+        ELSE format('DO %L;', format('BEGIN ALTER %s %s RENAME TO %I; ALTER %s auth.%I%s SET SCHEMA public; END',
+            upper(i.type), i.identity, n.free, upper(i.type), n.free, n.arguments)) END
+FROM pg_depend AS d CROSS JOIN LATERAL pg_identify_object(d.classid, d.objid, 0) AS i
+    CROSS JOIN LATERAL (
+        SELECT o.name, o.arguments, (
+            SELECT f.free FROM (SELECT o.name || coalesce('_' || number, '') FROM (SELECT NULL::int UNION ALL SELECT generate_series(2, 100)) AS g (number) ORDER BY number NULLS FIRST) AS f (free)
+            WHERE NOT EXISTS (SELECT FROM unnest(ARRAY['auth', 'public']) AS s WHERE (s <> 'auth' OR f.free <> o.name) AND CASE d.classid
+                WHEN 'pg_class'::regclass THEN coalesce(to_regclass(format('%I.%I', s, f.free)), to_regtype(format('%I.%I', s, f.free))::oid) IS NOT NULL
+                WHEN 'pg_type'::regclass THEN to_regtype(format('%I.%I', s, f.free)) IS NOT NULL
+                WHEN 'pg_proc'::regclass THEN to_regprocedure(format('%I.%I%s', s, f.free, o.arguments)) IS NOT NULL
+                ELSE false END)
+            LIMIT 1) AS free
+        FROM (
+            SELECT coalesce(
+                    (SELECT c.relname FROM pg_class AS c WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid),
+                    (SELECT p.proname FROM pg_proc AS p WHERE d.classid = 'pg_proc'::regclass AND p.oid = d.objid),
+                    (SELECT t.typname FROM pg_type AS t WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid), '')::text,
+                CASE d.classid WHEN 'pg_proc'::regclass THEN (
+                    SELECT format('(%s)', string_agg(format_type(a.type, NULL), ', ' ORDER BY a.at))
+                    FROM pg_proc AS p CROSS JOIN LATERAL unnest(p.proargtypes) WITH ORDINALITY AS a (type, at) WHERE p.oid = d.objid) END
+        ) AS o (name, arguments)
+    ) AS n
 WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('auth')
     AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_operator'::regclass, 'pg_extension'::regclass)
     AND d.objid NOT IN (SELECT o.extension FROM own AS o)
-    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND e.deptype = 'e')
+    AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND (
+        e.deptype = 'e' OR e.deptype IN ('a', 'i') AND d.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjsubid > 0))
     AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
 $check$;
 COMMENT ON FUNCTION auth.check_own() IS 'the part of auth.check() about the extension''s own objects';
@@ -2428,7 +2564,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
 
         -- What an administrator needs who is no superuser.
         ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, text, text, text, boolean)'),
-        ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.find_user(text, text)'),

@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No usable `pg_config`: the path tried and why it failed.
-    #[error("cannot run {path}: {reason}; set PG_CONFIG to the pg_config of the server to test, or run make setup", path = path.display())]
+    #[error("cannot run {path}: {reason}; set PG_CONFIG to the pg_config of a server", path = path.display())]
     PgConfig {
         /// The program that was tried.
         path: PathBuf,

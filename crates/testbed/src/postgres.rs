@@ -11,12 +11,36 @@ use nix::unistd::{Uid, User};
 
 use crate::error::{Error, Result};
 
+/// Where packages put a server and its extensions: before the number of the major version, and after it.
+const PACKAGED: [(&str, &str, &str); 2] = [
+    ("/usr/lib/postgresql/", "/usr/share/postgresql/", "/extension"),
+    ("/usr/pgsql-", "/usr/pgsql-", "/share/extension"),
+];
+/// The majors that the extension is written for, the newest first.
+const MAJORS: [u8; 4] = [18, 17, 16, 15];
+
 /// The OS user of Debian's packages, for when the tests run as root.
 const SERVER_USER: &str = "postgres";
 
 /// The `pg_config` of the server that is tested.
 pub(crate) fn pg_config() -> PathBuf {
     env::var_os("PG_CONFIG").unwrap_or_else(|| "pg_config".into()).into()
+}
+
+/// The `pg_config` of the newest server of the distribution's packages that has the extension, else of the newest.
+fn packaged() -> Option<PathBuf> {
+    let mut found = Vec::new();
+    for major in MAJORS {
+        for (programs, shared, extensions) in PACKAGED {
+            let pg_config = PathBuf::from(format!("{programs}{major}/bin/pg_config"));
+            if pg_config.with_file_name("postgres").is_file() {
+                let control = format!("{shared}{major}{extensions}/workos_auth.control");
+                found.push((Path::new(&control).is_file(), pg_config));
+            }
+        }
+    }
+    let with_extension = found.iter().position(|(has_extension, _)| *has_extension);
+    found.into_iter().nth(with_extension.unwrap_or_default()).map(|(_, pg_config)| pg_config)
 }
 
 /// An installed server.
@@ -28,9 +52,13 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    /// The server that `PG_CONFIG` names, or the first `pg_config` on the path.
+    /// The server that `PG_CONFIG` names, or the first `pg_config` on the path, or one of a distribution's packages, which are on
+    /// nobody's path.
     pub(crate) fn find() -> Result<Self> {
-        Self::of(pg_config())
+        match env::var_os("PG_CONFIG") {
+            Some(path) => Self::of(path.into()),
+            None => Self::of(pg_config()).or_else(|error| packaged().map_or(Err(error), Self::of)),
+        }
     }
 
     /// A copy of that server, whose programs are there.

@@ -12,6 +12,7 @@ use workos_testbed::cluster::SUPERUSER;
 
 use crate::console::{ADMINISTRATOR, BACKEND, Console, Show};
 use crate::failure::Result;
+use crate::origin;
 use crate::paper::Paper;
 use crate::site::Site;
 use crate::stage::Stage;
@@ -63,6 +64,19 @@ async fn welcome(stage: &Stage, paper: Paper, admin: &Console) -> Result<()> {
 }
 
 fn what_next(paper: Paper) {
+    let kept = format!("KEEP=1 {}", origin::command());
+    let kept = (kept.as_str(), "the same, and then everything stays, for your browser and for psql".to_owned());
+    if origin::page_dir().is_none() {
+        paper.facts(&[
+            (
+                "\\dx+ workos_auth",
+                "in psql: the tables and functions you have just used; each has a comment".to_owned(),
+            ),
+            ("man workos-auth-gateway", "the gateway, and what its database role needs".to_owned()),
+            kept,
+        ]);
+        return;
+    }
     paper.facts(&[
         ("docs/tutorial.md", "the same by hand, in psql".to_owned()),
         ("docs/workos.md", "the same with your own WorkOS account".to_owned()),
@@ -70,7 +84,7 @@ fn what_next(paper: Paper) {
         ("examples/", "backends for Express, psycopg and tokio-postgres, to be run and to be copied".to_owned()),
         ("sql/", "the tables and functions you have just used; each comes with its COMMENT".to_owned()),
         ("demo/src/story/", "this tour, a file a step: change a policy and run it again".to_owned()),
-        ("KEEP=1 make demo", "the same, and then everything stays, for your browser and for psql".to_owned()),
+        kept,
         ("make test", "everything that is claimed here and in the documents, tried".to_owned()),
     ]);
 }

@@ -410,6 +410,27 @@ async fn a_sighup_while_it_starts_does_not_end_it() {
     assert_eq!(output.status.code(), Some(1), "{said}");
 }
 
+/// What systemd's protocol says, sd_notify(3), and no sooner than a client can connect.
+#[test]
+fn systemd_is_told_when_it_listens() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(common::PATIENCE)).unwrap();
+    let port = free_port();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_workos-auth-gateway"));
+    command.env_clear().env("DATABASE_URL", "postgres://gateway@127.0.0.1:1/app").env("NOTIFY_SOCKET", &socket);
+    command.args(["--listen", &format!("127.0.0.1:{port}")]).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut message = [0; 64];
+    let told = systemd.recv(&mut message);
+    let connected = std::net::TcpStream::connect(("127.0.0.1", port));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(&message[..told.unwrap()], b"READY=1\n");
+    connected.unwrap();
+}
+
 #[tokio::test]
 async fn a_log_that_nobody_reads_any_more_stops_no_request() {
     let port = free_port();
