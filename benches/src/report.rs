@@ -16,13 +16,13 @@ static TOLD: Mutex<String> = Mutex::new(String::new());
 
 /// Prints a line, and keeps it for the page.
 macro_rules! tell {
-    () => { $crate::report::tell("") };
-    ($($what:tt)*) => { $crate::report::tell(&format!($($what)*)) };
+    () => { $crate::report::say("") };
+    ($($what:tt)*) => { $crate::report::say(&format!($($what)*)) };
 }
 pub(crate) use tell;
 
 /// As [`tell!`] does.
-pub fn tell(line: &str) {
+pub fn say(line: &str) {
     println!("{line}");
     let mut told = TOLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     told.push_str(line);
