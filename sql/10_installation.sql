@@ -91,11 +91,13 @@ COMMENT ON INDEX auth.providers_data_key_id_idx IS 'for the foreign key';
 CREATE TABLE auth.redirect_urls (
     pattern text PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    created_by name NOT NULL DEFAULT SESSION_USER
+    created_by name NOT NULL DEFAULT SESSION_USER,
+    note text
 );
 COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE';
 COMMENT ON COLUMN auth.redirect_urls.created_at IS 'when the pattern was added';
 COMMENT ON COLUMN auth.redirect_urls.created_by IS 'the database user who added it';
+COMMENT ON COLUMN auth.redirect_urls.note IS 'what the address is for, in the words of whoever wrote it down; nothing of ours reads it';
 COMMENT ON COLUMN auth.redirect_urls.pattern IS 'an absolute URL; * matches within a label or path segment, ** across them; a pattern that could match a foreign host or scheme is refused';
 
 -- The function is text: pg_upgrade refuses tables with a column of regprocedure.

@@ -37,6 +37,12 @@ CREATE FUNCTION auth.revoke_sessions(user_id uuid) RETURNS bigint
 COMMENT ON FUNCTION auth.revoke_sessions(uuid) IS
     'ends a user''s sessions from the next statement on and says how many; the user may sign in again';
 
+CREATE FUNCTION auth.revoke_session(session_id uuid) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_session_wrapper';
+COMMENT ON FUNCTION auth.revoke_session(uuid) IS
+    'ends one session from the next statement on, such as that of a lost device; the user''s others go on. Says how many: 1, or 0 where there is none';
+
 CREATE FUNCTION auth.revoke_organization(organization text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'revoke_organization_wrapper';

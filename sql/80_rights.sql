@@ -65,6 +65,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.move_identity(uuid, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.merge_users(uuid, uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_sessions(uuid)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.revoke_session(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.remove_orphans()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),

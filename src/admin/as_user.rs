@@ -96,7 +96,7 @@ pub extern "C-unwind" fn end_sessions_before_commit() {
     }
     // SAFETY: in a transaction. No query runs any more whose snapshot could serve; an error unwinds to the abort, which drops this one.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-    or_raise(as_owner(|| opened.iter().try_for_each(|id| sessions::end_one(*id))));
+    or_raise(as_owner(|| opened.iter().try_for_each(|id| sessions::end_one(*id).map(drop))));
     // SAFETY: pushed above.
     unsafe { pg_sys::PopActiveSnapshot() };
 }

@@ -12,7 +12,7 @@ use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, configuration, operating as store, users};
+use crate::store::{Subject, configuration, operating as store, scan, users};
 use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.
@@ -49,6 +49,20 @@ pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
     let ended = sessions::end(user_id, Scope::Global)?;
     if ended > 0 {
         audit("sessions_revoked", &about(user_id), json!({ "sessions": ended }))?;
+        current_session::recheck_on_next_read();
+    }
+    Ok(count(ended))
+}
+
+/// `auth.revoke_session`: how many sessions.
+pub fn revoke_session(session_id: Option<PgUuid>) -> Result<i64> {
+    require_writable()?;
+    let session_id = from_postgres(session_id.ok_or_else(|| Error::null("session_id"))?);
+    let Some(session) = scan::live_session(session_id) else { return Ok(0) };
+    let ended = sessions::end_one(session_id)?;
+    if ended > 0 {
+        let subject = Subject { user_id: session.user_id, session_id: Some(session_id), ..Subject::default() };
+        audit("session_revoked", &subject, json!({}))?;
         current_session::recheck_on_next_read();
     }
     Ok(count(ended))

@@ -56,6 +56,11 @@ fn revoke_sessions(user_id: Option<pgrx::Uuid>) -> i64 {
 }
 
 #[pg_extern(sql = false)]
+fn revoke_session(session_id: Option<pgrx::Uuid>) -> i64 {
+    or_raise(operating::revoke_session(session_id))
+}
+
+#[pg_extern(sql = false)]
 fn revoke_organization(organization: Option<&str>) -> i64 {
     or_raise(operating::revoke_organization(organization))
 }

@@ -387,9 +387,9 @@ pub enum Scope {
     Others(Uuid),
 }
 
-/// Ends a session, if it is there.
-pub fn end_one(id: Uuid) -> Result<()> {
-    remove(c"sessions", "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
+/// Ends a session, if it is there; says how many.
+pub fn end_one(id: Uuid) -> Result<u64> {
+    remove(c"sessions", "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])
 }
 
 /// A session that an identity opened becomes another identity's, and ends with that one. False if it is none of the first one's.

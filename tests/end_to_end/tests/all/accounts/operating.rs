@@ -111,6 +111,8 @@ async fn nobody_and_nonsense() {
         "auth.unban_user(gen_random_uuid())",
         &format!("auth.unban_user('{}')", session.user_id),
         "auth.revoke_sessions(gen_random_uuid())",
+        "auth.revoke_session(gen_random_uuid())",
+        &format!("auth.revoke_session('{}')", session.user_id),
         "auth.delete_user(gen_random_uuid())",
         "auth.revoke_organization('org_unknown')",
         "auth.revoke_organization('')",
@@ -126,6 +128,7 @@ async fn nobody_and_nonsense() {
         ("auth.ban_user(gen_random_uuid(), '-infinity')", "validation_failed", "until"),
         ("auth.unban_user(null)", "null_value", "user_id"),
         ("auth.revoke_sessions(null)", "null_value", "user_id"),
+        ("auth.revoke_session(null)", "null_value", "session_id"),
         ("auth.revoke_organization(null)", "null_value", "organization"),
         ("auth.delete_user(null)", "null_value", "user_id"),
         ("auth.cleanup(null)", "null_value", "batch"),
@@ -142,6 +145,8 @@ async fn nobody_and_nonsense() {
             let sql = format!("select auth.{name}('{}')", session.user_id);
             refused_as(client.batch_execute(&sql).await, "42501");
         }
+        let own = format!("select auth.revoke_session('{}')", session.session_id);
+        refused_as(client.batch_execute(&own).await, "42501");
         refused_as(client.batch_execute("select auth.revoke_organization('org_acme')").await, "42501");
         refused_as(client.batch_execute("select auth.cleanup()").await, "42501");
     }
@@ -185,6 +190,25 @@ async fn revocations_end_the_sessions_they_name_and_no_other() {
     }
 }
 
+/// One session of several, such as that of a lost device.
+#[tokio::test]
+async fn one_session_ends_and_the_others_go_on() {
+    let bed = Bed::shared("one_session").await;
+    let app = bed.role("app", "").await;
+    let operator = operator(&bed).await;
+    let (lost, kept, other) = (bed.sign_in(ALICE).await, bed.sign_in(ALICE).await, bed.sign_in(ANNA).await);
+    let (at_lost, at_kept) = (reader(&bed, &app, &lost).await, reader(&bed, &app, &kept).await);
+    assert_eq!(call(&operator, format!("auth.revoke_session('{}')", lost.session_id)).await, 1);
+    refused(at_lost.batch_execute("select auth.uid()").await, "session_not_found");
+    refused(workos_end_to_end::refresh(&bed.admin, &lost.refresh_token).await, "refresh_token_not_found");
+    is_good(&at_kept, &kept).await;
+    is_good(&reader(&bed, &app, &other).await, &other).await;
+    assert_eq!(call(&operator, format!("auth.revoke_session('{}')", lost.session_id)).await, 0);
+    let audited = "select user_id, session_id, actor from auth.audit_log_entries where action = 'session_revoked'";
+    let expected = format!("{}|{}|{}", lost.user_id, lost.session_id, bed.named("DATABASE_operator"));
+    assert_eq!(workos_end_to_end::lines(&bed.admin, audited).await.unwrap(), [expected]);
+}
+
 #[tokio::test]
 async fn what_is_rolled_back_did_not_happen() {
     let bed = Bed::shared("undone").await;
@@ -198,6 +222,7 @@ async fn what_is_rolled_back_did_not_happen() {
         for done in [
             format!("auth.ban_user('{id}')"),
             format!("auth.revoke_sessions('{id}')"),
+            format!("auth.revoke_session('{}')", session.session_id),
             "auth.revoke_organization('org_acme')".to_owned(),
             format!("auth.delete_user('{id}')"),
         ] {
@@ -224,6 +249,7 @@ async fn an_operator_who_is_signed_in_sees_their_own_end_in_the_next_statement()
     for end in [
         "auth.ban_user(auth.uid())",
         "auth.revoke_sessions(auth.uid())",
+        "auth.revoke_session(auth.session_id())",
         "auth.revoke_organization(auth.organization_id())",
         "auth.delete_user(auth.uid())",
     ] {

@@ -343,7 +343,7 @@ async fn every_function_is_labelled_as_it_behaves() {
             "add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,create_session,\
              create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,\
              handle_callback,import_supabase,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
-             retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rotate_signing_key,\
+             retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,\
              sign_out,\
              start_sign_in,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
@@ -353,7 +353,7 @@ async fn every_function_is_labelled_as_it_behaves() {
              callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,create_visitor_token,delete_user,\
              exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,\
              merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
-             revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,\
+             revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
              rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),

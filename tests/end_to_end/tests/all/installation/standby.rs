@@ -43,6 +43,7 @@ const WRITERS: &[&str] = &[
     "auth.ban_user(gen_random_uuid(), '-infinity')",
     "auth.unban_user(null)",
     "auth.revoke_sessions(null)",
+    "auth.revoke_session(null)",
     "auth.revoke_organization(null)",
     "auth.remove_member(null, null)",
     "auth.delete_user(null)",

@@ -110,7 +110,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,cleanup,configure_workos,create_root_key,\
         create_session,create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
         grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
-        retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_sessions,revoke_sign_in,rights,\
+        retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,\
         rotate_signing_key,start_sign_in,\
         take_over_installation,try_exchange_code,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
