@@ -236,3 +236,17 @@ fn without_a_checkout_a_machine_without_postgres_is_told_which_package() {
     assert!(errors.contains("Try next: apt-get install postgresql-15-workos-auth"), "{errors}");
     fs::remove_dir(dir).unwrap();
 }
+
+/// Alone, as where only the simulator's package is installed.
+#[test]
+fn without_the_gateway_its_package_is_named() {
+    let (_, dir) = demo("no-gateway");
+    let alone = dir.join("workos-auth-demo");
+    fs::copy(env!("CARGO_BIN_EXE_workos_demo"), &alone).unwrap();
+    let output = Command::new(&alone).env("TMPDIR", &dir).env_remove("KEEP").stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("Try next: apt-get install workos-auth-gateway"), "{errors}");
+    fs::remove_file(alone).unwrap();
+    fs::remove_dir(dir).expect("the cluster's directory was left over");
+}
