@@ -3,7 +3,7 @@
 
     tools/version.py                      prints it
     tools/version.py --write              writes META.json
-    tools/version.py --check              fails where META.json, Cargo.lock or CHANGELOG.md say something else
+    tools/version.py --check              fails where META.json, Cargo.lock, CHANGELOG.md or docs/install.md say something else
     tools/version.py --notes              prints what CHANGELOG.md says of it
     tools/version.py --debian-version     prints it as Debian writes it
     tools/version.py --debian-changelog   prints a debian/changelog, of the time SOURCE_DATE_EPOCH
@@ -84,6 +84,8 @@ def check() -> list[str]:
         faults.append(f"CHANGELOG.md: the first section is not that of {VERSION}")
     elif "### Upgrading" not in releases[0][1]:
         faults.append(f"CHANGELOG.md: {VERSION} has no section Upgrading")
+    packages = re.findall(r"workos[-_a-z0-9]*[-_:]([0-9.]+)-\d", (ROOT / "docs/install.md").read_text())
+    faults += [f"docs/install.md names a package of {named}, not of {VERSION}" for named in sorted(set(packages) - {VERSION})]
     return faults
 
 
@@ -114,7 +116,7 @@ def main() -> int:
             (ROOT / "META.json").write_text(json.dumps(meta(), indent=4, ensure_ascii=False) + "\n")
         case ["--check"]:
             faults = check()
-            print("\n".join(faults) or f"{VERSION}: META.json, Cargo.lock and CHANGELOG.md agree")
+            print("\n".join(faults) or f"{VERSION}: META.json, Cargo.lock, CHANGELOG.md and docs/install.md agree")
             return 1 if faults else 0
         case ["--notes"]:
             print(notes())

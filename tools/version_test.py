@@ -40,7 +40,7 @@ class Meta(unittest.TestCase):
 class Elsewhere(unittest.TestCase):
     """The files that must agree, each made to disagree in a folder of its own."""
 
-    FILES = ["META.json", "Cargo.lock", "CHANGELOG.md", "workos_auth.control"]
+    FILES = ["META.json", "Cargo.lock", "CHANGELOG.md", "workos_auth.control", "docs/install.md"]
 
     def faults_with(self, name: str, before: str, after: str) -> list[str]:
         root = version.ROOT
@@ -50,6 +50,7 @@ class Elsewhere(unittest.TestCase):
                 if file == name:
                     self.assertIn(before, text)
                     text = text.replace(before, after)
+                (Path(folder) / file).parent.mkdir(exist_ok=True)
                 (Path(folder) / file).write_text(text)
             version.ROOT = Path(folder)
             try:
@@ -78,6 +79,11 @@ class Elsewhere(unittest.TestCase):
     def test_a_release_without_its_upgrading_lines_is_found(self) -> None:
         [fault] = self.faults_with("CHANGELOG.md", "### Upgrading", "### Otherwise")
         self.assertEqual(fault, f"CHANGELOG.md: {version.VERSION} has no section Upgrading")
+
+    def test_a_package_of_another_version_is_found(self) -> None:
+        name = f"workos-auth-gateway_{version.VERSION}-1_amd64.deb"
+        [fault] = self.faults_with("docs/install.md", name, "workos-auth-gateway_9.9.9-1_amd64.deb")
+        self.assertEqual(fault, f"docs/install.md names a package of 9.9.9, not of {version.VERSION}")
 
 
 if __name__ == "__main__":
