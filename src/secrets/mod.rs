@@ -182,7 +182,7 @@ pub fn pending_signing_key(algorithm: Option<Algorithm>) -> Result<Option<KeptKe
             let detail = format!("the pending key {} signs with {}.", row.kid, pending.as_str());
             let hint =
                 format!("Run select auth.retire_signing_key('{}') first, or ask for {}.", row.kid, pending.as_str());
-            Err(Error::invalid("algorithm", detail).hint(hint))
+            Err(Error::invalid("algorithm", &detail).hint(hint))
         }
         _ => Ok(Some(KeptKey { kid: row.kid, algorithm: pending })),
     }
