@@ -48,16 +48,17 @@ pub async fn measure(rounds: usize) -> Result<()> {
     ];
     for _ in 0..rounds {
         let stage = STAGED.replace("$PEOPLE", &people.to_string());
-        bench
-            .admin
-            .batch_execute(&format!(
-                "delete from auth.users where email like 'person%'; vacuum auth.users, auth.identities, auth.organization_memberships;
-                 drop table if exists bench_people, bench_users, bench_identities; create table bench_people as {stage};
-                 create table bench_users (id uuid primary key, email text unique, data jsonb);
-                 create table bench_identities (id uuid primary key, user_id uuid references bench_users, provider_id text unique, data jsonb);
-                 create index on bench_identities (user_id); analyze bench_people; checkpoint"
-            ))
-            .await?;
+        let emptied = "delete from auth.users where email like 'person%'";
+        let staged = format!(
+            "drop table if exists bench_people, bench_users, bench_identities; create table bench_people as {stage};
+             create table bench_users (id uuid primary key, email text unique, data jsonb);
+             create table bench_identities (id uuid primary key, user_id uuid references bench_users, provider_id text unique, data jsonb);
+             create index on bench_identities (user_id); analyze bench_people; checkpoint"
+        );
+        // VACUUM runs in no transaction, which statements that are sent together are.
+        for statements in [emptied, "vacuum auth.users, auth.identities, auth.organization_memberships", &staged] {
+            bench.admin.batch_execute(statements).await?;
+        }
         let import = format!(
             "do $$ declare p record; n int := 0; begin
                  for p in select * from bench_people loop
