@@ -95,7 +95,7 @@ class Services:
         command = [self.local(word) for word in service.get("entrypoint", config["Entrypoint"]) + service.get("command", [] if "entrypoint" in service else config.get("Cmd", []))]
         as_user = ["--userspec=" + config["User"]] if "User" in config else []
         log = (self.work / f"{name}.log").open("wb")
-        self.processes.append((name, subprocess.Popen(["chroot", *as_user, root, *command], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)))
+        self.processes.append((name, subprocess.Popen(["/usr/sbin/chroot", *as_user, root, *command], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)))
 
     def wait(self, name: str, port: str) -> None:
         process = dict(self.processes)[name]
