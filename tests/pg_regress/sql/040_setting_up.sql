@@ -79,7 +79,7 @@ SELECT auth.add_signing_key() = :'pending' AS same_key, auth.add_signing_key('RS
 \set VERBOSITY terse
 SELECT auth.add_signing_key('ES256');
 SELECT auth.rotate_signing_key('ES256');
-\set VERBOSITY default
+\set VERBOSITY verbose
 SELECT auth.rotate_signing_key() = :'pending' AS same_key;
 SELECT auth.rotate_signing_key() = :'pending' AS same_key;
 SELECT status, algorithm, public_key ->> 'alg' AS alg, length(public_key ->> 'n') AS n FROM auth.signing_keys WHERE algorithm = 'RS256' ORDER BY 1;

@@ -191,7 +191,7 @@ const STRANGERS: &[(&str, &str)] = &[
     (
         "create function public.EVIL(int, text[]) returns int language sql as 'select 1';
          create function auth.EVIL(int, text[]) returns int language sql as 'select 2'",
-        "auth.EVIL(integer,text[])",
+        "auth.EVIL(integer,pg_catalog.text[])",
     ),
     (
         "create procedure public.EVIL() language sql as ''; create procedure auth.EVIL() language sql as ''",

@@ -27,6 +27,7 @@ pages! {
     faq: "docs/faq.md",
     gateway: "docs/gateway.md",
     hooks: "docs/hooks.md",
+    install: "docs/install.md",
     managed_postgres: "docs/managed-postgres.md",
     monitoring: "docs/monitoring.md",
     moving_from_supabase: "docs/moving-from-supabase.md",
@@ -35,6 +36,7 @@ pages! {
     postgrest: "docs/postgrest.md",
     security: "docs/security.md",
     testing: "docs/testing.md",
+    upgrading: "docs/upgrading.md",
     workos: "docs/workos.md",
 }
 

@@ -172,3 +172,53 @@ async fn administrators_add_and_nobody_else() {
     refused(bed.admin.batch_execute(ADD).await, "read_only");
     bed.admin.batch_execute("rollback").await.unwrap();
 }
+
+/// A member of a token's header, which is the first of its parts, or of its payload, which is the second.
+fn member(token: &str, part: usize, name: &str) -> Value {
+    let json = URL_SAFE_NO_PAD.decode(token.split('.').nth(part).unwrap()).unwrap();
+    let json: Value = workos_auth_core::json::parse(std::str::from_utf8(&json).unwrap()).unwrap();
+    json[name].clone()
+}
+
+#[tokio::test]
+async fn a_session_goes_on_under_rs256() {
+    let bed = Bed::shared("rs256").await;
+    let app = bed.role("app", "").await;
+    let before = bed.sign_in(ALICE).await;
+    let reading = reader(&bed, &app, &before).await;
+    let rs256 = kid(&bed.admin, "select auth.rotate_signing_key(algorithm => 'RS256')").await;
+    // What was signed before is good, and what comes now is signed with the new key.
+    is_good(&reading, &before).await;
+    let after = refresh(&bed.superuser().await, &before.refresh_token).await.unwrap();
+    assert_eq!((kid_of(&after), member(&after.access_token, 0, "alg")), (rs256.clone(), "RS256".into()));
+    assert_eq!(after.session_id, before.session_id);
+    for session in [&after, &bed.sign_in(BOB).await] {
+        set_session(&reading, &session.access_token, false).await.unwrap();
+        is_good(&reading, session).await;
+    }
+    // By the published key, a library that is not ours verifies it too.
+    let jwks = text(&bed.admin, "select auth.jwks()::text").await.unwrap().unwrap();
+    let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&jwks).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(jwks.find(&rs256).unwrap()).unwrap();
+    let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    rules.validate_aud = false;
+    let read = jsonwebtoken::decode::<Value>(&after.access_token, &key, &rules).unwrap();
+    assert_eq!(read.claims["sub"], after.user_id.to_string());
+
+    // A token that names the one key and the algorithm of the other is neither's.
+    let (head, rest) = after.access_token.split_once('.').unwrap();
+    assert_eq!(member(&after.access_token, 0, "kid"), rs256);
+    let lying = String::from_utf8(URL_SAFE_NO_PAD.decode(head).unwrap()).unwrap().replace("RS256", "ES256");
+    let lying = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(lying));
+    refused(set_session(&reading, &lying, false).await, "bad_jwt_algorithm");
+    // The old key goes, and with it what it signed.
+    bed.admin.execute("select auth.retire_signing_key($1)", &[&kid_of(&before)]).await.unwrap();
+    refused(set_session(&reading, &before.access_token, false).await, "bad_jwt_key");
+    set_session(&reading, &after.access_token, false).await.unwrap();
+    // The next key is of the same kind, unless somebody asks for another.
+    for (sql, algorithm) in [(ROTATE, "RS256"), ("select auth.rotate_signing_key('ES256')", "ES256"), (ROTATE, "ES256")]
+    {
+        bed.admin.batch_execute(sql).await.unwrap();
+        assert_eq!(member(&bed.sign_in(ANNA).await.access_token, 0, "alg"), algorithm, "{sql}");
+    }
+}
