@@ -138,4 +138,4 @@ CREATE FUNCTION auth.check_holders(OUT bundle text, OUT grantee oid) RETURNS SET
     ) AS b (bundle, function) JOIN pg_proc AS p ON p.oid = to_regprocedure(b.function), aclexplode(p.proacl) AS a
     WHERE a.grantee NOT IN (0, p.proowner)
 $$;
-COMMENT ON FUNCTION auth.check_holders() IS 'which roles have the bundles of auth.rights() in this database: auth.check() says what they lack, and an update gives them what it adds to their bundle';
+COMMENT ON FUNCTION auth.check_holders() IS 'which roles have the bundles of auth.rights() in this database; auth.check() says what they lack; an update gives them what it adds';
