@@ -52,7 +52,7 @@ impl Terminal {
                 typed += &format!("{code}\n");
             }
         }
-        write!(self.stdin, "{typed}\\echo '{END}'\n").unwrap();
+        writeln!(self.stdin, "{typed}\\echo '{END}'").unwrap();
         self.stdin.flush().unwrap();
         let mut said = Vec::new();
         loop {

@@ -106,6 +106,25 @@ async fn reads(client: &Client, session: &Session) -> Result<(), Error> {
     client.query("select body from notes", &[]).await.map(drop)
 }
 
+/// Where it is restarted. Before and after, all is done that there is.
+fn nothing_failed_but_what_a_restart_cuts(book: &Book) {
+    eprintln!("done: {:#?}\nfailed: {:#?}", book.done, book.failed);
+    for ((step, what, code), times) in &book.failed {
+        let is_cut = ["57P01", "57P03", "no connection"].contains(&code.as_str());
+        let is_there = match *step {
+            "the standby's restart" => *what == "read on the standby",
+            "the primary's restart" => *what != "read on the standby",
+            _ => false,
+        };
+        assert!(is_cut && is_there, "{times} × {what} in the step {step}: {code}");
+    }
+    for step in ["before", "the standby's package", "the primary's package", "the update of the SQL", "after"] {
+        for what in ["read on the primary", "read on the standby", "sign-in", "refresh"] {
+            assert!(book.done.contains_key(&(step, what)), "no {what} in the step {step}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_with_a_standby_is_updated_below_its_traffic() {
     let Some(version) = older().pop() else { return };
@@ -179,23 +198,8 @@ async fn a_primary_with_a_standby_is_updated_below_its_traffic() {
     traffic.stopped.store(true, Ordering::Relaxed);
     block_in_place(|| parts.into_iter().for_each(|part| part.join().unwrap()));
 
-    let book = traffic.book.lock().unwrap();
-    eprintln!("ALTER EXTENSION UPDATE took {took:?}\ndone: {:#?}\nfailed: {:#?}", book.done, book.failed);
-    // Nothing fails but what a restart cuts, where it is restarted.
-    for ((step, what, code), times) in &book.failed {
-        let is_cut = ["57P01", "57P03", "no connection"].contains(&code.as_str());
-        let is_there = match *step {
-            "the standby's restart" => *what == "read on the standby",
-            "the primary's restart" => *what != "read on the standby",
-            _ => false,
-        };
-        assert!(is_cut && is_there, "{times} × {what} in the step {step}: {code}");
-    }
-    for step in ["before", "the standby's package", "the primary's package", "the update of the SQL", "after"] {
-        for what in ["read on the primary", "read on the standby", "sign-in", "refresh"] {
-            assert!(book.done.contains_key(&(step, what)), "no {what} in the step {step}");
-        }
-    }
+    eprintln!("ALTER EXTENSION UPDATE took {took:?}");
+    nothing_failed_but_what_a_restart_cuts(&traffic.book.lock().unwrap());
     // Both are of the new version, and whoever was signed in is.
     primary.wait_for_replay(&admin, &standby).await.unwrap();
     let follower = standby.connect("shop", "app").await.unwrap();
