@@ -248,7 +248,10 @@ FROM lacking AS l WHERE l.bundle IN ('everyone', 'server_files')
 UNION ALL
 SELECT 'warning', l.grantee_name,
     format('It has a part of what auth.grant_%s gives, and lacks %s.', l.bundle, string_agg(format('%s on %s', l.privilege, l.names), '; ' ORDER BY l.kind, l.privilege)),
-    format('SELECT auth.grant_%s(%L);', l.bundle, l.grantee_name)
+    -- Who has the smaller part of it was not meant to have it.
+    format('SELECT auth.%s_%s(%L);', CASE
+        WHEN sum(l.number) * 2 > (SELECT count(DISTINCT (r.kind, r.privilege, r.name)) FROM right_of AS r WHERE r.bundle = l.bundle) THEN 'revoke'
+        ELSE 'grant' END, l.bundle, l.grantee_name)
 FROM lacking AS l WHERE l.bundle NOT IN ('everyone', 'server_files') GROUP BY l.bundle, l.grantee_name
 UNION ALL
 

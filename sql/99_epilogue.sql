@@ -132,10 +132,14 @@ BEGIN
                 CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
             FROM acl AS a WHERE NOT a.is_new AND a.grantee NOT IN (0, a.owner, 'pg_write_server_files'::pg_catalog.regrole)
             UNION ALL
-            -- What a bundle has got since, to whoever has the bundle.
+            -- What a bundle has got since, to whoever has every function of the bundle as it was.
             SELECT pg_catalog.format('GRANT %s ON %s TO %s', r.privilege, r.object, h.grantee::pg_catalog.regrole)
             FROM auth.rights() AS r JOIN auth.check_holders() AS h ON h.bundle = r.bundle
             WHERE is_update AND NOT EXISTS (SELECT FROM before AS b WHERE (b.bundle, b.privilege, b.object) = (r.bundle, r.privilege, r.object))
+                AND NOT EXISTS (
+                    SELECT FROM before AS b
+                    WHERE b.bundle = r.bundle AND b.privilege = 'EXECUTE' AND b.object LIKE 'FUNCTION %'
+                        AND NOT pg_catalog.has_function_privilege(h.grantee, pg_catalog.substr(b.object, 10), 'EXECUTE'))
         )
     INTO STRICT of_script, of_users;
     FOREACH statement IN ARRAY of_script LOOP

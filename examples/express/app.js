@@ -77,7 +77,8 @@ app.use((req, res, next) => {
   next();
 });
 app.use(async (req, res, next) => {
-  await refresh(req, res);
+  // Who is about to sign in needs no session.
+  if (!['/login', '/callback'].includes(req.path)) await refresh(req, res);
   next();
 });
 
@@ -155,11 +156,12 @@ class Refusal extends Error {
 }
 
 // ANCHOR: errors
-// The database's SQLSTATE as an HTTP status; the view auth.error_codes lists them one by one.
+// The database's SQLSTATE as an HTTP status for a page. The view auth.error_codes has a finer one for each.
 function httpStatus({ status, code = '' }) {
   if (status) return status;
   if (code.startsWith('WA5')) return 401; // no good session any more
   if (/^(WA[024]|WA304|2[23])/.test(code)) return 400; // what the browser sent, or who it is, does not do
+  if (code === '42501') return 403; // a policy, or a right that is missing
   return 500;
 }
 

@@ -51,7 +51,8 @@ def as_user(token):
 def refresh():
     """A browser drops the cookie of an access token when the token expires. The refresh token then gets the next one."""
     g.token, refresh_token = request.cookies.get("session"), request.cookies.get("refresh")
-    if g.token or not refresh_token:
+    # Who is about to sign in needs no session.
+    if g.token or not refresh_token or request.path in ("/login", "/callback"):
         return
     try:
         with pool.connection() as db:

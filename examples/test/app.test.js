@@ -216,6 +216,15 @@ test('a token too large for a cookie is an error, not a sign-in that does not la
   assert.equal(alice.cookies.has('session'), false);
 });
 
+test('who signs in again needs no session that lives', async () => {
+  const alice = await signedIn('org_acme');
+  const copy = alice.copy();
+  assert.equal((await alice.post('/logout')).status, 303);
+  copy.cookies.delete('session');
+  assert.equal((await copy.get(await copy.begin('org_acme'))).location, '/');
+  assert.equal((await copy.get('/todos')).status, 200);
+});
+
 test('a session goes on when its access token has expired', async () => {
   const alice = await signedIn('org_acme');
   const before = ['session', 'refresh'].map((name) => alice.cookies.get(name));

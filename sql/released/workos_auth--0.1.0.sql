@@ -1947,7 +1947,10 @@ FROM lacking AS l WHERE l.bundle IN ('everyone', 'server_files')
 UNION ALL
 SELECT 'warning', l.grantee_name,
     format('It has a part of what auth.grant_%s gives, and lacks %s.', l.bundle, string_agg(format('%s on %s', l.privilege, l.names), '; ' ORDER BY l.kind, l.privilege)),
-    format('SELECT auth.grant_%s(%L);', l.bundle, l.grantee_name)
+    -- Who has the smaller part of it was not meant to have it.
+    format('SELECT auth.%s_%s(%L);', CASE
+        WHEN sum(l.number) * 2 > (SELECT count(DISTINCT (r.kind, r.privilege, r.name)) FROM right_of AS r WHERE r.bundle = l.bundle) THEN 'revoke'
+        ELSE 'grant' END, l.bundle, l.grantee_name)
 FROM lacking AS l WHERE l.bundle NOT IN ('everyone', 'server_files') GROUP BY l.bundle, l.grantee_name
 UNION ALL
 
@@ -2922,10 +2925,14 @@ BEGIN
                 CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' END)
             FROM acl AS a WHERE NOT a.is_new AND a.grantee NOT IN (0, a.owner, 'pg_write_server_files'::pg_catalog.regrole)
             UNION ALL
-            -- What a bundle has got since, to whoever has the bundle.
+            -- What a bundle has got since, to whoever has every function of the bundle as it was.
             SELECT pg_catalog.format('GRANT %s ON %s TO %s', r.privilege, r.object, h.grantee::pg_catalog.regrole)
             FROM auth.rights() AS r JOIN auth.check_holders() AS h ON h.bundle = r.bundle
             WHERE is_update AND NOT EXISTS (SELECT FROM before AS b WHERE (b.bundle, b.privilege, b.object) = (r.bundle, r.privilege, r.object))
+                AND NOT EXISTS (
+                    SELECT FROM before AS b
+                    WHERE b.bundle = r.bundle AND b.privilege = 'EXECUTE' AND b.object LIKE 'FUNCTION %'
+                        AND NOT pg_catalog.has_function_privilege(h.grantee, pg_catalog.substr(b.object, 10), 'EXECUTE'))
         )
     INTO STRICT of_script, of_users;
     FOREACH statement IN ARRAY of_script LOOP

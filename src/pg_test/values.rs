@@ -180,7 +180,11 @@ mod tests {
         for columns in ["out a text, out b int, out c int", "out a text"] {
             run("drop function pg_temp.test_record");
             run(&declare(columns));
-            assert_eq!(sqlstate_of("select pg_temp.test_record(false)"), ErrorCode::Unexpected.sqlstate(), "{columns}");
+            assert_eq!(
+                sqlstate_of("select pg_temp.test_record(false)"),
+                ErrorCode::ExtensionOutdated.sqlstate(),
+                "{columns}"
+            );
         }
         Ok(())
     }

@@ -41,11 +41,12 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let app = Router::new()
         .route("/", get(home))
-        .route("/login", get(login))
-        .route("/callback", get(callback))
         .route("/logout", post(logout))
         .route("/todos", get(read_todos).post(add_todo))
         .layer(middleware::from_fn_with_state(pool.clone(), refresh))
+        // Who is about to sign in needs no session.
+        .route("/login", get(login))
+        .route("/callback", get(callback))
         .with_state(pool);
     println!("http://{}", listener.local_addr()?);
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;

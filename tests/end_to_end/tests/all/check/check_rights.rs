@@ -172,6 +172,11 @@ const FAULTS: &[Fault<'_>] = &[
             "It has a part of what auth.grant_admin gives, and lacks EXECUTE on auth.check_own(); INSERT on auth.redirect_urls.",
         )],
     ),
+    // A small part of a bundle is taken back, not made whole.
+    of(
+        "grant execute on function auth.configure_workos to DATABASE_other",
+        &[("warning", "DATABASE_other", "It has a part of what auth.grant_admin gives, and lacks")],
+    ),
     of(
         "revoke execute on function auth.create_root_key(text) from pg_write_server_files",
         &[("warning", "auth.create_root_key(text)", "pg_write_server_files lacks")],
@@ -190,6 +195,8 @@ async fn rights_are_those_of_the_list() {
     for fault in FAULTS {
         patient.is_mended_of(fault).await;
     }
+    let has = "select count(*) from auth.check_holders() where grantee = 'check_rights_other'::regrole";
+    assert_eq!(patient.bed.count(has).await, 0);
     // A role to which everything was given before its time, as by default privileges of an installer.
     patient.run("grant execute on all functions in schema auth to DATABASE_other; grant all on all tables in schema auth to DATABASE_other").await;
     let findings = check(&patient.bed.admin).await;

@@ -102,22 +102,24 @@ async fn whoever_was_signed_in_goes_on() {
     }
 }
 
-/// A bundle's holder gets what the update adds to the bundle, and nothing that was taken from it by hand. Rights given by hand stay.
+/// A bundle's holder gets what the update adds to the bundle. Who has only a part of it gets nothing. Rights given by hand stay.
 #[tokio::test]
 async fn rights_survive_and_grow_with_their_bundle() {
     for version in older() {
         let cluster = Cluster::shared().unwrap();
         let bed = Bed::of_version(cluster, &named("rights", &version), Some(&version)).await;
         let beside = Bed::of_version(cluster, &named("beside", &version), Some(&version)).await;
-        let [backend, operator, less, by_hand, nobody] = ["backend", "operator", "less", "by_hand", "nobody"];
+        let [backend, operator, less, by_hand, part, nobody] =
+            ["backend", "operator", "less", "by_hand", "part", "nobody"];
         let mut roles = Vec::new();
-        for role in [backend, operator, less, by_hand, nobody] {
+        for role in [backend, operator, less, by_hand, part, nobody] {
             roles.push(bed.role(role, "").await);
         }
-        let [backend, operator, less, by_hand, nobody] = &roles[..] else { unreachable!() };
+        let [backend, operator, less, by_hand, part, nobody] = &roles[..] else { unreachable!() };
         let grants = format!(
             "select auth.grant_sign_in('{backend}'); select auth.grant_admin('{operator}'); select auth.grant_admin('{less}');
              revoke execute on function auth.delete_user(uuid) from {less};
+             grant execute on function auth.configure_workos to {part};
              grant references on auth.users to {by_hand}; grant execute on function auth.find_user(text, text) to {by_hand} with grant option;
              grant select (id) on auth.sessions to {by_hand}; grant usage on schema auth to {by_hand}"
         );
@@ -133,6 +135,16 @@ async fn rights_survive_and_grow_with_their_bundle() {
             let after = rights_of(&bed.admin, role).await;
             let lost: Vec<_> = before.iter().filter(|right| !after.contains(right)).collect();
             assert!(lost.is_empty(), "{version}: {role} lost {lost:?}");
+        }
+        for role in [less, part] {
+            let had = &before[roles.iter().position(|other| other == role).unwrap()];
+            let everybodys = rights_of(&bed.admin, nobody).await;
+            let new = rights_of(&bed.admin, role).await;
+            let new: Vec<_> = new
+                .iter()
+                .filter(|right| right.starts_with("function ") && !had.contains(right) && !everybodys.contains(right))
+                .collect();
+            assert!(new.is_empty(), "{version}: {role} got {new:?}");
         }
         let complete = format!(
             "select r.bundle, r.object from auth.rights() r, (values ('sign_in', '{backend}'), ('admin', '{operator}')) as h (bundle, role)
