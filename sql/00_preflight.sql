@@ -1,5 +1,9 @@
 \echo Use "CREATE EXTENSION workos_auth" to load this file. \quit
 
+-- Until the end of this script: what Postgres prints, and how it reads strings, is the same for everybody.
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
+
 -- Refuses to install where it would be unsafe or would collide, before anything is made.
 DO $preflight$
 DECLARE

@@ -104,7 +104,7 @@ COMMENT ON FUNCTION auth.check_leave(oid, oid, oid) IS 'the statement that ends 
 
 -- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, administer, or broker.
 CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p),
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     administrator AS (

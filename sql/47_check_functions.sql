@@ -60,7 +60,7 @@ COMMENT ON FUNCTION auth.check_comparisons(text) IS 'whether a text compares aut
 
 -- Functions that run with more rights than the person who calls them, and decide by what anybody can say.
 CREATE FUNCTION auth.check_functions(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p WHERE p.is_bound),
     definer AS (
         SELECT p.oid, p.proowner, p.proacl, c.excludes, c.raises, c.opens AND strpos(lower(p.prosrc), 'is null') = 0 AS opens,

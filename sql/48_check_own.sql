@@ -1,7 +1,7 @@
 -- What auth.check() says of the extension's own objects: whether they are what was installed, who has rights on them, and what others have
 -- attached to them.
 CREATE FUNCTION auth.check_own(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $check$
 WITH own AS (
     SELECT d.classid, d.objid, e.oid AS extension FROM pg_extension AS e JOIN pg_depend AS d
         ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'

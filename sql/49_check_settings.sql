@@ -24,7 +24,7 @@ $$;
 COMMENT ON FUNCTION auth.check_files(boolean) IS 'the settings of the extension in the configuration files, for those who may read pg_file_settings';
 
 CREATE FUNCTION auth.check_stored_settings(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH this AS (SELECT d.oid, d.datname AS name FROM pg_database AS d WHERE d.datname = current_database()),
     stored AS (
         SELECT s.setrole AS role, s.setdatabase AS database, split_part(c, '=', 1) AS setting, substr(c, strpos(c, '=') + 1) AS value

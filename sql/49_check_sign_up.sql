@@ -6,7 +6,7 @@ CREATE FUNCTION auth.check_email_copies(body text, OUT relation text, OUT attrib
 COMMENT ON FUNCTION auth.check_email_copies(text) IS 'the columns that the text of a function writes new.email into, as far as its INSERTs say so plainly';
 
 CREATE FUNCTION auth.check_sign_up(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     SELECT DISTINCT 'warning', format('%I ON auth.users', t.tgname),
         format('It copies new.email into %s.%I, which is NOT NULL: whoever''s address another account holds has none in auth.users, '
             'and cannot sign up (sign_up_trigger_failed).', c.relation::regclass, a.attname),

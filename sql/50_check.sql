@@ -4,7 +4,7 @@
 -- Not SECURITY DEFINER: catalogs are everybody's. search_path holds pg_catalog alone, so that names without a schema are Postgres's
 -- own, and names that are printed have theirs. Compiling so long a query would take longer than running it.
 CREATE FUNCTION auth.check(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $check$
 
 -- Loads the library, so that pg_settings has its settings.
 SELECT FROM auth.error_codes() LIMIT 1;

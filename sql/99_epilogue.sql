@@ -47,12 +47,13 @@ $installed$;
 COMMENT ON FUNCTION auth.check_installed() IS
     'what auth.check_members() said when the extension was installed or last updated, under that version of Postgres; anything else is somebody else''s doing';
 
--- Each object belongs to workos_auth_owner, and is open to those whom auth.rights() names and to nobody else, whatever the default privileges
--- of the superuser who runs this say. What belongs to somebody else is new. Rights on what is old stay, those too that were given by hand;
--- only what the list says otherwise than before the update changes.
+-- Each new object belongs to workos_auth_owner, and is open to those whom auth.rights() names and to nobody else, whatever the default
+-- privileges of the superuser who runs this say. What is old keeps its owner and its rights, those too that were given by hand. Only what the
+-- list says otherwise than before the update changes.
 DO $rights$
 DECLARE
     is_update CONSTANT boolean := coalesce(pg_catalog.current_setting('workos_auth_update.rights', true), '') <> '';
+    members CONSTANT pg_catalog.oid[] := CASE WHEN is_update THEN pg_catalog.current_setting('workos_auth_update.members')::pg_catalog.oid[] ELSE '{}' END;
     before CONSTANT jsonb := CASE WHEN is_update THEN pg_catalog.current_setting('workos_auth_update.rights')::jsonb ELSE '[]' END;
     of_script text[];
     of_users text[];
@@ -74,22 +75,22 @@ BEGIN
         WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
     ), own (kind, granted_as, oid, name, owner, acl, is_new) AS (
         SELECT 'FUNCTION', 'FUNCTION', p.oid, p.oid::pg_catalog.regprocedure::text, p.proowner,
-            coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_proc AS p ON m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = m.objid
         UNION ALL
         SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, 'TABLE', c.oid, c.oid::pg_catalog.regclass::text, c.relowner,
-            coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)), c.relowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)), c.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_class AS c ON m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = m.objid
         WHERE c.relkind IN ('r', 'v')
         UNION ALL
         SELECT 'TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner,
-            coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_type AS t ON m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = m.objid
             JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid AND c.relkind = 'c'
         UNION ALL
         -- The row type of a table has the owner of its table, and rights of its own where default privileges gave some; otherwise it is
         -- left alone, for pg_dump cannot dump its rights and would say so. Array types have none.
-        SELECT 'ROW TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner, t.typacl, t.typowner <> 'workos_auth_owner'::pg_catalog.regrole
+        SELECT 'ROW TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner, t.typacl, c.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_type AS t ON m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND t.typrelid = m.objid
             JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid AND c.relkind IN ('r', 'v')
         WHERE t.typacl IS NOT NULL
@@ -148,5 +149,7 @@ BEGIN
     FOREACH statement IN ARRAY of_users LOOP
         PERFORM auth.grant_outside_script(statement);
     END LOOP;
+    -- An install in the same transaction is no update.
+    PERFORM pg_catalog.set_config('workos_auth_update.rights', '', true);
 END
 $rights$;

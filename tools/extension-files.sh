@@ -35,11 +35,19 @@ update() {
 
 -- The update from $from to $version, put together by tools/extension-files.sh.
 
--- What auth.rights() said before, for the end of this script.
+-- Until the end of this script: what Postgres prints, and how it reads strings, is the same for everybody.
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
+
+-- What auth.rights() said before, and what the extension consisted of, for the end of this script.
 DO \$before\$
 BEGIN
     PERFORM pg_catalog.set_config('workos_auth_update.rights',
         (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r))::text FROM auth.rights() AS r), true);
+    PERFORM pg_catalog.set_config('workos_auth_update.members', (
+        SELECT pg_catalog.array_agg(d.objid)::text
+        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
+        WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'), true);
 END
 \$before\$;
 

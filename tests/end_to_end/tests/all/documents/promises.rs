@@ -32,7 +32,7 @@ fn is_there(path: &str) -> bool {
 fn has_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let begins = |line: &&str| line.contains(&format!("fn {name}("));
-    lines.iter().position(|line| begins(line)).is_some_and(|at| {
+    lines.iter().position(begins).is_some_and(|at| {
         let attributes = lines[..at].iter().rev().take_while(|line| line.starts_with(['#', '/']));
         attributes
             .into_iter()
