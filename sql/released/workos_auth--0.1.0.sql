@@ -1,5 +1,9 @@
 \echo Use "CREATE EXTENSION workos_auth" to load this file. \quit
 
+-- Until the end of this script: what Postgres prints, and how it reads strings, is the same for everybody.
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
+
 -- Refuses to install where it would be unsafe or would collide, before anything is made.
 DO $preflight$
 DECLARE
@@ -1301,7 +1305,7 @@ COMMENT ON FUNCTION auth.check_root_key() IS 'what auth.check() says of a root k
 CREATE FUNCTION auth.check_members(
     OUT kind text, OUT identity text, OUT relation text, OUT name text, OUT classid oid, OUT objid oid, OUT state jsonb, OUT printed text, OUT restore text
 ) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL SAFE ROWS 400 SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 400 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on AS $$
     WITH member AS (
         SELECT d.classid, d.objid FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid
         WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
@@ -1485,7 +1489,7 @@ COMMENT ON FUNCTION auth.check_leave(oid, oid, oid) IS 'the statement that ends 
 
 -- What is unsafe in roles: those that row-level security does not bind, that can become one, that read the root key's file, administer, or broker.
 CREATE FUNCTION auth.check_roles(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p),
     becomes AS (SELECT b.* FROM auth.check_becomes() AS b),
     administrator AS (
@@ -1655,7 +1659,7 @@ COMMENT ON FUNCTION auth.check_comparisons(text) IS 'whether a text compares aut
 
 -- Functions that run with more rights than the person who calls them, and decide by what anybody can say.
 CREATE FUNCTION auth.check_functions(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH person AS (SELECT p.* FROM auth.check_people() AS p WHERE p.is_bound),
     definer AS (
         SELECT p.oid, p.proowner, p.proacl, c.excludes, c.raises, c.opens AND strpos(lower(p.prosrc), 'is null') = 0 AS opens,
@@ -1700,7 +1704,7 @@ COMMENT ON FUNCTION auth.check_functions() IS 'the part of auth.check() about SE
 -- What auth.check() says of the extension's own objects: whether they are what was installed, who has rights on them, and what others have
 -- attached to them.
 CREATE FUNCTION auth.check_own(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $check$
 WITH own AS (
     SELECT d.classid, d.objid, e.oid AS extension FROM pg_extension AS e JOIN pg_depend AS d
         ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
@@ -2046,7 +2050,7 @@ $$;
 COMMENT ON FUNCTION auth.check_files(boolean) IS 'the settings of the extension in the configuration files, for those who may read pg_file_settings';
 
 CREATE FUNCTION auth.check_stored_settings(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 10 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     WITH this AS (SELECT d.oid, d.datname AS name FROM pg_database AS d WHERE d.datname = current_database()),
     stored AS (
         SELECT s.setrole AS role, s.setdatabase AS database, split_part(c, '=', 1) AS setting, substr(c, strpos(c, '=') + 1) AS value
@@ -2093,7 +2097,7 @@ CREATE FUNCTION auth.check_email_copies(body text, OUT relation text, OUT attrib
 COMMENT ON FUNCTION auth.check_email_copies(text) IS 'the columns that the text of a function writes new.email into, as far as its INSERTs say so plainly';
 
 CREATE FUNCTION auth.check_sign_up(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $$
     SELECT DISTINCT 'warning', format('%I ON auth.users', t.tgname),
         format('It copies new.email into %s.%I, which is NOT NULL: whoever''s address another account holds has none in auth.users, '
             'and cannot sign up (sign_up_trigger_failed).', c.relation::regclass, a.attname),
@@ -2128,7 +2132,7 @@ COMMENT ON FUNCTION auth.check_sign_up() IS 'the part of auth.check() about trig
 -- Not SECURITY DEFINER: catalogs are everybody's. search_path holds pg_catalog alone, so that names without a schema are Postgres's
 -- own, and names that are printed have theirs. Compiling so long a query would take longer than running it.
 CREATE FUNCTION auth.check(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET jit = off AS $check$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 20 SET search_path = pg_catalog, pg_temp SET quote_all_identifiers = off SET standard_conforming_strings = on SET jit = off AS $check$
 
 -- Loads the library, so that pg_settings has its settings.
 SELECT FROM auth.error_codes() LIMIT 1;
@@ -2840,12 +2844,13 @@ $installed$;
 COMMENT ON FUNCTION auth.check_installed() IS
     'what auth.check_members() said when the extension was installed or last updated, under that version of Postgres; anything else is somebody else''s doing';
 
--- Each object belongs to workos_auth_owner, and is open to those whom auth.rights() names and to nobody else, whatever the default privileges
--- of the superuser who runs this say. What belongs to somebody else is new. Rights on what is old stay, those too that were given by hand;
--- only what the list says otherwise than before the update changes.
+-- Each new object belongs to workos_auth_owner, and is open to those whom auth.rights() names and to nobody else, whatever the default
+-- privileges of the superuser who runs this say. What is old keeps its owner and its rights, those too that were given by hand. Only what the
+-- list says otherwise than before the update changes.
 DO $rights$
 DECLARE
     is_update CONSTANT boolean := coalesce(pg_catalog.current_setting('workos_auth_update.rights', true), '') <> '';
+    members CONSTANT pg_catalog.oid[] := CASE WHEN is_update THEN pg_catalog.current_setting('workos_auth_update.members')::pg_catalog.oid[] ELSE '{}' END;
     before CONSTANT jsonb := CASE WHEN is_update THEN pg_catalog.current_setting('workos_auth_update.rights')::jsonb ELSE '[]' END;
     of_script text[];
     of_users text[];
@@ -2867,22 +2872,22 @@ BEGIN
         WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
     ), own (kind, granted_as, oid, name, owner, acl, is_new) AS (
         SELECT 'FUNCTION', 'FUNCTION', p.oid, p.oid::pg_catalog.regprocedure::text, p.proowner,
-            coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.proowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_proc AS p ON m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = m.objid
         UNION ALL
         SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, 'TABLE', c.oid, c.oid::pg_catalog.regclass::text, c.relowner,
-            coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)), c.relowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)), c.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_class AS c ON m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = m.objid
         WHERE c.relkind IN ('r', 'v')
         UNION ALL
         SELECT 'TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner,
-            coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.typowner <> 'workos_auth_owner'::pg_catalog.regrole
+            coalesce(t.typacl, pg_catalog.acldefault('T', t.typowner)), t.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_type AS t ON m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid = m.objid
             JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid AND c.relkind = 'c'
         UNION ALL
         -- The row type of a table has the owner of its table, and rights of its own where default privileges gave some; otherwise it is
         -- left alone, for pg_dump cannot dump its rights and would say so. Array types have none.
-        SELECT 'ROW TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner, t.typacl, t.typowner <> 'workos_auth_owner'::pg_catalog.regrole
+        SELECT 'ROW TYPE', 'TYPE', t.oid, t.oid::pg_catalog.regtype::text, t.typowner, t.typacl, c.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_type AS t ON m.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND t.typrelid = m.objid
             JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid AND c.relkind IN ('r', 'v')
         WHERE t.typacl IS NOT NULL
@@ -2941,5 +2946,7 @@ BEGIN
     FOREACH statement IN ARRAY of_users LOOP
         PERFORM auth.grant_outside_script(statement);
     END LOOP;
+    -- An install in the same transaction is no update.
+    PERFORM pg_catalog.set_config('workos_auth_update.rights', '', true);
 END
 $rights$;

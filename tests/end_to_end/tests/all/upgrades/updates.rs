@@ -119,7 +119,7 @@ async fn rights_survive_and_grow_with_their_bundle() {
         let grants = format!(
             "select auth.grant_sign_in('{backend}'); select auth.grant_admin('{operator}'); select auth.grant_admin('{less}');
              revoke execute on function auth.delete_user(uuid) from {less};
-             grant execute on function auth.configure_workos to {part};
+             grant execute on function auth.configure_workos to {part}; alter function auth.email() owner to current_user;
              grant references on auth.users to {by_hand}; grant execute on function auth.find_user(text, text) to {by_hand} with grant option;
              grant select (id) on auth.sessions to {by_hand}; grant usage on schema auth to {by_hand}"
         );
