@@ -1,11 +1,16 @@
 //! `postgresql.auto.conf`.
 
 use std::ffi::CString;
+use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 use workos_auth_core::{Error, Result};
 
 use crate::error::{sqlstate, unexpected};
+use crate::postgres::clock;
+
+/// After that, the next statement may have the old value yet.
+const TOLD_WITHIN: Duration = Duration::from_secs(2);
 
 /// What `ALTER SYSTEM SET` does, which Postgres lets no function run since a rollback does not undo it, and then a reload. Postgres itself
 /// asks for the caller's right, and whether `allow_alter_system` is on.
@@ -37,8 +42,19 @@ pub fn alter_system(setting: &str, value: &str) -> Result<()> {
         if !is_set {
             return Err(Error::invalid("setting", "it is not the name of a setting."));
         }
-        Spi::run("SELECT pg_catalog.pg_reload_conf()").map_err(|error| unexpected(&format!("SPI failed: {error}")))
+        Spi::run("SELECT pg_catalog.pg_reload_conf()").map_err(|error| unexpected(&format!("SPI failed: {error}")))?;
+        wait_until_told();
+        Ok(())
     })
+}
+
+/// The server tells each backend to read the file again, this one too: then its next statement has the value.
+fn wait_until_told() {
+    let deadline = Instant::now() + TOLD_WITHIN;
+    // SAFETY: a signal handler of this thread sets it.
+    while unsafe { (&raw const pg_sys::ConfigReloadPending).read_volatile() } == 0 && Instant::now() < deadline {
+        clock::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A value as a literal, whatever `standard_conforming_strings` says.

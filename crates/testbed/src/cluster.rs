@@ -262,7 +262,17 @@ impl Cluster {
             let path = self.root_key_path().display().to_string();
             client.execute("select auth.create_root_key($1)", &[&path]).await?;
             self.append_conf(&format!("workos_auth.root_key_file = '{path}'"))?;
-            self.reload().await
+            self.reload().await?;
+            // A connection that is open hears of it in its own time.
+            const NAMED: &str = "select pg_catalog.current_setting('workos_auth.root_key_file', true)";
+            let deadline = Instant::now() + PATIENCE;
+            while client.query_one(NAMED, &[]).await?.get::<_, Option<String>>(0).as_deref() != Some(&*path) {
+                if Instant::now() > deadline {
+                    return Err(Error::Timeout { what: "the root key's name", after: PATIENCE });
+                }
+                tokio::time::sleep(POLL).await;
+            }
+            Ok(())
         };
         self.root_key.get_or_try_init(create).await.copied()
     }

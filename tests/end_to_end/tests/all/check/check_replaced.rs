@@ -64,7 +64,8 @@ const REPLACED: &[Fault<'_>] = &[
     ),
     of(
         "create or replace function auth.check_roles(out severity text, out object text, out finding text, out remedy text) returns setof record
-         language sql stable parallel restricted rows 20 set search_path = pg_catalog, pg_temp set jit = off as 'select null, null, null, null limit 0'",
+         language sql stable parallel restricted rows 20 set search_path = pg_catalog, pg_temp set quote_all_identifiers = off set standard_conforming_strings = on set jit = off
+         as 'select null, null, null, null limit 0'",
         &[("error", "auth.check_roles()", "its symbol or source.")],
     ),
     of(

@@ -15,9 +15,12 @@ COMMENT ON FUNCTION auth.planted() IS 'planted by a test';
 ";
 const COLUMN: &str = "ALTER TABLE auth.redirect_urls ADD COLUMN planted text;\n";
 
-/// The line that keeps what `auth.rights()` says, as tools/extension-files.sh writes it.
+/// The lines that keep what `auth.rights()` says and what the extension consists of, as tools/extension-files.sh writes them.
 const BEFORE: &str = "DO $before$ BEGIN PERFORM pg_catalog.set_config('workos_auth_update.rights',
-    (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r))::text FROM auth.rights() AS r), true); END $before$;\n";
+    (SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(r))::text FROM auth.rights() AS r), true);
+    PERFORM pg_catalog.set_config('workos_auth_update.members', (SELECT pg_catalog.array_agg(d.objid)::text
+        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
+        WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'), true); END $before$;\n";
 
 #[tokio::test]
 async fn mistakes_of_an_update_script_are_found() {
