@@ -9,7 +9,7 @@ unsafe extern "C" {
 /// Runs `f` as if no script ran: what it grants is the user's, and a dump carries it.
 pub fn outside_script<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: a global of the backend, which has one thread.
-    let _back = WhatItWas(unsafe { std::mem::replace(&mut *&raw mut creating_extension, false) });
+    let _back = WhatItWas(unsafe { (&raw mut creating_extension).replace(false) });
     f()
 }
 

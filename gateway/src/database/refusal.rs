@@ -169,7 +169,7 @@ pub fn of_pool(error: PoolError<ConnectError>) -> ApiError {
 /// Whether the server ended the connection, and likely the others too: it stops, or it crashed.
 pub fn is_end_of_server(error: &tokio_postgres::Error) -> bool {
     let ends = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
-    error.is_closed() || error.code().is_some_and(|code| ends.contains(code))
+    error.is_closed() || error.as_db_error().is_some_and(|said| is_fatal(said) && ends.contains(said.code()))
 }
 
 /// It ends the connection. A pooler says so in the older of the two fields alone.
