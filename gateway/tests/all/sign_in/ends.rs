@@ -5,9 +5,19 @@ use std::time::Duration;
 use reqwest::Response;
 use serde_json::{Value, json};
 use tokio::time::sleep;
-use workos_end_to_end::{ALICE, ANNA};
+use workos_end_to_end::{ALICE, ANNA, Bed};
 
-use crate::common::{Gateway, REFRESH, ok, send, token, told};
+use crate::common::{Gateway, REFRESH, database_port, ok, send, token, told};
+
+/// A gateway whose connections all have the settings: what ALTER DATABASE says counts for connections made later.
+async fn start_with(database: &str, settings: &[(&str, &str)]) -> Gateway {
+    let bed = Bed::shared(database).await;
+    for (setting, value) in settings {
+        bed.set(setting, value).await;
+    }
+    let port = database_port(&bed);
+    Gateway::start_through(bed, port, &[]).await
+}
 
 async fn log_out(gateway: &Gateway, session: &Value, scope: &str) -> Response {
     send(gateway.http.post(gateway.at(&format!("/logout?scope={scope}"))).bearer_auth(token(session))).await
@@ -39,8 +49,7 @@ async fn a_sign_out_ends_the_session_of_a_stale_token_and_of_somebody_who_is_ban
 
 #[tokio::test]
 async fn a_sign_out_ends_the_session_of_an_expired_token() {
-    let gateway = Gateway::start("ends_expired", &[]).await;
-    gateway.bed.set("workos_auth.access_token_ttl", "1s").await;
+    let gateway = start_with("ends_expired", &[("workos_auth.access_token_ttl", "1s")]).await;
     let session = gateway.sign_in(ALICE).await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(told(gateway.user(&session).await).await, (401, "bad_jwt".into()));
@@ -80,9 +89,8 @@ async fn a_stale_token_is_good_for_ones_own_account() {
 
 #[tokio::test]
 async fn the_end_of_a_session_has_supabases_name() {
-    let gateway = Gateway::start("ends_names", &[]).await;
-    gateway.bed.set("workos_auth.session_idle_timeout", "1h").await;
-    gateway.bed.set("workos_auth.single_session_per_user", "on").await;
+    let settings = [("workos_auth.session_idle_timeout", "1h"), ("workos_auth.single_session_per_user", "on")];
+    let gateway = start_with("ends_names", &settings).await;
     let expired = "session_expired";
     let gone = "refresh_token_not_found";
     for (end, name) in [
