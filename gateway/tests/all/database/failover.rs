@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, block_in_place};
+use tokio::time::sleep;
 use workos_end_to_end::{ALICE, Bed};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -138,6 +140,14 @@ async fn when_a_primary_becomes_read_only_nothing_is_lost() {
     // As a fenced primary is: it lives, and takes nothing any more.
     bed.admin.batch_execute("alter system set default_transaction_read_only = on").await.unwrap();
     primary.reload().await.unwrap();
+    // Each backend hears of it in its own time. What one of them still writes must get to the standby.
+    let takes_nothing = async || {
+        let before = refreshes(&primary).await;
+        sleep(Duration::from_millis(300)).await;
+        refreshes(&primary).await == before
+    };
+    eventually("it takes nothing any more", takes_nothing).await;
+    primary.wait_for_replay(&bed.admin, &standby).await.unwrap();
     let before = refreshes(&standby).await;
     promote(&standby).await;
     eventually("they refresh there", async || refreshes(&standby).await > before + 50).await;
