@@ -1,8 +1,6 @@
 #!/usr/bin/env bash
 # The gateway's tests. Those of what clients ask for, and of a database in trouble, are then run once more, through PgBouncer in
-# transaction mode. One is not: that a statement which waits for a lock is cancelled. The driver hangs up as soon as it has asked for a
-# cancellation, and PgBouncer 1.18 forgets what it is asked for by somebody who has hung up before it has a connection for it. Those of
-# sign-ins are run a third time, by a gateway that asks WorkOS itself, and once more under the SQL of each older release.
+# transaction mode. Those of sign-ins are run a third time, by a gateway that asks WorkOS itself, and once more under the SQL of each older release.
 # With ONLY=name no more than the tests whose path (folder::module::test) has this in it. They run against the extension that is
 # installed in the Postgres of PG_CONFIG.
 set -euo pipefail
@@ -22,7 +20,7 @@ fi
 "${tests[@]}"
 heading "The same through PgBouncer"
 GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation \
-    database::sign_ins database::asking database::refusals database::trouble --skip a_database_that_is_slow_is_left_at_the_deadline
+    database::sign_ins database::asking database::refusals database::trouble
 heading "The same where the gateway asks WorkOS"
 GATEWAY_TESTS_WORKOS_BY=gateway "${tests[@]}" --test all -- sign_in:: requests::
 for version in $(older_versions); do

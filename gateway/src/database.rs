@@ -3,6 +3,7 @@
 mod arguments;
 mod carried;
 mod connector;
+mod endpoint;
 mod lease;
 mod refusal;
 mod rows;
@@ -484,9 +485,10 @@ impl Database {
             self.pool.manager().leave();
         }
         let refused = self.codes.explain(&lease, &error).await;
-        // After a failure that nobody foresaw, a fresh connection is the surer one.
-        if refused.is_listed {
-            lease.give_back();
+        // After a failure that nobody foresaw, a fresh connection is the surer one. What failed has ended: there is nothing to cancel.
+        match refused.is_listed {
+            true => lease.give_back(),
+            false => drop(lease.close()),
         }
         Err(refused.error)
     }

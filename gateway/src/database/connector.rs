@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
+use super::endpoint::Endpoint;
 use super::tls::{TlsError, connector};
 use crate::servers::{Mode, Server, Servers, Wanted};
 
@@ -30,6 +31,8 @@ pub struct Connection {
     pub client: Client,
     /// Whether a transaction here is READ COMMITTED unless it says otherwise.
     pub is_read_committed: bool,
+    /// Where it goes.
+    pub endpoint: Endpoint,
     /// For the connection of a cancellation.
     pub tls: MakeRustlsConnect,
     task: AbortHandle,
@@ -155,47 +158,68 @@ impl Connector {
         // A server that says nothing leaves time for the others.
         let count = u32::try_from(self.servers.all.len()).unwrap_or(u32::MAX);
         let within = if count == 1 { self.within } else { self.within / count.saturating_add(1) };
-        let attempt = async {
-            let is_encrypted = Arc::new(AtomicBool::new(false));
-            let connection = match self.open(server, &server.config, &is_encrypted).await {
-                // As libpq does: the server's TLS may be none that we know, or this role be let in without it alone.
-                Err(error) if is_encrypted.load(Ordering::Relaxed) && self.may_do_without_tls(&error) => {
-                    let mut plain = server.config.clone();
-                    plain.ssl_mode(SslMode::Disable);
-                    is_encrypted.store(false, Ordering::Relaxed);
-                    self.open(server, &plain, &is_encrypted).await.map_err(|_| error)
-                }
-                other => other,
-            };
-            let mut connection = connection.map_err(|error| refusal(server, &error))?;
-            let answer = connection.client.simple_query(ABOUT).await.map_err(|error| refusal(server, &error))?;
-            let row = answer.into_iter().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(row),
-                _ => None,
-            });
-            let is = |column: usize, text: &str| {
-                row.as_ref().and_then(|row| row.try_get(column).ok().flatten()).is_some_and(|value| value == text)
-            };
-            connection.is_read_committed = is(0, "read committed");
-            let is_wanted = match wanted {
-                Wanted::Any | Wanted::PreferStandby => true,
-                Wanted::ReadWrite => is(1, "off"),
-                Wanted::ReadOnly => is(1, "on"),
-                Wanted::Primary => is(2, "f"),
-                Wanted::Standby => is(2, "t"),
-            };
-            if !is_wanted {
-                let detail = format!("{} is not {}", server.name, described(wanted));
-                return Err(ConnectError { sqlstate: None, detail });
-            }
-            if !is_encrypted.load(Ordering::Relaxed) && !server.is_local {
-                self.warn_of_clear_text(server);
-            }
-            Ok(connection)
+        let no_address = |reason: &str| ConnectError {
+            sqlstate: None,
+            detail: format!("{}: failed to lookup address information: {reason}", server.name),
         };
-        timeout(within, attempt).await.unwrap_or_else(|_| {
+        let attempts = async {
+            let endpoints = Endpoint::all(&server.config).await.map_err(|error| no_address(&error.to_string()))?;
+            let mut refused = no_address("there is none");
+            for endpoint in &endpoints {
+                match self.try_endpoint(server, endpoint, wanted).await {
+                    Ok(connection) => return Ok(connection),
+                    Err(error) => refused = error,
+                }
+            }
+            Err(refused)
+        };
+        timeout(within, attempts).await.unwrap_or_else(|_| {
             Err(ConnectError { sqlstate: None, detail: format!("{} did not answer within {within:?}", server.name) })
         })
+    }
+
+    async fn try_endpoint(
+        &self,
+        server: &Server,
+        endpoint: &Endpoint,
+        wanted: Wanted,
+    ) -> Result<Connection, ConnectError> {
+        let is_encrypted = Arc::new(AtomicBool::new(false));
+        let connection = match self.open(server, &server.config, endpoint, &is_encrypted).await {
+            // As libpq does: the server's TLS may be none that we know, or this role be let in without it alone.
+            Err(error) if is_encrypted.load(Ordering::Relaxed) && self.may_do_without_tls(&error) => {
+                let mut plain = server.config.clone();
+                plain.ssl_mode(SslMode::Disable);
+                is_encrypted.store(false, Ordering::Relaxed);
+                self.open(server, &plain, endpoint, &is_encrypted).await.map_err(|_| error)
+            }
+            other => other,
+        };
+        let mut connection = connection.map_err(|error| refusal(server, &error))?;
+        let answer = connection.client.simple_query(ABOUT).await.map_err(|error| refusal(server, &error))?;
+        let row = answer.into_iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let is = |column: usize, text: &str| {
+            row.as_ref().and_then(|row| row.try_get(column).ok().flatten()).is_some_and(|value| value == text)
+        };
+        connection.is_read_committed = is(0, "read committed");
+        let is_wanted = match wanted {
+            Wanted::Any | Wanted::PreferStandby => true,
+            Wanted::ReadWrite => is(1, "off"),
+            Wanted::ReadOnly => is(1, "on"),
+            Wanted::Primary => is(2, "f"),
+            Wanted::Standby => is(2, "t"),
+        };
+        if !is_wanted {
+            let detail = format!("{} is not {}", server.name, described(wanted));
+            return Err(ConnectError { sqlstate: None, detail });
+        }
+        if !is_encrypted.load(Ordering::Relaxed) && !server.is_local {
+            self.warn_of_clear_text(server);
+        }
+        Ok(connection)
     }
 
     /// Sets `is_encrypted` as soon as the server has agreed to a handshake.
@@ -203,17 +227,19 @@ impl Connector {
         &self,
         server: &Server,
         config: &Config,
+        endpoint: &Endpoint,
         is_encrypted: &Arc<AtomicBool>,
     ) -> Result<Connection, tokio_postgres::Error> {
         let tls = Noting { tls: self.tls.clone(), is_encrypted: Arc::clone(is_encrypted) };
-        let (client, connection) = config.connect(tls).await?;
+        let (client, connection) = endpoint.only(config).connect(tls).await?;
         let name = server.name.clone();
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(server = name, error = described_error(&error), "a connection to the database ended");
             }
         });
-        Ok(Connection { client, is_read_committed: false, tls: self.tls.clone(), task: task.abort_handle() })
+        let (endpoint, tls) = (endpoint.clone(), self.tls.clone());
+        Ok(Connection { client, is_read_committed: false, endpoint, tls, task: task.abort_handle() })
     }
 
     fn may_do_without_tls(&self, error: &tokio_postgres::Error) -> bool {

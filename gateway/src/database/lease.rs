@@ -1,6 +1,7 @@
 //! A connection of the pool's, for one request.
 
 use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, RecycleError, RecycleResult};
@@ -14,6 +15,8 @@ use super::connector::{ConnectError, Connection, Connector};
 
 /// How long the server may take to hear of a cancellation, and to end what it ran.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
+/// When it is told once more.
+const CANCEL_AGAIN: Duration = Duration::from_millis(200);
 
 /// A parameter of a statement, and its type: so the server is not asked for it.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -102,16 +105,22 @@ impl Drop for Lease {
         if connection.client.is_closed() {
             return;
         }
-        let (cancel, tls) = (connection.client.cancel_token(), connection.tls.clone());
+        let (cancel, mut tls) = (connection.client.cancel_token(), connection.tls.clone());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
                 // stays until the statement has ended, and the empty one after it is answered.
-                let cancelled = async {
-                    let _ = cancel.cancel_query(tls).await;
-                    let _ = connection.client.simple_query("").await;
+                let ended = async {
+                    let mut answer = pin!(connection.client.simple_query(""));
+                    loop {
+                        let _ = connection.endpoint.cancel(&cancel, &mut tls).await;
+                        // A pooler forgets this where the statement still waits for a connection, and lets it begin later.
+                        if timeout(CANCEL_AGAIN, &mut answer).await.is_ok() {
+                            break;
+                        }
+                    }
                 };
-                let _ = timeout(CANCEL_WITHIN, cancelled).await;
+                let _ = timeout(CANCEL_WITHIN, ended).await;
             });
         }
     }

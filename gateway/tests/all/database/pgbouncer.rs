@@ -1,12 +1,18 @@
 //! PgBouncer between the gateway and the database: each statement may run in another session, and others run in between.
 //! `tools/test-gateway.sh` runs the other tests through it as well.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use workos_end_to_end::{ALICE, BOB, Bed};
 use workos_testbed::PgBouncer;
 
-use crate::common::{Gateway, REFRESH, ok, send};
+use crate::common::outage::refresh;
+use crate::common::{Gateway, REFRESH, eventually, ok, send, told};
+
+/// How many requests are broken off, or fail, in one go.
+const AT_ONCE: usize = 30;
+/// How often.
+const ROUNDS: usize = 4;
 
 const SETTINGS: &str = "select coalesce(string_agg(name || '=' || setting, ' ' order by name), '')
     from pg_settings where source = 'session'";
@@ -63,4 +69,57 @@ async fn more_connections_than_the_pooler_has_take_turns() {
         });
     }
     people.join_all().await;
+}
+
+/// A `/token` for each of them, at once: statuses and error codes.
+async fn refresh_all(gateway: &Gateway, sessions: &[Value]) -> Vec<(u16, String)> {
+    let mut people = JoinSet::new();
+    for session in sessions {
+        let request =
+            gateway.http.post(gateway.at(REFRESH)).json(&json!({ "refresh_token": session["refresh_token"] }));
+        people.spawn(async move { told(send(request).await).await });
+    }
+    people.join_all().await
+}
+
+/// PgBouncer 1.18 and 1.19 can end where somebody who asks for a cancellation hangs up before the server does.
+#[tokio::test]
+async fn what_is_broken_off_or_fails_leaves_the_pooler_as_it_was() {
+    let bed = Bed::shared("broken_off").await;
+    let pooler = PgBouncer::start(bed.cluster, &["pool_mode = transaction", "default_pool_size = 4"]).unwrap();
+    let port = pooler.port();
+    let flags = ["--pool-size", "10", "--request-timeout", "1", "--pool-timeout", "20"];
+    let gateway = Gateway::start_through(bed, port, &flags).await;
+    let mut sessions = Vec::new();
+    for _ in 0..AT_ONCE {
+        sessions.push(gateway.sign_in(ALICE).await);
+    }
+    let admin = &gateway.bed.admin;
+    let holder = gateway.bed.superuser().await;
+    let running = "select count(*) from pg_stat_activity where usename = $1 and state <> 'idle'";
+    for _ in 0..ROUNDS {
+        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+        for answer in refresh_all(&gateway, &sessions).await {
+            assert_eq!(answer, (504, "request_timeout".into()));
+        }
+        // The lock is still held: what waited for it was cancelled.
+        eventually("nothing runs", async || {
+            admin.query_one(running, &[&gateway.role]).await.unwrap().get::<_, i64>(0) == 0
+        })
+        .await;
+        holder.batch_execute("rollback").await.unwrap();
+    }
+    let raises = "create function raises() returns trigger language plpgsql as $$ begin raise exception using errcode = 'XX000'; end $$;
+        create trigger raises before update on auth.sessions for each row execute function raises()";
+    admin.batch_execute(raises).await.unwrap();
+    for _ in 0..ROUNDS {
+        for answer in refresh_all(&gateway, &sessions).await {
+            assert_eq!(answer, (500, "unexpected_failure".into()));
+        }
+    }
+    admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();
+    assert!(!pooler.log().unwrap().contains("FATAL"), "{}", pooler.log().unwrap());
+    for session in &sessions {
+        ok(refresh(&gateway, session).await).await;
+    }
 }
