@@ -83,6 +83,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_root_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_members()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_installed()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_differences()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_holders()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_settings()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_becomes()'),
