@@ -102,6 +102,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_sign_up()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
+        ('admin', 'UPDATE (note)', 'TABLE auth.redirect_urls'),
         ('admin', 'DELETE', 'TABLE auth.redirect_urls'),
         ('admin', 'SELECT', 'TABLE auth.organization_domains'),
         ('admin', 'INSERT', 'TABLE auth.organization_domains'),

@@ -153,6 +153,8 @@ async fn rights_survive_and_grow_with_their_bundle() {
              where r.bundle = h.bundle and r.object like 'FUNCTION %' and not has_function_privilege(h.role, substr(r.object, 10), 'execute')"
         );
         assert_eq!(lines(&bed.admin, &complete).await.unwrap(), Vec::<String>::new());
+        let notes = "column auth.redirect_urls.note UPDATE".to_owned();
+        assert!(rights_of(&bed.admin, operator).await.contains(&notes), "{version}");
         let taken = format!("select has_function_privilege('{less}', 'auth.delete_user(uuid)', 'execute')");
         assert_eq!(text(&bed.admin, &taken).await.unwrap().as_deref(), Some("f"));
         // Who has the one bundle gets nothing of another, and in another database of the cluster nobody has anything.
