@@ -94,7 +94,7 @@ CREATE TABLE auth.redirect_urls (
     created_by name NOT NULL DEFAULT SESSION_USER,
     note text
 );
-COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE';
+COMMENT ON TABLE auth.redirect_urls IS 'where a browser may be sent after a sign-in, beside workos_auth.site_url; plain INSERT and DELETE, and UPDATE of the note';
 COMMENT ON COLUMN auth.redirect_urls.created_at IS 'when the pattern was added';
 COMMENT ON COLUMN auth.redirect_urls.created_by IS 'the database user who added it';
 COMMENT ON COLUMN auth.redirect_urls.note IS 'what the address is for, in the words of whoever wrote it down; nothing of ours reads it';

@@ -176,3 +176,29 @@ CREATE FUNCTION auth.check_members(
 $$;
 COMMENT ON FUNCTION auth.check_members() IS
     'functions, views and event triggers of the extension; columns, indexes, constraints, triggers, rules and policies of its tables; each with the statement that restores it; auth.check() compares them with auth.check_installed()';
+
+-- Functions, views and event triggers are the extension's members and can only be changed or gone; what somebody adds to a table can be attached.
+-- What Postgres prints is compared under the version alone that printed it.
+CREATE FUNCTION auth.check_differences(
+    OUT difference text, OUT kind text, OUT identity text, OUT relation text, OUT name text, OUT classid oid, OUT objid oid, OUT what text, OUT restore text
+) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    WITH member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
+    installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
+    changed AS (
+        SELECT i.*, m.classid, m.objid, concat_ws(', ', (
+                SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
+            ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
+        FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
+        WHERE i.state IS DISTINCT FROM m.state OR i.printed IS DISTINCT FROM m.printed
+    )
+    SELECT 'changed', c.kind, c.identity, c.relation, c.name, c.classid, c.objid, c.what, c.restore FROM changed AS c WHERE c.what <> ''
+    UNION ALL
+    SELECT 'gone', i.kind, i.identity, i.relation, i.name, NULL, NULL, NULL, i.restore FROM installed AS i
+    WHERE i.kind NOT IN ('table column', 'rule') AND NOT EXISTS (SELECT FROM member AS m WHERE m.kind = i.kind AND m.identity = i.identity)
+    UNION ALL
+    SELECT 'attached', m.kind, m.identity, m.relation, m.name, m.classid, m.objid, NULL, NULL FROM member AS m
+    WHERE m.relation IS NOT NULL AND NOT EXISTS (SELECT FROM installed AS i WHERE i.kind = m.kind AND i.identity = m.identity)
+$$;
+COMMENT ON FUNCTION auth.check_differences() IS
+    'what is not as auth.check_installed() says: changed, with what of it; gone; or attached to a table by somebody. An update refuses the first two, and goes on reporting the third';

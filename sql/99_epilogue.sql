@@ -28,8 +28,11 @@ BEGIN
 END
 $tables$;
 
--- What auth.check() compares with: everything that the extension consists of now, and how each is restored. It cannot tell of itself.
+-- What auth.check() compares with: everything that the extension consists of now, and how each is restored. It cannot tell of itself. What
+-- others had attached before an update stays theirs: auth.check() goes on saying so.
 DO $installed$
+DECLARE
+    attached CONSTANT jsonb := coalesce(nullif(pg_catalog.current_setting('workos_auth_update.attached', true), ''), '[]');
 BEGIN
     EXECUTE pg_catalog.format(
         'CREATE FUNCTION auth.check_installed('
@@ -40,7 +43,8 @@ BEGIN
             ' AS i (kind text, identity text, relation text, name text, state jsonb, printed text, restore text)',
             pg_catalog.current_setting('server_version_num')::integer / 10000,
             pg_catalog.jsonb_agg(pg_catalog.to_jsonb(m) - 'classid' - 'objid' ORDER BY m.kind COLLATE "C", m.identity COLLATE "C"))
-         FROM auth.check_members() AS m WHERE m.identity <> 'auth.check_installed()')
+         FROM auth.check_members() AS m
+         WHERE m.identity <> 'auth.check_installed()' AND NOT attached @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(m.kind, m.identity)))
     );
 END
 $installed$;
@@ -151,5 +155,6 @@ BEGIN
     END LOOP;
     -- An install in the same transaction is no update.
     PERFORM pg_catalog.set_config('workos_auth_update.rights', '', true);
+    PERFORM pg_catalog.set_config('workos_auth_update.attached', '', true);
 END
 $rights$;

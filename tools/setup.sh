@@ -47,6 +47,7 @@ if [[ ${1:-} == --with-packaging ]]; then
     # need_program PROGRAM PACKAGE -- WHY
     need_program() { command -v "$1" >/dev/null || need "$2" -- "$4"; }
     need_program python3 python3 -- "it lists licences, and lays images out"
+    python3 -c 'import yaml' 2>/dev/null || need python3-yaml -- "the trial of the images reads compose.yaml with it"
     need_program dh debhelper -- "it makes Debian packages"
     need_program lintian lintian -- "it looks Debian packages over"
     need_program help2man help2man -- "it makes man pages of --help"

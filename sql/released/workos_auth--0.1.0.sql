@@ -1383,6 +1383,32 @@ CREATE FUNCTION auth.check_members(
 $$;
 COMMENT ON FUNCTION auth.check_members() IS
     'functions, views and event triggers of the extension; columns, indexes, constraints, triggers, rules and policies of its tables; each with the statement that restores it; auth.check() compares them with auth.check_installed()';
+
+-- Functions, views and event triggers are the extension's members and can only be changed or gone; what somebody adds to a table can be attached.
+-- What Postgres prints is compared under the version alone that printed it.
+CREATE FUNCTION auth.check_differences(
+    OUT difference text, OUT kind text, OUT identity text, OUT relation text, OUT name text, OUT classid oid, OUT objid oid, OUT what text, OUT restore text
+) RETURNS SETOF record
+    LANGUAGE sql STABLE PARALLEL SAFE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    WITH member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
+    installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
+    changed AS (
+        SELECT i.*, m.classid, m.objid, concat_ws(', ', (
+                SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
+            ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
+        FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
+        WHERE i.state IS DISTINCT FROM m.state OR i.printed IS DISTINCT FROM m.printed
+    )
+    SELECT 'changed', c.kind, c.identity, c.relation, c.name, c.classid, c.objid, c.what, c.restore FROM changed AS c WHERE c.what <> ''
+    UNION ALL
+    SELECT 'gone', i.kind, i.identity, i.relation, i.name, NULL, NULL, NULL, i.restore FROM installed AS i
+    WHERE i.kind NOT IN ('table column', 'rule') AND NOT EXISTS (SELECT FROM member AS m WHERE m.kind = i.kind AND m.identity = i.identity)
+    UNION ALL
+    SELECT 'attached', m.kind, m.identity, m.relation, m.name, m.classid, m.objid, NULL, NULL FROM member AS m
+    WHERE m.relation IS NOT NULL AND NOT EXISTS (SELECT FROM installed AS i WHERE i.kind = m.kind AND i.identity = m.identity)
+$$;
+COMMENT ON FUNCTION auth.check_differences() IS
+    'what is not as auth.check_installed() says: changed, with what of it; gone; or attached to a table by somebody. An update refuses the first two, and goes on reporting the third';
 -- Whom auth.check() looks at: the roles that requests of people run as, and what is unsafe in them.
 
 -- The settings that auth.check() judges, as they are in force for everybody (viewpoint 0) and for each role with settings of its own.
@@ -1714,20 +1740,7 @@ own_relation AS (SELECT c.* FROM own AS o JOIN pg_class AS c ON o.classid = 'pg_
 
 -- WHAT IT CONSISTS OF -------------------------------------------------------------------------------------------------------------
 
-member AS MATERIALIZED (SELECT m.* FROM auth.check_members() AS m),
-installed AS MATERIALIZED (SELECT i.* FROM auth.check_installed() AS i),
--- What Postgres prints is compared under the version alone that printed it.
-changed AS (
-    SELECT i.*, m.state -> 'columns' AS columns, concat_ws(', ', (
-            SELECT string_agg(k.key, ', ' ORDER BY k.key COLLATE "C") FROM jsonb_each(i.state) AS k WHERE k.value IS DISTINCT FROM m.state -> k.key
-        ), CASE WHEN i.printed IS DISTINCT FROM m.printed AND i.version = current_setting('server_version_num')::integer / 10000 THEN 'text' END) AS what
-    FROM installed AS i JOIN member AS m ON m.kind = i.kind AND m.identity = i.identity
-    WHERE i.state IS DISTINCT FROM m.state OR i.printed IS DISTINCT FROM m.printed
-),
-missing AS (
-    SELECT i.* FROM installed AS i
-    WHERE i.kind NOT IN ('table column', 'rule') AND NOT EXISTS (SELECT FROM member AS m WHERE m.kind = i.kind AND m.identity = i.identity)
-),
+difference AS MATERIALIZED (SELECT d.* FROM auth.check_differences() AS d),
 
 -- WHO HAS RIGHTS ------------------------------------------------------------------------------------------------------------------
 
@@ -1810,11 +1823,13 @@ revoke AS (
     SELECT r.kind, r.oid, r.name, r.grantee, r.grantee_name, r.is_grave, r.privileges,
         CASE WHEN b.statement IS NULL THEN r.statement ELSE format('DO %L;', format('BEGIN %s %s END', r.statement, b.statement)) END AS statement
     FROM revoke_plain AS r LEFT JOIN LATERAL (
-        SELECT format('GRANT SELECT (%s) ON TABLE %s TO %s;', string_agg(g.column_name, ', '), r.name, r.grantee_name)
-        FROM right_of AS g JOIN holder AS h ON h.bundle = g.bundle AND h.grantee = r.grantee
-        WHERE g.kind = r.kind AND g.oid = r.oid AND g.privilege = 'SELECT' AND g.column_name IS NOT NULL
-            AND 'SELECT' = ANY (string_to_array(r.privileges, ', '))
-        HAVING count(*) > 0
+        SELECT string_agg(format('GRANT %s (%s) ON TABLE %s TO %s;', c.privilege, c.columns, r.name, r.grantee_name), ' ' ORDER BY c.privilege)
+        FROM (
+            SELECT g.privilege, string_agg(g.column_name, ', ')
+            FROM right_of AS g JOIN holder AS h ON h.bundle = g.bundle AND h.grantee = r.grantee
+            WHERE g.kind = r.kind AND g.oid = r.oid AND g.column_name IS NOT NULL AND g.privilege = ANY (string_to_array(r.privileges, ', '))
+            GROUP BY g.privilege
+        ) AS c (privilege, columns)
     ) AS b (statement) ON true
 ),
 lacking AS (
@@ -1840,8 +1855,7 @@ attached AS (
                     SELECT f.oid FROM pg_attrdef AS f JOIN pg_attribute AS a ON a.attrelid = f.adrelid AND a.attnum = f.adnum
                     WHERE f.adrelid = m.objid AND a.attname = m.name))
         ) AS hand
-    FROM member AS m
-    WHERE m.relation IS NOT NULL AND NOT EXISTS (SELECT FROM installed AS i WHERE i.kind = m.kind AND i.identity = m.identity)
+    FROM difference AS m WHERE m.difference = 'attached'
 ),
 -- Referential integrity compares as the owner of the referenced table, and casts first where the types differ: the cast may be anybody's code.
 foreign_key AS (
@@ -1878,11 +1892,11 @@ SELECT CASE WHEN c.kind IN ('index', 'table column') THEN 'warning' ELSE 'error'
     CASE WHEN c.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', c.name, c.relation) ELSE c.identity END,
     format('This %s of the extension is not as it was installed: its %s.', c.kind, c.what),
     -- A view's columns cannot be replaced.
-    CASE WHEN c.kind = 'view' AND c.state -> 'columns' <> c.columns
+    CASE WHEN c.kind = 'view' AND 'columns' = ANY (string_to_array(c.what, ', '))
         THEN format('DO %L;', format('BEGIN ALTER EXTENSION workos_auth DROP VIEW %s; DROP VIEW %s; %s ALTER VIEW %s OWNER TO workos_auth_owner; '
             'REVOKE ALL ON TYPE %s FROM PUBLIC; ALTER EXTENSION workos_auth ADD VIEW %s; END', c.identity, c.identity, c.restore, c.identity, c.identity, c.identity))
         ELSE c.restore END
-FROM changed AS c WHERE c.what <> ''
+FROM difference AS c WHERE c.difference = 'changed'
 UNION ALL
 SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', m.name, m.relation) ELSE m.identity END,
     format('This %s of the extension is gone.', m.kind),
@@ -1892,7 +1906,7 @@ SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') TH
         WHEN 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; REVOKE ALL ON TYPE %s FROM PUBLIC; '
             'ALTER EXTENSION workos_auth ADD VIEW %s; END', m.restore, m.identity, m.identity, m.identity))
         ELSE m.restore END
-FROM missing AS m
+FROM difference AS m WHERE m.difference = 'gone'
 UNION ALL
 SELECT 'error', c.oid::regclass::text, 'Row-level security of a table of the extension is off: grants alone keep its rows.',
     format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', c.oid::regclass)
@@ -2021,7 +2035,7 @@ WHERE d.refclassid = 'pg_namespace'::regclass AND d.refobjid = to_regnamespace('
     AND d.objid NOT IN (SELECT o.extension FROM own AS o)
     AND NOT EXISTS (SELECT FROM pg_depend AS e WHERE e.classid = d.classid AND e.objid = d.objid AND (
         e.deptype = 'e' OR e.deptype IN ('a', 'i') AND d.classid = 'pg_class'::regclass AND e.refclassid = 'pg_class'::regclass AND e.refobjsubid > 0))
-    AND NOT EXISTS (SELECT FROM missing AS m WHERE m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
+    AND NOT EXISTS (SELECT FROM difference AS m WHERE m.difference = 'gone' AND m.kind = i.type AND (m.identity = i.identity OR d.classid = 'pg_proc'::regclass AND to_regprocedure(m.identity) = d.objid))
 $check$;
 COMMENT ON FUNCTION auth.check_own() IS 'the part of auth.check() about the extension''s own objects';
 -- What auth.check() says of settings that are stored where nothing looks at them: ALTER ROLE, ALTER DATABASE and the configuration files take
@@ -2599,6 +2613,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_root_key()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_members()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_installed()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_differences()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_holders()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_settings()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_becomes()'),
@@ -2825,8 +2840,11 @@ BEGIN
 END
 $tables$;
 
--- What auth.check() compares with: everything that the extension consists of now, and how each is restored. It cannot tell of itself.
+-- What auth.check() compares with: everything that the extension consists of now, and how each is restored. It cannot tell of itself. What
+-- others had attached before an update stays theirs: auth.check() goes on saying so.
 DO $installed$
+DECLARE
+    attached CONSTANT jsonb := coalesce(nullif(pg_catalog.current_setting('workos_auth_update.attached', true), ''), '[]');
 BEGIN
     EXECUTE pg_catalog.format(
         'CREATE FUNCTION auth.check_installed('
@@ -2837,7 +2855,8 @@ BEGIN
             ' AS i (kind text, identity text, relation text, name text, state jsonb, printed text, restore text)',
             pg_catalog.current_setting('server_version_num')::integer / 10000,
             pg_catalog.jsonb_agg(pg_catalog.to_jsonb(m) - 'classid' - 'objid' ORDER BY m.kind COLLATE "C", m.identity COLLATE "C"))
-         FROM auth.check_members() AS m WHERE m.identity <> 'auth.check_installed()')
+         FROM auth.check_members() AS m
+         WHERE m.identity <> 'auth.check_installed()' AND NOT attached @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_array(m.kind, m.identity)))
     );
 END
 $installed$;
@@ -2948,5 +2967,6 @@ BEGIN
     END LOOP;
     -- An install in the same transaction is no update.
     PERFORM pg_catalog.set_config('workos_auth_update.rights', '', true);
+    PERFORM pg_catalog.set_config('workos_auth_update.attached', '', true);
 END
 $rights$;

@@ -307,6 +307,9 @@ error_codes! {
     ExtensionOutdated = "WA121", "extension_outdated", 503, "the SQL of the extension in this database is older than its library",
         "",
         "In a new connection, a superuser runs ALTER EXTENSION workos_auth UPDATE.";
+    ExtensionChanged = "WA122", "extension_changed", 500, "the extension is not as it was installed, and an update would hide that",
+        "",
+        "select * from auth.check() tells of each, with the statement that restores it. Run these, and update then.";
 
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",

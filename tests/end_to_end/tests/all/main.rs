@@ -166,6 +166,7 @@ mod documents {
 
 /// From one release to the next: a newer library under older SQL, updates, and dumps of an older version.
 mod upgrades {
+    mod deviations;
     mod dumps;
     mod old_sql;
     mod planted;

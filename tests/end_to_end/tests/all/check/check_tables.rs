@@ -326,6 +326,7 @@ async fn administrators_may_ask_and_others_may_not() {
         "check_facts",
         "check_members",
         "check_installed",
+        "check_differences",
         "check_settings",
         "check_becomes",
         "check_people",

@@ -329,7 +329,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions"),
         (
             "provolatile = 's' and proname ~ '^check'",
-            "check,check_becomes,check_believers,check_copy,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
+            "check,check_becomes,check_believers,check_copy,check_differences,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
             check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
         ),
         ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),

@@ -3,6 +3,7 @@
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB};
+use workos_end_to_end::check::check;
 use workos_end_to_end::made::administrator;
 use workos_end_to_end::sql::{lines, refused_as, text};
 
@@ -193,4 +194,37 @@ async fn what_was_given_is_taken_back() {
     assert_eq!(readable(&bed.admin, &role, true).await, [""; 0]);
     refused_as(client.batch_execute("select id from auth.users").await, "42501");
     refused_as(client.batch_execute("insert into auth.organizations (id) values ('org_x')").await, "42501");
+}
+
+/// What an address is for may be written down later. What the address is may not be changed: it would have to be checked and told of.
+#[tokio::test]
+async fn administrators_keep_notes_on_addresses() {
+    let bed = Bed::shared("notes").await;
+    let client = administrator(&bed).await;
+    client
+        .batch_execute(
+            "insert into auth.redirect_urls (pattern) values ('https://app.test/*'), ('https://other.test/')",
+        )
+        .await
+        .unwrap();
+    let write = "update auth.redirect_urls set note = 'the app' where pattern = 'https://app.test/*'";
+    client.batch_execute(write).await.unwrap();
+    let notes = "select pattern, note from auth.redirect_urls where note is not null";
+    assert_eq!(lines(&client, notes).await.unwrap(), ["https://app.test/*|the app"]);
+    for column in ["pattern = 'https://evil.example/'", "created_by = 'somebody'", "created_at = now()"] {
+        refused_as(client.batch_execute(&format!("update auth.redirect_urls set {column}")).await, "42501");
+    }
+    let audited = "select payload from auth.audit_log_entries where action = 'redirect_url_changed'";
+    let audited = lines(&client, audited).await.unwrap();
+    assert_eq!(audited.len(), 1);
+    // Whoever was made an administrator of everything by hand is told, and the remedy leaves the notes.
+    let operator = text(&client, "select current_user").await.unwrap().unwrap();
+    bed.admin.batch_execute(&format!("grant update on auth.redirect_urls to {operator}")).await.unwrap();
+    let findings = check(&bed.admin).await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    bed.admin.batch_execute(&findings[0].remedy).await.unwrap();
+    assert_eq!(check(&bed.admin).await, []);
+    client.batch_execute(write).await.unwrap();
+    bed.admin.batch_execute(&format!("select auth.revoke_admin('{operator}')")).await.unwrap();
+    refused_as(client.batch_execute(write).await, "42501");
 }

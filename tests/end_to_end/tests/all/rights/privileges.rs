@@ -38,11 +38,11 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
             unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) as privilege
         where relnamespace = 'auth'::regnamespace and relkind in ('r', 'v') and has_table_privilege($1::text, oid, privilege)
         union all
-        select 'TABLE ' || c.oid::regclass || ' SELECT (' || string_agg(a.attname, ', ' order by a.attnum) || ')'
-        from pg_class c join pg_attribute a on a.attrelid = c.oid
-        where relnamespace = 'auth'::regnamespace and relkind = 'r' and a.attnum > 0 and not has_table_privilege($1::text, c.oid, 'select')
-            and has_column_privilege($1::text, c.oid, a.attnum, 'select')
-        group by c.oid
+        select 'TABLE ' || c.oid::regclass || ' ' || privilege || ' (' || string_agg(a.attname, ', ' order by a.attnum) || ')'
+        from pg_class c join pg_attribute a on a.attrelid = c.oid, unnest('{SELECT,INSERT,UPDATE,REFERENCES}'::text[]) as privilege
+        where relnamespace = 'auth'::regnamespace and relkind = 'r' and a.attnum > 0 and not has_table_privilege($1::text, c.oid, privilege)
+            and has_column_privilege($1::text, c.oid, a.attnum, privilege)
+        group by c.oid, privilege
         union all
         select 'SCHEMA auth ' || privilege from unnest('{USAGE,CREATE}'::text[]) as privilege
         where has_schema_privilege($1::text, 'auth', privilege)
@@ -105,7 +105,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
     let denied = "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
-        callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_email_copies,check_facts,check_files,\
+        callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_differences,check_email_copies,check_facts,check_files,\
         check_functions,check_holders,check_installed,check_leave,check_members,check_own,check_people,check_preloaded,check_roles,\
         check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,cleanup,configure_workos,create_root_key,\
         create_session,create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
