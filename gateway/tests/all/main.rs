@@ -26,6 +26,7 @@ mod requests {
 
 /// The server itself: connections, limits, TLS, signals, figures, log.
 mod serving {
+    mod command_lines;
     mod figures;
     mod log;
     mod operation;

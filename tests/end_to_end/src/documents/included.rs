@@ -7,9 +7,26 @@ use std::fs;
 use super::markdown::Kind;
 use super::{Document, root};
 
-/// Languages of which no block stands in a document alone.
-const LANGUAGES: [&str; 13] =
-    ["js", "javascript", "jsx", "ts", "typescript", "py", "python", "kotlin", "dart", "swift", "rust", "html", "go"];
+/// Languages of which no block stands in a document alone. A block of `sh` may: see [`super::shell`].
+const LANGUAGES: [&str; 17] = [
+    "js",
+    "javascript",
+    "jsx",
+    "ts",
+    "typescript",
+    "py",
+    "python",
+    "kotlin",
+    "dart",
+    "swift",
+    "rust",
+    "html",
+    "go",
+    "bash",
+    "shell",
+    "console",
+    "zsh",
+];
 
 /// Where the files are that tests run.
 const TESTED: [&str; 5] = ["examples/", "tests/", "demo/", "gateway/tests/", "tools/"];
@@ -118,6 +135,7 @@ mod tests {
             faults("<!-- include: examples/no.js#a -->\n\n```js\n1;\n```\n"),
             ["a page:3: examples/no.js is not there"]
         );
+        assert_eq!(faults("```bash\nls\n```\n"), ["a page:1: no test runs this bash"]);
         assert!(faults("```sql\nselect 1;\n```\n\n```sh\nls\n```\n").is_empty());
     }
 }

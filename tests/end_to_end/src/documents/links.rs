@@ -1,7 +1,6 @@
-//! Links within the project, and commands that documents name, lead to what is there.
+//! Links within the project lead to what is there.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::markdown::Kind;
@@ -49,43 +48,6 @@ fn normal(path: &Path) -> String {
     normal.to_str().unwrap().to_owned()
 }
 
-/// Commands in blocks of `sh` that are not there: targets of `make`, and programs of the project.
-pub fn unknown_commands(document: &Document) -> Vec<String> {
-    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
-    let targets: Vec<&str> = makefile
-        .lines()
-        .filter(|line| !line.starts_with(['\t', '#']))
-        .filter_map(|line| line.split_once(':'))
-        .flat_map(|(names, _)| names.split(' '))
-        .collect();
-    let mut unknown = Vec::new();
-    let shell = |piece: &super::markdown::Piece| matches!(&piece.kind, Kind::Code(words) if words == "sh");
-    for piece in document.pieces().into_iter().filter(shell) {
-        for line in piece.text.lines() {
-            let code = line.split(" #").next().unwrap_or_default();
-            let mut words = code.split_whitespace().skip_while(|word| word.contains('=') || *word == "sudo");
-            let is_known = match words.next() {
-                Some("make") => words
-                    .filter(|word| !word.contains('=') && !word.starts_with('-'))
-                    .all(|word| targets.contains(&word)),
-                Some(program) if is_ours(program) => {
-                    let folder = Path::new(&document.path).with_file_name("");
-                    root().join(program).exists() || root().join(folder).join(program).exists()
-                }
-                _ => true,
-            };
-            if !is_known {
-                unknown.push(format!("{}:{}: {line}", document.path, piece.line));
-            }
-        }
-    }
-    unknown
-}
-
-fn is_ours(program: &str) -> bool {
-    ["examples/", "tools/", "tests/", "crates/", "./"].iter().any(|folder| program.starts_with(folder))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,14 +68,5 @@ mod tests {
             "README.md:1: ../outside.md",
         ];
         assert_eq!(dead_links(&documents), expected);
-    }
-
-    #[test]
-    fn a_command_is_there() {
-        let page = document(
-            "a page",
-            "```sh\nPG=1 make test-e2e ONLY=x   # runs it\nmake bake\ntools/none.sh\nls /nowhere\n```\n",
-        );
-        assert_eq!(unknown_commands(&page), ["a page:1: make bake", "a page:1: tools/none.sh"]);
     }
 }

@@ -1,11 +1,12 @@
 //! The documents of the project as tests see them: Markdown whose SQL is run, whose outputs are compared, whose code stands in files that
-//! tests run, and whose links lead somewhere. tests/README.md says how a page is written.
+//! tests run, whose commands are known, and whose links lead somewhere. tests/README.md says how a page is written.
 
 pub mod included;
 pub mod links;
 pub mod markdown;
 pub mod outputs;
 pub mod reading;
+pub mod shell;
 pub mod statements;
 
 use std::fs;

@@ -11,6 +11,7 @@ mod sign_in {
     mod brokers;
     mod callback;
     mod callback_races;
+    mod destinations;
     mod emulator;
     mod first_sign_ins;
     mod hooks;

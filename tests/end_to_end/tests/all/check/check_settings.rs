@@ -1,9 +1,9 @@
 //! `auth.check()` of settings, keys and clean-up. Settings are the cluster's, so each test has one of its own.
 
 use workos_end_to_end::bed::{ALICE, sign_in, start};
-use workos_end_to_end::case;
 use workos_end_to_end::check::{Fault, Patient, Row, check};
-use workos_end_to_end::sql::{lines, refused_as, shell};
+use workos_end_to_end::sql::{lines, refused_as, shell, text};
+use workos_end_to_end::{Bed, case};
 use workos_testbed::Cluster;
 
 const CHECK_SESSIONS: &[Row<'_>] = &[("warning", "workos_auth.check_sessions", "good until it expires.")];
@@ -319,7 +319,6 @@ async fn a_configuration_that_only_its_file_changes() {
         }
         let quoted = r"a\'b''c\\";
         patient.bed.admin.execute("select auth.alter_system('workos_auth.audience', $1)", &[&quoted]).await.unwrap();
-        cluster.reload().await.unwrap();
         let shown = "select setting from pg_settings where name = 'workos_auth.audience'";
         assert_eq!(lines(&patient.bed.admin, shown).await.unwrap(), [quoted]);
         patient.run("alter system reset all").await;
@@ -362,5 +361,18 @@ async fn a_configuration_that_only_its_file_changes() {
         cluster.append_conf(&format!("workos_auth.root_key_file = '{key}'")).unwrap();
         cluster.reload().await.unwrap();
         patient.is_sound(line).await;
+    }
+}
+
+/// The first steps of an installation set where the root key is, and the next of them needs it.
+#[tokio::test]
+async fn the_statement_after_alter_system_has_the_new_value() {
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "told").await;
+    for round in 0..50 {
+        let audience = format!("round {round}");
+        bed.admin.execute("select auth.alter_system('workos_auth.audience', $1)", &[&audience]).await.unwrap();
+        let shown = text(&bed.admin, "show workos_auth.audience").await.unwrap();
+        assert_eq!(shown, Some(audience));
     }
 }

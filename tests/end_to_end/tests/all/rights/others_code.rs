@@ -94,6 +94,7 @@ async fn triggers_of_referencing_tables_run_as_nobody() {
     ] {
         reference(&bed, table, referenced, action, LATE).await;
     }
+    bed.admin.batch_execute("insert into auth.organizations (id) values ('org_globex')").await.unwrap();
     let operator = made::administrator(&bed).await;
     let superuser = bed.superuser().await;
     let fill = async |session: &Session| {
@@ -112,21 +113,49 @@ async fn triggers_of_referencing_tables_run_as_nobody() {
     for (who, client) in [("an administrator", &operator), ("a superuser", &superuser)] {
         for (what, call) in [
             ("sign_out", "auth.sign_out('TOKEN')"),
+            ("revoke_session", "auth.revoke_session('SESSION')"),
             ("revoke_sessions", "auth.revoke_sessions('USER')"),
             ("revoke_organization", "auth.revoke_organization('org_acme')"),
             ("ban_user", "auth.ban_user('USER')"),
             ("remove_member", "auth.remove_member('USER', 'org_acme')"),
+            ("move_identity", "auth.move_identity(id, 'org_globex') from auth.identities"),
+            ("merge_users", "auth.merge_users('USER', 'OTHER')"),
         ] {
             let session = bed.sign_in(ALICE).await;
             fill(&session).await;
-            let call = call.replace("TOKEN", &session.access_token).replace("USER", &session.user_id.to_string());
+            let other = if what == "merge_users" {
+                // Nothing may reference who goes.
+                bed.admin
+                    .batch_execute("delete from app.posts; delete from app.drafts; delete from app.notes")
+                    .await
+                    .unwrap();
+                seen(&bed).await;
+                made::create(&bed.admin, "other@acme.com", Some("org_acme")).await
+            } else {
+                session.user_id
+            };
+            let call = call
+                .replace("TOKEN", &session.access_token)
+                .replace("SESSION", &session.session_id.to_string())
+                .replace("USER", &session.user_id.to_string())
+                .replace("OTHER", &other.to_string());
             client
                 .batch_execute(&format!("begin; select {call}"))
                 .await
                 .unwrap_or_else(|error| panic!("{who} {what}: {error:?}"));
             client.batch_execute("commit").await.unwrap();
-            assert_eq!(seen(&bed).await, of_session(), "{who}: {what}");
-            bed.admin.batch_execute(&format!("select auth.unban_user('{}')", session.user_id)).await.unwrap();
+            let mut expected = of_session();
+            if what == "merge_users" {
+                // The user who goes is referenced by no row, and removed all the same.
+                expected.extend(["drafts", "notes", "posts"].map(|table| format!("{table} statement as {NOBODY}")));
+                expected.sort();
+            }
+            assert_eq!(seen(&bed).await, expected, "{who}: {what}");
+            // As it was, for the next sign-in.
+            let again = format!(
+                "select auth.unban_user('{other}'); select auth.move_identity(id, 'org_acme') from auth.identities"
+            );
+            bed.admin.batch_execute(&again).await.unwrap();
         }
         let session = bed.sign_in(ALICE).await;
         fill(&session).await;

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Client;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, Pending, configure_workos, exchange};
 use workos_end_to_end::sql::{Refusal, refused, refused_as, shell, text};
+use workos_end_to_end::{Bed, case};
 use workos_testbed::workos::CLIENT_SECRET;
 use workos_testbed::{Callback, Cluster, browser_sign_in};
 
@@ -29,10 +30,18 @@ struct Tls {
 impl Tls {
     /// The database's provider is it from now on, and its certificate is believed.
     async fn before(bed: &Bed<'_>) -> Self {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        Self::with(bed, CertificateParams::new(["127.0.0.1".to_owned()]).unwrap()).await
+    }
+
+    /// The same with any certificate, which is its own authority.
+    async fn with(bed: &Bed<'_>, certificate: CertificateParams) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
@@ -47,7 +56,7 @@ impl Tls {
                 });
             }
         });
-        let ca_file = file(bed, "ca.pem", &made.cert.pem(), "0644").await;
+        let ca_file = file(bed, "ca.pem", &certificate.pem(), "0644").await;
         let tls = Self { url, simulator: bed.simulator().url(), ca_file };
         let sql = configure_workos(&format!(", client_secret => '{CLIENT_SECRET}', api_url => '{}'", tls.url));
         bed.admin.batch_execute(&sql).await.unwrap();
@@ -183,6 +192,31 @@ async fn a_certificate_is_checked_with_the_authorities_of_the_file_or_else_the_s
     assert!(error.detail.starts_with("workos_auth.ca_file: /nowhere/ca.pem: No such file"), "{error}");
     // The connection that had the right one still has it, and takes another when it is told to.
     tls.sign_in(&client).await;
+}
+
+/// Its authority is believed, and that is not enough.
+#[tokio::test]
+async fn a_certificate_of_another_host_or_of_another_time_is_refused_and_nothing_is_sent() {
+    let good = || CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let of_host = |name: &str| CertificateParams::new([name.to_owned()]).unwrap();
+    let (mut expired, mut early) = (good(), good());
+    (expired.not_before, expired.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+    (early.not_before, early.not_after) = (date_time_ymd(4000, 1, 1), date_time_ymd(4001, 1, 1));
+    for (name, certificate, why) in [
+        ("other_host", of_host("api.workos.com"), "certificate not valid for name"),
+        ("other_address", of_host("127.0.0.2"), "certificate not valid for name"),
+        ("expired", expired, "certificate expired"),
+        ("early", early, "certificate not valid yet"),
+    ] {
+        case!(name);
+        let bed = Bed::shared(name).await;
+        let tls = Tls::with(&bed, certificate).await;
+        let client = bed.backend().await;
+        let pending = tls.start(&client).await;
+        let error = refused(exchange(&client, &pending).await, "workos_unreachable");
+        assert!(error.detail.contains("invalid peer certificate") && error.detail.contains(why), "{error}");
+        assert_eq!(bed.token_requests().len(), 0);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,8 @@
 //! ALTER EXTENSION UPDATE: what comes of it is what a new installation has, and whoever was signed in or had rights goes on.
 
+use std::path::Path;
+use std::process::Command;
+
 use tokio_postgres::Client;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, get_user_of, is_good, reader, refresh, sign_in, start};
@@ -221,4 +224,33 @@ async fn pg_upgrade_keeps_the_older_sql_until_it_is_updated() {
         let errors: Vec<_> = check(&admin).await.into_iter().filter(|row| row.severity == "error").collect();
         assert_eq!(errors, []);
     }
+}
+
+/// The script of `docs/upgrading.md`: it names the databases that have the extension, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_finds_the_databases_that_have_the_extension() {
+    let cluster = Cluster::start().unwrap();
+    let mut expected = Vec::new();
+    for version in older().into_iter().chain([CURRENT.to_owned()]) {
+        // A name that a shell would take apart.
+        let database = format!("of {version}; $(false) '");
+        let maintenance = cluster.connect("postgres", SUPERUSER).await.unwrap();
+        maintenance.batch_execute(&format!("create database \"{database}\"")).await.unwrap();
+        let client = cluster.connect(&database, SUPERUSER).await.unwrap();
+        client.batch_execute(&format!("create extension workos_auth version '{version}'")).await.unwrap();
+        expected.push(format!("{database}|{version}"));
+    }
+    cluster.create_database("without").await.unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/upgrades/databases.sh");
+    let psql = cluster.command("psql");
+    let programs = Path::new(psql.get_program()).parent().unwrap().display().to_string();
+    let mut command = Command::new(script);
+    command.env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap_or_default()));
+    command.env("PGHOST", cluster.socket_dir()).env("PGPORT", cluster.port().to_string()).env("PGUSER", SUPERUSER);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut found: Vec<&str> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
+    found.sort_unstable();
+    expected.sort();
+    assert_eq!(found, expected);
 }
