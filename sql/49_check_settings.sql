@@ -1,5 +1,5 @@
--- What auth.check() says of settings that are stored where nothing looks at them: ALTER ROLE, ALTER DATABASE and the configuration files take
--- any name and any value of a setting whose library is not loaded. The library ignores what it cannot use when it comes.
+-- What auth.check() says of settings that are stored where nothing looks at them: ALTER ROLE, ALTER DATABASE, CREATE FUNCTION … SET and the
+-- configuration files take any name and any value of a setting whose library is not loaded. The library ignores what it cannot use when it comes.
 
 CREATE FUNCTION auth.check_setting(setting text, value text, in_file boolean) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_setting_wrapper';
@@ -43,6 +43,15 @@ CREATE FUNCTION auth.check_stored_settings(OUT severity text, OUT object text, O
             CASE WHEN s.database <> 0 THEN ', database => ' || quote_literal(this.name) END)
     FROM this, stored AS s CROSS JOIN LATERAL (SELECT auth.check_setting(s.setting, s.value, false)) AS w (finding)
     WHERE s.setting ~* '^workos_auth\.' AND lower(s.setting) NOT IN ('workos_auth.session_token', 'workos_auth.installation_homes') AND w.finding IS NOT NULL
+    UNION ALL
+    SELECT 'warning', f.setting, format('%s It is kept with the function %s.', w.finding, f.function),
+        -- ALTER FUNCTION … RESET refuses an unknown name, where the library is loaded.
+        format('SELECT %L AS by_hand;', format('Define %s again without SET %s, or with a value that counts.', f.function, f.setting))
+    FROM (
+        SELECT p.oid::regprocedure AS function, split_part(c, '=', 1) AS setting, substr(c, strpos(c, '=') + 1) AS value
+        FROM pg_proc AS p, unnest(p.proconfig) AS c
+    ) AS f CROSS JOIN LATERAL (SELECT auth.check_setting(f.setting, f.value, false)) AS w (finding)
+    WHERE f.setting ~* '^workos_auth\.' AND w.finding IS NOT NULL
     UNION ALL
     SELECT 'warning', f.setting, format('%s It stands in a configuration file.', w.finding),
         format('SELECT %L AS by_hand;', format('Mend %s in line %s of %s, or take it out there, and run SELECT pg_reload_conf().', f.setting, f.line, f.file))

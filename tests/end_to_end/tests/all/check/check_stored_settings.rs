@@ -108,6 +108,43 @@ async fn what_is_kept_for_roles_and_databases() {
     }
 }
 
+#[tokio::test]
+async fn what_is_kept_with_functions() {
+    let cluster = Cluster::start().unwrap();
+    let patient = Patient::new(&cluster, "functions").await;
+    let create = |set: &str| {
+        format!("create or replace function public.\"Of ours\"(a int) returns int language sql {set} as 'select 1'")
+    };
+    for (set, object, finding) in [
+        (
+            "set workos_auth.sesion_ttl = '7d'",
+            "workos_auth.sesion_ttl",
+            "There is no setting of this name, so that it does nothing.",
+        ),
+        (
+            "set workos_auth.session_ttl = 'two days'",
+            "workos_auth.session_ttl",
+            "Its value cannot be used, so that it does nothing.",
+        ),
+        (
+            "set search_path = '' set workos_auth.root_key_file = '/k'",
+            "workos_auth.root_key_file",
+            "It does nothing outside the configuration file.",
+        ),
+    ] {
+        plant(&patient, &create(set)).await;
+        let place = "It is kept with the function \"Of ours\"(integer).";
+        let found = patient.shows(&[("warning", object, &format!("{finding} {place}"))], set).await;
+        let hint = text(&patient.bed.admin, &found[0].remedy).await.unwrap().unwrap();
+        assert_eq!(
+            hint,
+            format!("Define \"Of ours\"(integer) again without SET {object}, or with a value that counts.")
+        );
+        plant(&patient, &create("set workos_auth.session_ttl = '2d' set search_path = ''")).await;
+        patient.is_sound(set).await;
+    }
+}
+
 /// Where the library is preloaded, some minor versions of Postgres refuse ALTER … RESET of the name: the remedy goes its own way.
 #[tokio::test]
 async fn an_unknown_name_goes_where_the_library_is_preloaded() {
