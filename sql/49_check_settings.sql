@@ -44,14 +44,14 @@ CREATE FUNCTION auth.check_stored_settings(OUT severity text, OUT object text, O
     FROM this, stored AS s CROSS JOIN LATERAL (SELECT auth.check_setting(s.setting, s.value, false)) AS w (finding)
     WHERE s.setting ~* '^workos_auth\.' AND lower(s.setting) NOT IN ('workos_auth.session_token', 'workos_auth.installation_homes') AND w.finding IS NOT NULL
     UNION ALL
-    SELECT 'warning', f.setting, format('%s It is kept with the function %s.', w.finding, f.function),
+    SELECT 'warning', f.setting, format('%s It is kept with the function %s, whose calls fail where the library is loaded.', w.finding, f.function),
         -- ALTER FUNCTION … RESET refuses an unknown name, where the library is loaded.
         format('SELECT %L AS by_hand;', format('Define %s again without SET %s, or with a value that counts.', f.function, f.setting))
     FROM (
         SELECT p.oid::regprocedure AS function, split_part(c, '=', 1) AS setting, substr(c, strpos(c, '=') + 1) AS value
         FROM pg_proc AS p, unnest(p.proconfig) AS c
     ) AS f CROSS JOIN LATERAL (SELECT auth.check_setting(f.setting, f.value, false)) AS w (finding)
-    WHERE f.setting ~* '^workos_auth\.' AND w.finding IS NOT NULL
+    WHERE f.setting ~* '^workos_auth\.' AND lower(f.setting) <> 'workos_auth.session_token' AND w.finding IS NOT NULL
     UNION ALL
     SELECT 'warning', f.setting, format('%s It stands in a configuration file.', w.finding),
         format('SELECT %L AS by_hand;', format('Mend %s in line %s of %s, or take it out there, and run SELECT pg_reload_conf().', f.setting, f.line, f.file))

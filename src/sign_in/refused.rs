@@ -23,11 +23,11 @@ pub(super) fn for_log(error: Error, flow: &Flow, profile: Option<&Profile>) -> E
 
 /// Writes `login_refused` into the audit log. The flow must be consumed: each writes one entry, and a state that names none writes nothing.
 ///
-/// So many of an address, and of people whom WorkOS has not named, are written within an hour. The server's log has the rest.
+/// So many of an address in an organization, and of people whom WorkOS has not named, are written within an hour. The server's log has the rest.
 pub(super) fn write_audit(refused: &RefusedSignIn, flow: &Flow, client: &RequestClient) -> Result<()> {
     let email = refused.email();
     let most = if email.is_some() { MOST_OF_AN_ADDRESS } else { MOST_OF_NOBODY };
-    if audit_log::has_refusals(email.as_deref(), most)? {
+    if audit_log::has_refusals(email.as_deref(), refused.organization_id(), most)? {
         error::log_line("the audit log has enough refused sign-ins of this hour", &refused.to_line());
         return Ok(());
     }

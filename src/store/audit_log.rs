@@ -30,21 +30,22 @@ pub fn insert(actor: Option<&Claims>, action: &str, subject: &Subject, payload: 
     .map(drop)
 }
 
-/// Whether the log has as many refused sign-ins of the last hour as this: of an address, or of people whom WorkOS has not named.
-pub fn has_refusals(email: Option<&str>, count: i64) -> Result<bool> {
+/// Whether the log has as many refused sign-ins of the last hour as this: of an address in an organization, or of people whom WorkOS has not
+/// named. The time is that of the statement: a volatile one would have the whole index read.
+pub fn has_refusals(email: Option<&str>, organization: Option<&str>, count: i64) -> Result<bool> {
     let found = match email {
         Some(email) => query::row(
             "SELECT true FROM auth.audit_log_entries
-             WHERE email OPERATOR(pg_catalog.=) $1 AND action OPERATOR(pg_catalog.=) 'login_refused'
-               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
+             WHERE email OPERATOR(pg_catalog.=) $1 AND NOT organization_id IS DISTINCT FROM $3 AND action OPERATOR(pg_catalog.=) 'login_refused'
+               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
              OFFSET $2 LIMIT 1",
-            &[email.into(), (count - 1).into()],
+            &[email.into(), (count - 1).into(), organization.into()],
             |row| row.get::<bool>(1),
         ),
         None => query::row(
             "SELECT true FROM auth.audit_log_entries
              WHERE user_id IS NULL AND email IS NULL AND action OPERATOR(pg_catalog.=) 'login_refused'
-               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
+               AND created_at OPERATOR(pg_catalog.>) (pg_catalog.statement_timestamp() OPERATOR(pg_catalog.-) pg_catalog.make_interval(hours => 1))
              OFFSET $1 LIMIT 1",
             &[(count - 1).into()],
             |row| row.get::<bool>(1),

@@ -133,7 +133,7 @@ async fn what_is_kept_with_functions() {
         ),
     ] {
         plant(&patient, &create(set)).await;
-        let place = "It is kept with the function \"Of ours\"(integer).";
+        let place = "It is kept with the function \"Of ours\"(integer), whose calls fail where the library is loaded.";
         let found = patient.shows(&[("warning", object, &format!("{finding} {place}"))], set).await;
         let hint = text(&patient.bed.admin, &found[0].remedy).await.unwrap().unwrap();
         assert_eq!(
