@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
 use ipnet::IpNet;
 use uuid::Uuid;
 
@@ -31,9 +33,9 @@ pub struct Limits {
     /// `/token`, where codes and tokens could be guessed: what is refused, by address
     pub refused: Refused,
     /// The refreshes of one session
-    pub session: Limit<SessionKey>,
+    pub refreshes: OfSession<SessionKey>,
     /// What one session changes of its account: each change writes a row
-    pub changes: Limit<Uuid>,
+    pub changes: OfSession<Uuid>,
     /// All endpoints together
     pub at_once: AtOnce,
 }
@@ -45,9 +47,9 @@ impl Limits {
         Self {
             authorize: Limit::new(per_minute, burst),
             callback: Limit::new(per_minute, burst),
-            refused: Refused { limit: Limit::new(per_minute, burst), until: Mutex::default() },
-            session: Limit::new(per_minute, burst),
-            changes: Limit::new(per_minute, burst),
+            refused: Refused { limit: Limit::new(per_minute, burst), waiting: Waiting::default() },
+            refreshes: OfSession::new(per_minute, burst),
+            changes: OfSession::new(per_minute, burst),
             at_once: AtOnce::new(config),
         }
     }
@@ -57,23 +59,24 @@ impl Limits {
         for limit in [&self.authorize, &self.callback, &self.refused.limit] {
             limit.forget();
         }
-        self.session.forget();
+        self.refused.waiting.forget();
+        self.refreshes.forget();
         self.changes.forget();
-        let now = Instant::now();
-        lock(&self.refused.until).retain(|_, until| *until > now);
     }
 }
 
 /// One count for each address, or each session.
 #[derive(Debug)]
-pub struct Limit<K: Hash + Eq + Clone = IpAddr>(Option<DefaultKeyedRateLimiter<K>>);
+pub struct Limit<K: Hash + Eq + Clone = IpAddr>(Option<Limiter<K>>);
+
+type Limiter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 impl<K: Hash + Eq + Clone> Limit<K> {
     fn new(per_minute: u32, burst: u32) -> Self {
         let quota = NonZeroU32::new(per_minute)
             .zip(NonZeroU32::new(burst))
             .map(|(per_minute, burst)| Quota::per_minute(per_minute).allow_burst(burst));
-        Self(quota.map(RateLimiter::keyed))
+        Self(quota.map(|quota| RateLimiter::keyed(quota).with_middleware()))
     }
 
     fn forget(&self) {
@@ -83,10 +86,12 @@ impl<K: Hash + Eq + Clone> Limit<K> {
         }
     }
 
-    /// Counts a request. Where there were too many: how long to wait.
-    fn count(&self, key: &K) -> Result<(), Duration> {
-        let Some(limiter) = &self.0 else { return Ok(()) };
-        limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
+    /// Counts a request. Where there were too many: how long to wait. Where it was the last for now: how long the next one has to wait.
+    fn count(&self, key: &K) -> Result<Option<Duration>, Duration> {
+        let Some(limiter) = &self.0 else { return Ok(None) };
+        let state =
+            limiter.check_key(key).map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))?;
+        Ok((state.remaining_burst_capacity() == 0).then(|| state.quota().replenish_interval()))
     }
 }
 
@@ -96,7 +101,7 @@ impl Limit {
     /// # Errors
     /// The answer, 429, where there were too many.
     pub fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
-        self.count(&counted(address)).map_err(limit_reached)
+        self.count(&counted(address)).map(drop).map_err(limit_reached)
     }
 }
 
@@ -104,29 +109,74 @@ impl Limit {
 /// characters.
 pub type SessionKey = [u8; 28];
 
-impl Limit<SessionKey> {
-    /// Counts a refresh of the session that the token names; the database says whether it is one. Another text names none.
+/// What one session does, as far as the database has taken it: whoever only knows a session's id uses nothing of this up.
+#[derive(Debug)]
+pub struct OfSession<K: Hash + Eq + Copy> {
+    limit: Limit<K>,
+    waiting: Waiting<K>,
+}
+
+impl<K: Hash + Eq + Copy> OfSession<K> {
+    fn new(per_minute: u32, burst: u32) -> Self {
+        Self { limit: Limit::new(per_minute, burst), waiting: Waiting::default() }
+    }
+
+    fn forget(&self) {
+        self.limit.forget();
+        self.waiting.forget();
+    }
+
+    /// Asked before the database is: the session that a token names, which may be a forged one.
     ///
     /// # Errors
-    /// As above.
-    pub fn check(&self, refresh_token: &str) -> Result<(), Box<Response>> {
-        match refresh_token.as_bytes().first_chunk() {
-            Some(session) => self.count(session).map_err(limit_reached),
-            None => Ok(()),
+    /// The answer, 429, where the session has done too much.
+    pub fn check(&self, session: Option<K>) -> Result<(), Box<Response>> {
+        session.map_or(Ok(()), |session| self.waiting.check(session))
+    }
+
+    /// Counts what the database has taken.
+    pub fn count(&self, session: Option<K>) {
+        let Some(session) = session else { return };
+        match self.limit.count(&session) {
+            Ok(None) => {}
+            Ok(Some(wait)) | Err(wait) => self.waiting.wait(session, wait),
         }
     }
 }
 
-impl Limit<Uuid> {
-    /// Counts a change by the session that an access token names. The database says whether the token is good, and a bad one writes nothing.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn check(&self, session: Option<Uuid>) -> Result<(), Box<Response>> {
-        match session {
-            Some(session) => self.count(&session).map_err(limit_reached),
-            None => Ok(()),
+/// The session that a refresh token names. Another text names none.
+pub fn session_of(refresh_token: &str) -> Option<SessionKey> {
+    refresh_token.as_bytes().first_chunk().copied()
+}
+
+/// Who has to wait, and until when.
+#[derive(Debug)]
+struct Waiting<K>(Mutex<HashMap<K, Instant>>);
+
+impl<K> Default for Waiting<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Hash + Eq> Waiting<K> {
+    fn check(&self, key: K) -> Result<(), Box<Response>> {
+        let until = lock(&self.0).get(&key).copied();
+        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+            Some(wait) if !wait.is_zero() => Err(limit_reached(wait)),
+            _ => Ok(()),
         }
+    }
+
+    fn wait(&self, key: K, wait: Duration) {
+        if let Some(until) = Instant::now().checked_add(wait) {
+            lock(&self.0).insert(key, until);
+        }
+    }
+
+    fn forget(&self) {
+        let now = Instant::now();
+        lock(&self.0).retain(|_, until| *until > now);
     }
 }
 
@@ -134,19 +184,15 @@ impl Limit<Uuid> {
 #[derive(Debug)]
 pub struct Refused {
     limit: Limit,
-    /// The addresses of which too much was refused, and until when.
-    until: Mutex<HashMap<IpAddr, Instant>>,
+    /// The addresses of which too much was refused.
+    waiting: Waiting<IpAddr>,
 }
 
 impl Refused {
     /// # Errors
     /// The answer, 429, where too much of this address was refused.
     pub fn check(&self, address: IpAddr) -> Result<(), Box<Response>> {
-        let until = lock(&self.until).get(&counted(address)).copied();
-        match until.and_then(|until| until.checked_duration_since(Instant::now())) {
-            Some(wait) if !wait.is_zero() => Err(limit_reached(wait)),
-            _ => Ok(()),
-        }
+        self.waiting.check(counted(address))
     }
 
     /// Counts a request that was refused.
@@ -155,10 +201,8 @@ impl Refused {
     /// As above, in place of the refusal.
     pub fn count(&self, address: IpAddr) -> Result<(), Box<Response>> {
         let address = counted(address);
-        self.limit.count(&address).map_err(|wait| {
-            if let Some(until) = Instant::now().checked_add(wait) {
-                lock(&self.until).insert(address, until);
-            }
+        self.limit.count(&address).map(drop).map_err(|wait| {
+            self.waiting.wait(address, wait);
             limit_reached(wait)
         })
     }
@@ -228,6 +272,6 @@ impl Drop for UnderWay {
     }
 }
 
-fn lock<T>(map: &Mutex<HashMap<IpAddr, T>>) -> MutexGuard<'_, HashMap<IpAddr, T>> {
+fn lock<K, T>(map: &Mutex<HashMap<K, T>>) -> MutexGuard<'_, HashMap<K, T>> {
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }

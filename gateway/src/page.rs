@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::error::{ApiError, ERROR_CODE_HEADER};
 
 /// Where browsers come by themselves.
-const ENDPOINTS: [&str; 2] = ["/authorize", "/callback"];
+const ENDPOINTS: [&str; 3] = ["/authorize", "/callback", "/verify"];
 
 const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:12vh auto;padding:0 1.5rem}\
     h1{font-size:1.5rem}p:last-child{font-size:.8rem;opacity:.75;overflow-wrap:anywhere}";

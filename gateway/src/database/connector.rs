@@ -156,8 +156,11 @@ impl Connector {
 
     async fn try_one(&self, server: &Server, wanted: Wanted) -> Result<Connection, ConnectError> {
         // A server that says nothing leaves time for the others.
-        let count = u32::try_from(self.servers.all.len()).unwrap_or(u32::MAX);
-        let within = if count == 1 { self.within } else { self.within / count.saturating_add(1) };
+        let within = share_of(self.within, self.servers.all.len());
+        let no_answer = |within: Duration| ConnectError {
+            sqlstate: None,
+            detail: format!("{} did not answer within {within:?}", server.name),
+        };
         let no_address = |reason: &str| ConnectError {
             sqlstate: None,
             detail: format!("{}: failed to lookup address information: {reason}", server.name),
@@ -165,17 +168,18 @@ impl Connector {
         let attempts = async {
             let endpoints = Endpoint::all(&server.config).await.map_err(|error| no_address(&error.to_string()))?;
             let mut refused = no_address("there is none");
+            // As above.
+            let within = share_of(within, endpoints.len());
             for endpoint in &endpoints {
-                match self.try_endpoint(server, endpoint, wanted).await {
-                    Ok(connection) => return Ok(connection),
-                    Err(error) => refused = error,
+                match timeout(within, self.try_endpoint(server, endpoint, wanted)).await {
+                    Ok(Ok(connection)) => return Ok(connection),
+                    Ok(Err(error)) => refused = error,
+                    Err(_) => refused = no_answer(within),
                 }
             }
             Err(refused)
         };
-        timeout(within, attempts).await.unwrap_or_else(|_| {
-            Err(ConnectError { sqlstate: None, detail: format!("{} did not answer within {within:?}", server.name) })
-        })
+        timeout(within, attempts).await.unwrap_or_else(|_| Err(no_answer(within)))
     }
 
     async fn try_endpoint(
@@ -253,6 +257,14 @@ impl Connector {
             let server = server.name.as_str();
             tracing::warn!(server, "passwords and tokens go to the database in clear: set sslmode=verify-full");
         }
+    }
+}
+
+/// The time for one of so many, of which not all may say nothing.
+fn share_of(within: Duration, count: usize) -> Duration {
+    match u32::try_from(count) {
+        Ok(0 | 1) => within,
+        count => within / count.unwrap_or(u32::MAX).saturating_add(1),
     }
 }
 

@@ -17,6 +17,8 @@ use super::connector::{ConnectError, Connection, Connector};
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
 /// When it is told once more.
 const CANCEL_AGAIN: Duration = Duration::from_millis(200);
+/// How long a server that has been told may take to hang up: PgBouncer 1.18 ends where the gateway does so first.
+const HANG_UP_AFTER: Duration = Duration::from_secs(60);
 
 /// A parameter of a statement, and its type: so the server is not asked for it.
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -105,18 +107,24 @@ impl Drop for Lease {
         if connection.client.is_closed() {
             return;
         }
-        let (cancel, mut tls) = (connection.client.cancel_token(), connection.tls.clone());
+        let (cancel, tls) = (connection.client.cancel_token(), connection.tls.clone());
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
                 // stays until the statement has ended, and the empty one after it is answered.
+                let ask = || {
+                    let (endpoint, cancel, mut tls) = (connection.endpoint.clone(), cancel.clone(), tls.clone());
+                    tokio::spawn(async move {
+                        let _ = timeout(HANG_UP_AFTER, endpoint.cancel(&cancel, &mut tls)).await;
+                    })
+                };
                 let ended = async {
                     let mut answer = pin!(connection.client.simple_query(""));
-                    loop {
-                        let _ = connection.endpoint.cancel(&cancel, &mut tls).await;
-                        // A pooler forgets this where the statement still waits for a connection, and lets it begin later.
-                        if timeout(CANCEL_AGAIN, &mut answer).await.is_ok() {
-                            break;
+                    let mut asked = ask();
+                    // A pooler forgets it where the statement still waits for a connection, and lets the statement begin later.
+                    while timeout(CANCEL_AGAIN, &mut answer).await.is_err() {
+                        if asked.is_finished() {
+                            asked = ask();
                         }
                     }
                 };

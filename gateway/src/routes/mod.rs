@@ -102,14 +102,18 @@ async fn with_token(request: Request, next: Next) -> Response {
     }
 }
 
-/// What a person changes of their account is counted for the session.
+/// What a person changes of their account is counted for the session, once it is changed.
 async fn change(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let checked = match bearer(request.headers()) {
-        Ok(token) => app.limits.changes.check(About::token(token).session),
+    let session = match bearer(request.headers()) {
+        Ok(token) => About::token(token).session,
         Err(error) => return error.into_response(),
     };
-    match checked {
-        Ok(()) => next.run(request).await,
-        Err(response) => *response,
+    if let Err(response) = app.limits.changes.check(session) {
+        return *response;
     }
+    let response = next.run(request).await;
+    if response.status().is_success() || response.status().is_redirection() {
+        app.limits.changes.count(session);
+    }
+    response
 }

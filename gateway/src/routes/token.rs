@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::database::{Opened, RequestClient};
 use crate::error::ApiError;
 use crate::json::{self, without_nul};
+use crate::limits::session_of;
 use crate::parameters::Parameters;
 use crate::sign_in;
 
@@ -67,11 +68,17 @@ impl From<ApiError> for Failure {
     }
 }
 
-/// Supabase Auth's names of the end of a session. Its client for Swift knows no other, and keeps a session that has ended by another name.
+/// A refresh that fails, in words that Supabase's clients know. For the end of a session its client for Swift knows no other name, and keeps a
+/// session that has ended by another one.
 fn named_as_supabase_does(error: ApiError) -> ApiError {
     match error.code.as_str() {
         "session_idle" | "session_superseded" | "session_exhausted" => {
             ApiError { code: "session_expired".to_owned(), ..error }
+        }
+        // The session goes on once a hook or the customer's groups are mended. Clients would take it for ended.
+        "token_too_large" => ApiError { status: StatusCode::SERVICE_UNAVAILABLE, ..error },
+        _ if error.status == StatusCode::INTERNAL_SERVER_ERROR => {
+            ApiError { status: StatusCode::SERVICE_UNAVAILABLE, ..error }
         }
         // A token of another server, and one whose person is gone.
         "validation_failed" | "user_deleted" => ApiError {
@@ -105,13 +112,16 @@ async fn open(app: &App, Address(ip): Address, query: &str, request: Request) ->
             let Some(token) = given(&body.refresh_token) else {
                 return Err(ApiError::validation("Refresh token is not valid").into());
             };
-            app.limits.session.check(token).map_err(Failure::Limited)?;
+            let session = session_of(token);
+            app.limits.refreshes.check(session).map_err(Failure::Limited)?;
             let refreshed = match without_nul("refresh_token", token) {
                 Ok(token) => app.database.refresh_session(token, &client).await,
                 Err(error) => Err(error),
             };
             app.metrics.sign_ins.refreshed(refreshed.as_ref().err());
-            Ok(refreshed.map_err(named_as_supabase_does)?)
+            let opened = refreshed.map_err(named_as_supabase_does)?;
+            app.limits.refreshes.count(session);
+            Ok(opened)
         }
         Some(grant) => Err(switched_off::grant(grant, request, &app.config).await.into()),
         None => Err(switched_off::unsupported_grant().into()),

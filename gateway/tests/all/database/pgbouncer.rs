@@ -114,7 +114,7 @@ async fn what_is_broken_off_or_fails_leaves_the_pooler_as_it_was() {
     admin.batch_execute(raises).await.unwrap();
     for _ in 0..ROUNDS {
         for answer in refresh_all(&gateway, &sessions).await {
-            assert_eq!(answer, (500, "unexpected_failure".into()));
+            assert_eq!(answer, (503, "unexpected_failure".into()));
         }
     }
     admin.batch_execute("drop trigger raises on auth.sessions").await.unwrap();

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 use uuid::Uuid;
-use workos_end_to_end::{ALICE, ANNA};
+use workos_end_to_end::{ALICE, ANNA, hooks};
 
 use crate::common::{
-    self, CHALLENGE, Gateway, PAGE, Program, database_port, database_url, eventually, figure, free_port, ok, pkce, raw,
-    send, told, waits_for_lock,
+    self, CHALLENGE, Gateway, PAGE, Program, REFRESH, database_port, database_url, eventually, figure, free_port, ok,
+    pkce, raw, send, told, waits_for_lock,
 };
 
 /// A request of each kind that is limited, which is refused for another reason.
@@ -135,6 +135,46 @@ async fn changes_of_an_account_are_counted_for_each_session() {
     // It reads, and the other one changes what it likes.
     ok(gateway.user(&loud).await).await;
     ok(rename(&quiet).await).await;
+}
+
+/// The id of a session is no secret: it stands in tokens that applications pass on and log.
+#[tokio::test]
+async fn whoever_only_knows_a_session_uses_nothing_of_it_up() {
+    let flags = ["--rate-limit", "1", "--rate-limit-burst", "2", "--trusted-proxies", "127.0.0.0/8"];
+    let gateway = Gateway::start("op_known", &flags).await;
+    let session = gateway.sign_in(ALICE).await;
+    let (refresh, access) = (session["refresh_token"].as_str().unwrap(), session["access_token"].as_str().unwrap());
+    let forged_refresh = format!("{}{}", &refresh[..28], "A".repeat(refresh.len() - 28));
+    let forged_access = format!("{}A", access.rsplit_once('.').unwrap().0);
+    for number in 1..=5 {
+        let stranger = format!("198.51.100.{number}");
+        let token = gateway.http.post(gateway.at(REFRESH)).json(&json!({ "refresh_token": forged_refresh }));
+        let answer = send(token.header("x-forwarded-for", &stranger)).await;
+        assert_eq!(told(answer).await, (400, "refresh_token_not_found".into()));
+        let change =
+            gateway.http.put(gateway.at("/user")).bearer_auth(&forged_access).json(&json!({ "data": { "name": "M" } }));
+        assert_eq!(send(change.header("x-forwarded-for", &stranger)).await.status(), 401);
+    }
+    let change = gateway.http.put(gateway.at("/user")).bearer_auth(access).json(&json!({ "data": { "name": "A" } }));
+    ok(send(change).await).await;
+    let session = ok(gateway.refresh(&session["refresh_token"]).await).await;
+    ok(gateway.refresh(&session["refresh_token"]).await).await;
+}
+
+/// What the customer or the operator mends: Supabase's client takes 4xx and 500 for the end of the session.
+#[tokio::test]
+async fn a_refresh_that_may_work_again_is_503() {
+    let bed = hooks::bed("op_mended").await;
+    let port = database_port(&bed);
+    let gateway = Gateway::start_through(bed, port, &[]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let large = "begin return jsonb_set(document, '{claims,x}', to_jsonb(repeat('x', 100000))); end";
+    for (code, body) in [("token_too_large", large), ("hook_failed", "begin raise 'no'; end")] {
+        hooks::hook(&gateway.bed, "token", body).await;
+        assert_eq!(told(gateway.refresh(&session["refresh_token"]).await).await, (503, code.into()));
+    }
+    hooks::no_hooks(&gateway.bed).await;
+    ok(gateway.refresh(&session["refresh_token"]).await).await;
 }
 
 #[tokio::test]
