@@ -17,7 +17,8 @@ use deadpool::Runtime;
 use deadpool::managed::{Pool, QueueMode, Timeouts};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Json, Type};
@@ -79,6 +80,10 @@ pub struct Database {
     pool: Pool<Connector>,
     /// For calls that may wait for WorkOS.
     sign_ins: Share,
+    /// Held by the one who asks whether sign-ins can be served.
+    readiness: Mutex<()>,
+    /// How long a request waits for any of these.
+    within: Duration,
     codes: ErrorCodes,
     waits: DatabaseWaits,
 }
@@ -131,6 +136,8 @@ impl Database {
         Ok(Self {
             pool: pool.map_err(|error| error.to_string())?,
             sign_ins: Share::new(size.sign_ins.into(), timeout, waits.sign_in.clone()),
+            readiness: Mutex::new(()),
+            within: timeout,
             codes: ErrorCodes::default(),
             waits,
         })
@@ -308,11 +315,14 @@ impl Database {
         })
     }
 
-    /// Whether sign-ins can be served.
+    /// Whether sign-ins can be served. It may take as long as the program that prints the root key, and anybody may ask: one at a time does.
     ///
     /// # Errors
     /// Why not.
     pub async fn is_ready(&self) -> Result<()> {
+        let asking = timeout(self.within, self.readiness.lock()).await;
+        let _asking =
+            asking.map_err(|_| ApiError::unavailable("The database has not said yet whether it is ready."))?;
         let row = self.call(READY, &[]).await?;
         match (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?) {
             (true, false, false) => self.call(REQUIRE_READY, &[]).await.map(drop),

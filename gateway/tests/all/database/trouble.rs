@@ -165,6 +165,30 @@ async fn a_database_that_is_slow_is_left_at_the_deadline_with_nothing_running_th
     ok(refresh(&gateway, &session).await).await;
 }
 
+/// Anybody may ask for it, and it may take as long as the program that prints the root key.
+#[tokio::test]
+async fn those_who_ask_for_readiness_hold_one_connection() {
+    let gateway = Gateway::start("trouble_ready", &["--pool-size", "4", "--pool-timeout", "2"]).await;
+    let session = gateway.sign_in(ALICE).await;
+    let holder = gateway.bed.superuser().await;
+    holder.batch_execute("begin; lock table auth.providers").await.unwrap();
+    let mut asking = JoinSet::new();
+    for _ in 0..12 {
+        asking.spawn(send(gateway.get("/ready")));
+    }
+    until_it_waits(&gateway.bed.admin, &gateway.role, "Lock").await;
+    let session = ok(refresh(&gateway, &session).await).await;
+    ok(gateway.user(&session).await).await;
+    let waits = format!(
+        "select count(*) from pg_stat_activity where usename = '{}' and wait_event_type = 'Lock'",
+        gateway.role
+    );
+    assert_eq!(gateway.bed.count(&waits).await, 1);
+    holder.batch_execute("rollback").await.unwrap();
+    asking.join_all().await;
+    assert!(is_ready(&gateway).await);
+}
+
 #[tokio::test]
 async fn a_pool_that_is_full_is_503_in_time() {
     let flags = ["--pool-size", "1", "--pool-timeout", "1", "--request-timeout", "60"];

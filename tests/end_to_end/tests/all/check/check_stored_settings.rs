@@ -133,12 +133,13 @@ async fn what_is_kept_with_functions() {
         ),
     ] {
         plant(&patient, &create(set)).await;
-        let place = "It is kept with the function \"Of ours\"(integer), whose calls fail where the library is loaded.";
+        let place =
+            "It is kept with the function public.\"Of ours\"(integer), whose calls fail where the library is loaded.";
         let found = patient.shows(&[("warning", object, &format!("{finding} {place}"))], set).await;
         let hint = text(&patient.bed.admin, &found[0].remedy).await.unwrap().unwrap();
         assert_eq!(
             hint,
-            format!("Define \"Of ours\"(integer) again without SET {object}, or with a value that counts.")
+            format!("Define public.\"Of ours\"(integer) again without SET {object}, or with a value that counts.")
         );
         plant(&patient, &create("set workos_auth.session_ttl = '2d' set search_path = ''")).await;
         patient.is_sound(set).await;
