@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The end-to-end tests, the demo's and the testbed's. With ONLY=name no more than the end-to-end tests whose path (folder::module::test)
-# has this in it. They run against the extension that is installed in the Postgres of PG_CONFIG.
+# The end-to-end tests, the demo's, the testbed's and the benchmarks'. With ONLY=name no more than the end-to-end tests whose path
+# (folder::module::test) has this in it. They run against the extension that is installed in the Postgres of PG_CONFIG.
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
 # One choice of packages, however much of it is run: with another one they would have other features, and be compiled again.
-tests=(cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo)
+tests=(cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo -p workos_bench)
 read -ra left_out <<<"$(left_out)"
 
 if [[ -n ${ONLY:-} ]]; then

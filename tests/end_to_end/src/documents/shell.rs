@@ -237,7 +237,7 @@ fn knows_npm(call: &Call, arguments: &[&str]) -> bool {
     let is_known = match arguments {
         ["ci"] => true,
         [script] => packages.all(|package| {
-            let package: serde_json::Value = serde_json::from_str(&package).unwrap();
+            let package = workos_auth_core::json::parse(&package).unwrap();
             package["scripts"].get(script).is_some()
         }),
         _ => false,

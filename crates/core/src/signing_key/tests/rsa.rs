@@ -84,6 +84,7 @@ fn other_jwks_are_refused_by_member() {
         ("p", json!("AAAA")),
         ("q", json!("AAAA")),
         ("dp", json!("AAAA")),
+        ("dq", json!("AAAA")),
         ("qi", json!("AAAA")),
         ("oth", json!([])),
         ("k", json!("AAAA")),
