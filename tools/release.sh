@@ -35,6 +35,7 @@ tag=v$version
 if tagged=$(git rev-parse --quiet --verify "refs/tags/$tag^{commit}"); then
     [[ $tagged == "$(git rev-parse HEAD)" ]] || refuse "$tag is another commit already; a version is released once"
 fi
+[[ -f sql/released/workos_auth--$version.sql ]] || refuse "sql/released has no workos_auth--$version.sql; tools/release-sql.sh puts it there"
 grep -q "^## $version ([0-9-]*)$" CHANGELOG.md || refuse "CHANGELOG.md does not date $version: ## $version (YYYY-MM-DD)"
 echo "   $version, commit $(git rev-parse --short HEAD), Postgres ${majors[*]}"
 
