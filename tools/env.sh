@@ -36,6 +36,9 @@ server_pg_config() {
     if ! package_is_complete "$1" && [[ -x $(built_pg_config "$1") ]]; then built_pg_config "$1"; else packaged_pg_config "$1"; fi
 }
 
+# This file exports its choice, and a script that it is sourced by may start another. Where the major has no server here, that is nobody's choice.
+[[ ${PG_CONFIG:-} != "$(packaged_pg_config "${PG_MAJOR:-}")" || -x $PG_CONFIG ]] || unset PG_CONFIG
+
 # Whose choice the major version is.
 pg_major_is_chosen=yes
 if [[ -n ${PG_CONFIG:-} ]]; then
