@@ -349,6 +349,7 @@ impl<'a> Reader<'a> {
     /// What stands in a page for a reader's own, as this test has it.
     fn substitute(&self, text: &str) -> String {
         let key = self.cluster.root_key_path();
+        let workos = format!("redirect_uri => {}, api_url => {}", quoted(REDIRECT_URI), quoted(&self.workos.url()));
         let substitutes = [
             ("/etc/postgresql/workos_auth.key", key.display().to_string()),
             ("/etc/postgresql/workos_auth-2.key", key.with_file_name("second.key").display().to_string()),
@@ -356,10 +357,9 @@ impl<'a> Reader<'a> {
                 "client_secret_file => '/etc/postgresql/workos.secret'",
                 format!("client_secret => {}", quoted(CLIENT_SECRET)),
             ),
-            (
-                "redirect_uri => 'https://app.example.com/callback'",
-                format!("redirect_uri => {}, api_url => {}", quoted(REDIRECT_URI), quoted(&self.workos.url())),
-            ),
+            ("redirect_uri => 'https://app.example.com/callback'", workos.clone()),
+            // With the gateway, which takes the callback itself.
+            ("redirect_uri => 'https://api.example.com/auth/v1/callback'", workos),
             ("client_01EXAMPLE", CLIENT_ID.to_owned()),
             ("org_01ACME", "org_acme".to_owned()),
             ("org_01GLOBEX", "org_globex".to_owned()),
