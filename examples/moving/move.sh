@@ -116,7 +116,24 @@ application() {
     old -c "select pg_get_triggerdef(t.oid) || ';' from pg_trigger as t join pg_proc as p on p.oid = t.tgfoid
         where t.tgrelid = 'auth.users'::regclass and not t.tgisinternal and p.pronamespace = any (array[$list]::regnamespace[])" >"$work/triggers.sql"
     new --single-transaction -f "$work/triggers.sql"
+    functions
     say "The schemas $schemas are here."
+}
+
+# All of it belongs to the superuser who restored it. What runs with its owner's rights goes on as a role like Supabase's postgres, which is no
+# superuser, and which row-level security does not bind.
+functions() {
+    new --single-transaction -v schemas="$schemas" <<'SQL'
+select quote_ident(current_database() || '_functions') as owner \gset
+select format('create role %s nologin bypassrls', :'owner') where to_regrole(:'owner') is null \gexec
+select format('grant usage on schema %I to %s', s, :'owner'), format('grant all on all tables in schema %I to %s', s, :'owner'),
+    format('grant all on all sequences in schema %I to %s', s, :'owner'), format('grant all on all routines in schema %I to %s', s, :'owner')
+from unnest(string_to_array(:'schemas', ',')) as s \gexec
+select format('alter routine %s owner to %s', p.oid::regprocedure, :'owner')
+from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace join pg_roles as r on r.oid = p.proowner
+where p.prosecdef and r.rolsuper and n.nspname = any (string_to_array(:'schemas', ','))
+    and not exists (select from pg_depend as d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e') \gexec
+SQL
 }
 
 people

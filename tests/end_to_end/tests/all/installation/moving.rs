@@ -48,6 +48,10 @@ async fn a_project_moves_whole_and_its_people_sign_in() {
         .batch_execute(&format!("insert into app.todos (owner, task) values ('{alice}', 'of Alice'), ('{bob}', 'of Bob'), ('{bob}', 'also of Bob')"))
         .await
         .unwrap();
+    let definer = "create function public.counted() returns text language sql security definer
+            as 'select current_user || '' '' || count(*) from profiles';
+        create function app.as_caller() returns int language sql as 'select 1'";
+    before.batch_execute(definer).await.unwrap();
     bed.admin
         .batch_execute("insert into auth.organizations values ('org_globex') on conflict do nothing; insert into auth.organization_domains values ('org_globex', 'globex.com')")
         .await
@@ -72,6 +76,12 @@ async fn a_project_moves_whole_and_its_people_sign_in() {
         assert_eq!(lines(&bed.admin, sql).await.unwrap(), lines(&before, sql).await.unwrap(), "{sql}");
     }
     assert_eq!(text(&bed.admin, "select to_regnamespace('workos_auth_moving')").await.unwrap(), None);
+    // Nobody becomes a superuser by what was an ordinary role's.
+    let counted = text(&bed.admin, "select counted()").await.unwrap().unwrap();
+    assert_eq!(counted, bed.named("DATABASE_functions 3"));
+    let of_superusers = "select count(*) from pg_proc p join pg_roles r on r.oid = proowner
+        where prosecdef and rolsuper and pronamespace in ('public'::regnamespace, 'app'::regnamespace)";
+    assert_eq!(bed.count(of_superusers).await, 0);
 
     // Alice came through WorkOS, Bob by a password: both sign in to their accounts, and see what is theirs.
     bed.admin.batch_execute(&bed.named("create role DATABASE_web login in role authenticated")).await.unwrap();
