@@ -5,6 +5,7 @@ use workos_end_to_end::bed::{ALICE, ANNA, BOB, exchange, refresh, set_session, s
 use workos_end_to_end::brokered::{come_back, come_back_implicitly};
 use workos_end_to_end::check::check;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
+use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
 
 use super::{
@@ -79,7 +80,9 @@ async fn a_copy_whose_original_is_gone_waits_all_the_same() {
 
 #[tokio::test]
 async fn a_new_installation_keeps_people_and_forgets_keys_and_sessions() {
-    let mut bed = Bed::new(&CLUSTER, "kept").await;
+    // Its own: the others need the root key.
+    let cluster = Cluster::start().unwrap();
+    let mut bed = Bed::new(&cluster, "kept").await;
     let old = bed.sign_in(ALICE).await;
     bed.sign_in(BOB).await;
     bed.admin.batch_execute("select auth.rotate_signing_key()").await.unwrap();
