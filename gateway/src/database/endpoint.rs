@@ -60,7 +60,7 @@ impl Endpoint {
     /// Asks the server to cancel what a connection to here runs, and waits until the server has hung up.
     ///
     /// The driver's own request hangs up first. PgBouncer 1.18 forgets a request whose sender is gone before there is a connection for
-    /// it, and 1.18 and 1.19 end with a fatal error where the sender goes while the request is on its way.
+    /// it, and 1.18 and 1.19.0 end with a fatal error where the sender goes while the request is on its way.
     ///
     /// # Errors
     /// The server cannot be reached.
