@@ -19,7 +19,7 @@ fi
 
 "${tests[@]}"
 heading "The same through PgBouncer"
-GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation \
+GATEWAY_TESTS_THROUGH=pgbouncer "${tests[@]}" --test all -- sign_in:: requests:: serving::operation serving::limits \
     database::sign_ins database::asking database::refusals database::trouble
 heading "The same where the gateway asks WorkOS"
 GATEWAY_TESTS_WORKOS_BY=gateway "${tests[@]}" --test all -- sign_in:: requests::

@@ -28,6 +28,7 @@ mod requests {
 mod serving {
     mod command_lines;
     mod figures;
+    mod limits;
     mod log;
     mod operation;
     mod places;
