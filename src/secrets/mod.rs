@@ -25,6 +25,7 @@ use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 use crate::store::flows::{CarriedExchange, Flow};
 use crate::store::{installation as store, scan};
 
+use root_key::Retry;
 pub use root_key::{create as create_root_key, load_file as load_root_key_file};
 
 /// What a backend has opened, by its sealed form. Small: a database has four data keys and one active signing key, and for a week after a
@@ -67,14 +68,14 @@ fn open_data_key(row: &DataKeyRow) -> Result<Rc<DataKey>> {
         return Ok(key);
     }
     let installation = configuration::installation_id()?;
-    let (root, key) = root_key::find(|root| unwrap_key(row, root, installation))?;
+    let found = root_key::find(Retry::NotAtOnce, |root| unwrap_key(row, root, installation))?;
     // All of them, so that a backend asks for the root key once.
     for other in configuration::data_keys() {
-        if let Ok(key) = unwrap_key(&other, &root, installation) {
+        if let Ok(key) = unwrap_key(&other, &found.key, installation) {
             remember(&other.wrapped_key, key);
         }
     }
-    Ok(remember(&row.wrapped_key, key))
+    Ok(remember(&row.wrapped_key, found.value))
 }
 
 /// Keeps a data key that was opened, or made, with its sealed form.
@@ -106,9 +107,9 @@ pub fn refresh_token_key(id: u32) -> Result<Option<Rc<DataKey>>> {
 /// The root key that the database's data keys are sealed with; where there are none yet, the first that is configured.
 pub fn root_key() -> Result<RootKey> {
     let (Some(row), Some(installation)) = (configuration::any_data_key(), scan::installation_id()) else {
-        return root_key::find(|_| Ok(())).map(|(root, ())| root);
+        return Ok(root_key::find(Retry::AtOnce, |_| Ok(()))?.key);
     };
-    root_key::find(|root| unwrap_key(&row, root, installation)).map(|(root, _)| root)
+    Ok(root_key::find(Retry::AtOnce, |root| unwrap_key(&row, root, installation))?.key)
 }
 
 /// Makes what is missing: the installation's row, a data key for each purpose, a signing key. With the root key at hand or not at all.

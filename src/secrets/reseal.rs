@@ -7,8 +7,9 @@
 use workos_auth_core::Result;
 use workos_auth_core::seal::{DataKey, Purpose, RootKey};
 
+use super::root_key::{self, Retry};
 use super::{data_key, signing_key_place};
-use super::{new_data_key, open_client_secret, open_private_key, remember, root_key, seal_client_secret, unwrap_key};
+use super::{new_data_key, open_client_secret, open_private_key, remember, seal_client_secret, unwrap_key};
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 
 /// Returns how many values were sealed anew: none where everything stands under this root key already.
@@ -64,9 +65,9 @@ fn open_all(rows: &[DataKeyRow], new: &RootKey) -> Result<Vec<DataKey>> {
         opened.push(match known {
             Some(key) => key,
             None => {
-                let (root, key) = root_key::find(|root| unwrap_key(row, root, installation))?;
-                found = Some(root);
-                key
+                let root = root_key::find(Retry::AtOnce, |root| unwrap_key(row, root, installation))?;
+                found = Some(root.key);
+                root.value
             }
         });
     }

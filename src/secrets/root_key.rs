@@ -2,11 +2,13 @@
 //!
 //! The settings may name several: while the key is changed, both must be tried. The files come first, in their order, and then the program.
 
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
 use workos_auth_core::seal::RootKey;
@@ -26,12 +28,55 @@ enum Source {
 }
 
 impl Source {
-    fn load(&self) -> Result<RootKey> {
+    fn open<T>(&self, retry: Retry, open: impl Fn(&RootKey) -> Result<T>) -> Result<Found<T>> {
+        let found = |key, is_from_program| open(&key).map(|value| Found { key, value, is_from_program });
         match self {
-            Source::File(path) => load_file(path),
-            Source::Command(command) => root_key_command::run(command, settings::root_key_command_timeout()),
+            Source::File(path) => found(load_file(path)?, false),
+            Source::Command(command) => {
+                if retry == Retry::NotAtOnce
+                    && let Some(error) = lately_failed(command)
+                {
+                    return Err(error);
+                }
+                let run = || found(root_key_command::run(command, settings::root_key_command_timeout())?, true);
+                run().inspect_err(|error| FAILED.set(Some((command.clone(), Instant::now(), error.clone()))))
+            }
         }
     }
+}
+
+/// Whether a program that has just failed is run again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// For administrators, who may have mended it.
+    AtOnce,
+    /// For what anybody may call: not for a few seconds. The error is the same.
+    NotAtOnce,
+}
+
+/// How long a program that failed is left alone.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+thread_local! {
+    /// The command that failed last, when, and how.
+    static FAILED: RefCell<Option<(String, Instant, Error)>> = const { RefCell::new(None) };
+}
+
+fn lately_failed(command: &str) -> Option<Error> {
+    FAILED.with_borrow(|failed| match failed {
+        Some((failed, at, error)) if failed == command && at.elapsed() < LEFT_ALONE => Some(error.clone()),
+        _ => None,
+    })
+}
+
+/// A root key that opened something.
+pub struct Found<T> {
+    /// It.
+    pub key: RootKey,
+    /// What it opened.
+    pub value: T,
+    /// Whether the program printed it.
+    pub is_from_program: bool,
 }
 
 /// What the settings name, in the order in which it is tried.
@@ -55,11 +100,10 @@ pub fn is_configured() -> bool {
 /// `root_key_not_configured`, `root_key_required`; where none opens, what is wrong with the first that cannot be had: `root_key_not_found`,
 /// `root_key_unreadable`, `root_key_exposed`, `root_key_in_data_directory`, `root_key_malformed`, `root_key_command_…`; where all can be had,
 /// what `open` says of the first.
-pub fn find<T>(open: impl Fn(&RootKey) -> Result<T>) -> Result<(RootKey, T)> {
+pub fn find<T>(retry: Retry, open: impl Fn(&RootKey) -> Result<T>) -> Result<Found<T>> {
     let mut refused: Option<Error> = None;
     for source in sources()? {
-        let opened = source.load().and_then(|key| open(&key).map(|value| (key, value)));
-        match (opened, refused.take()) {
+        match (source.open(retry, &open), refused.take()) {
             (Ok(found), _) => return Ok(found),
             (Err(error), None) => refused = Some(error),
             (Err(error), Some(before)) => refused = Some(both(before, error)),

@@ -8,7 +8,8 @@ use pgrx::prelude::*;
 use workos_auth_core::seal::RootKey;
 use workos_auth_core::{Error, Result};
 
-use super::{root_key, unwrap_key};
+use super::root_key::{self, Retry};
+use super::unwrap_key;
 use crate::settings;
 use crate::store::configuration::{self, DataKeyRow};
 use crate::store::scan;
@@ -18,15 +19,23 @@ use crate::store::scan;
 /// # Errors
 /// `root_key_required`, `root_key_mismatch`, and whatever keeps the root key from being had.
 pub fn check() -> Result<()> {
-    let Some(installation) = scan::installation_id() else { return Ok(()) };
+    open_all(Retry::AtOnce).map(drop)
+}
+
+/// True where the program alone opens all.
+fn open_all(retry: Retry) -> Result<bool> {
+    let Some(installation) = scan::installation_id() else { return Ok(false) };
     let mut found: Option<RootKey> = None;
+    let mut is_from_program = true;
     for row in configuration::data_keys() {
         let is_open = found.as_ref().is_some_and(|root| unwrap_key(&row, root, installation).is_ok());
         if !is_open {
-            found = Some(root_key::find(|root| unwrap_key(&row, root, installation))?.0);
+            let root = root_key::find(retry, |root| unwrap_key(&row, root, installation))?;
+            is_from_program &= root.is_from_program;
+            found = Some(root.key);
         }
     }
-    Ok(())
+    Ok(is_from_program && found.is_some())
 }
 
 /// What `auth.check()` reports; `None` where all is well. A standby needs no root key, but one that is named there must be the right one.
@@ -47,24 +56,21 @@ thread_local! {
     static GOOD: (RandomState, Cell<Option<(u64, Instant)>>) = (RandomState::new(), Cell::new(None));
 }
 
-/// As [`check`], for those who ask every few seconds: a program that has just printed the right key is not run again for a minute. Files are
-/// looked at each time.
+/// Fails as every sign-in in a new backend would, for those who ask every few seconds: a program that has just printed the right key is not
+/// run again for a minute, and one that has just failed not for some seconds. Files are looked at each time.
 ///
 /// # Errors
 /// As [`check`].
 pub fn check_now_and_then() -> Result<()> {
-    let names_files = settings::root_key_files().is_none_or(|files| !files.is_empty());
-    let Some(command) = settings::root_key_command().filter(|_| !names_files) else { return check() };
     let wrapped: Vec<Vec<u8>> =
         configuration::data_keys().into_iter().map(|DataKeyRow { wrapped_key, .. }| wrapped_key).collect();
     GOOD.with(|(hasher, good)| {
-        let asked = hasher.hash_one((command, wrapped));
+        let asked = hasher.hash_one((settings::root_key_command(), wrapped));
         if good.get().is_some_and(|(known, at)| known == asked && at.elapsed() < REMEMBERED) {
             return Ok(());
         }
-        good.set(None);
-        check()?;
-        good.set(Some((asked, Instant::now())));
+        let is_from_program = open_all(Retry::NotAtOnce)?;
+        good.set(is_from_program.then(|| (asked, Instant::now())));
         Ok(())
     })
 }

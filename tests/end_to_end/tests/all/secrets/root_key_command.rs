@@ -135,12 +135,62 @@ async fn a_program_that_prints_no_key_is_told_apart_by_what_it_does() {
         assert!(!said.contains(&hex[..16]) && !said.contains(&base64[..16]), "{command}: {refusal}");
         assert_eq!(bed.contents().await, before, "{command}: something changed");
         assert_eq!(children(&client).await, [""; 0], "{command}");
-        // The backend is as good as before, and the next try is a try of its own.
+        // The backend is as good as before.
         refused(client.batch_execute(START).await, name);
         assert_eq!(text(&client, "select 1").await.unwrap().as_deref(), Some("1"), "{command}");
     }
     let client = with_command(&bed, &format!("cat {path}")).await;
     sign_in(&client, ALICE).await;
+}
+
+/// Anybody may begin a sign-in. While the program fails, each would have it run.
+#[tokio::test]
+async fn a_program_that_fails_is_left_alone_for_some_seconds() {
+    const READY: &str = "select auth.require_ready()";
+    let cluster = Cluster::start().unwrap();
+    let bed = Bed::new(&cluster, "failing_command").await;
+    let (good, wrong, missing) = (bed.root_key(), bed.new_root_key("wrong.key").await, bed.key_path("missing.key"));
+    let runs = bed.key_path("runs");
+    let count = || fs::read_to_string(&runs).unwrap_or_default().lines().count();
+    for (print, name) in
+        [("exit 1".to_owned(), "root_key_command_failed"), (format!("cat {wrong}"), "root_key_mismatch")]
+    {
+        let client = with_command(&bed, &format!("echo x >> {runs}; {print}")).await;
+        bed.shell(&format!("rm -f {runs}")).await;
+        let began = Instant::now();
+        for sql in [START, READY, START, READY] {
+            refused(client.batch_execute(sql).await, name);
+        }
+        assert!(count() == 1 || began.elapsed() > Duration::from_secs(4), "{print}: {}", count());
+        // An administrator may have mended it.
+        let before = count();
+        let findings = "select string_agg(finding, ' ') from auth.check()";
+        let findings = text(&client, findings).await.unwrap().unwrap();
+        assert!(findings.contains("root key"), "{findings}");
+        assert_eq!(count(), before + 1, "{print}");
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        refused(client.batch_execute(START).await, name);
+        assert_eq!(count(), before + 2, "{print}");
+        // Another command is tried at once.
+        configure(&cluster, "root_key_command", &format!("echo x >> {runs}; cat {good}")).await;
+        sign_in(&client, ALICE).await;
+    }
+    // One that prints the right key is asked for it once a minute, whatever files are named.
+    cluster.append_conf(&format!("workos_auth.root_key_command = 'echo x >> {runs}; cat {good}'")).unwrap();
+    for files in [vec![], vec![wrong.as_str()], vec![missing.as_str(), wrong.as_str()]] {
+        let client = with_root_key_files(&bed, &files).await;
+        bed.shell(&format!("rm -f {runs}")).await;
+        for _ in 0..3 {
+            client.batch_execute(READY).await.unwrap();
+        }
+        assert_eq!(count(), 1, "{files:?}");
+    }
+    // A file is looked at each time.
+    let client = with_root_key_files(&bed, &[&good]).await;
+    client.batch_execute(READY).await.unwrap();
+    configure(&cluster, "root_key_command", "").await;
+    bed.shell(&format!("mv {good} {missing}")).await;
+    refused(client.batch_execute(READY).await, "root_key_not_found");
 }
 
 #[tokio::test]
