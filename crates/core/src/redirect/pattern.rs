@@ -3,7 +3,9 @@
 use regex::Regex;
 use url::Url;
 
-use super::target::{Parts, REFUSED_SCHEMES, Target, default_port, is_loopback, is_web, split_port, with_root};
+use super::target::{
+    Parts, REFUSED_SCHEMES, SCHEMES_OF_STRANGERS, Target, default_port, is_loopback, is_web, split_port, with_root,
+};
 use crate::error::{Error, ErrorCode, Result};
 
 /// The longest pattern, in bytes.
@@ -203,13 +205,20 @@ fn check_wildcards(host: &str) -> Rule<()> {
     Ok(())
 }
 
-/// `localhost:3000/**` would be a pattern of the scheme `localhost`, which no page has.
+/// `localhost:3000/**` would be a pattern of the scheme `localhost`, which no page has. And not every scheme but the web's is an app's own.
 fn check_scheme(pattern: &str) -> Rule<()> {
-    match Parts::split(pattern) {
-        Some(parts) if parts.is_host_and_port() => Err(
+    let Some(parts) = Parts::split(pattern) else { return Ok(()) };
+    if parts.is_host_and_port() {
+        return Err(
             "A pattern begins with a scheme, as in http://localhost:3000/**: this one begins with a host and a port.",
-        ),
-        _ => Ok(()),
+        );
+    }
+    // As in `parse`: in a pattern, `?` ends no authority. What stands behind such a scheme without `//` names a page as a host does.
+    let after = &pattern[parts.scheme.len() + 1..];
+    let names_page = after.strip_prefix("//").map_or(after, |after| after.split('/').next().unwrap_or_default());
+    match SCHEMES_OF_STRANGERS.contains(&parts.scheme.to_ascii_lowercase().as_str()) && has_wildcard(names_page) {
+        true => Err("Strangers have pages in this scheme: write the host out, as in exp://192.168.1.1:8081/**."),
+        false => Ok(()),
     }
 }
 

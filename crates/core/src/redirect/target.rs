@@ -26,6 +26,25 @@ pub const REFUSED_SCHEMES: [&str; 12] = [
     "intent",
 ];
 
+/// Schemes in which strangers have pages, as in http and https: other names of these two, that of a development server that anybody may
+/// run, and those of browsers' extensions.
+pub const SCHEMES_OF_STRANGERS: [&str; 14] = [
+    "x-safari-http",
+    "x-safari-https",
+    "googlechrome",
+    "googlechromes",
+    "microsoft-edge",
+    "microsoft-edge-http",
+    "microsoft-edge-https",
+    "firefox",
+    "exp",
+    "exps",
+    "chrome-extension",
+    "moz-extension",
+    "safari-web-extension",
+    "extension",
+];
+
 /// A URL whose text and whose WHATWG meaning agree, taken apart.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -148,8 +167,12 @@ impl<'a> Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Whether this is `host:port` or `host:port/path`, which a scheme should stand in front of: no scheme is followed by a bare number.
+    /// Whether this is `host:port` or `host:port/path`, which a scheme should stand in front of: no scheme is followed by a bare number, and
+    /// none is `localhost`.
     pub fn is_host_and_port(&self) -> bool {
+        if self.scheme.eq_ignore_ascii_case("localhost") {
+            return true;
+        }
         let port = self.rest.split(['/', '?', '#', '*']).next().unwrap_or_default();
         self.authority.is_none() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
     }
