@@ -119,7 +119,8 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
     }
     report_readiness(Arc::clone(&app));
     tokio::spawn(forget(Arc::clone(&app)));
-    server::serve(listener, tls, admin, app, end).await;
+    server::serve(listener, tls, admin, Arc::clone(&app), end).await;
+    app.database.all_cancelled().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -47,8 +47,9 @@ async fn accept(
     let places = Places::new(&app.config, app.metrics.connections());
     let first_step = if tls.is_some() { Step::Handshake } else { Step::Idle };
     let server = Server::new(tls, router, stopped.clone());
-    // Each connection holds one end.
+    // Each connection holds one end of both.
     let (open, mut all_closed) = mpsc::channel::<()>(1);
+    let (abandon, abandoned) = watch::channel(());
     loop {
         let next = async {
             let (stream, peer) = listener.accept().await?;
@@ -69,9 +70,12 @@ async fn accept(
         };
         // Answers are small: each goes out at once.
         let _ = stream.set_nodelay(true);
-        let (server, open) = (server.clone(), open.clone());
+        let (server, open, mut abandoned) = (server.clone(), open.clone(), abandoned.clone());
         tokio::spawn(async move {
-            server.serve(stream, peer, place).await;
+            tokio::select! {
+                () = server.serve(stream, peer, place) => {}
+                _ = abandoned.changed() => {}
+            }
             drop(open);
         });
     }
@@ -79,5 +83,7 @@ async fn accept(
     drop(open);
     if timeout(app.config.shutdown_timeout, all_closed.recv()).await.is_err() {
         tracing::warn!("requests were still under way");
+        let _ = abandon.send(());
+        all_closed.recv().await;
     }
 }

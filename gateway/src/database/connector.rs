@@ -12,6 +12,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, SimpleQueryMessage, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::endpoint::Endpoint;
@@ -35,6 +36,8 @@ pub struct Connection {
     pub endpoint: Endpoint,
     /// For the connection of a cancellation.
     pub tls: MakeRustlsConnect,
+    /// Those of the connector.
+    pub cancellations: TaskTracker,
     task: AbortHandle,
 }
 
@@ -65,6 +68,8 @@ pub struct Connector {
     /// When a server was last seen to go, or to be no longer what is wanted.
     left_at: Mutex<Option<Instant>>,
     has_warned: AtomicBool,
+    /// What tells servers that nobody waits for a statement any more.
+    pub cancellations: TaskTracker,
 }
 
 impl Connector {
@@ -75,7 +80,7 @@ impl Connector {
     pub fn new(servers: Servers, within: Duration) -> Result<Self, TlsError> {
         let tls = connector(&servers.encryption)?;
         let (last, left_at, has_warned) = (AtomicUsize::new(0), Mutex::new(None), AtomicBool::new(false));
-        Ok(Self { servers, tls, within, last, left_at, has_warned })
+        Ok(Self { servers, tls, within, last, left_at, has_warned, cancellations: TaskTracker::new() })
     }
 
     /// The connections of before are good for nothing any more. A server that stops ends all of them, but this program hears of each
@@ -242,8 +247,14 @@ impl Connector {
                 tracing::debug!(server = name, error = described_error(&error), "a connection to the database ended");
             }
         });
-        let (endpoint, tls) = (endpoint.clone(), self.tls.clone());
-        Ok(Connection { client, is_read_committed: false, endpoint, tls, task: task.abort_handle() })
+        Ok(Connection {
+            client,
+            is_read_committed: false,
+            endpoint: endpoint.clone(),
+            tls: self.tls.clone(),
+            cancellations: self.cancellations.clone(),
+            task: task.abort_handle(),
+        })
     }
 
     fn may_do_without_tls(&self, error: &tokio_postgres::Error) -> bool {

@@ -108,8 +108,9 @@ impl Drop for Lease {
             return;
         }
         let (cancel, tls) = (connection.client.cancel_token(), connection.tls.clone());
+        let cancellations = connection.cancellations.clone();
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
+            let cancel_it = async move {
                 // The connection goes in any case; this is for the backend. A pooler that sees it go first cancels nothing, so it
                 // stays until the statement has ended, and the empty one after it is answered.
                 let ask = || {
@@ -129,7 +130,8 @@ impl Drop for Lease {
                     }
                 };
                 let _ = timeout(CANCEL_WITHIN, ended).await;
-            });
+            };
+            cancellations.spawn_on(cancel_it, &runtime);
         }
     }
 }

@@ -83,6 +83,11 @@ async fn a_stop_does_not_wait_for_ever() {
     assert!((Duration::from_secs(1)..Duration::from_secs(10)).contains(&took), "{took:?}");
     assert!(stuck.await.unwrap().is_err());
     eventually("it says so", async || gateway.log().contains("requests were still under way")).await;
+    // The lock is still held: what waited for it was cancelled, and not by anybody's timeout.
+    let waiting = "select count(*) from pg_stat_activity where usename = $1 and wait_event_type = 'Lock'";
+    let waiting = async || gateway.bed.admin.query_one(waiting, &[&gateway.role]).await.unwrap().get::<_, i64>(0);
+    eventually("no backend waits", async || waiting().await == 0).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
