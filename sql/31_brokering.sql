@@ -34,6 +34,36 @@ CREATE FUNCTION auth.exchange_answer(
 COMMENT ON FUNCTION auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text) IS
     'the second half of auth.exchange_code: takes WorkOS''s answer, or as failure the name of the error where none came, and returns the session; the caller vouches for who somebody is; once, within request_timeout and 5 s; only for roles of auth.grant_broker';
 
+CREATE FUNCTION auth.try_exchange_answer(
+    exchange_id uuid,
+    status integer,
+    headers jsonb DEFAULT NULL,
+    body text DEFAULT NULL,
+    failure text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL,
+    OUT access_token text,
+    OUT refresh_token text,
+    OUT expires_at timestamptz,
+    OUT session_id uuid,
+    OUT user_id uuid,
+    OUT email text,
+    OUT organization_id text,
+    OUT is_new_user boolean,
+    OUT redirect_to text,
+    OUT provider_token text,
+    OUT claims jsonb,
+    OUT error_code text,
+    OUT error_sqlstate text,
+    OUT error_detail text,
+    OUT flow_id uuid
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_answer_wrapper';
+COMMENT ON FUNCTION auth.try_exchange_answer(uuid, integer, jsonb, text, text, inet, text) IS
+    'auth.exchange_answer for a caller that commits: where WorkOS has named somebody who may not sign in, the columns error_code, error_sqlstate and error_detail say why, the code is spent, and auth.audit_log_entries has login_refused; other errors are raised; only for roles of auth.grant_broker';
+
 CREATE FUNCTION auth.callback_request(
     code text,
     state text,

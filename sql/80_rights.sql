@@ -49,6 +49,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         -- What a backend needs besides that asks WorkOS in the database's place. Whoever has it can say that anybody is anybody.
         ('broker', 'EXECUTE', 'FUNCTION auth.exchange_request(text, text, text)'),
         ('broker', 'EXECUTE', 'FUNCTION auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
+        ('broker', 'EXECUTE', 'FUNCTION auth.try_exchange_answer(uuid, integer, jsonb, text, text, inet, text)'),
         ('broker', 'EXECUTE', 'FUNCTION auth.callback_request(text, text, text, text, text, text, boolean)'),
         ('broker', 'EXECUTE', 'FUNCTION auth.callback_answer(uuid, integer, jsonb, text, text)'),
 

@@ -172,11 +172,15 @@ impl Database {
         let code: Parameter<'_> = (&code, Type::TEXT);
         let arguments = [code, (&verifier, Type::TEXT), client.ip(), client.user_agent()];
         let (row, _) = self.call_within(share, EXCHANGE_CODE, &arguments).await?;
-        let flow_id = get(&row, "flow_id")?;
-        match get::<Option<&str>>(&row, "error_sqlstate")? {
-            None => Ok(Opened { flow_id, ..opened(&row)? }),
+        self.exchanged(&row).await
+    }
+
+    async fn exchanged(&self, row: &Row) -> Result<Opened> {
+        let flow_id = get(row, "flow_id")?;
+        match get::<Option<&str>>(row, "error_sqlstate")? {
+            None => Ok(Opened { flow_id, ..opened(row)? }),
             Some(sqlstate) => {
-                let said = Said { sqlstate, message: "refused", detail: get(&row, "error_detail")? };
+                let said = Said { sqlstate, message: "refused", detail: get(row, "error_detail")? };
                 Err(self.refused(said).await?.of_flow(flow_id))
             }
         }
@@ -197,7 +201,7 @@ impl Database {
         workos_request(&self.call(EXCHANGE_REQUEST, &[(&code, Type::TEXT), (&verifier, Type::TEXT)]).await?)
     }
 
-    /// `auth.exchange_answer`
+    /// `auth.try_exchange_answer`
     ///
     /// # Errors
     /// What the database said.
@@ -210,7 +214,8 @@ impl Database {
         let headers = Json(&answer.headers);
         let [id, status, headers, body, failure] = answer_arguments(request, answer, &headers);
         let arguments = [id, status, headers, body, failure, client.ip(), client.user_agent()];
-        opened(&self.call(EXCHANGE_ANSWER, &arguments).await?)
+        let row = self.call(EXCHANGE_ANSWER, &arguments).await?;
+        self.exchanged(&row).await
     }
 
     /// `auth.callback_request`
@@ -354,6 +359,13 @@ impl Database {
                 "The role lacks the rights that auth.grant_broker gives, which --workos-by gateway needs.",
             )),
         }
+    }
+
+    /// Waits until the servers have heard of what nobody waits for any more; for the end of the process, when no request is under way.
+    pub async fn all_cancelled(&self) {
+        let cancellations = &self.pool.manager().cancellations;
+        cancellations.close();
+        cancellations.wait().await;
     }
 
     /// How the connections stand.

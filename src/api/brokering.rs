@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use workos_auth_core::workos::{self, CarriedAnswer};
 use workos_auth_core::{Error, Result};
 
-use super::signing_in::session_record;
+use super::signing_in::{exchanged_record, session_record};
 use crate::error::or_raise;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
@@ -49,6 +49,28 @@ fn exchange_answer(
         sign_in::exchange_answer(exchange_id, &answer, &client)
     }));
     or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn try_exchange_answer(
+    exchange_id: Option<pgrx::Uuid>,
+    status: Option<i32>,
+    headers: Option<Jsonb>,
+    body: Option<&str>,
+    failure: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let headers = or_raise(headers.as_ref().map(parse_headers).transpose());
+    let answer = CarriedAnswer { status, headers: headers.as_ref(), body, failure };
+    let client = RequestClient { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let exchange_id = exchange_id.map(from_postgres);
+    let exchanged = or_raise(once_per_query::answer(fcinfo, &(exchange_id, answer, client), || {
+        sign_in::try_exchange_answer(exchange_id, &answer, &client)
+    }));
+    or_raise(exchanged_record(&exchanged))
 }
 
 #[pg_extern(sql = false)]

@@ -13,7 +13,7 @@ use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
 use crate::postgres::uuid::to_postgres;
 use crate::sessions::{self, Session};
-use crate::sign_in::{self, CallbackQuery, ExchangeRequest, SignInRequest, StartedSignIn};
+use crate::sign_in::{self, CallbackQuery, ExchangeRequest, Exchanged, SignInRequest, StartedSignIn};
 use crate::store::RequestClient;
 
 #[pg_extern(sql = false)]
@@ -118,16 +118,21 @@ fn try_exchange_code(
 ) -> Record {
     let exchange = ExchangeRequest { code, verifier, state, ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
     let exchanged = or_raise(once_per_query::answer(fcinfo, &exchange, || sign_in::try_exchange(&exchange)));
+    or_raise(exchanged_record(&exchanged))
+}
+
+/// A row of `auth.session`, and why there is none.
+pub(super) fn exchanged_record(exchanged: &Exchanged) -> Result<Record> {
     let refused = exchanged.session.as_ref().err();
     let record = match &exchanged.session {
-        Ok(session) => or_raise(session_record(session)),
+        Ok(session) => session_record(session)?,
         Err(_) => no_session(),
     };
-    record
+    Ok(record
         .with(refused.map(|error| error.code().name()))
         .with(refused.map(Error::sqlstate))
         .with(refused.and_then(Error::detail))
-        .with(to_postgres(exchanged.flow_id))
+        .with(to_postgres(exchanged.flow_id)))
 }
 
 /// A row of `auth.session` with nothing in it.

@@ -72,22 +72,7 @@ pub fn exchange_request(request: &ExchangeRequest) -> Result<CarriedRequest> {
 /// # Errors
 /// As [`exchange`].
 pub fn exchange_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer, client: &RequestClient) -> Result<Session> {
-    require_writable()?;
-    let exchange_id = exchange_id.ok_or_else(|| Error::null("exchange_id"))?;
-    answer.check()?;
-    installation::minting()?;
-    let flow = redemption::take(exchange_id, Mode::Direct)?.ok_or_else(|| {
-        let detail = "No row of auth.flow_states waits for the answer of this exchange_id.";
-        Error::with_detail(ErrorCode::FlowStateNotFound, detail)
-    })?;
-    let (exchange, is_late) = Exchange::of(flow, |flow| match flows::progress(flow.id)? {
-        Some(now) if now.exchange_id == Some(exchange_id) => Ok(now.is_late),
-        _ => Err(ErrorCode::FlowStateNotFound.into()),
-    })?;
-    let taken = exchange.consume(|Exchange { flow, provider, .. }| {
-        Redemption::carried(flow, provider)?.read_carried(answer, is_late)
-    })?;
-    signed_in(taken, client)
+    signed_in(take_answer(exchange_id, answer)?, client)
 }
 
 /// What became of a code.
@@ -98,14 +83,29 @@ pub struct Exchanged {
     pub session: Result<Session>,
 }
 
-/// The same for a caller that commits where somebody may not sign in. The code is spent then too, and the audit log has it.
+/// [`exchange`] for a caller that commits where somebody may not sign in. The code is spent then too, and the audit log has it.
 ///
 /// # Errors
 /// Those that come before anybody knows who signs in, and those after which another try may go well.
 pub fn try_exchange(request: &ExchangeRequest) -> Result<Exchanged> {
-    let taken = take(request)?;
-    let (flow_id, client) = (taken.flow.id, request.client());
-    let session = match undone_if_refused(|| finish(&taken, &client)) {
+    tried(take(request)?, &request.client())
+}
+
+/// [`exchange_answer`] for a caller that commits where somebody may not sign in.
+///
+/// # Errors
+/// As [`try_exchange`].
+pub fn try_exchange_answer(
+    exchange_id: Option<Uuid>,
+    answer: &CarriedAnswer,
+    client: &RequestClient,
+) -> Result<Exchanged> {
+    tried(take_answer(exchange_id, answer)?, client)
+}
+
+fn tried(taken: Taken, client: &RequestClient) -> Result<Exchanged> {
+    let flow_id = taken.flow.id;
+    let session = match undone_if_refused(|| finish(&taken, client)) {
         Ok(signed_in) => Ok(taken.into_session(signed_in)),
         // Another try may go well, with the same code.
         Err(error) if error.code().http_status() == 503 => {
@@ -113,7 +113,7 @@ pub fn try_exchange(request: &ExchangeRequest) -> Result<Exchanged> {
         }
         Err(error) => {
             let refused = refused::of(&taken.flow, Some(&taken.answer.profile), Reason::Error(&error));
-            refused::write_audit(&refused, &taken.flow, &client)?;
+            refused::write_audit(&refused, &taken.flow, client)?;
             Err(error)
         }
     };
@@ -205,6 +205,24 @@ fn take(request: &ExchangeRequest) -> Result<Taken> {
         Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose()),
         None => Redemption::of(flow, provider, code)?.redeem(),
     })
+}
+
+/// Finds the sign-in whose answer a broker brings, reads the answer, and consumes it.
+fn take_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer) -> Result<Taken> {
+    require_writable()?;
+    let exchange_id = exchange_id.ok_or_else(|| Error::null("exchange_id"))?;
+    answer.check()?;
+    installation::minting()?;
+    let flow = redemption::take(exchange_id, Mode::Direct)?.ok_or_else(|| {
+        let detail = "No row of auth.flow_states waits for the answer of this exchange_id.";
+        Error::with_detail(ErrorCode::FlowStateNotFound, detail)
+    })?;
+    let (exchange, is_late) = Exchange::of(flow, |flow| match flows::progress(flow.id)? {
+        Some(now) if now.exchange_id == Some(exchange_id) => Ok(now.is_late),
+        _ => Err(ErrorCode::FlowStateNotFound.into()),
+    })?;
+    exchange
+        .consume(|Exchange { flow, provider, .. }| Redemption::carried(flow, provider)?.read_carried(answer, is_late))
 }
 
 /// The session, or an error of which the server's log says more.

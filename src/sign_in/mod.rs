@@ -25,7 +25,9 @@ mod unlink;
 
 pub use account::{change_email, lock_email, lock_identity};
 pub use callback::{CallbackQuery, CallbackStep, callback_answer, callback_request, handle_callback};
-pub use exchange::{ExchangeRequest, exchange, exchange_answer, exchange_request, try_exchange};
+pub use exchange::{
+    ExchangeRequest, Exchanged, exchange, exchange_answer, exchange_request, try_exchange, try_exchange_answer,
+};
 pub use link::link;
 pub use redemption::CarriedRequest;
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};

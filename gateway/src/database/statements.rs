@@ -43,10 +43,10 @@ pub const EXCHANGE_CODE: &str = session_and_person!(
 );
 /// What a broker asks WorkOS for a code.
 pub const EXCHANGE_REQUEST: &str = workos_request!("", "auth.exchange_request(code => $1, verifier => $2)");
-/// A broker's answer to that.
+/// A broker's answer to that. As above.
 pub const EXCHANGE_ANSWER: &str = session_and_person!(
-    "auth.exchange_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5, ip => $6, user_agent => $7)",
-    ""
+    "auth.try_exchange_answer(exchange_id => $1, status => $2, headers => $3, body => $4, failure => $5, ip => $6, user_agent => $7)",
+    ", (s).error_sqlstate, (s).error_detail, (s).flow_id"
 );
 /// What a broker asks WorkOS at a callback.
 pub const CALLBACK_REQUEST: &str = workos_request!(
@@ -86,7 +86,7 @@ pub const READY: &str = "select
 
 /// Whether this role may carry what WorkOS is asked.
 pub const MAY_BROKER: &str = "select bool_and(has_function_privilege(f, 'execute')) from unnest(array[
-    'auth.exchange_request(text, text, text)', 'auth.exchange_answer(uuid, integer, jsonb, text, text, inet, text)',
+    'auth.exchange_request(text, text, text)', 'auth.try_exchange_answer(uuid, integer, jsonb, text, text, inet, text)',
     'auth.callback_request(text, text, text, text, text, text, boolean)', 'auth.callback_answer(uuid, integer, jsonb, text, text)']) f";
 
 /// Whether WorkOS is configured and the root key is there, whatever the connection has opened before.

@@ -106,6 +106,36 @@ async fn a_code_of_workos_is_exchanged_in_two_halves() {
     assert_eq!(gateway.bed.token_requests().len(), 1);
 }
 
+#[tokio::test]
+async fn who_may_not_sign_in_is_written_down_whoever_asks_workos() {
+    const REFUSED: &str =
+        "select coalesce(jsonb_agg(to_jsonb(e) - array['id', 'created_at', 'actor']), '[]') from auth.audit_log_entries as e
+        where action = 'login_refused'";
+    let mut ends = Vec::new();
+    for (name, flags) in [("refuses", &["--workos-by", "database"]), ("refuses_by", &BY_GATEWAY)] {
+        let gateway = Gateway::start(name, flags).await;
+        let backend = gateway.bed.backend().await;
+        let session = gateway.bed.sign_in(ALICE).await;
+        gateway.bed.admin.execute("select auth.ban_user($1)", &[&session.user_id]).await.unwrap();
+        let pending = start(&backend, ALICE).await;
+        let body = json!({ "auth_code": pending.code, "code_verifier": pending.verifier });
+        let exchange = || gateway.post(PKCE, &body).header("user-agent", "Tester/1");
+        let end = refused(send(exchange()).await).await;
+        let again = told(send(exchange()).await).await;
+        let mut entry: Value = gateway.bed.admin.query_one(REFUSED, &[]).await.unwrap().get(0);
+        assert_eq!(entry[0]["user_id"], json!(session.user_id), "{entry}");
+        for path in ["/0/user_id", "/0/payload/flow_id"] {
+            *entry.pointer_mut(path).unwrap() = Value::Null;
+        }
+        ends.push((end, again, entry));
+    }
+    let (end, again, entry) = &ends[0];
+    assert_eq!((end.0, end.1.as_str()), (403, "user_banned"));
+    assert_eq!(again, &(404, "flow_state_not_found".into()), "the code is spent");
+    assert_eq!(entry.as_array().map(Vec::len), Some(1));
+    assert_eq!(ends[0], ends[1]);
+}
+
 /// What WorkOS does, and how the browser is told.
 fn faults() -> Vec<FaultKind> {
     let status = |code, body: Value| FaultKind::Status { code, body: Some(body) };

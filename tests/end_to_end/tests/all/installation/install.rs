@@ -345,7 +345,7 @@ async fn every_function_is_labelled_as_it_behaves() {
              handle_callback,import_supabase,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
              retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,\
              sign_out,\
-             start_sign_in,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
+             start_sign_in,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
@@ -354,7 +354,7 @@ async fn every_function_is_labelled_as_it_behaves() {
              exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,\
              merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
              revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
-             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
+             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
              workos_authorize_url",
         ),
     ] {

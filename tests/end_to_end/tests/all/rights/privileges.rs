@@ -112,7 +112,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,\
         rotate_signing_key,start_sign_in,\
-        take_over_installation,try_exchange_code,unban_user,workos_authorize_url";
+        take_over_installation,try_exchange_answer,try_exchange_code,unban_user,workos_authorize_url";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);
