@@ -14,7 +14,8 @@ impl Cluster {
     ///
     /// # Errors
     /// pg_upgrade refuses, or the server does not stop or start in time.
-    pub fn upgrade(&mut self) -> Result<()> {
+    pub async fn upgrade(&mut self) -> Result<()> {
+        self.forget_column_versions().await?;
         self.stop(Signal::SIGINT)?;
         let (old, new) = (self.base.path().join("old_data"), self.data_dir());
         fs::rename(&new, &old).map_err(Error::io("put the old data directory aside"))?;
@@ -29,5 +30,19 @@ impl Cluster {
         upgrade.arg("--socketdir").arg(self.socket_dir()).args(["--username", super::SUPERUSER]);
         run(upgrade, "pg_upgrade")?;
         self.launch()
+    }
+
+    /// A newer minor release than the one that is upgraded to may number each column in its options: 15.20 does. pg_upgrade of 18.6 takes the
+    /// number for a setting that it does not know. With releases of one day there is nothing to forget.
+    async fn forget_column_versions(&self) -> Result<()> {
+        let databases = "SELECT datname::text FROM pg_database WHERE datallowconn";
+        let databases = self.connect("postgres", super::SUPERUSER).await?.query(databases, &[]).await?;
+        for row in databases {
+            let database: String = row.try_get(0)?;
+            let client = self.connect(&database, super::SUPERUSER).await?;
+            let forget = r"UPDATE pg_attribute SET attoptions = NULL WHERE attoptions::text ~ '^\{pg_attver=\d+\}$'";
+            client.batch_execute(forget).await?;
+        }
+        Ok(())
     }
 }

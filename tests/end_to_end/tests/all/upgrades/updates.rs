@@ -208,7 +208,7 @@ async fn pg_upgrade_keeps_the_older_sql_until_it_is_updated() {
         let (alice, bob) = (sign_in(&admin, ALICE).await, sign_in(&admin, BOB).await);
         let before = rights_of(&admin, "backend").await;
         drop(admin);
-        cluster.upgrade().unwrap();
+        cluster.upgrade().await.unwrap();
 
         let backend = cluster.connect("moved", "backend").await.unwrap();
         assert_eq!(lines(&backend, "select * from auth.version()").await.unwrap(), [format!("{CURRENT}|{version}")]);

@@ -176,7 +176,7 @@ async fn pg_upgrade_goes_on_with_what_lives_and_with_no_copy() {
     };
     let system = "select system_identifier from pg_control_system()";
     let before = text(&cluster.connect("postgres", SUPERUSER).await.unwrap(), system).await.unwrap();
-    cluster.upgrade().unwrap();
+    cluster.upgrade().await.unwrap();
 
     let taker = cluster.connect("upgraded_taker", SUPERUSER).await.unwrap();
     assert_ne!(text(&taker, system).await.unwrap(), before, "it is the same cluster");
