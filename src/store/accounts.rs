@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
+use workos_auth_core::trusted_issuer;
 use workos_auth_core::workos::Profile;
 
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
@@ -26,6 +27,41 @@ fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
 /// The identity of a WorkOS profile.
 pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_by_profile(profile_id, &Snapshot::of_transaction(), identity).transpose()
+}
+
+/// The identity of somebody at a trusted issuer.
+pub fn identity_of_subject(issuer: &str, subject: &str) -> Result<Option<KnownIdentity>> {
+    scan::identity_of_subject(issuer, subject, &Snapshot::of_transaction(), identity).transpose()
+}
+
+/// Writes the identity of somebody at a trusted issuer: new, or as it is now.
+pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, data: Value) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.identities AS i (user_id, provider, provider_id, identity_data, last_sign_in_at)
+         VALUES ($1, $2, $3, $4, pg_catalog.now())
+         ON CONFLICT (provider, provider_id) DO UPDATE
+         SET identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()",
+        &[uuid_arg(user_id), issuer.into(), subject.into(), JsonB(data).into()],
+    )
+    .map(drop)
+}
+
+/// Writes what a token of a trusted issuer says of a member.
+pub fn upsert_membership_of_subject(user_id: Uuid, organization_id: &str, claims: &trusted_issuer::Claims) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, permissions)
+         VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (organization_id, user_id) DO NOTHING",
+        &[
+            organization_id.into(),
+            uuid_arg(user_id),
+            claims.roles.first().map(String::as_str).into(),
+            claims.roles.clone().into(),
+            claims.groups.clone().into(),
+            claims.permissions.clone().into(),
+        ],
+    )
+    .map(drop)
 }
 
 /// An identity.

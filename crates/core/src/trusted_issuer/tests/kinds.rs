@@ -28,10 +28,8 @@ fn only_the_diagonal_passes() {
                         Some(ErrorCode::BadJwtAlgorithm)
                     } else if of != trusted && !(kind == Kind::Oidc && made_as != Kind::AuthkitM2m) {
                         Some(ErrorCode::WrongTokenKind)
-                    } else if of != trusted && made_as != Kind::Oidc {
-                        // Any person's token is one of an OpenID provider, if that has signed it.
-                        None
                     } else {
+                        // Of an OpenID provider any person's token is one, if that has signed it.
                         None
                     };
                     assert_eq!(result.map(drop).err().map(|error| error.code()), expected, "{name}");
