@@ -73,7 +73,10 @@ mod tokens {
     mod claims_as_jsonb;
     mod forged_tokens;
     mod own_tokens;
+    mod issuer_keys;
     mod request_attacks;
+    mod trusted_issuers;
+    mod trusted_revocation;
     mod visitor_tokens;
 }
 
