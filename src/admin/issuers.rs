@@ -53,7 +53,10 @@ pub fn trust(arguments: Trust) -> Result<()> {
         return Err(Error::invalid("issuer", "it is this installation, whose own tokens are good without it."));
     }
     if arguments.jwks_uri.is_none() && arguments.jwks.is_none() {
-        return Err(Error::invalid("jwks_uri", "jwks_uri or jwks is required: a token is verified by its issuer's keys."));
+        return Err(Error::invalid(
+            "jwks_uri",
+            "jwks_uri or jwks is required: a token is verified by its issuer's keys.",
+        ));
     }
     if let Some(uri) = arguments.jwks_uri {
         check_jwks_uri(uri)?;
@@ -78,7 +81,10 @@ pub fn trust(arguments: Trust) -> Result<()> {
 /// A database role that sessions may have. What its rights are is not looked at, as for our own sessions.
 fn check_role(role: &str) -> Result<()> {
     if !settings::is_allowed_role(role) {
-        return Err(Error::with_detail(ErrorCode::RoleNotAllowed, "The argument database_role is not in workos_auth.allowed_roles."));
+        return Err(Error::with_detail(
+            ErrorCode::RoleNotAllowed,
+            "The argument database_role is not in workos_auth.allowed_roles.",
+        ));
     }
     let name = CString::new(role).map_err(|_| Error::invalid("database_role", "it holds a NUL character."))?;
     // SAFETY: a catalog look-up by a C string; missing_ok.

@@ -55,8 +55,7 @@ fn ensure_loaded() {
     }
     // Before the scans, as for our own keys.
     STALE.0.set(false);
-    let (known_issuers, known_keys) =
-        CACHED.take().map(|cached| (cached.issuers, cached.keys)).unwrap_or_default();
+    let (known_issuers, known_keys) = CACHED.take().map(|cached| (cached.issuers, cached.keys)).unwrap_or_default();
     // What did not change stays the same, and what it verified stays verified.
     let issuers: Vec<_> = scan::trusted_issuers()
         .into_iter()
@@ -103,9 +102,7 @@ pub fn are_none() -> bool {
 /// The issuer of exactly this name, if it is trusted.
 pub fn find(name: &str) -> Option<Rc<TrustedIssuer>> {
     ensure_loaded();
-    CACHED.with_borrow(|cached| {
-        cached.as_ref()?.issuers.iter().find(|issuer| issuer.rules.name == name).map(Rc::clone)
-    })
+    CACHED.with_borrow(|cached| cached.as_ref()?.issuers.iter().find(|issuer| issuer.rules.name == name).map(Rc::clone))
 }
 
 /// The key of an issuer that has this `kid`.
@@ -141,7 +138,9 @@ fn note_unknown_key(issuer: &str) {
         // Whoever can send a token can have this said, but not what: the name is that of a row.
         log_line(
             "a token of a trusted issuer names a key that is not known here",
-            &format!("The issuer is {issuer}. auth.refresh_issuer_keys fetches its keys. This is said once a minute in each connection."),
+            &format!(
+                "The issuer is {issuer}. auth.refresh_issuer_keys fetches its keys. This is said once a minute in each connection."
+            ),
         );
     }
 }

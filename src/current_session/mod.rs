@@ -24,7 +24,7 @@ pub use current::{
 pub use keys::{issuer, public_keys};
 pub use purpose::{Purpose, now};
 pub use request::use_request_token;
-pub use trusted::{Signed, signed};
+pub use trusted::signed;
 pub use verified::{Origin, Set, Verified};
 pub use verify::{remember_own, verify};
 

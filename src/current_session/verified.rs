@@ -189,9 +189,7 @@ impl Verified {
             Origin::Own { claims, .. } => {
                 (Some(claims.session_id), claims.org_id.as_deref(), claims.connection_id.as_deref())
             }
-            Origin::Trusted(trusted) => {
-                (trusted.claims.session_id(), trusted.claims.organization.as_deref(), None)
-            }
+            Origin::Trusted(trusted) => (trusted.claims.session_id(), trusted.claims.organization.as_deref(), None),
         };
         Subject { user_id: Some(self.user_id), session_id, organization_id, connection_id, ..Subject::default() }
     }

@@ -36,7 +36,8 @@ pub fn link(
 /// `no_authorization` for a token of another issuer.
 pub fn required_session(session: &Verified) -> Result<Uuid> {
     session.own_session().ok_or_else(|| {
-        let detail = "The token is of another issuer, and identities are linked and unlinked in a session of this database.";
+        let detail =
+            "The token is of another issuer, and identities are linked and unlinked in a session of this database.";
         Error::with_detail(ErrorCode::NoAuthorization, detail).hint("Sign in through auth.start_sign_in first.")
     })
 }

@@ -47,7 +47,11 @@ pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, da
 }
 
 /// Writes what a token of a trusted issuer says of a member.
-pub fn upsert_membership_of_subject(user_id: Uuid, organization_id: &str, claims: &trusted_issuer::Claims) -> Result<()> {
+pub fn upsert_membership_of_subject(
+    user_id: Uuid,
+    organization_id: &str,
+    claims: &trusted_issuer::Claims,
+) -> Result<()> {
     query::execute(
         "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, permissions)
          VALUES ($1, $2, $3, $4, $5, $6)

@@ -88,12 +88,7 @@ pub fn replace_keys(issuer: &str, keys: &[IssuerKey]) -> Result<Replaced> {
                  status = 'active', seen_at = pg_catalog.now()
              RETURNING NOT EXISTS (SELECT FROM before AS b
                  WHERE b.status OPERATOR(pg_catalog.=) 'active' AND b.public_key OPERATOR(pg_catalog.=) $4)",
-            &[
-                issuer.into(),
-                key.kid().into(),
-                key.algorithm().as_str().into(),
-                JsonB(key.jwk().clone()).into(),
-            ],
+            &[issuer.into(), key.kid().into(), key.algorithm().as_str().into(), JsonB(key.jwk().clone()).into()],
             |row| row.get::<bool>(1),
         )?;
         if written.unwrap_or(false) {

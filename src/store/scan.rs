@@ -98,10 +98,8 @@ pub fn forget(relation: pg_sys::Oid) -> Changed {
     let concerns = |one: &Table, other: &Table| {
         all || one.is(relation) || other.is(relation) || !(one.is_known() || other.is_known())
     };
-    let changed = Changed {
-        own: concerns(&SIGNING_KEYS, &INSTALLATION),
-        issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS),
-    };
+    let changed =
+        Changed { own: concerns(&SIGNING_KEYS, &INSTALLATION), issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS) };
     for table in ALL {
         if all || table.is(relation) {
             table.forget();

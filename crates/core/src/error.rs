@@ -313,7 +313,7 @@ error_codes! {
 
     JwksInvalid = "WA123", "jwks_invalid", 400, "the key set cannot be used",
         "",
-        "Pass a JSON Web Key Set (RFC 7517) of at most 100 public keys: P-256, Ed25519, or RSA of 2,048 to 4,096 bits with the exponent 65537.";
+        "Pass a JSON Web Key Set (RFC 7517) of at most 100 public keys, none of which is weak.";
     IssuerKeysNotFetched = "WA124", "issuer_keys_not_fetched", 502, "the keys of a trusted issuer could not be fetched",
         "",
         "The keys that are known stay in force. Check jwks_uri in auth.trusted_issuers, or bring the keys with auth.set_issuer_keys.";

@@ -34,8 +34,12 @@ pub fn read_jwks(text: &str) -> Result<Vec<IssuerKey>> {
         let key = match IssuerKey::read(jwk) {
             Ok(key) => key,
             Err(Unusable::Other) => continue,
-            Err(Unusable::Bad("kty")) => return Err(invalid(format!("Key {number} is symmetric: whoever reads it can sign."))),
-            Err(Unusable::Bad(member)) => return Err(invalid(format!("Key {number} is no usable public key: see {member}."))),
+            Err(Unusable::Bad("kty")) => {
+                return Err(invalid(format!("Key {number} is symmetric: whoever reads it can sign.")));
+            }
+            Err(Unusable::Bad(member)) => {
+                return Err(invalid(format!("Key {number} is no usable public key: see {member}.")));
+            }
         };
         if keys.iter().any(|other| other.kid() == key.kid()) {
             return Err(invalid(format!("Key {number} has the kid of another one.")));

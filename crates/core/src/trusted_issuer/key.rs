@@ -88,7 +88,8 @@ impl IssuerKey {
             return Err(Unusable::Bad(private));
         }
         let verifies = |ops: &Value| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify"));
-        if jwk.get("use").is_some_and(|is_for| is_for != "sig") || jwk.get("key_ops").is_some_and(|ops| !verifies(ops)) {
+        if jwk.get("use").is_some_and(|is_for| is_for != "sig") || jwk.get("key_ops").is_some_and(|ops| !verifies(ops))
+        {
             return Err(Unusable::Other);
         }
         let named = match jwk.get("alg") {
@@ -116,7 +117,8 @@ impl IssuerKey {
             key_id: Some(kid.to_owned()),
             ..CommonParameters::default()
         };
-        let key = DecodingKey::from_jwk(&Jwk { common, algorithm: parameters }).map_err(|_| Unusable::Bad(kind_of(algorithm)))?;
+        let key = DecodingKey::from_jwk(&Jwk { common, algorithm: parameters })
+            .map_err(|_| Unusable::Bad(kind_of(algorithm)))?;
         Ok(Self { kid: kid.to_owned(), algorithm, jwk: Value::Object(members), key })
     }
 

@@ -73,7 +73,9 @@ impl Kind {
                 Some("Its sub is its azp: it is a machine's.")
             }
             Self::Oidc if text("idtyp") == "app" => Some("Its idtyp is app: it is a machine's."),
-            Self::Oidc if text("gty") == "client-credentials" => Some("Its gty is client-credentials: it is a machine's."),
+            Self::Oidc if text("gty") == "client-credentials" => {
+                Some("Its gty is client-credentials: it is a machine's.")
+            }
             _ => None,
         };
         why.map_or(Ok(()), |why| Err(Error::with_detail(ErrorCode::WrongTokenKind, why)))

@@ -89,9 +89,7 @@ impl Mapping {
                 features: top("feature_flags"),
                 ..none
             },
-            Kind::AuthkitM2m => {
-                Self { organization: top("org_id"), permissions: top("scope"), email: None, ..none }
-            }
+            Kind::AuthkitM2m => Self { organization: top("org_id"), permissions: top("scope"), email: None, ..none },
             // Which organization is whose, and what a role is called, each identity provider has in its own way.
             Kind::Oidc => Self { groups: top("groups"), ..none },
         }

@@ -130,7 +130,9 @@ fn payload(kind: Kind) -> Value {
             "sub": "user_01A", "sid": "session_01A", "auth_time": NOW - 900, "client_id": CLIENT, "org_id": "org_acme",
             "role": "admin", "roles": ["admin", "member"], "permissions": ["todos:read"], "feature_flags": ["beta"],
         }),
-        Kind::AuthkitM2m => json!({ "sub": CLIENT, "client_id": CLIENT, "org_id": "org_acme", "scope": "todos:read  todos:write" }),
+        Kind::AuthkitM2m => {
+            json!({ "sub": CLIENT, "client_id": CLIENT, "org_id": "org_acme", "scope": "todos:read  todos:write" })
+        }
         Kind::Oidc => json!({ "sub": "248289761001", "aud": ["authenticated", "other"], "groups": ["eng"] }),
     };
     payload["iss"] = json!(issuer(kind).name);

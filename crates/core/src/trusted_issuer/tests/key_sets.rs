@@ -100,7 +100,10 @@ fn a_set_with_one_bad_key_is_refused() {
         assert_eq!(error.code(), ErrorCode::JwksInvalid, "{what}: {bad}");
         // No part of a key is shown, which may be a secret.
         let detail = error.detail().unwrap_or_default();
-        assert!(detail.starts_with("Key 2 ") && !detail.contains("AQAB") && !detail.contains("c2Vj"), "{what}: {detail}");
+        assert!(
+            detail.starts_with("Key 2 ") && !detail.contains("AQAB") && !detail.contains("c2Vj"),
+            "{what}: {detail}"
+        );
     }
 }
 

@@ -137,7 +137,15 @@ fn an_issuer_says_enough() {
     for uri in ["https://a.example/jwks?x=1", "http://127.0.0.1:1/jwks", "http://localhost/"] {
         assert_eq!(check_jwks_uri(uri), Ok(()), "{uri}");
     }
-    for uri in ["", "a", "file:///etc/passwd", "http://example.com/", "https://u:p@example.com/", "https://a/#f", "https://a b/"] {
+    for uri in [
+        "",
+        "a",
+        "file:///etc/passwd",
+        "http://example.com/",
+        "https://u:p@example.com/",
+        "https://a/#f",
+        "https://a b/",
+    ] {
         assert_eq!(code(check_jwks_uri(uri)), ErrorCode::InvalidArgument, "{uri}");
     }
     assert!(is_below("https://api.workos.com/sso/jwks/x", "https://api.workos.com"));

@@ -13,7 +13,10 @@ fn each_kind_has_words_of_its_own() {
     let authkit = of(Kind::Authkit);
     assert_eq!((authkit.subject.as_str(), authkit.sid.as_deref()), ("user_01A", Some("session_01A")));
     assert_eq!((authkit.began(), authkit.session_id()), (NOW - 900, None));
-    assert_eq!((authkit.organization.as_deref(), authkit.roles), (Some("org_acme"), vec!["admin".to_owned(), "member".into()]));
+    assert_eq!(
+        (authkit.organization.as_deref(), authkit.roles),
+        (Some("org_acme"), vec!["admin".to_owned(), "member".into()])
+    );
     assert_eq!((authkit.permissions, authkit.features), (vec!["todos:read".to_owned()], vec!["beta".to_owned()]));
     assert_eq!((authkit.groups, authkit.email), (vec![], None));
     let machine = of(Kind::AuthkitM2m);
@@ -46,7 +49,10 @@ fn a_mapping_finds_claims_within_others() {
     });
     let claims = claims(Kind::Oidc, mapping.clone(), token).unwrap();
     assert_eq!((claims.organization.as_deref(), claims.groups), (Some("org_keycloak"), vec![]));
-    assert_eq!((claims.roles, claims.permissions), (vec!["a".to_owned(), "b".into()], vec!["openid".to_owned(), "todos:read".into()]));
+    assert_eq!(
+        (claims.roles, claims.permissions),
+        (vec!["a".to_owned(), "b".into()], vec!["openid".to_owned(), "todos:read".into()])
+    );
     assert_eq!((claims.features, claims.email.as_deref()), (vec!["beta".to_owned()], Some("ann@example.com")));
     let bare = super::meaning::claims(Kind::Oidc, mapping, json!({ "tenant": "x", "realm_access": null })).unwrap();
     assert_eq!((bare.organization, bare.roles), (None, vec![]));
@@ -100,5 +106,8 @@ fn claims_of_other_types_are_refused() {
         let claims = claims(Kind::Authkit, json!({}), json!({ "org_id": absent })).unwrap();
         assert_eq!(claims.organization, None);
     }
-    assert_eq!(claims(Kind::Authkit, json!({}), json!({ "act": { "sub": "staff@workos.com" } })).unwrap().actor.as_deref(), Some("staff@workos.com"));
+    assert_eq!(
+        claims(Kind::Authkit, json!({}), json!({ "act": { "sub": "staff@workos.com" } })).unwrap().actor.as_deref(),
+        Some("staff@workos.com")
+    );
 }

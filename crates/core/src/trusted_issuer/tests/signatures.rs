@@ -15,7 +15,10 @@ fn each_algorithm_verifies_its_own_and_nothing_else() {
         let good = payload(Kind::Authkit);
         assert!(judged(&signer, &issuer, &good).is_ok(), "{name}");
         // The header names another algorithm than the key's, whose bytes are the same.
-        for other in ["none", "None", "", "HS256", "HS512", "ES256", "ES384", "ES256K", "RS256", "RS384", "RS512", "PS256", "PS512", "EdDSA", "Ed25519", "eddsa"] {
+        for other in [
+            "none", "None", "", "HS256", "HS512", "ES256", "ES384", "ES256K", "RS256", "RS384", "RS512", "PS256",
+            "PS512", "EdDSA", "Ed25519", "eddsa",
+        ] {
             if other != name {
                 let text = signer.sign_with(&json!({ "alg": other, "kid": "k" }), &good);
                 let result = parse(&text).unwrap().verify(&issuer, &signer.key(), NOW, 0);
@@ -85,7 +88,11 @@ fn headers_are_read_as_strictly_as_our_own() {
         assert_eq!(code(parse(text).map(drop)), ErrorCode::BadJwt, "{text}");
     }
     for iss in [json!(null), json!(1), json!(""), json!("https://a b"), json!(["https://a"])] {
-        assert_eq!(code(parse(&signer.sign(&with(Kind::Oidc, json!({ "iss": iss })))).map(drop)), ErrorCode::BadJwt, "{iss}");
+        assert_eq!(
+            code(parse(&signer.sign(&with(Kind::Oidc, json!({ "iss": iss })))).map(drop)),
+            ErrorCode::BadJwt,
+            "{iss}"
+        );
     }
 }
 
@@ -117,7 +124,14 @@ fn clocks_may_differ_by_a_little() {
     for exp in [NOW, NOW - 1, 0] {
         assert_eq!(code(judge(json!({ "exp": exp }))), ErrorCode::BadJwtExpired, "{exp}");
     }
-    for (name, value) in [("exp", json!(null)), ("iat", json!(null)), ("exp", json!(1.5)), ("exp", json!("1")), ("nbf", json!(-1)), ("exp", json!(1_u64 << 60))] {
+    for (name, value) in [
+        ("exp", json!(null)),
+        ("iat", json!(null)),
+        ("exp", json!(1.5)),
+        ("exp", json!("1")),
+        ("nbf", json!(-1)),
+        ("exp", json!(1_u64 << 60)),
+    ] {
         assert_eq!(code(judge(json!({ name: value }))), ErrorCode::BadJwt, "{name} {value}");
     }
     let text = signer.sign(&with(Kind::Authkit, json!({ "exp": NOW - 10 })));

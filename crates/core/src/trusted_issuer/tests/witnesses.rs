@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn tokens_of_jose_and_pyjwt_are_good() {
-    for (what, text) in
-        [("jose", include_str!("witnesses/jose.json")), ("PyJWT", include_str!("witnesses/pyjwt.json"))]
+    for (what, text) in [("jose", include_str!("witnesses/jose.json")), ("PyJWT", include_str!("witnesses/pyjwt.json"))]
     {
         let witness: Value = serde_json::from_str(text).unwrap();
         let keys = read_jwks(&witness["jwks"].to_string()).unwrap();
@@ -15,9 +14,17 @@ fn tokens_of_jose_and_pyjwt_are_good() {
             let name = key.algorithm().as_str();
             let token = witness["tokens"][name].as_str().unwrap();
             let claims = parse(token).unwrap().verify(&issuer, key, NOW, 0).unwrap();
-            assert_eq!((claims.organization.as_deref(), claims.name.as_deref()), (Some("org_acme"), Some("Zoë")), "{what} {name}");
+            assert_eq!(
+                (claims.organization.as_deref(), claims.name.as_deref()),
+                (Some("org_acme"), Some("Zoë")),
+                "{what} {name}"
+            );
             for other in keys.iter().filter(|other| other.kid() != key.kid()) {
-                assert_eq!(code(parse(token).unwrap().verify(&issuer, other, NOW, 0)), ErrorCode::BadJwtKey, "{what} {name}");
+                assert_eq!(
+                    code(parse(token).unwrap().verify(&issuer, other, NOW, 0)),
+                    ErrorCode::BadJwtKey,
+                    "{what} {name}"
+                );
             }
         }
     }

@@ -41,7 +41,12 @@ async fn keys_are_fetched_when_somebody_asks_for_it() {
         ("no keys", "200 OK", json!({ "keys": [] }).to_string(), "jwks_invalid"),
         ("1 MB", "200 OK", json!({ "keys": ["A".repeat(1 << 20)] }).to_string(), "issuer_keys_not_fetched"),
         ("300 kB", "200 OK", json!({ "keys": ["A".repeat(300_000)] }).to_string(), "jwks_invalid"),
-        ("a secret", "200 OK", json!({ "keys": [{ "kty": "oct", "kid": "x", "k": "c2VjcmV0" }] }).to_string(), "jwks_invalid"),
+        (
+            "a secret",
+            "200 OK",
+            json!({ "keys": [{ "kty": "oct", "kid": "x", "k": "c2VjcmV0" }] }).to_string(),
+            "jwks_invalid",
+        ),
     ] {
         server.answers(status, &body);
         let refusal = refused(bed.admin.batch_execute(&refresh).await, name);
@@ -52,25 +57,37 @@ async fn keys_are_fetched_when_somebody_asks_for_it() {
     server.answers("500 Internal Server Error", "");
     let other = KeyServer::start(&new.jwks()).await;
     bed.admin.execute(trust, &[&"https://other.example.com", &other.uri, &AUTHKIT_CLIENT]).await.unwrap();
-    let (admin, notices) = connect_with_notices(&bed.cluster.config(&bed.database, workos_testbed::cluster::SUPERUSER)).await.unwrap();
+    let (admin, notices) =
+        connect_with_notices(&bed.cluster.config(&bed.database, workos_testbed::cluster::SUPERUSER)).await.unwrap();
     assert_eq!(text(&admin, "select auth.refresh_issuer_keys()").await.unwrap().as_deref(), Some("1"));
     let warnings = notices.take_warnings();
     assert!(warnings.iter().any(|warning| warning.detail.starts_with("https://api.example.com")), "{warnings:?}");
-    refused(bed.admin.batch_execute("select auth.refresh_issuer_keys('https://nobody.example.com')").await, "validation_failed");
+    refused(
+        bed.admin.batch_execute("select auth.refresh_issuer_keys('https://nobody.example.com')").await,
+        "validation_failed",
+    );
 
     // A key that is published no more verifies no more.
     server.answers("200 OK", &new.jwks().to_string());
     bed.admin.batch_execute(&refresh).await.unwrap();
     refused(app.query("select auth.uid()", &[]).await, "bad_jwt_key");
     accept(&backend, &new.token("ann", json!({}))).await.unwrap();
-    let keys = format!("select kid = '{}', algorithm, status from auth.issuer_keys where issuer = '{ISSUER}' order by status", new.key.kid());
+    let keys = format!(
+        "select kid = '{}', algorithm, status from auth.issuer_keys where issuer = '{ISSUER}' order by status",
+        new.key.kid()
+    );
     assert_eq!(lines(&bed.admin, &keys).await.unwrap(), ["t|RS256|active", "f|ES256|retired"]);
-    let audit = format!("select action, payload -> 'added', payload -> 'retired' from auth.audit_log_entries where action = 'issuer_keys_changed' and payload ->> 'issuer' = '{ISSUER}' order by created_at");
+    let audit = format!(
+        "select action, payload -> 'added', payload -> 'retired' from auth.audit_log_entries where action = 'issuer_keys_changed' and payload ->> 'issuer' = '{ISSUER}' order by created_at"
+    );
     let kids = (old.key.kid(), new.key.kid());
-    assert_eq!(lines(&bed.admin, &audit).await.unwrap(), [
-        format!("issuer_keys_changed|[\"{}\"]|[]", kids.0),
-        format!("issuer_keys_changed|[\"{}\"]|[\"{}\"]", kids.1, kids.0)
-    ]);
+    assert_eq!(
+        lines(&bed.admin, &audit).await.unwrap(),
+        [
+            format!("issuer_keys_changed|[\"{}\"]|[]", kids.0),
+            format!("issuer_keys_changed|[\"{}\"]|[\"{}\"]", kids.1, kids.0)
+        ]
+    );
     // And one that comes back does.
     bed.admin.execute("select auth.set_issuer_keys($1, $2)", &[&ISSUER, &old.jwks()]).await.unwrap();
     set_session(&app, &token, false).await.unwrap();
@@ -113,7 +130,10 @@ async fn who_may_say_whom_the_database_trusts() {
     assert_eq!(rows, ["f|authkit|t|t", "t|authkit|t|t"]);
     // The simulator has no AuthKit, and says so.
     refused(operator.batch_execute("select auth.refresh_issuer_keys()").await, "issuer_keys_not_fetched");
-    let audit = lines(&bed.admin, "select distinct action from auth.audit_log_entries where action like 'issuer%' order by 1").await.unwrap();
+    let audit =
+        lines(&bed.admin, "select distinct action from auth.audit_log_entries where action like 'issuer%' order by 1")
+            .await
+            .unwrap();
     assert_eq!(audit, ["issuer_keys_changed", "issuer_trusted"]);
     operator.execute("select auth.distrust_issuer($1)", &[&ISSUER]).await.unwrap();
     let gone = "select count(*) from auth.issuer_keys";
@@ -126,7 +146,8 @@ async fn bad_arguments_change_nothing() {
     let issuer = OtherIssuer::new(ISSUER, Algorithm::Es256);
     let own = text(&bed.admin, "select 'urn:uuid:' || id from auth.installation").await.unwrap().unwrap();
     let before = bed.contents().await;
-    let good = json!({ "issuer": ISSUER, "kind": "authkit", "jwks": issuer.jwks(), "client_id": "client_x", "claims": {} });
+    let good =
+        json!({ "issuer": ISSUER, "kind": "authkit", "jwks": issuer.jwks(), "client_id": "client_x", "claims": {} });
     for (what, changes, name) in [
         ("no issuer", json!({ "issuer": null }), "null_value"),
         ("no kind", json!({ "kind": null }), "null_value"),
@@ -146,7 +167,11 @@ async fn bad_arguments_change_nothing() {
         ("an unknown member", json!({ "claims": { "database_role": "x" } }), "validation_failed"),
         ("a list", json!({ "claims": [] }), "validation_failed"),
         ("no key set", json!({ "jwks": {} }), "jwks_invalid"),
-        ("a private key", json!({ "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "c2VjcmV0", "kid": "x" }] } }), "jwks_invalid"),
+        (
+            "a private key",
+            json!({ "jwks": { "keys": [{ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "d": "c2VjcmV0", "kid": "x" }] } }),
+            "jwks_invalid",
+        ),
         ("many keys", json!({ "jwks": { "keys": vec![json!({}); 10_000] } }), "jwks_invalid"),
     ] {
         let mut arguments = good.clone();
@@ -156,7 +181,22 @@ async fn bad_arguments_change_nothing() {
         let text = |name: &str| arguments[name].as_str().map(str::to_owned);
         let json = |name: &str| Some(&arguments[name]).filter(|value| !value.is_null()).cloned();
         let sql = "select auth.trust_issuer($1, $2, jwks_uri => $3, jwks => $4, audience => $5, client_id => $6, database_role => $7, claims => $8)";
-        let result = bed.admin.execute(sql, &[&text("issuer"), &text("kind"), &text("jwks_uri"), &json("jwks"), &text("audience"), &text("client_id"), &text("database_role"), &json("claims")]).await;
+        let result = bed
+            .admin
+            .execute(
+                sql,
+                &[
+                    &text("issuer"),
+                    &text("kind"),
+                    &text("jwks_uri"),
+                    &json("jwks"),
+                    &text("audience"),
+                    &text("client_id"),
+                    &text("database_role"),
+                    &json("claims"),
+                ],
+            )
+            .await;
         assert!(result.is_err(), "{what}");
         let refusal = refused(result, name);
         assert!(!refusal.detail.is_empty() && !refusal.to_string().contains("c2Vj"), "{what}: {refusal}");
@@ -177,7 +217,8 @@ async fn bad_arguments_change_nothing() {
     ] {
         assert!(bed.admin.query(&format!("select {call}"), &[]).await.is_err(), "{call}");
     }
-    let unknown = bed.admin.execute("select auth.set_issuer_keys('https://nobody.example.com', $1)", &[&issuer.jwks()]).await;
+    let unknown =
+        bed.admin.execute("select auth.set_issuer_keys('https://nobody.example.com', $1)", &[&issuer.jwks()]).await;
     refused(unknown, "validation_failed");
     assert_eq!(bed.contents().await, before);
 }
@@ -220,7 +261,10 @@ async fn issuers_of_all_kinds_have_people_here() {
     ] {
         let issuer = OtherIssuer::new(name, Algorithm::Es256);
         let sql = format!("select auth.trust_issuer($1, $2, jwks => $3, {arguments})");
-        bed.admin.execute(&sql, &[&name, &kind, &issuer.jwks()]).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
+        bed.admin
+            .execute(&sql, &[&name, &kind, &issuer.jwks()])
+            .await
+            .unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         let token = issuer.sign(&time(name, claims));
         accept(&backend, &token).await.unwrap_or_else(|error| panic!("{kind}: {error:?}"));
         set_session(&app, &token, false).await.unwrap();
@@ -237,7 +281,10 @@ async fn issuers_are_restored() {
     issuer.is_trusted_by(&bed).await;
     let dumped = "select array_agg(c::regclass::text order by c::regclass::text) from pg_extension, unnest(extconfig) c
         where extname = 'workos_auth' and c::regclass::text ~ 'issuer|ended'";
-    assert_eq!(text(&bed.admin, dumped).await.unwrap().as_deref(), Some("{auth.ended_sessions,auth.issuer_keys,auth.trusted_issuers}"));
+    assert_eq!(
+        text(&bed.admin, dumped).await.unwrap().as_deref(),
+        Some("{auth.ended_sessions,auth.issuer_keys,auth.trusted_issuers}")
+    );
     // As pg_restore brings rows: the keys first.
     let file = std::env::temp_dir().join(format!("{}-{}", bed.database, uuid::Uuid::new_v4()));
     let file = file.display();

@@ -47,7 +47,8 @@ async fn the_person_of_a_trusted_token_is_known_after_the_first_time() {
     assert_eq!(bed.contents().await, known);
 
     set_session(&app, &token, false).await.unwrap();
-    let line = format!("t|{ISSUER}|user_ann|authenticated|ann@acme.com|NULL|org_acme|NULL|t|f|t|t|f|t|f|t|f|service_role");
+    let line =
+        format!("t|{ISSUER}|user_ann|authenticated|ann@acme.com|NULL|org_acme|NULL|t|f|t|t|f|t|f|t|f|service_role");
     assert_eq!(seen(&app).await.unwrap(), [line]);
     assert_eq!(text(&app, "select auth.uid()").await.unwrap(), Some(ann.to_string()));
     assert_eq!(text(&app, "select auth.get_user() ->> 'email'").await.unwrap().as_deref(), Some("ann@acme.com"));
@@ -81,7 +82,12 @@ async fn nobody_joins_an_account_that_is_there() {
     bed.admin.batch_execute("set workos_auth.allow_signup = off").await.unwrap();
     refused(accept(&bed.admin, &issuer.token("bob", json!({}))).await, "signup_disabled");
     bed.admin.batch_execute("reset workos_auth.allow_signup").await.unwrap();
-    let carl = accept(&backend, &issuer.token("carl", json!({ "org_id": null, "email": "carl@example.com", "email_verified": true }))).await.unwrap();
+    let carl = accept(
+        &backend,
+        &issuer.token("carl", json!({ "org_id": null, "email": "carl@example.com", "email_verified": true })),
+    )
+    .await
+    .unwrap();
     bed.admin.execute("select auth.ban_user($1)", &[&carl]).await.unwrap();
     let again = json!({ "org_id": null, "email": "carl@example.com", "email_verified": true });
     refused(accept(&backend, &issuer.token("carl2", again)).await, "user_banned");
@@ -97,7 +103,13 @@ async fn nobody_joins_an_account_that_is_there() {
     // An administrator makes two accounts one, and the token is the other's then.
     bed.admin.batch_execute("set workos_auth.link_across_organizations = on").await.unwrap();
     bed.admin.execute("select auth.merge_users($1, $2)", &[&other, &alice.user_id]).await.unwrap();
-    let row = backend.query_one("select auth.verify_token($1) ->> 'sub', auth.accept_token($1)", &[&issuer.token("alice", json!({}))]).await.unwrap();
+    let row = backend
+        .query_one(
+            "select auth.verify_token($1) ->> 'sub', auth.accept_token($1)",
+            &[&issuer.token("alice", json!({}))],
+        )
+        .await
+        .unwrap();
     assert_eq!((row.get::<_, String>(0), row.get(1)), ("user_alice".to_owned(), alice.user_id));
 }
 
@@ -105,7 +117,8 @@ async fn nobody_joins_an_account_that_is_there() {
 async fn other_tokens_are_refused() {
     let bed = Bed::shared("refused").await;
     let issuer = OtherIssuer::new(ISSUER, Algorithm::Rs256);
-    let same_key = OtherIssuer { name: "https://other.example.com".into(), key: OtherIssuer::new("", Algorithm::Es256).key };
+    let same_key =
+        OtherIssuer { name: "https://other.example.com".into(), key: OtherIssuer::new("", Algorithm::Es256).key };
     issuer.is_trusted_by(&bed).await;
     same_key.is_trusted_by(&bed).await;
     let (backend, role) = (bed.backend().await, bed.role("app", "").await);
@@ -130,7 +143,11 @@ async fn other_tokens_are_refused() {
         ("alg none", with_header(json!({ "alg": "none", "kid": kid })), "bad_jwt_algorithm"),
         ("HS256", with_header(json!({ "alg": "HS256", "kid": kid })), "bad_jwt_algorithm"),
         ("PS256", with_header(json!({ "alg": "PS256", "kid": kid })), "bad_jwt_algorithm"),
-        ("a key of its own", with_header(json!({ "alg": "RS256", "kid": kid, "jwk": issuer.key.public_jwk() })), "bad_jwt"),
+        (
+            "a key of its own",
+            with_header(json!({ "alg": "RS256", "kid": kid, "jwk": issuer.key.public_jwk() })),
+            "bad_jwt",
+        ),
         ("no kid", with_header(json!({ "alg": "RS256" })), "bad_jwt"),
         ("an unknown kid", with_header(json!({ "alg": "RS256", "kid": "x" })), "bad_jwt_key"),
         ("another's key", same_key.sign(&claims(json!({}))), "bad_jwt_key"),
@@ -141,7 +158,11 @@ async fn other_tokens_are_refused() {
         ("another client", issuer.token("ann", json!({ "client_id": "client_02" })), "bad_jwt_audience"),
         ("an agent", issuer.token("ann", json!({ "sub_profile": "agent" })), "wrong_token_kind"),
         ("a widget", issuer.token("ann", json!({ "sub_type": "widget" })), "wrong_token_kind"),
-        ("a machine", issuer.token("ann", json!({ "sub": "client_01", "sid": null, "auth_time": null })), "wrong_token_kind"),
+        (
+            "a machine",
+            issuer.token("ann", json!({ "sub": "client_01", "sid": null, "auth_time": null })),
+            "wrong_token_kind",
+        ),
         ("expired", issuer.token("ann", json!({ "exp": now() })), "bad_jwt_expired"),
         ("of the future", issuer.token("ann", json!({ "iat": now() + 60 })), "bad_jwt_not_yet_valid"),
         ("signed in in the future", issuer.token("ann", json!({ "auth_time": now() + 60 })), "bad_jwt_not_yet_valid"),
@@ -151,14 +172,18 @@ async fn other_tokens_are_refused() {
         for call in ["auth.set_session($1, false)", "auth.verify_token($1)", "auth.get_user($1)", "auth.sign_out($1)"] {
             // Such tokens may end their session, or show an account.
             let is_less = matches!((name, call), ("bad_jwt_expired", "auth.sign_out($1)"));
-            let looks = what == "an organization of others" && !call.contains("session($1, false)") && !call.contains("verify");
+            let looks =
+                what == "an organization of others" && !call.contains("session($1, false)") && !call.contains("verify");
             if is_less || looks {
                 continue;
             }
             let result = app.query(&format!("select {call}"), &[&token]).await;
             assert!(result.is_err(), "{what}: {call}");
             let refusal = refused(result, name);
-            assert!(!refusal.to_string().contains(&signature[..20]) && !refusal.to_string().contains("user_ann"), "{what}: {refusal}");
+            assert!(
+                !refusal.to_string().contains(&signature[..20]) && !refusal.to_string().contains("user_ann"),
+                "{what}: {refusal}"
+            );
         }
         set_session(&app, &good, false).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
         assert_eq!(text(&app, "select auth.uid()").await.unwrap(), Some(ann.to_string()), "{what}");
@@ -206,12 +231,19 @@ async fn a_storm_of_unknown_keys_costs_no_scan() {
 async fn postgrest_takes_on_the_role_of_the_issuers_row() {
     let bed = Bed::shared("role").await;
     let issuer = OtherIssuer::new(ISSUER, Algorithm::Es256);
-    let (web, people, others) = (bed.role("web", "noinherit").await, bed.role("people", "").await, bed.role("others", "").await);
+    let (web, people, others) =
+        (bed.role("web", "noinherit").await, bed.role("people", "").await, bed.role("others", "").await);
     bed.admin.batch_execute(&format!("grant {people} to {web}; create table notes (who text default current_user); grant all on notes to {people}")).await.unwrap();
     let trust = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3, database_role => $4)";
     let refusal = bed.admin.execute(trust, &[&issuer.name, &issuer.jwks(), &AUTHKIT_CLIENT, &people]).await;
     refused(refusal, "role_not_allowed");
-    bed.admin.batch_execute(&format!("alter database {} set workos_auth.allowed_roles = 'authenticated, {people}, {others}'", bed.database)).await.unwrap();
+    bed.admin
+        .batch_execute(&format!(
+            "alter database {} set workos_auth.allowed_roles = 'authenticated, {people}, {others}'",
+            bed.database
+        ))
+        .await
+        .unwrap();
     let admin = bed.superuser().await;
     admin.execute(trust, &[&issuer.name, &issuer.jwks(), &AUTHKIT_CLIENT, &people]).await.unwrap();
     let backend = bed.backend().await;
@@ -282,5 +314,8 @@ async fn row_level_security_tells_people_of_two_issuers_apart() {
     set_session(&app, &tokens[0].0, false).await.unwrap();
     app.batch_execute("set force_parallel_mode = on").await.ok();
     app.batch_execute("set debug_parallel_query = on").await.ok();
-    assert_eq!(lines(&app, "select body, auth.issuer() from notes").await.unwrap(), ["https://one.example.com|https://one.example.com"]);
+    assert_eq!(
+        lines(&app, "select body, auth.issuer() from notes").await.unwrap(),
+        ["https://one.example.com|https://one.example.com"]
+    );
 }

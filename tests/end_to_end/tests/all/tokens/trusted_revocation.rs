@@ -96,7 +96,8 @@ async fn administrators_end_sessions() {
     ann.does("update auth.users set email = 'ann@example.com' where id = 'ANN'").await;
     assert_eq!(text(&ann.app, "select auth.email()").await.unwrap().as_deref(), Some("ann@example.com"));
 
-    let audit = "select action, payload ->> 'sid' from auth.audit_log_entries where action like '%revoked' order by created_at";
+    let audit =
+        "select action, payload ->> 'sid' from auth.audit_log_entries where action like '%revoked' order by created_at";
     assert_eq!(lines(&ann.bed.admin, audit).await.unwrap(), ["sessions_revoked|NULL", "session_revoked|session_1"]);
 }
 
