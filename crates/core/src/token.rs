@@ -14,17 +14,17 @@ use aws_lc_rs::digest::Digest;
 use uuid::Uuid;
 
 use crate::error::{ErrorCode, Result};
-use crate::json;
-use crate::jsonb::{self, Members, Node, Strict};
+use crate::jsonb;
 pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
 pub use crate::token_hash::Hashed;
+pub use form::MAX_TOKEN_LEN;
 pub(crate) use form::{Header, Parts, read_header, take_apart};
-use reading::{as_date, as_text, as_texts, as_uuid, bad, list_or_empty, required, text_or_none, typed};
+use reading::{
+    act_sub, as_date, as_text, as_texts, as_uuid, list_or_empty, object, required, text_of, text_or_none, typed,
+};
 pub use rules::Rules;
 pub use visitor::{Visitor, VisitorKey, lifetime as visitor_lifetime, no_session as visitor_has_no_session};
 
-/// The longest token that is looked at, in bytes.
-pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
 pub(crate) const REFUSED_PARAMETERS: &[&str] =
@@ -236,30 +236,6 @@ impl Bearer {
             jsonb: jsonb::encode(&claims, json.len()),
             json,
         })))
-    }
-}
-
-/// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
-/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different tokens.
-pub(crate) fn object<'a>(json: &'a str, name: &str) -> Result<Members<'a>> {
-    json::borrow(json).map(|Strict(members)| members).map_err(|_| {
-        bad(format!(
-            "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
-             cannot hold."
-        ))
-    })
-}
-
-/// A part that is UTF-8.
-pub(crate) fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
-    String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))
-}
-
-/// `act.sub`
-pub(crate) fn act_sub(claims: &Members<'_>) -> Option<String> {
-    match claims.get("act")? {
-        Node::Object(act) => act.get("sub").and_then(as_text),
-        _ => None,
     }
 }
 

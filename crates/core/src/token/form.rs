@@ -3,9 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::reading::{as_text, bad};
-use super::{MAX_TOKEN_LEN, object, text_of};
+use super::reading::{as_text, bad, object, text_of};
 use crate::error::{Error, Result};
+
+/// The longest token that is looked at, in bytes.
+pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 
 /// The three parts, decoded.
 pub(crate) struct Parts {

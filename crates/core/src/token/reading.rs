@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorCode, Result};
-use crate::jsonb::Node;
+use crate::json;
+use crate::jsonb::{Members, Node, Strict};
 
 /// RFC 7159, section 6: integers below this are exact everywhere.
 const MAX_NUMERIC_DATE: i64 = 1 << 53;
@@ -56,4 +57,28 @@ pub(crate) fn list_or_empty(claim: Option<&Node<'_>>, name: &str) -> Result<Vec<
 
 pub(crate) fn bad(detail: impl Into<String>) -> Error {
     Error::with_detail(ErrorCode::BadJwt, detail)
+}
+
+/// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
+/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different tokens.
+pub(crate) fn object<'a>(json: &'a str, name: &str) -> Result<Members<'a>> {
+    json::borrow(json).map(|Strict(members)| members).map_err(|_| {
+        bad(format!(
+            "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
+             cannot hold."
+        ))
+    })
+}
+
+/// A part that is UTF-8.
+pub(crate) fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
+    String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))
+}
+
+/// `act.sub`
+pub(crate) fn act_sub(claims: &Members<'_>) -> Option<String> {
+    match claims.get("act")? {
+        Node::Object(act) => act.get("sub").and_then(as_text),
+        _ => None,
+    }
 }

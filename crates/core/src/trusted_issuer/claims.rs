@@ -2,14 +2,15 @@
 
 use uuid::Uuid;
 
+use super::issuer::Issuer;
+use super::kind::Kind;
 use super::mapping::Path;
-use super::{Issuer, Kind, is_visible};
+use super::text::is_visible;
 use crate::accounts::fold_email;
 use crate::error::{Error, ErrorCode, Result};
 use crate::jsonb::{self, Members, Node};
-use crate::token::reading::{as_date, as_text, as_texts, as_uuid, bad, required, text_or_none, typed};
+use crate::token::reading::{act_sub, as_date, as_text, as_texts, as_uuid, bad, object, required, text_or_none, typed};
 use crate::token::rules::LEEWAY;
-use crate::token::{act_sub, object};
 use crate::{email, workos_id};
 
 /// The longest `sub` and `sid`, in bytes (OpenID Connect Core 1.0, section 2: 255).

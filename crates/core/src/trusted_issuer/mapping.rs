@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::kind::Kind;
+use super::text::MAX_TEXT;
 use crate::error::{Error, Result};
 use crate::jsonb::{Members, Node};
 
@@ -19,7 +20,7 @@ impl Path {
     }
 
     fn read(value: &Value) -> Option<Option<Self>> {
-        let is_name = |name: &&str| !name.is_empty() && name.len() <= super::MAX_TEXT;
+        let is_name = |name: &&str| !name.is_empty() && name.len() <= MAX_TEXT;
         match value {
             Value::Null => Some(None),
             Value::String(name) => is_name(&name.as_str()).then(|| Some(Self(vec![name.clone()]))),

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, Result};
 
 mod key_sets;
 mod kinds;

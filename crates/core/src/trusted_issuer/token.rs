@@ -1,11 +1,12 @@
 //! A token of an issuer, from its text to its claims.
 
 use super::claims::Claims;
+use super::issuer::Issuer;
 use super::key::{Algorithm, IssuerKey};
-use super::{Issuer, is_visible};
+use super::text::is_visible;
 use crate::error::{ErrorCode, Result};
-use crate::token::reading::{as_text, bad};
-use crate::token::{Header, Parts, REFUSED_PARAMETERS, object, read_header, take_apart, text_of};
+use crate::token::reading::{as_text, bad, object, text_of};
+use crate::token::{Header, Parts, REFUSED_PARAMETERS, read_header, take_apart};
 
 /// An access token of RFC 9068 says so; most say what a token of RFC 7519 says, or nothing.
 const TYPES: &[&str] = &["JWT", "at+jwt", "application/at+jwt"];
