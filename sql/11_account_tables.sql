@@ -139,10 +139,10 @@ CREATE TABLE auth.identities (
 CREATE INDEX identities_user_id_idx ON auth.identities (user_id);
 CREATE INDEX identities_organization_id_idx ON auth.identities (organization_id);
 CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COLLATE "C"));
-COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS, and the people of trusted issuers, that lead into an account';
+COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
 COMMENT ON COLUMN auth.identities.id IS 'the identity_id of auth.unlink_identity and auth.move_identity';
 COMMENT ON COLUMN auth.identities.user_id IS 'the account that it leads into';
-COMMENT ON COLUMN auth.identities.provider IS 'workos, or the iss of a trusted issuer; what auth.import_supabase brought along keeps its own';
+COMMENT ON COLUMN auth.identities.provider IS 'workos; what auth.import_supabase brought along keeps its own';
 COMMENT ON COLUMN auth.identities.organization_id IS 'the WorkOS organization that vouches for it; NULL for a public identity provider such as Google';
 COMMENT ON COLUMN auth.identities.connection_id IS 'the WorkOS connection that the person last came through';
 COMMENT ON COLUMN auth.identities.connection_type IS 'WorkOS''s name for the kind of connection, such as OktaSAML';
@@ -150,7 +150,7 @@ COMMENT ON COLUMN auth.identities.identity_data IS 'what the identity provider s
 COMMENT ON COLUMN auth.identities.last_sign_in_at IS 'when somebody last signed in with it';
 COMMENT ON COLUMN auth.identities.created_at IS 'when it first signed in, or was linked';
 COMMENT ON COLUMN auth.identities.updated_at IS 'when a sign-in last changed the row';
-COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…, or the sub of a trusted issuer';
+COMMENT ON COLUMN auth.identities.provider_id IS 'the id of the WorkOS profile, prof_…';
 COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity provider: the join key to Directory Sync';
 COMMENT ON COLUMN auth.identities.email IS 'the address in identity_data: as the identity provider says it, ASCII-lower-case';
 COMMENT ON INDEX auth.identities_user_id_idx IS 'for the foreign key';
