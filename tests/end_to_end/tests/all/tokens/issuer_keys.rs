@@ -273,6 +273,24 @@ async fn issuers_of_all_kinds_have_people_here() {
     }
 }
 
+/// A database that opens no sessions of its own needs neither WorkOS nor a root key.
+#[tokio::test]
+async fn a_database_without_workos_takes_tokens_of_others() {
+    let bed = Bed::shared("without_workos").await;
+    let name = format!("{}_bare", bed.database);
+    bed.cluster.create_database(&name).await.unwrap();
+    let admin = bed.cluster.connect(&name, workos_testbed::cluster::SUPERUSER).await.unwrap();
+    admin.batch_execute("create extension workos_auth; set workos_auth.rls_guard = off").await.unwrap();
+    let issuer = OtherIssuer::new(ISSUER, Algorithm::Rs256);
+    let trust = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3)";
+    admin.execute(trust, &[&issuer.name, &issuer.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
+    let token = issuer.token("ann", json!({}));
+    let ann = accept(&admin, &token).await.unwrap();
+    set_session(&admin, &token, false).await.unwrap();
+    assert_eq!(text(&admin, "select auth.uid()").await.unwrap(), Some(ann.to_string()));
+    refused(admin.batch_execute("select auth.trust_workos()").await, "provider_not_configured");
+}
+
 /// Issuers and their keys go into a dump, whatever order it brings them in.
 #[tokio::test]
 async fn issuers_are_restored() {
