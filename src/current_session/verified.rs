@@ -62,7 +62,7 @@ pub enum Origin {
         /// The key that verified it.
         key: Rc<PublicKey>,
         /// What it says.
-        claims: Claims,
+        claims: Box<Claims>,
     },
     /// An issuer that the database trusts.
     Trusted(Box<Trusted>),
@@ -111,7 +111,7 @@ impl Verified {
     }
 
     /// Prepares a verified token of our own for being read.
-    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, mut claims: Claims) -> Self {
+    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, mut claims: Box<Claims>) -> Self {
         Self {
             hash,
             user_id: claims.sub,

@@ -89,7 +89,7 @@ fn verify_any(purpose: Purpose, access_token: &str) -> Result<Option<Rc<Verified
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
         match unverified.verify_bearer(own.as_ref(), &key, rules)? {
             Bearer::Person(claims) => {
-                let verified = Rc::new(Verified::new(hash, key, *claims));
+                let verified = Rc::new(Verified::new(hash, key, claims));
                 remember(&KNOWN, hash, Rc::clone(&verified));
                 if let Origin::Own { claims, .. } = &verified.origin {
                     check_session(purpose, &verified, claims)?;
