@@ -307,7 +307,7 @@ async fn row_level_security_tells_people_of_two_issuers_apart() {
     for ((token, _), issuer) in tokens.iter().zip([&one, &two]) {
         app.batch_execute("begin").await.unwrap();
         set_session(&app, token, true).await.unwrap();
-        assert_eq!(lines(&app, "select body from notes").await.unwrap(), [issuer.name.clone()]);
+        assert_eq!(lines(&app, "select body from notes").await.unwrap(), std::slice::from_ref(&issuer.name));
         app.batch_execute("commit").await.unwrap();
     }
     // In a parallel worker too.
