@@ -8,6 +8,7 @@ use workos_auth_core::trusted_issuer::{self, Issuer, IssuerKey, Kind, Mapping, c
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
+use crate::postgres::clock;
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
@@ -132,7 +133,9 @@ pub fn trust_workos() -> Result<()> {
                 mapping: Mapping::of_kind(Kind::Authkit),
             };
             issuer.check()?;
-            write(&issuer, Some(&jwks_uri), None, &json!({}), None)?;
+            // What an administrator has said of it stays.
+            let (database_role, claims) = store::said_of(&issuer.name)?.unwrap_or_else(|| (None, json!({})));
+            write(&issuer, Some(&jwks_uri), database_role.as_deref(), &claims, None)?;
         }
         Ok(())
     })?;
@@ -179,23 +182,27 @@ pub fn refresh_keys(issuer: Option<&str>) -> Result<i64> {
             Some(_) => Error::invalid("issuer", "its row has no jwks_uri: auth.set_issuer_keys brings its keys."),
         });
     }
-    let (mut count, mut done, mut failed) = (0_i64, 0_usize, None);
-    let mut last: Option<(&str, Result<Vec<IssuerKey>>)> = None;
-    for (name, uri) in &addresses {
+    // No lock is held while a server is waited for.
+    let mut fetched: Vec<(&str, TimestampWithTimeZone, Result<Vec<IssuerKey>>)> = Vec::new();
+    for (_, uri) in &addresses {
         // Issuers of one address get the same answer.
-        if last.as_ref().is_none_or(|(fetched, _)| fetched != uri) {
-            last = Some((uri, fetch(uri)));
+        if fetched.last().is_none_or(|(of, ..)| of != uri) {
+            let began = clock::timestamp_now()?;
+            fetched.push((uri, began, fetch(uri)));
         }
-        match &last {
-            Some((_, Ok(keys))) => {
-                locks::lock_setup();
-                // Somebody may have distrusted it meanwhile, or had it fetched elsewhere.
-                if store::lock(name)?.flatten().as_deref() == Some(uri) {
+    }
+    locks::lock_setup();
+    let (mut count, mut done, mut failed) = (0_i64, 0_usize, None);
+    for (name, uri) in &addresses {
+        match fetched.iter().find(|(of, ..)| of == uri) {
+            Some((_, began, Ok(keys))) => {
+                // Somebody may have distrusted it meanwhile, sent it elsewhere, or brought keys that are newer.
+                if store::lock(name)?.flatten().as_deref() == Some(uri) && !store::refreshed_since(name, *began)? {
                     count = count.saturating_add(replace(name, keys)?);
                 }
                 done += 1;
             }
-            Some((_, Err(error))) => failed = Some((name, error.clone())),
+            Some((.., Err(error))) => failed = Some((name, error.clone())),
             None => {}
         }
     }

@@ -13,7 +13,7 @@ use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, configuration, ended_sessions, issuers, operating as store, scan, users};
+use crate::store::{Subject, accounts, configuration, ended_sessions, issuers, operating as store, scan, users};
 use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.
@@ -77,7 +77,7 @@ pub fn revoke_issuer_session(issuer: Option<&str>, sid: Option<&str>) -> Result<
     if sid.is_empty() {
         return Err(Error::invalid("sid", "it is empty."));
     }
-    if issuers::lock(issuer)?.is_none() {
+    if !issuers::hold(issuer)? {
         return Err(unknown_issuer());
     }
     let ended = ended_sessions::end(issuer, sid)?;
@@ -97,7 +97,10 @@ fn end_everywhere(user_id: Uuid) -> Result<u64> {
 pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     require_writable()?;
     let organization = organization.ok_or_else(|| Error::null("organization"))?;
-    let ended = sessions::end_of_organization(organization)? + ended_sessions::end_of_organization(organization)?;
+    let mut ended = sessions::end_of_organization(organization)?;
+    if accounts::knows_organization(organization) {
+        ended += ended_sessions::end_of_organization(organization)?;
+    }
     if ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..Subject::default() };
         audit("organization_revoked", &subject, json!({ "sessions": ended }))?;
@@ -133,6 +136,8 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     }
     let ended = sessions::end_in_organization(user_id, organization)?;
     let removed = users::delete_membership(organization, user_id)?;
+    // Where there is no row, too: a token from before would make one.
+    ended_sessions::end_of_user(user_id, Some(organization))?;
     if removed + ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..about(user_id) };
         audit("member_removed", &subject, json!({ "sessions": ended }))?;

@@ -71,7 +71,8 @@ pub fn recheck(purpose: Purpose, verified: &Verified, trusted: &Trusted) -> Resu
     let is_same = |issuer: &Rc<TrustedIssuer>| Rc::ptr_eq(issuer, &trusted.issuer);
     let name = &trusted.issuer.rules.name;
     let has_same_key = || issuers::find_key(name, trusted.key.kid()).is_some_and(|key| Rc::ptr_eq(&key, &trusted.key));
-    if !issuers::find(name).is_some_and(|issuer| is_same(&issuer)) || !has_same_key() {
+    let is_own = keys::issuer().is_ok_and(|own| *own == **name);
+    if is_own || !issuers::find(name).is_some_and(|issuer| is_same(&issuer)) || !has_same_key() {
         return Ok(false);
     }
     trusted.claims.recheck(now(), expired_for(purpose))?;

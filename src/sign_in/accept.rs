@@ -41,16 +41,25 @@ pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
 }
 
 fn write(claims: &Claims) -> Result<()> {
-    let email = claims.email.as_deref().unwrap_or_default();
+    let address = claims.email.as_deref().unwrap_or_default();
     // As every sign-in: of two at once, one decides after the other.
     lock_identity(&format!("{} {}", claims.issuer, claims.subject));
-    if !email.is_empty() {
-        lock_email(email);
+    if !address.is_empty() {
+        lock_email(address);
     }
     let known = match store::identity_of_subject(&claims.issuer, &claims.subject)? {
         Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
     };
+    let policy = Policy {
+        linking: settings::account_linking(),
+        allow_signup: settings::allow_signup(),
+        trust_email_domains: settings::trust_email_domains(),
+        email_domain_is_organizations: false,
+    };
+    // Of its people's addresses, an organization's word counts as far as workos_auth.trust_email_domains says.
+    let is_trusted = claims.organization.is_none() || policy.trust_email_domains;
+    let email = if is_trusted { address } else { "" };
     let organization_of_identity = known.as_ref().and_then(|(identity, _)| identity.organization_id.clone());
     let incoming = Incoming {
         provider_id: &claims.subject,
@@ -60,24 +69,26 @@ fn write(claims: &Claims) -> Result<()> {
         idp_id: None,
         email,
     };
-    let policy = Policy {
-        linking: settings::account_linking(),
-        allow_signup: settings::allow_signup(),
-        trust_email_domains: settings::trust_email_domains(),
-        email_domain_is_organizations: false,
-    };
-    let candidates = match (&known, email) {
-        (None, email) if !email.is_empty() => candidates(&incoming, email, &policy)?,
-        _ => Vec::new(),
-    };
+    if known.is_none() && !address.is_empty() {
+        // Nobody comes past a ban: neither of an account without an organization, nor of one in the organization that the token names.
+        for organization_id in [None, claims.organization.as_deref()] {
+            let meant = Incoming { organization_id, email: address, ..incoming };
+            if candidates(&meant, address, &policy)?.iter().any(|user| user.banned) {
+                return Err(ErrorCode::UserBanned.into());
+            }
+        }
+    }
     let holder = match email {
         "" => None,
         email => store::email_holder(email)?,
     };
     let known = known.as_ref().map(|(identity, user)| (identity, user));
-    let (user_id, is_new_user) = match accounts::decide(&incoming, known, &candidates, holder, &policy)? {
+    let (user_id, is_new_user) = match accounts::decide(&incoming, known, &[], holder, &policy)? {
         AccountDecision::SignIn { user_id, email } | AccountDecision::Join { user_id, email } => {
-            change_email(user_id, &email)?;
+            // A token that says no address takes none away.
+            if !incoming.email.is_empty() {
+                change_email(user_id, &email)?;
+            }
             (user_id, false)
         }
         AccountDecision::Create { email, .. } => {
@@ -91,7 +102,7 @@ fn write(claims: &Claims) -> Result<()> {
     store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
     if let Some(organization) = &claims.organization {
         store::ensure_organization(organization)?;
-        store::upsert_membership_of_subject(user_id, organization, claims)?;
+        store::ensure_membership(user_id, organization)?;
     }
     write_audit("token_accepted", user_id, claims)?;
     if is_new_user {

@@ -5,7 +5,6 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
-use workos_auth_core::trusted_issuer;
 use workos_auth_core::workos::Profile;
 
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
@@ -46,24 +45,12 @@ pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, da
     .map(drop)
 }
 
-/// Writes what a token of a trusted issuer says of a member.
-pub fn upsert_membership_of_subject(
-    user_id: Uuid,
-    organization_id: &str,
-    claims: &trusted_issuer::Claims,
-) -> Result<()> {
+/// Makes somebody a member, without any rights there: what a token of a trusted issuer says of these counts for that token alone.
+pub fn ensure_membership(user_id: Uuid, organization_id: &str) -> Result<()> {
     query::execute(
-        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, permissions)
-         VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id) VALUES ($1, $2)
          ON CONFLICT (organization_id, user_id) DO NOTHING",
-        &[
-            organization_id.into(),
-            uuid_arg(user_id),
-            claims.roles.first().map(String::as_str).into(),
-            claims.roles.clone().into(),
-            claims.groups.clone().into(),
-            claims.permissions.clone().into(),
-        ],
+        &[organization_id.into(), uuid_arg(user_id)],
     )
     .map(drop)
 }
@@ -94,12 +81,17 @@ pub fn knows_organization(id: &str) -> bool {
 }
 
 /// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
-/// ASCII-lower-case.
+/// ASCII-lower-case. Not those who are known by tokens of trusted issuers alone, whose word on an address leads nobody into an account; but
+/// for those who are banned, past which nobody shall come.
 pub fn user_ids_by_email(email: &str) -> Result<Vec<Uuid>> {
     query::rows(
         r#"SELECT u.id FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT user_id FROM auth.identities WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1
              UNION ALL SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1))
+             AND (u.banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+                 OR NOT EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id)
+                 OR EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id
+                     AND pg_catalog.strpos(i.provider, ':') OPERATOR(pg_catalog.=) 0))
          ORDER BY u.created_at, u.id"#,
         &[email.into()],
         |row| row.uuid(1),

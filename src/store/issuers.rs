@@ -1,6 +1,7 @@
 //! `trusted_issuers` and `issuer_keys`.
 
 use pgrx::JsonB;
+use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 use workos_auth_core::Result;
 use workos_auth_core::trusted_issuer::{Issuer, IssuerKey};
@@ -26,6 +27,35 @@ pub fn lock(issuer: &str) -> Result<Option<Option<String>>> {
         "SELECT jwks_uri FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1 FOR UPDATE",
         &[issuer.into()],
         |row| row.nullable(1),
+    )
+}
+
+/// Whether an issuer is trusted. The row stays there until the end of the transaction.
+pub fn hold(issuer: &str) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+        &[issuer.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Whether the keys of an issuer have been written since a time.
+pub fn refreshed_since(issuer: &str, began: TimestampWithTimeZone) -> Result<bool> {
+    let found = query::row(
+        "SELECT coalesce(refreshed_at OPERATOR(pg_catalog.>=) $2, false) FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1",
+        &[issuer.into(), began.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found.unwrap_or(false))
+}
+
+/// The database role and the claims of an issuer that is trusted.
+pub fn said_of(issuer: &str) -> Result<Option<(Option<String>, Value)>> {
+    query::row(
+        "SELECT database_role, claims::text FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1",
+        &[issuer.into()],
+        |row| Ok((row.nullable(1)?, row.json(2, "claims")?)),
     )
 }
 
@@ -110,7 +140,7 @@ pub fn replace_keys(issuer: &str, keys: &[IssuerKey]) -> Result<Replaced> {
         &[issuer.into(), RETIRED_DAYS.into()],
     )?;
     query::execute(
-        "UPDATE auth.trusted_issuers SET refreshed_at = pg_catalog.now() WHERE issuer OPERATOR(pg_catalog.=) $1",
+        "UPDATE auth.trusted_issuers SET refreshed_at = pg_catalog.clock_timestamp() WHERE issuer OPERATOR(pg_catalog.=) $1",
         &[issuer.into()],
     )?;
     Ok(replaced)

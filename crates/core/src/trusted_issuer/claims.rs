@@ -189,9 +189,9 @@ fn organization(path: Option<&Path>, claims: &Members<'_>) -> Result<Option<Stri
     Ok(organization)
 }
 
-/// An address that nobody has verified is anybody's, and is nobody's here. Another installation keeps none that is not.
+/// An address that nobody has verified is anybody's, and is nobody's here.
 fn verified_email(issuer: &Issuer, claims: &Members<'_>) -> Result<Option<String>> {
-    let is_verified = issuer.kind == Kind::WorkosAuth || matches!(claims.get("email_verified"), Some(Node::Bool(true)));
+    let is_verified = matches!(claims.get("email_verified"), Some(Node::Bool(true)));
     let address = match is_verified {
         true => one(issuer.mapping.email.as_ref(), claims)?,
         false => None,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_auth_core::token::Algorithm;
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, set_session};
+use workos_end_to_end::bed::{ALICE, BOB, set_session};
 use workos_end_to_end::issuer::{AUTHKIT_CLIENT, OtherIssuer, accept, now};
 use workos_end_to_end::mint::encode;
 use workos_end_to_end::sql::{lines, refused, refused_as, text};
@@ -55,7 +55,11 @@ async fn the_person_of_a_trusted_token_is_known_after_the_first_time() {
     let identities = "select provider, provider_id, organization_id, email from auth.identities";
     assert_eq!(lines(&bed.admin, identities).await.unwrap(), [format!("{ISSUER}|user_ann|NULL|ann@acme.com")]);
     let members = "select organization_id, role, roles, permissions from auth.organization_memberships";
-    assert_eq!(lines(&bed.admin, members).await.unwrap(), ["org_acme|admin|{admin}|{todos:read}"]);
+    assert_eq!(
+        lines(&bed.admin, members).await.unwrap(),
+        ["org_acme|NULL|{}|{}"],
+        "what a token says counts for that token"
+    );
     let audit = "select action, user_id is not null, payload ->> 'provider_id' from auth.audit_log_entries where action in ('user_signedup', 'token_accepted') order by action";
     assert_eq!(lines(&bed.admin, audit).await.unwrap(), ["token_accepted|t|user_ann", "user_signedup|t|user_ann"]);
     // What needs a session of this database says so.
@@ -111,6 +115,49 @@ async fn nobody_joins_an_account_that_is_there() {
         .await
         .unwrap();
     assert_eq!((row.get::<_, String>(0), row.get(1)), ("user_alice".to_owned(), alice.user_id));
+}
+
+/// Neither way round does an issuer's word on an address lead past a ban, into an account, or to the address itself.
+#[tokio::test]
+async fn an_address_leads_nobody_past_an_organizations_own_word() {
+    let bed = Bed::shared("addresses").await;
+    let issuer = OtherIssuer::new(ISSUER, Algorithm::Es256);
+    issuer.is_trusted_by(&bed).await;
+    let (backend, alice) = (bed.backend().await, bed.sign_in(ALICE).await);
+    let of = |email: &str| json!({ "email": email, "email_verified": true });
+    // Banned in the organization that the token names, and with another organization's token nobody's ban.
+    bed.admin.execute("select auth.ban_user($1)", &[&alice.user_id]).await.unwrap();
+    let before = bed.contents().await;
+    refused(accept(&backend, &issuer.token("alice", of(ALICE.email))).await, "user_banned");
+    assert_eq!(bed.contents().await, before);
+    let mut elsewhere = of(ALICE.email);
+    elsewhere["org_id"] = json!("org_globex");
+    accept(&backend, &issuer.token("alice_of_globex", elsewhere)).await.unwrap();
+
+    // The mode in which an organization takes in those who have none, where it owns the domain.
+    bed.admin
+        .batch_execute(
+            "insert into auth.organization_domains (organization_id, domain) values ('org_globex', 'globex.com')",
+        )
+        .await
+        .unwrap();
+    bed.set("workos_auth.account_linking", "email").await;
+    let mut nowhere = of(BOB.email);
+    nowhere["org_id"] = Value::Null;
+    let squatter = accept(&backend, &issuer.token("squatter", nowhere)).await.unwrap();
+    let bob = bed.sign_in(BOB).await;
+    assert_ne!(bob.user_id, squatter);
+
+    // What the setting says of customers' addresses is said of an issuer's people in their organization.
+    bed.set("workos_auth.trust_email_domains", "off").await;
+    let backend = bed.backend().await;
+    let mut fresh = of("fresh@acme.com");
+    let fresh_user = accept(&backend, &issuer.token("fresh", fresh.clone())).await.unwrap();
+    fresh["org_id"] = Value::Null;
+    let free = accept(&backend, &issuer.token("free", fresh)).await.unwrap();
+    let holders = "select id::text from auth.users where email = 'fresh@acme.com'";
+    assert_eq!(lines(&bed.admin, holders).await.unwrap(), [free.to_string()]);
+    assert_ne!(fresh_user, free);
 }
 
 #[tokio::test]
