@@ -112,3 +112,10 @@ CREATE FUNCTION auth.refresh_session(
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'refresh_session_wrapper';
 COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
     'gives a session new tokens and replaces its refresh token; one that was replaced before, other than in another tab or by a lost answer, ends the session';
+
+CREATE FUNCTION auth.accept_token(access_token text) RETURNS uuid
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    AS 'MODULE_PATHNAME', 'accept_token_wrapper';
+COMMENT ON FUNCTION auth.accept_token(text) IS
+    'makes the person of a good token known, whose issuer is trusted: account, identity, and the membership in the token''s organization; returns the id. For a person who is known it writes nothing';

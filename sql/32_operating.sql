@@ -43,6 +43,12 @@ CREATE FUNCTION auth.revoke_session(session_id uuid) RETURNS bigint
 COMMENT ON FUNCTION auth.revoke_session(uuid) IS
     'ends one session from the next statement on, such as that of a lost device; the user''s others go on. Says how many: 1, or 0 where there is none';
 
+CREATE FUNCTION auth.revoke_session(issuer text, sid text) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'revoke_issuer_session_wrapper';
+COMMENT ON FUNCTION auth.revoke_session(text, text) IS
+    'ends one session of a trusted issuer from the next statement on, by the issuer''s id of it: the claim sid. Says how many: 1, or 0 where it has ended already';
+
 CREATE FUNCTION auth.revoke_organization(organization text) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'revoke_organization_wrapper';

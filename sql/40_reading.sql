@@ -2,7 +2,7 @@
 
 CREATE FUNCTION auth.session_claims() RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_session_claims';
-COMMENT ON FUNCTION auth.session_claims() IS 'the verified claims of the current session; NULL without one';
+COMMENT ON FUNCTION auth.session_claims() IS 'the verified claims of the current session, as its issuer signed them; NULL without one';
 
 CREATE FUNCTION auth.jwt() RETURNS jsonb
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_session_claims';
@@ -22,7 +22,7 @@ COMMENT ON FUNCTION auth.email() IS 'auth.users.email of the current person; NUL
 
 CREATE FUNCTION auth.session_id() RETURNS uuid
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_session_id';
-COMMENT ON FUNCTION auth.session_id() IS 'the id of the current session; NULL without one';
+COMMENT ON FUNCTION auth.session_id() IS 'the id of the current session; NULL without one, and where an issuer''s id of it is no uuid';
 
 CREATE FUNCTION auth.organization_id() RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_organization_id';
@@ -53,6 +53,23 @@ COMMENT ON FUNCTION auth.has_permission(text) IS 'whether the person has this pe
 CREATE FUNCTION auth.has_permission(permission text, organization text) RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_has_permission_in';
 COMMENT ON FUNCTION auth.has_permission(text, text) IS 'whether the session is of this organization and the person has this permission there; false for a NULL organization';
+
+CREATE FUNCTION auth.issuer() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_issuer';
+COMMENT ON FUNCTION auth.issuer() IS 'who signed the token of the current session: this installation, or one of auth.trusted_issuers; NULL without one';
+
+CREATE FUNCTION auth.subject() RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_subject';
+COMMENT ON FUNCTION auth.subject() IS 'the issuer''s own id of the current person, the claim sub; of a session of this installation the same as auth.uid()';
+
+CREATE FUNCTION auth.recently_authenticated(within interval) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_recently_authenticated';
+COMMENT ON FUNCTION auth.recently_authenticated(interval) IS
+    'whether the person has signed in, not only refreshed, within this time, by the claim auth_time; false where the token does not say. A month has 30 days';
+
+CREATE FUNCTION auth.has_feature(feature text) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'workos_auth_has_feature';
+COMMENT ON FUNCTION auth.has_feature(text) IS 'whether the token has this feature flag, by its slug: the claim feature_flags';
 
 CREATE FUNCTION auth.set_session(access_token text, is_local boolean DEFAULT true) RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'set_session_wrapper';

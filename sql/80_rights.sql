@@ -24,6 +24,10 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('everyone', 'EXECUTE', 'FUNCTION auth.in_group(text, text)'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.has_permission(text)'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.has_permission(text, text)'),
+        ('everyone', 'EXECUTE', 'FUNCTION auth.issuer()'),
+        ('everyone', 'EXECUTE', 'FUNCTION auth.subject()'),
+        ('everyone', 'EXECUTE', 'FUNCTION auth.recently_authenticated(interval)'),
+        ('everyone', 'EXECUTE', 'FUNCTION auth.has_feature(text)'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.set_session(text, boolean)'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.clear_session()'),
         ('everyone', 'EXECUTE', 'FUNCTION auth.use_request_token()'),
@@ -44,6 +48,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.try_exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.accept_token(text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.require_ready()'),
 
         -- What a backend needs besides that asks WorkOS in the database's place. Whoever has it can say that anybody is anybody.
@@ -58,6 +63,11 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.trust_issuer(text, text, text, jsonb, text, text, text, jsonb)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.trust_workos()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.distrust_issuer(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.set_issuer_keys(text, jsonb)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.refresh_issuer_keys(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.find_user(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.ban_user(uuid, timestamptz)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.unban_user(uuid)'),
@@ -67,6 +77,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.merge_users(uuid, uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_sessions(uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_session(uuid)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.revoke_session(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.remove_orphans()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),
@@ -121,6 +132,9 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data, last_sign_in_at, created_at, updated_at)', 'TABLE auth.identities'),
         ('admin', 'SELECT (id, user_id, claims_version, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_counter, recoveries, recovered_counter, recovered_at, actor, ip, user_agent, not_after, refreshed_at, created_at, updated_at)', 'TABLE auth.sessions'),
         ('admin', 'SELECT (kid, algorithm, public_key, status, created_at, activated_at, retired_at, visitors_until)', 'TABLE auth.signing_keys'),
+        ('admin', 'SELECT (issuer, kind, jwks_uri, audience, client_id, database_role, claims, created_at, updated_at, refreshed_at)', 'TABLE auth.trusted_issuers'),
+        ('admin', 'SELECT (issuer, kid, algorithm, public_key, status, seen_at, created_at)', 'TABLE auth.issuer_keys'),
+        ('admin', 'SELECT (issuer, sid, subject, organization_id, ended_at, expires_at)', 'TABLE auth.ended_sessions'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 
         -- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.

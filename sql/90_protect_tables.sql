@@ -7,7 +7,8 @@ DECLARE
 BEGIN
     FOR name, command IN VALUES
         ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
-        ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT')
+        ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT'),
+        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT')
     LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
@@ -44,6 +45,23 @@ COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.signing_keys IS 'tells e
 COMMENT ON TRIGGER forget_cached_rows ON auth.installation IS 'tells every backend that its cached issuer is old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.installation IS 'tells every backend that its cached issuer is old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.sessions IS 'tells every backend that the table was emptied';
+
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.trusted_issuers
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.trusted_issuers
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.issuer_keys
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.issuer_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.trusted_issuers ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.trusted_issuers ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+COMMENT ON TRIGGER forget_cached_rows ON auth.trusted_issuers IS 'tells every backend that its cached issuers are old';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.trusted_issuers IS 'tells every backend that its cached issuers are old';
+COMMENT ON TRIGGER forget_cached_rows ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
 
 -- A foreign key is checked as workos_auth_owner. The library refuses one that would run somebody's cast; a session that has not loaded it
 -- yet does so here: by every command that makes a constraint or changes a column's type, through a typed table, a parent or another name
@@ -123,7 +141,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions'
+        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions', 'issuer_keys'
     ] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER restore_begins BEFORE INSERT ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows()', name);

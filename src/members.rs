@@ -4,7 +4,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 
 use crate::current_session;
-use crate::store::sessions;
+use crate::store::{ended_sessions, sessions};
 
 /// Who is a member of what.
 #[derive(PartialEq, Eq)]
@@ -23,7 +23,11 @@ pub fn changed(old: Option<&Member>, new: Option<&Member>) -> Result<()> {
         (Some(old), Some(new)) if old == new => {
             sessions::raise_claims_version(new.user_id, &new.organization_id)?;
         }
-        (Some(old), _) => drop(sessions::end_in_organization(old.user_id, &old.organization_id)?),
+        (Some(old), _) => {
+            sessions::end_in_organization(old.user_id, &old.organization_id)?;
+            // So that no token from before makes a member of the person again.
+            ended_sessions::end_of_user(old.user_id, Some(&old.organization_id))?;
+        }
         (None, Some(_)) => {}
     }
     current_session::recheck_on_next_read();

@@ -2,32 +2,33 @@
 
 use serde_json::json;
 use uuid::Uuid;
+use workos_auth_core::trusted_issuer::Claims;
 use workos_auth_core::{Error, ErrorCode, Result, user};
 
 use crate::audit::audit_as;
-use crate::current_session::Purpose;
+use crate::current_session::{Origin, Purpose};
 use crate::error::unexpected;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::transaction::require_writable;
-use crate::store::Subject;
+use crate::store::ended_sessions;
 use crate::store::own_account::{self as store, OwnSession};
 use crate::store::sessions::{self, Scope};
 use crate::{current_session, settings};
 
 /// `auth.get_user`
 pub fn get() -> Result<Built> {
-    shown(current_session::required()?.claims.sub)
+    shown(current_session::required()?.user_id)
 }
 
 /// `auth.get_user` of a token's person, whoever is signed in.
 pub fn get_of(access_token: Option<&str>) -> Result<Built> {
-    shown(current_session::of_token_for(Purpose::OwnAccount, access_token)?.claims.sub)
+    shown(current_session::of_token_for(Purpose::OwnAccount, access_token)?.user_id)
 }
 
 /// `auth.my_sessions`
 pub fn sessions(access_token: Option<&str>) -> Result<Vec<OwnSession>> {
     let session = current_session::of_token(access_token)?;
-    store::sessions(session.claims.sub, session.claims.session_id)
+    store::sessions(session.user_id, session.own_session())
 }
 
 /// `auth.sign_out`: how many sessions.
@@ -35,17 +36,33 @@ pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> 
     require_writable()?;
     let session = current_session::of_token_for(Purpose::SigningOut, access_token)?;
     let scope = scope.ok_or_else(|| Error::null("scope"))?;
-    let claims = &session.claims;
-    let which = match scope {
-        "global" => Scope::Global,
-        "local" => Scope::Local(claims.session_id),
-        "others" => Scope::Others(claims.session_id),
-        _ => return Err(Error::invalid("scope", "it must be global, local or others.")),
+    if !matches!(scope, "global" | "local" | "others") {
+        return Err(Error::invalid("scope", "it must be global, local or others."));
+    }
+    let ended = match (&session.origin, session.own_session()) {
+        (Origin::Trusted(trusted), _) if scope == "local" => end_elsewhere(&trusted.claims)?,
+        (_, Some(id)) if scope == "local" => sessions::end(session.user_id, Scope::Local(id))?,
+        (_, Some(id)) if scope == "others" => sessions::end(session.user_id, Scope::Others(id))?,
+        (_, None) if scope == "others" => {
+            return Err(Error::invalid(
+                "scope",
+                "the token is of another issuer, whose other sessions are not known here: it must be global or local.",
+            ));
+        }
+        _ => sessions::end(session.user_id, Scope::Global)? + ended_sessions::end_of_user(session.user_id, None)?,
     };
-    let ended = sessions::end(claims.sub, which)?;
-    audit_as(Some(&session), "logout", &Subject::of(claims), json!({ "scope": scope, "sessions": ended }))?;
+    let payload = json!({ "scope": scope, "sessions": ended });
+    audit_as(Some(&session), "logout", &session.audit_subject(), payload)?;
     current_session::recheck_on_next_read();
     Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+}
+
+/// The session of an issuer's token. Without an id of one, all that the person began before at this issuer.
+fn end_elsewhere(claims: &Claims) -> Result<u64> {
+    match &claims.sid {
+        Some(sid) => ended_sessions::end(&claims.issuer, sid),
+        None => ended_sessions::end_of_subject(&claims.issuer, &claims.subject),
+    }
 }
 
 /// `auth.update_user`
@@ -53,14 +70,13 @@ pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Resu
     require_writable()?;
     let session = current_session::of_token_for(Purpose::OwnAccount, access_token)?;
     let changes = user_metadata.ok_or_else(|| Error::null("user_metadata"))?;
-    let claims = &session.claims;
     let unreadable = || Error::invalid("user_metadata", &format!("it is {}.", Jsonb::UNREADABLE));
     let changes = changes.parse().ok_or_else(unreadable)?;
-    let stored = store::lock_user_metadata(claims.sub)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
-    let changed = user::change_metadata(&stored, changes, &claims.json, settings::max_token_size())?;
-    store::set_user_metadata(claims.sub, changed)?;
-    audit_as(Some(&session), "user_modified", &Subject::of(claims), json!({}))?;
-    shown(claims.sub)
+    let stored = store::lock_user_metadata(session.user_id)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
+    let changed = user::change_metadata(&stored, changes, session.claims_json(), settings::max_token_size())?;
+    store::set_user_metadata(session.user_id, changed)?;
+    audit_as(Some(&session), "user_modified", &session.audit_subject(), json!({}))?;
+    shown(session.user_id)
 }
 
 /// Without the checks of sessions, a token outlives its user.

@@ -15,7 +15,7 @@ use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::sign_in::{change_email, lock_email, lock_identity};
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, accounts, joining as store, operating, users};
+use crate::store::{Subject, accounts, ended_sessions, joining as store, operating, users};
 use crate::{current_session, settings};
 
 /// The most tables that a detail names.
@@ -113,7 +113,7 @@ pub fn merge_users(from: Option<PgUuid>, into: Option<PgUuid>) -> Result<()> {
     }
     // A ban of either is a ban of both. Else tokens are refreshed, whose address may have changed.
     let ended_of_into = match kept.is_banned {
-        true => sessions::end(into.user_id, Scope::Global)?,
+        true => sessions::end(into.user_id, Scope::Global)? + ended_sessions::end_of_user(into.user_id, None)?,
         false => sessions::raise_claims_versions(into.user_id).map(|()| 0)?,
     };
     let subject = Subject { user_id: Some(into.user_id), ..Subject::default() };

@@ -8,6 +8,7 @@
 //! | `session.rs` | `auth.create_session` |
 //! | `as_user.rs` | `auth.as_user` |
 //! | `joining.rs` | `auth.move_identity`, `auth.merge_users` |
+//! | `issuers.rs` | `auth.trust_issuer` and its like |
 //! | `visitor_token.rs` | `auth.create_visitor_token` |
 //! | `signing_keys.rs` | `auth.add_signing_key` and its like |
 //! | `stored_settings.rs` | `auth.reset_setting` |
@@ -19,6 +20,7 @@ mod as_user;
 pub mod configure;
 mod find_user;
 mod import;
+pub mod issuers;
 pub mod joining;
 pub mod operating;
 pub mod privileges;

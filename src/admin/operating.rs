@@ -8,11 +8,12 @@ use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::{Error, Result};
 
+use super::issuers::unknown_issuer;
 use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, configuration, operating as store, scan, users};
+use crate::store::{Subject, accounts, configuration, ended_sessions, issuers, operating as store, scan, users};
 use crate::{current_session, settings};
 
 /// The most rows of a table that one clean-up removes.
@@ -27,7 +28,7 @@ pub fn ban(user_id: Option<PgUuid>, until: Option<TimestampWithTimeZone>) -> Res
     }
     // The user's row comes first: a sign-in under way holds it, so its session is there to be ended afterwards.
     let Some(until) = store::ban(user_id, until)? else { return Ok(0) };
-    let ended = sessions::end(user_id, Scope::Global)?;
+    let ended = end_everywhere(user_id)?;
     audit("user_banned", &about(user_id), json!({ "until": until, "sessions": ended }))?;
     current_session::recheck_on_next_read();
     Ok(1)
@@ -46,7 +47,7 @@ pub fn unban(user_id: Option<PgUuid>) -> Result<i64> {
 /// `auth.revoke_sessions`: how many sessions.
 pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
     let user_id = writing_about(user_id)?;
-    let ended = sessions::end(user_id, Scope::Global)?;
+    let ended = end_everywhere(user_id)?;
     if ended > 0 {
         audit("sessions_revoked", &about(user_id), json!({ "sessions": ended }))?;
         current_session::recheck_on_next_read();
@@ -68,11 +69,38 @@ pub fn revoke_session(session_id: Option<PgUuid>) -> Result<i64> {
     Ok(count(ended))
 }
 
+/// `auth.revoke_session` of a trusted issuer's: how many sessions.
+pub fn revoke_issuer_session(issuer: Option<&str>, sid: Option<&str>) -> Result<i64> {
+    require_writable()?;
+    let issuer = issuer.ok_or_else(|| Error::null("issuer"))?;
+    let sid = sid.ok_or_else(|| Error::null("sid"))?;
+    if sid.is_empty() {
+        return Err(Error::invalid("sid", "it is empty."));
+    }
+    if !issuers::hold(issuer)? {
+        return Err(unknown_issuer());
+    }
+    let ended = ended_sessions::end(issuer, sid)?;
+    if ended > 0 {
+        audit("session_revoked", &Subject::default(), json!({ "issuer": issuer, "sid": sid }))?;
+        current_session::recheck_on_next_read();
+    }
+    Ok(count(ended))
+}
+
+/// Ends whatever a user has begun, here and at trusted issuers; says how many.
+fn end_everywhere(user_id: Uuid) -> Result<u64> {
+    Ok(sessions::end(user_id, Scope::Global)? + ended_sessions::end_of_user(user_id, None)?)
+}
+
 /// `auth.revoke_organization`: how many sessions.
 pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     require_writable()?;
     let organization = organization.ok_or_else(|| Error::null("organization"))?;
-    let ended = sessions::end_of_organization(organization)?;
+    let mut ended = sessions::end_of_organization(organization)?;
+    if accounts::knows_organization(organization) {
+        ended += ended_sessions::end_of_organization(organization)?;
+    }
     if ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..Subject::default() };
         audit("organization_revoked", &subject, json!({ "sessions": ended }))?;
@@ -91,7 +119,7 @@ pub fn delete(user_id: Option<PgUuid>) -> Result<i64> {
         return Ok(0);
     }
     // Before the foreign keys would, so that they are counted, and in the order that everyone ends sessions in.
-    let ended = sessions::end(user_id, Scope::Global)?;
+    let ended = end_everywhere(user_id)?;
     let deleted = store::delete(user_id)?;
     audit("user_deleted", &about(user_id), json!({ "sessions": ended }))?;
     current_session::recheck_on_next_read();
@@ -108,6 +136,8 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     }
     let ended = sessions::end_in_organization(user_id, organization)?;
     let removed = users::delete_membership(organization, user_id)?;
+    // Where there is no row, too: a token from before would make one.
+    ended_sessions::end_of_user(user_id, Some(organization))?;
     if removed + ended > 0 {
         let subject = Subject { organization_id: Some(organization), ..about(user_id) };
         audit("member_removed", &subject, json!({ "sessions": ended }))?;
@@ -137,6 +167,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     let batch = i64::from(batch);
     let mut removed = store::remove_expired_flows(batch)?;
     removed += store::remove_ended_sessions(batch)?;
+    removed += ended_sessions::remove_expired(batch)?;
     removed += configuration::delete_unused_data_keys(batch)?;
     if let Some(timeout) = settings::session_idle_timeout() {
         removed += store::remove_idle_sessions(timeout, batch)?;

@@ -40,7 +40,7 @@ fn link_identity(
         params: params.as_ref(),
     };
     let challenge = code_challenge.map(|challenge| (challenge, code_challenge_method));
-    let arguments = (session.claims.session_id, &request, challenge);
+    let arguments = (session.own_session(), &request, challenge);
     let answer = or_raise(once_per_query::answer(fcinfo, &arguments, || sign_in::link(&request, challenge, &session)));
     let (started, verifier) = &*answer;
     started_record(started, verifier.as_ref())

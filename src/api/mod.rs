@@ -10,4 +10,5 @@ mod reading;
 mod setting_up;
 mod signing_in;
 mod triggers;
+mod trusted_issuers;
 mod versions;

@@ -61,6 +61,11 @@ fn revoke_session(session_id: Option<pgrx::Uuid>) -> i64 {
 }
 
 #[pg_extern(sql = false)]
+fn revoke_issuer_session(issuer: Option<&str>, sid: Option<&str>) -> i64 {
+    or_raise(operating::revoke_issuer_session(issuer, sid))
+}
+
+#[pg_extern(sql = false)]
 fn revoke_organization(organization: Option<&str>) -> i64 {
     or_raise(operating::revoke_organization(organization))
 }

@@ -17,7 +17,7 @@ bare_function::functions! {
     fn uid(_) { Some(&session_of_run()?.sub) }
 
     /// `auth.session_id()`
-    fn session_id(_) { Some(&session_of_run()?.session_id) }
+    fn session_id(_) { session_of_run()?.session_id.as_ref() }
 
     /// `auth.role()`
     fn role(_) {
@@ -35,6 +35,22 @@ bare_function::functions! {
 
     /// `auth.connection_id()`
     fn connection_id(_) { session_of_run()?.connection_id.as_ref() }
+
+    /// `auth.issuer()`
+    fn issuer(_) { Some(&session_of_run()?.issuer) }
+
+    /// `auth.subject()`
+    fn subject(_) { Some(&session_of_run()?.subject) }
+
+    /// `auth.recently_authenticated(within)`
+    fn recently_authenticated(arguments) {
+        let within = arguments.interval_seconds(0).unwrap_or_else(|| refuse_null_interval());
+        let session = session_of_run()?;
+        Some(session.auth_time.is_some_and(|time| current_session::now().saturating_sub(time) <= within))
+    }
+
+    /// `auth.has_feature(feature)`
+    fn has_feature(arguments) { holds(arguments, List::Features) }
 
     /// `auth.session_claims()` and `auth.jwt()`
     fn session_claims(_) { Some(claims(session_of_run()?)) }
@@ -82,6 +98,7 @@ enum List {
     Roles,
     Groups,
     Permissions,
+    Features,
 }
 
 impl List {
@@ -91,6 +108,7 @@ impl List {
             List::Roles => &session.org_roles,
             List::Groups => &session.groups,
             List::Permissions => &session.permissions,
+            List::Features => &session.features,
         }
     }
 }
@@ -134,7 +152,15 @@ extern "C-unwind" fn refuse_null(list: List) -> ! {
         List::Roles => "role",
         List::Groups => "group",
         List::Permissions => "permission",
+        List::Features => "feature",
     })))
+}
+
+#[cold]
+#[inline(never)]
+#[pg_guard]
+extern "C-unwind" fn refuse_null_interval() -> ! {
+    or_raise(Err(Error::null("within")))
 }
 
 #[pg_extern(sql = false)]

@@ -167,6 +167,11 @@ pub(super) fn parse_params(params: &Jsonb) -> Result<serde_json::Value> {
     params.parse().ok_or_else(unreadable)
 }
 
+#[pg_extern(sql = false)]
+fn accept_token(access_token: Option<&str>) -> pgrx::Uuid {
+    to_postgres(or_raise(sign_in::accept(access_token)))
+}
+
 /// How many columns `auth.session` has.
 const SESSION_COLUMNS: usize = 11;
 

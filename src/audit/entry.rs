@@ -4,7 +4,8 @@ use serde_json::Value;
 use workos_auth_core::Result;
 
 use crate::current_session::{self, Verified};
-use crate::store::{Subject, audit_log};
+use crate::store::Subject;
+use crate::store::audit_log::{self, Actor};
 
 /// Writes one entry of the audit log, with the person whose session is current, if any. `payload` must hold no secret.
 pub fn audit(action: &str, subject: &Subject, payload: Value) -> Result<()> {
@@ -13,5 +14,6 @@ pub fn audit(action: &str, subject: &Subject, payload: Value) -> Result<()> {
 
 /// The same, with the person who acts.
 pub fn audit_as(actor: Option<&Verified>, action: &str, subject: &Subject, payload: Value) -> Result<()> {
-    audit_log::insert(actor.map(|session| &session.claims), action, subject, payload)
+    let actor = actor.map(|session| Actor { user_id: Some(session.user_id), act: session.actor() });
+    audit_log::insert(&actor.unwrap_or_default(), action, subject, payload)
 }

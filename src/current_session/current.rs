@@ -8,13 +8,14 @@ use pgrx::prelude::*;
 use workos_auth_core::token::Hashed;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::purpose::Purpose;
 use super::run_cache;
-use super::verified::Verified;
-use super::verify::{self, Purpose, verify, verify_bearer, verify_for};
+use super::verified::{Origin, Verified};
+use super::verify::{self, verify, verify_bearer, verify_for};
 use super::{client_role, request_claims, token};
 use crate::error::or_raise;
 use crate::postgres::pinning::{Read, pin};
-use crate::postgres::roles::bypasses_rls;
+use crate::postgres::roles::{self, bypasses_rls, role_name};
 use crate::postgres::runs::{self, TokenHash};
 use crate::postgres::statement::Statement;
 use crate::settings::{self, RlsGuard};
@@ -173,9 +174,20 @@ pub fn set_bearer(token: &str) -> Result<()> {
     match verify_bearer(token)? {
         None => clear_for_now(),
         Some(session) => {
+            take_on_role(&session)?;
             check_role()?;
             put_on(token, session, true).map(drop)
         }
+    }
+}
+
+/// The role that PostgREST takes on is the token's own word, which of an issuer's token means nothing here: SET LOCAL ROLE to that of
+/// `auth.trusted_issuers`, where it says one. Verifying has found that sessions may have it; Postgres asks whether the connection may.
+fn take_on_role(session: &Verified) -> Result<()> {
+    let Origin::Trusted(trusted) = &session.origin else { return Ok(()) };
+    match &trusted.issuer.database_role {
+        Some(role) if role_name(roles::current()) != *role => roles::set_local_role(role),
+        _ => Ok(()),
     }
 }
 

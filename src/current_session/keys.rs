@@ -8,6 +8,7 @@ use serde_json::Value;
 use workos_auth_core::token::PublicKey;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::issuers;
 use crate::postgres::statement::Statement;
 use crate::settings;
 use crate::store::scan;
@@ -38,8 +39,12 @@ pub fn register() {
 
 /// Allocates nothing and raises nothing: it may be called at any point where a lock is taken.
 unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
-    if scan::forget(relation) {
+    let changed = scan::forget(relation);
+    if changed.own {
         STALE.0.set(true);
+    }
+    if changed.issuers {
+        issuers::mark_stale();
     }
 }
 

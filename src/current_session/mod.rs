@@ -5,11 +5,14 @@
 
 mod client_role;
 mod current;
+mod issuers;
 mod keys;
+mod purpose;
 mod request;
 mod request_claims;
 mod run_cache;
 mod token;
+mod trusted;
 mod verified;
 mod verify;
 
@@ -19,9 +22,11 @@ pub use current::{
     session_of_run, set, transaction_ended, unverified_identity,
 };
 pub use keys::{issuer, public_keys};
+pub use purpose::{Purpose, now};
 pub use request::use_request_token;
-pub use verified::{Set, Verified};
-pub use verify::{Purpose, now, remember_own, verify};
+pub use trusted::signed;
+pub use verified::{Origin, Set, Verified};
+pub use verify::{remember_own, verify};
 
 /// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
 pub fn define() {

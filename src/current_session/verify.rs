@@ -7,12 +7,12 @@ use std::thread::LocalKey;
 
 use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{self, Bearer, Hashed, Own, PublicKey, Rules, Visitor};
+use workos_auth_core::token::{self, Bearer, Claims, Hashed, Own, PublicKey, Rules, Visitor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
-use super::keys;
-use super::verified::Verified;
-use crate::postgres::clock::unix_seconds;
+use super::purpose::{Purpose, expired_for, now};
+use super::verified::{Origin, Verified};
+use super::{keys, trusted};
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::{settings, store};
 
@@ -38,18 +38,6 @@ pub fn remember_own(own: Own) {
         all.resize(settings::token_cache_size());
         all.put(*own.token(), own);
     });
-}
-
-/// What a token is shown for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To act as the person: it says what the person's rights are now.
-    Acting,
-    /// To see or change one's own account, of which the tables tell: it may be older than the person's rights.
-    OwnAccount,
-    /// To sign out: the session is there. The token may be older than the person's rights, and may have expired, by less than a session
-    /// lasts. Clients take a refusal for a session that has ended, and it would go on.
-    SigningOut,
 }
 
 /// Verifies a token: form, key, signature and claims, unless this backend has done so before; what may have changed since, in any
@@ -90,15 +78,22 @@ fn verify_any(purpose: Purpose, access_token: &str) -> Result<Option<Rc<Verified
     {
         return Ok(None);
     }
+    if let Some(verified) = trusted::verify(purpose, hash, access_token)? {
+        let verified = Rc::new(verified);
+        remember(&KNOWN, hash, Rc::clone(&verified));
+        return Ok(Some(verified));
+    }
     with_rules(purpose, |rules| {
         let unverified = token.parse()?;
         let key = keys::find(unverified.kid())?;
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
         match unverified.verify_bearer(own.as_ref(), &key, rules)? {
             Bearer::Person(claims) => {
-                let verified = Rc::new(Verified::new(hash, key, *claims));
+                let verified = Rc::new(Verified::new(hash, key, claims));
                 remember(&KNOWN, hash, Rc::clone(&verified));
-                check_session(purpose, &verified)?;
+                if let Origin::Own { claims, .. } = &verified.origin {
+                    check_session(purpose, &verified, claims)?;
+                }
                 Ok(Some(verified))
             }
             Bearer::Visitor(claims) => {
@@ -137,12 +132,16 @@ pub fn recheck(verified: &Verified) -> Result<bool> {
 }
 
 fn recheck_for(purpose: Purpose, verified: &Verified) -> Result<bool> {
+    let (key, claims) = match &verified.origin {
+        Origin::Own { key, claims } => (key, claims),
+        Origin::Trusted(trusted) => return trusted::recheck(purpose, verified, trusted),
+    };
     with_rules(purpose, |rules| {
-        if !Rc::ptr_eq(&keys::find(verified.key.kid())?, &verified.key) {
+        if !Rc::ptr_eq(&keys::find(key.kid())?, key) {
             return Ok(false);
         }
-        verified.claims.recheck(rules)?;
-        check_session(purpose, verified)?;
+        claims.recheck(rules)?;
+        check_session(purpose, verified, claims)?;
         Ok(true)
     })
 }
@@ -153,16 +152,12 @@ fn with_rules<T>(purpose: Purpose, check: impl FnOnce(&Rules) -> Result<T>) -> R
     unsafe { pg_sys::AcceptInvalidationMessages() };
     let issuer = keys::issuer()?;
     let audience = settings::audience();
-    let expired_for = match purpose {
-        Purpose::Acting | Purpose::OwnAccount => 0,
-        Purpose::SigningOut => i64::try_from(settings::session_ttl().as_secs()).unwrap_or(i64::MAX),
-    };
-    check(&Rules { issuer: &issuer, audience: &audience, now: now(), expired_for })
+    check(&Rules { issuer: &issuer, audience: &audience, now: now(), expired_for: expired_for(purpose) })
 }
 
 /// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
 /// anybody may have changed it.
-fn check_session(purpose: Purpose, verified: &Verified) -> Result<()> {
+fn check_session(purpose: Purpose, verified: &Verified, claims: &Claims) -> Result<()> {
     if !settings::check_sessions() {
         return Ok(());
     }
@@ -171,12 +166,12 @@ fn check_session(purpose: Purpose, verified: &Verified) -> Result<()> {
     if stamp.is_some() && verified.session_checked_at.get() == stamp {
         return Ok(());
     }
-    match store::scan::live_session(verified.claims.session_id) {
+    match store::scan::live_session(claims.session_id) {
         None => Err(ErrorCode::SessionNotFound.into()),
-        Some(session) if session.user_id.is_some_and(|user_id| user_id != verified.claims.sub) => {
+        Some(session) if session.user_id.is_some_and(|user_id| user_id != claims.sub) => {
             Err(Error::with_detail(ErrorCode::SessionNotFound, "The session of this token is another person's."))
         }
-        Some(session) if verified.claims.claims_version < session.claims_version => match purpose {
+        Some(session) if claims.claims_version < session.claims_version => match purpose {
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
@@ -185,12 +180,4 @@ fn check_session(purpose: Purpose, verified: &Verified) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// Seconds since 1970: the later of the statement's and the transaction's start.
-pub fn now() -> i64 {
-    // SAFETY: reads of the backend's own state.
-    let micros =
-        unsafe { pg_sys::GetCurrentStatementStartTimestamp().max(pg_sys::GetCurrentTransactionStartTimestamp()) };
-    unix_seconds(micros)
 }

@@ -59,20 +59,38 @@ impl Reply {
     }
 }
 
-/// Posts once, and once more where no connection was made, so that WorkOS cannot have seen the request.
+/// Fetches what is published at an address: one `GET`, by the same rules.
+///
+/// # Errors
+/// As [`ask`].
+pub fn fetch(url: &str) -> Result<Reply> {
+    let mut deadline = Deadline::new(settings::request_timeout());
+    let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
+    deadline.has_its_turn();
+    let reply = send(url, &deadline, |client| client.get(url).header("accept", workos::JSON))?;
+    drop(slot);
+    Ok(reply)
+}
+
 fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline: &Deadline) -> Result<Reply> {
+    send(url, deadline, |client| {
+        let request = client.post(url).header("content-type", content_type).header("accept", workos::JSON);
+        request.body(body.as_bytes().to_vec())
+    })
+}
+
+/// Sends once, and once more where no connection was made, so that the server cannot have seen the request.
+fn send(
+    url: &str,
+    deadline: &Deadline,
+    request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
+) -> Result<Reply> {
     let client = client::get(url)?;
     let proxy = HttpsProxy::for_address(url);
     let mut tries = 0;
     loop {
         tries += 1;
-        let request = client
-            .post(url)
-            .header("content-type", content_type)
-            .header("accept", workos::JSON)
-            .timeout(deadline.left())
-            .body(body.as_bytes().to_vec());
-        match wait::until_done(read(request)) {
+        match wait::until_done(read(request(&client).timeout(deadline.left()))) {
             Err(Failure::Http(error)) if error.is_connect() && !error.is_timeout() && tries < 2 => {}
             Err(failure) => {
                 client::forget_if_unconnected(&failure);

@@ -70,6 +70,27 @@ impl Arguments {
     }
 }
 
+impl Arguments {
+    /// An `interval` argument in whole seconds, where a month has 30 days; `None` for NULL.
+    ///
+    /// # Safety
+    /// The function is declared with an `interval` at this place.
+    #[inline(always)]
+    pub unsafe fn interval_seconds(self, at: usize) -> Option<i64> {
+        const DAY: i64 = 86_400;
+        // SAFETY: Postgres passes as many arguments as the function is declared with; an interval is passed by a pointer to it.
+        let interval = unsafe {
+            let argument = &*(*self.0).args.as_ptr().add(at);
+            if argument.isnull {
+                return None;
+            }
+            &*argument.value.cast_mut_ptr::<pg_sys::Interval>()
+        };
+        let days = i64::from(interval.month).saturating_mul(30).saturating_add(i64::from(interval.day));
+        Some(days.saturating_mul(DAY).saturating_add(interval.time.div_euclid(1_000_000)))
+    }
+}
+
 /// A value that was compressed or moved out of its row, as it was.
 #[cold]
 #[inline(never)]

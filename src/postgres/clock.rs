@@ -27,6 +27,14 @@ pub fn transaction_start() -> Result<TimestampWithTimeZone> {
     TimestampWithTimeZone::try_from(micros).map_err(|_| unexpected("A time is out of range."))
 }
 
+/// The clock, as a `timestamptz`.
+///
+/// # Errors
+/// `unexpected_failure`: Postgres has no such time.
+pub fn timestamp_now() -> Result<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(now()).map_err(|_| unexpected("A time is out of range."))
+}
+
 /// Postgres's own microseconds, which count from 2000, as whole seconds since 1970.
 pub fn unix_seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS) + POSTGRES_EPOCH

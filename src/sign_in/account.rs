@@ -10,7 +10,7 @@ use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::settings;
 use crate::store::sessions::{self, Scope};
-use crate::store::{RequestClient, Subject, accounts as store, locks};
+use crate::store::{RequestClient, Subject, accounts as store, ended_sessions, locks};
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
 pub const METHOD: &str = "oauth";
@@ -52,6 +52,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
             if let Some(predecessor) = succeeded {
                 store::set_user_email(predecessor, None)?;
                 sessions::end(predecessor, Scope::Global)?;
+                ended_sessions::end_of_user(predecessor, None)?;
                 write_audit("email_released", predecessor, profile, client)?;
             }
             let user_id = random::uuid()?;

@@ -25,8 +25,21 @@ pub fn link(
     challenge: Option<(&str, Option<&str>)>,
     session: &Verified,
 ) -> Result<(StartedSignIn, Option<CodeVerifier>)> {
-    refuse_actor(session.claims.session_id)?;
-    start_link(request, challenge, Link { user_id: session.claims.sub, session_id: session.claims.session_id })
+    let session_id = required_session(session)?;
+    refuse_actor(session_id)?;
+    start_link(request, challenge, Link { user_id: session.user_id, session_id })
+}
+
+/// The session that changes what leads into the account: one of this database, which knows when it began and who acts in it.
+///
+/// # Errors
+/// `no_authorization` for a token of another issuer.
+pub fn required_session(session: &Verified) -> Result<Uuid> {
+    session.own_session().ok_or_else(|| {
+        let detail =
+            "The token is of another issuer, and identities are linked and unlinked in a session of this database.";
+        Error::with_detail(ErrorCode::NoAuthorization, detail).hint("Sign in through auth.start_sign_in first.")
+    })
 }
 
 /// Refuses a session in which somebody acts as the person: what leads into an account outlasts it.
@@ -49,7 +62,7 @@ pub fn check(link: &Link) -> Result<()> {
         return Err(ended());
     }
     match current_session::current()? {
-        Some(current) if current.claims.sub != link.user_id => Err(Error::with_detail(
+        Some(current) if current.user_id != link.user_id => Err(Error::with_detail(
             ErrorCode::LinkSessionNotFound,
             "The current session is another person's than the one that started the link.",
         )),

@@ -8,11 +8,13 @@
 //! | `redemption.rs` | what WorkOS is asked, and by whom: the database, or a broker in two halves |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
+//! | `accept.rs` | how the person of another issuer's token becomes known |
 //! | `callback.rs` | brokered mode: what becomes of WorkOS's redirect; the URLs themselves are `core::callback` |
 //! | `refused.rs` | what the audit log and the server's log have of a refused sign-in |
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
 
+mod accept;
 mod account;
 mod callback;
 mod exchange;
@@ -23,6 +25,7 @@ mod refused;
 mod start;
 mod unlink;
 
+pub use accept::accept;
 pub use account::{change_email, lock_email, lock_identity};
 pub use callback::{CallbackQuery, CallbackStep, callback_answer, callback_request, handle_callback};
 pub use exchange::{

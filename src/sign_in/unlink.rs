@@ -18,9 +18,9 @@ use crate::store::{Subject, accounts, sessions, users};
 /// `identity_not_found`, `single_identity_not_deletable`; `insufficient_privilege` for who acts as somebody else.
 pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     let identity_id = identity_id.ok_or_else(|| Error::null("identity_id"))?;
-    let claims = &session.claims;
-    let user_id = claims.sub;
-    link::refuse_actor(claims.session_id)?;
+    let user_id = session.user_id;
+    let session_id = link::required_session(session)?;
+    link::refuse_actor(session_id)?;
 
     let not_found = || Error::new(ErrorCode::IdentityNotFound);
     // No row is locked before the lock is taken: a sign-in that holds it may be waiting for the user's.
@@ -41,7 +41,7 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
         .iter()
         .find(|other| other.id != identity_id && other.organization_id == identity.organization_id);
     if let Some(other) = stays {
-        sessions::hand_over(claims.session_id, identity_id, other.id)?;
+        sessions::hand_over(session_id, identity_id, other.id)?;
     }
     let mut ended = sessions::end_of_identity(identity_id)?;
     users::delete_identity(identity_id)?;
@@ -59,7 +59,7 @@ fn write_audit(session: &Verified, identity: &KnownIdentity, ended: u64) -> Resu
     let subject = Subject {
         organization_id: identity.organization_id.as_deref(),
         connection_id: identity.connection_id.as_deref(),
-        ..Subject::of(&session.claims)
+        ..session.audit_subject()
     };
     let payload = json!({
         "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,

@@ -28,6 +28,33 @@ pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_by_profile(profile_id, &Snapshot::of_transaction(), identity).transpose()
 }
 
+/// The identity of somebody at a trusted issuer.
+pub fn identity_of_subject(issuer: &str, subject: &str) -> Result<Option<KnownIdentity>> {
+    scan::identity_of_subject(issuer, subject, &Snapshot::of_transaction(), identity).transpose()
+}
+
+/// Writes the identity of somebody at a trusted issuer: new, or as it is now.
+pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, data: Value) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.identities AS i (user_id, provider, provider_id, identity_data, last_sign_in_at)
+         VALUES ($1, $2, $3, $4, pg_catalog.now())
+         ON CONFLICT (provider, provider_id) DO UPDATE
+         SET identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()",
+        &[uuid_arg(user_id), issuer.into(), subject.into(), JsonB(data).into()],
+    )
+    .map(drop)
+}
+
+/// Makes somebody a member, without any rights there: what a token of a trusted issuer says of these counts for that token alone.
+pub fn ensure_membership(user_id: Uuid, organization_id: &str) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id) VALUES ($1, $2)
+         ON CONFLICT (organization_id, user_id) DO NOTHING",
+        &[organization_id.into(), uuid_arg(user_id)],
+    )
+    .map(drop)
+}
+
 /// An identity.
 pub fn identity_by_id(id: Uuid) -> Result<Option<KnownIdentity>> {
     query::row(
@@ -54,12 +81,17 @@ pub fn knows_organization(id: &str) -> bool {
 }
 
 /// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
-/// ASCII-lower-case.
+/// ASCII-lower-case. Not those who are known by tokens of trusted issuers alone, whose word on an address leads nobody into an account; but
+/// for those who are banned, past which nobody shall come.
 pub fn user_ids_by_email(email: &str) -> Result<Vec<Uuid>> {
     query::rows(
         r#"SELECT u.id FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT user_id FROM auth.identities WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1
              UNION ALL SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1))
+             AND (u.banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
+                 OR NOT EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id)
+                 OR EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id
+                     AND pg_catalog.strpos(i.provider, ':') OPERATOR(pg_catalog.=) 0))
          ORDER BY u.created_at, u.id"#,
         &[email.into()],
         |row| row.uuid(1),

@@ -2,13 +2,22 @@
 
 use pgrx::JsonB;
 use serde_json::Value;
+use uuid::Uuid;
 use workos_auth_core::Result;
-use workos_auth_core::token::Claims;
 
 use super::{Subject, pg_uuid, query};
 
+/// Who acts: the person, and who acts as that person.
+#[derive(Debug, Default, Clone)]
+pub struct Actor {
+    /// `auth.users.id`
+    pub user_id: Option<Uuid>,
+    /// the claim `act.sub`
+    pub act: Option<String>,
+}
+
 /// Writes one entry, with the person who acts. `payload` must hold no secret.
-pub fn insert(actor: Option<&Claims>, action: &str, subject: &Subject, payload: Value) -> Result<()> {
+pub fn insert(actor: &Actor, action: &str, subject: &Subject, payload: Value) -> Result<()> {
     query::execute(
         "INSERT INTO auth.audit_log_entries (action, user_id, session_id, organization_id, connection_id, ip, user_agent, payload,
              actor_id, actor_act, email)
@@ -22,8 +31,8 @@ pub fn insert(actor: Option<&Claims>, action: &str, subject: &Subject, payload: 
             subject.ip.into(),
             subject.user_agent.into(),
             JsonB(payload).into(),
-            pg_uuid(actor.map(|claims| claims.sub)).into(),
-            actor.and_then(|claims| claims.act_sub()).into(),
+            pg_uuid(actor.user_id).into(),
+            actor.act.as_deref().into(),
             subject.email.into(),
         ],
     )

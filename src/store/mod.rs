@@ -6,10 +6,12 @@ pub mod accounts;
 pub mod audit_log;
 pub mod configuration;
 pub mod configuration_file;
+pub mod ended_sessions;
 pub mod flows;
 pub mod hooks;
 pub mod imports;
 pub mod installation;
+pub mod issuers;
 pub mod joining;
 pub mod locks;
 pub mod operating;
@@ -25,7 +27,6 @@ pub mod stored_settings;
 pub mod users;
 
 use uuid::Uuid;
-use workos_auth_core::token::Claims;
 
 use crate::postgres::uuid::to_postgres;
 
@@ -66,11 +67,6 @@ impl<'a> Subject<'a> {
         connection_id: Option<&'a str>,
     ) -> Self {
         Self { user_id: Some(user_id), session_id: Some(session_id), organization_id, connection_id, ..Self::default() }
-    }
-
-    /// The same, by what its token says.
-    pub fn of(claims: &'a Claims) -> Self {
-        Self::of_session(claims.sub, claims.session_id, claims.org_id.as_deref(), claims.connection_id.as_deref())
     }
 
     /// The same, as it came from this browser.

@@ -37,7 +37,7 @@ pub struct OwnSession {
 }
 
 /// A person's live sessions, the oldest first.
-pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
+pub fn sessions(user_id: Uuid, current: Option<Uuid>) -> Result<Vec<OwnSession>> {
     let now = clock::now();
     let read = |row: &ScannedRow| {
         if row.micros(c"not_after").is_some_and(|end| end <= now) {
@@ -53,7 +53,7 @@ pub fn sessions(user_id: Uuid, current: Uuid) -> Result<Vec<OwnSession>> {
             user_agent: row.get(c"user_agent"),
             organization_id: row.get(c"organization_id"),
             connection_id: row.get(c"connection_id"),
-            is_current: id == current,
+            is_current: Some(id) == current,
         }))
     };
     let sessions = scan::sessions_of(user_id, &Snapshot::now(), read).into_iter().collect::<Result<Vec<_>>>()?;

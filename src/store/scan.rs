@@ -50,9 +50,12 @@ static ORGANIZATIONS: Table = Table::new(c"organizations", c"organizations_pkey"
 static DOMAINS: Table = Table::new(c"organization_domains", c"organization_domains_pkey");
 static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organization_memberships_pkey");
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
+static TRUSTED_ISSUERS: Table = Table::new(c"trusted_issuers", c"trusted_issuers_pkey");
+static ISSUER_KEYS: Table = Table::new(c"issuer_keys", c"issuer_keys_pkey");
+static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
 
 /// In no order.
-static ALL: [&Table; 23] = [
+static ALL: [&Table; 26] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -76,22 +79,33 @@ static ALL: [&Table; 23] = [
     &DOMAINS,
     &MEMBERSHIP,
     &MEMBERSHIPS,
+    &TRUSTED_ISSUERS,
+    &ISSUER_KEYS,
+    &ENDED_SESSIONS,
 ];
 
-/// Called from the relation cache's callback, where nothing may be allocated or raised. Says whether cached rows (signing
-/// keys, the installation) may have changed.
-pub fn forget(relation: pg_sys::Oid) -> bool {
+/// Which cached rows may have changed.
+pub struct Changed {
+    /// signing keys, the installation
+    pub own: bool,
+    /// trusted issuers, their keys
+    pub issuers: bool,
+}
+
+/// Called from the relation cache's callback, where nothing may be allocated or raised.
+pub fn forget(relation: pg_sys::Oid) -> Changed {
     let all = relation == pg_sys::InvalidOid;
-    let cached_rows_changed = all
-        || SIGNING_KEYS.is(relation)
-        || INSTALLATION.is(relation)
-        || !(SIGNING_KEYS.is_known() || INSTALLATION.is_known());
+    let concerns = |one: &Table, other: &Table| {
+        all || one.is(relation) || other.is(relation) || !(one.is_known() || other.is_known())
+    };
+    let changed =
+        Changed { own: concerns(&SIGNING_KEYS, &INSTALLATION), issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS) };
     for table in ALL {
         if all || table.is(relation) {
             table.forget();
         }
     }
-    cached_rows_changed
+    changed
 }
 
 /// What a token must agree with.
@@ -225,6 +239,89 @@ pub fn identities<T>(user_id: Uuid, snapshot: &Snapshot, mut read: impl FnMut(&S
 pub fn identity_by_profile<T>(profile_id: &str, snapshot: &Snapshot, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     let keys = [Key::Text(c"provider", "workos"), Key::Text(c"provider_id", profile_id)];
     row_by_key(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
+}
+
+/// The row of `auth.identities` of somebody at an issuer, if there is one.
+pub fn identity_of_subject<T>(
+    issuer: &str,
+    subject: &str,
+    snapshot: &Snapshot,
+    read: impl FnMut(&ScannedRow) -> T,
+) -> Option<T> {
+    let keys = [Key::Text(c"provider", issuer), Key::Text(c"provider_id", subject)];
+    row_by_key(&IDENTITIES_BY_PROFILE, &keys, Some(snapshot), read)
+}
+
+/// Whose identity a person of an issuer is, as it is now.
+pub fn owner_of_subject(issuer: &str, subject: &str) -> Option<Uuid> {
+    let keys = [Key::Text(c"provider", issuer), Key::Text(c"provider_id", subject)];
+    row_by_key(&IDENTITIES_BY_PROFILE, &keys, None, |row| row.uuid(c"user_id"))?
+}
+
+/// A row of `auth.users` as it is now, if there is one.
+pub fn user_now<T>(id: Uuid, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
+    row_by_key(&USERS, &[Key::Uuid(c"id", id)], None, read)
+}
+
+/// Whether somebody is a member of an organization now.
+pub fn is_member(user_id: Uuid, organization_id: &str) -> bool {
+    let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
+    row_by_key(&MEMBERSHIP, &keys, None, |_| ()).is_some()
+}
+
+/// A row of `auth.trusted_issuers`.
+pub struct IssuerRow {
+    /// `iss`
+    pub issuer: String,
+    /// which tokens are accepted
+    pub kind: String,
+    /// what `aud` must hold
+    pub audience: Option<String>,
+    /// which client they must be made for
+    pub client_id: Option<String>,
+    /// the database role of its people
+    pub database_role: Option<String>,
+    /// what its claims mean
+    pub claims: Value,
+}
+
+/// Whether this database can trust issuers: the SQL may be that of an older version.
+pub fn can_trust_issuers() -> bool {
+    TRUSTED_ISSUERS.exists() && ENDED_SESSIONS.exists()
+}
+
+/// Every trusted issuer.
+pub fn trusted_issuers() -> Vec<IssuerRow> {
+    collect(&TRUSTED_ISSUERS, &[], None, |row| {
+        Some(IssuerRow {
+            issuer: row.get(c"issuer")?,
+            kind: row.get(c"kind")?,
+            audience: row.get(c"audience"),
+            client_id: row.get(c"client_id"),
+            database_role: row.get(c"database_role"),
+            claims: row.get::<Jsonb>(c"claims")?.parse()?,
+        })
+    })
+}
+
+/// Whose they are, and the JWK, of every key of an issuer that is not retired.
+pub fn issuer_keys() -> Vec<(String, Value)> {
+    collect(&ISSUER_KEYS, &[], None, |row| match row.get::<String>(c"status")? == "active" {
+        true => Some((row.get(c"issuer")?, row.get::<Jsonb>(c"public_key")?.parse()?)),
+        false => None,
+    })
+}
+
+/// When sessions of an issuer ended, in Postgres's own microseconds: one, those of a person, or those of an organization; an empty text stands for
+/// all.
+pub fn sessions_ended_at(issuer: &str, sid: &str, subject: &str, organization_id: &str) -> Option<i64> {
+    let keys = [
+        Key::Text(c"issuer", issuer),
+        Key::Text(c"sid", sid),
+        Key::Text(c"subject", subject),
+        Key::Text(c"organization_id", organization_id),
+    ];
+    row_by_key(&ENDED_SESSIONS, &keys, None, |row| row.micros(c"ended_at"))?
 }
 
 /// Whether an organization is known.

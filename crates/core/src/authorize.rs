@@ -298,7 +298,7 @@ pub fn check_redirect_uri(redirect_uri: &str) -> Result<()> {
 }
 
 /// An https URL, or http for loopback, as an administrator writes it; the error is a sentence without it.
-fn parse_web_url(text: &str) -> std::result::Result<Url, &'static str> {
+pub(crate) fn parse_web_url(text: &str) -> std::result::Result<Url, &'static str> {
     if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
         return Err("It contains a backslash, white space or a control character.");
     }

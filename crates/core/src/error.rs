@@ -311,6 +311,13 @@ error_codes! {
         "",
         "select * from auth.check() tells of each, with the statement that restores it. Run these, and update then.";
 
+    JwksInvalid = "WA123", "jwks_invalid", 400, "the key set cannot be used",
+        "",
+        "Pass a JSON Web Key Set (RFC 7517) of at most 100 public keys, none of which is weak.";
+    IssuerKeysNotFetched = "WA124", "issuer_keys_not_fetched", 502, "the keys of a trusted issuer could not be fetched",
+        "",
+        "The keys that are known stay in force. Check jwks_uri in auth.trusted_issuers, or bring the keys with auth.set_issuer_keys.";
+
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",
         "No row of auth.flow_states has its challenge or state.",
@@ -512,7 +519,7 @@ error_codes! {
         "Only tokens made by this database are accepted.";
     BadJwtKey = "WA503", "bad_jwt_key", 401, "the access token was signed with a key that is not known here",
         "No signing key that is not retired has its kid.",
-        "The key was retired, or the token comes from another database. Sign in again.";
+        "The key was retired, or the token comes from elsewhere. Sign in again. auth.trust_issuer has tokens of another issuer accepted.";
     BadJwtSignature = "WA504", "bad_jwt_signature", 401, "the access token's signature is wrong",
         "It was not made by the key that the header's kid names.",
         "The token was altered or forged.";
@@ -558,6 +565,12 @@ error_codes! {
     SessionExhausted = "WA518", "session_exhausted", 400, "the session cannot be refreshed any more",
         "auth.sessions.refresh_token_counter is at its end.",
         "Sign in again. No number of refreshes leads here: the row was changed by hand.";
+    WrongTokenKind = "WA519", "wrong_token_kind", 401, "the token is not of the kind that its issuer is trusted for",
+        "",
+        "Pass the access token of a person's session. auth.trusted_issuers.kind says which kind is accepted.";
+    PersonNotAccepted = "WA521", "person_not_accepted", 403, "the token is good, and its person is not known here",
+        "auth.identities has no row for its iss and sub.",
+        "The backend calls select auth.accept_token($1), which makes the account or the membership.";
 
     // One's own account.
     UserMetadataTooLarge = "WA520", "user_metadata_too_large", 422, "user_metadata would be too large",

@@ -18,7 +18,7 @@ use crate::secret::{AccessToken, SecretBytes};
 use crate::token_hash::Hashed;
 pub use algorithm::Algorithm;
 use pair::Pair;
-use public::Numbers;
+pub(crate) use public::{Numbers, PRIVATE_MEMBERS};
 
 /// The longest `kid` that is looked at, in bytes.
 pub(crate) const MAX_KID_LEN: usize = 200;

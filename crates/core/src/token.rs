@@ -3,31 +3,31 @@
 //! The types keep the order: [`Hashed`] is any text, [`Hashed::parse`] looks at the form and names the key,
 //! [`Unverified::verify`] checks algorithm and signature before it so much as reads a claim, and only then is there a [`Claims`].
 
-mod reading;
-mod rules;
+mod form;
+pub(crate) mod reading;
+pub(crate) mod rules;
 mod visitor;
 
 use std::fmt;
 
 use aws_lc_rs::digest::Digest;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 
-use crate::error::{Error, ErrorCode, Result};
-use crate::json;
-use crate::jsonb::{self, Members, Node, Strict};
+use crate::error::{ErrorCode, Result};
+use crate::jsonb;
 pub use crate::signing_key::{Algorithm, Own, PublicKey, SigningKey, jwks};
 pub use crate::token_hash::Hashed;
-use reading::{as_date, as_text, as_texts, as_uuid, bad, list_or_empty, required, text_or_none, typed};
+pub use form::MAX_TOKEN_LEN;
+pub(crate) use form::{Header, Parts, read_header, take_apart};
+use reading::{
+    act_sub, as_date, as_text, as_texts, as_uuid, list_or_empty, object, required, text_of, text_or_none, typed,
+};
 pub use rules::Rules;
 pub use visitor::{Visitor, VisitorKey, lifetime as visitor_lifetime, no_session as visitor_has_no_session};
 
-/// The longest token that is looked at, in bytes.
-pub const MAX_TOKEN_LEN: usize = 64 * 1024;
 /// Header parameters that would change what is verified, or with which key; our tokens have none of them. Ignoring the
 /// others is what RFC 7515, section 4, asks for.
-const REFUSED_PARAMETERS: &[&str] =
+pub(crate) const REFUSED_PARAMETERS: &[&str] =
     &["crit", "b64", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "zip", "enc", "cty"];
 
 /// A token of good form, about which nothing is known yet but the key it names.
@@ -49,38 +49,9 @@ impl Hashed<'_> {
     /// where `typ`, if there is one, is `JWT`, and that has no parameter which changes what is verified.
     pub fn parse(self) -> Result<Unverified> {
         let Self { text, hash, signed } = self;
-        if text.len() > MAX_TOKEN_LEN {
-            return Err(bad("It is longer than 64 kB."));
-        }
-        let (header, rest) = text.split_once('.').ok_or_else(three_parts)?;
-        let (payload, signature) = rest.split_once('.').ok_or_else(three_parts)?;
-        if signature.contains('.') {
-            return Err(three_parts());
-        }
-        let decode = |part: &str, name: &str| {
-            // Of the codec's error nothing is shown: it would tell a character of the token.
-            URL_SAFE_NO_PAD.decode(part).map_err(|_| bad(format!("The {name} is not base64url without padding.")))
-        };
-        let (header, payload) = (decode(header, "header")?, decode(payload, "payload")?);
-        let signature = decode(signature, "signature")?;
-
-        let header = text_of(header, "header")?;
-        let header = object(&header, "header")?;
-        if let Some((name, _)) = header.iter().find(|(name, _)| REFUSED_PARAMETERS.contains(&name.as_ref())) {
-            return Err(bad(format!("The header has {name}.")));
-        }
-        if header.get("typ").is_some_and(|typ| !as_text(typ).is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))) {
-            return Err(bad("The header's typ is not JWT."));
-        }
-        let text = |name: &str| {
-            let text = header.get(name).and_then(as_text);
-            text.ok_or_else(|| bad(format!("The header has no {name} that is a string.")))
-        };
-        let algorithm = Algorithm::parse(&text("alg")?);
-        let kid = text("kid")?;
-        if kid.is_empty() || kid.len() > crate::signing_key::MAX_KID_LEN {
-            return Err(bad("The header's kid is empty or longer than 200 bytes."));
-        }
+        let Parts { header, payload, signature } = take_apart(text)?;
+        let Header { algorithm, kid } = read_header(&header, &["JWT"], REFUSED_PARAMETERS)?;
+        let algorithm = Algorithm::parse(&algorithm);
         Ok(Unverified { hash, signed, payload, signature, algorithm, kid })
     }
 }
@@ -191,6 +162,10 @@ pub struct Claims {
     pub permissions: Vec<String>,
     /// The state of the session's rights that these claims were made from; 0 if the token does not say.
     pub claims_version: i64,
+    /// When the person signed in, in seconds since the epoch, where the token says so.
+    pub auth_time: Option<i64>,
+    /// What the person may use, where a token hook has put the claim `feature_flags` into the token.
+    pub features: Vec<String>,
     /// The payload as it was signed: a JSON object.
     pub json: String,
     /// The same as Postgres's `jsonb`, without the header of four bytes; `None` where it holds a number that is no 64-bit integer.
@@ -211,12 +186,14 @@ impl Claims {
         rules.compare(iss, aud, *exp, *iat, *nbf)
     }
 
+    /// Who signed it.
+    pub fn issuer(&self) -> &str {
+        &self.iss
+    }
+
     /// `act.sub` (RFC 8693, section 4.1): who acts as the person, if somebody does. Read when it is asked for, which is seldom.
     pub fn act_sub(&self) -> Option<String> {
-        match object(&self.json, "payload").ok()?.get("act")? {
-            Node::Object(act) => act.get("sub").and_then(as_text),
-            _ => None,
-        }
+        act_sub(&object(&self.json, "payload").ok()?)
     }
 
     #[cfg(any(test, fuzzing))]
@@ -253,30 +230,13 @@ impl Bearer {
             groups: list_or_empty(get("groups"), "groups")?,
             permissions: list_or_empty(get("permissions"), "permissions")?,
             claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
+            // Older tokens were good with anything there.
+            auth_time: get("auth_time").and_then(as_date),
+            features: get("feature_flags").and_then(as_texts).unwrap_or_default(),
             jsonb: jsonb::encode(&claims, json.len()),
             json,
         })))
     }
-}
-
-/// Reads an object that names none of its members twice and is JSON that `jsonb` can hold, or says that the part is none. RFC 7515,
-/// section 4, and RFC 7519, section 4, let a reader take the last of two; readers that differ in this see different tokens.
-fn object<'a>(json: &'a str, name: &str) -> Result<Members<'a>> {
-    json::borrow(json).map(|Strict(members)| members).map_err(|_| {
-        bad(format!(
-            "The {name} is not a JSON object without duplicate members, or holds a NUL character or a number that jsonb \
-             cannot hold."
-        ))
-    })
-}
-
-/// A part that is UTF-8.
-fn text_of(part: Vec<u8>, name: &str) -> Result<String> {
-    String::from_utf8(part).map_err(|_| bad(format!("The {name} is not UTF-8.")))
-}
-
-fn three_parts() -> Error {
-    bad("It does not have three parts.")
 }
 
 /// For tests and the fuzzer alone; no other build has it.

@@ -56,6 +56,11 @@ impl Table {
         self.oids.get()
     }
 
+    /// Whether this database has it: the SQL may be that of an older version.
+    pub fn exists(&self) -> bool {
+        self.oids().is_some()
+    }
+
     /// Whether its OIDs are known.
     pub fn is_known(&self) -> bool {
         self.oids.get().is_some()

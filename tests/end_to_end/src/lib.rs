@@ -15,6 +15,7 @@ pub mod check;
 pub mod documents;
 pub mod dumps;
 pub mod hooks;
+pub mod issuer;
 pub mod links;
 pub mod made;
 pub mod meanwhile;

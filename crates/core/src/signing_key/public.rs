@@ -17,10 +17,10 @@ const MODULUS_LEN: std::ops::RangeInclusive<usize> = 256..=512;
 /// The public exponent of RSA, 65537. A smaller one is a trap that others fell into, a larger one costs time.
 const EXPONENT: [u8; 3] = [1, 0, 1];
 /// Members that only a private key has (RFC 7518, sections 6.2.2 and 6.3.2).
-const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+pub(crate) const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /// The members that RFC 7638 hashes, as names and values in base64url or as they are.
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     Ec { x: String, y: String },
     Rsa { n: String, e: String },
 }
@@ -40,7 +40,7 @@ impl Numbers {
     ///
     /// # Errors
     /// The member that is not as it should be, or one that no public key has.
-    pub(super) fn read(jwk: &Value) -> Result<Self, &'static str> {
+    pub(crate) fn read(jwk: &Value) -> Result<Self, &'static str> {
         let text = |member: &'static str| jwk.get(member).and_then(Value::as_str).ok_or(member);
         if let Some(private) = PRIVATE_MEMBERS.into_iter().find(|member| jwk.get(member).is_some()) {
             return Err(private);
@@ -65,7 +65,7 @@ impl Numbers {
     ///
     /// # Errors
     /// The member that is not as it should be.
-    pub(super) fn parse(&self) -> Result<ParsedPublicKey, &'static str> {
+    pub(crate) fn parse(&self) -> Result<ParsedPublicKey, &'static str> {
         match self {
             Self::Ec { x, y } => {
                 // SEC 1, section 2.3.3: an uncompressed point is 4 ‖ x ‖ y.
@@ -103,7 +103,7 @@ impl Numbers {
     }
 
     /// As members of a JWK.
-    pub(super) fn into_members(self) -> Map<String, Value> {
+    pub(crate) fn into_members(self) -> Map<String, Value> {
         let members = match self {
             Self::Ec { x, y } => vec![("kty", "EC".to_owned()), ("crv", "P-256".to_owned()), ("x", x), ("y", y)],
             Self::Rsa { n, e } => vec![("kty", "RSA".to_owned()), ("n", n), ("e", e)],

@@ -3,7 +3,7 @@
 use crate::error::{ErrorCode, Result};
 
 /// Seconds by which `nbf` and `iat` may lie ahead, for clocks that differ. `exp` has none.
-const LEEWAY: i64 = 5;
+pub(crate) const LEEWAY: i64 = 5;
 
 /// What a token is compared with.
 #[derive(Debug, Clone, Copy)]

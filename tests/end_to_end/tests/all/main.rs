@@ -72,8 +72,11 @@ mod tokens {
     mod claims;
     mod claims_as_jsonb;
     mod forged_tokens;
+    mod issuer_keys;
     mod own_tokens;
     mod request_attacks;
+    mod trusted_issuers;
+    mod trusted_revocation;
     mod visitor_tokens;
 }
 

@@ -36,6 +36,7 @@ pages! {
     postgrest: "docs/postgrest.md",
     security: "docs/security.md",
     testing: "docs/testing.md",
+    trusted_issuers: "docs/trusted-issuers.md",
     upgrading: "docs/upgrading.md",
     workos: "docs/workos.md",
 }

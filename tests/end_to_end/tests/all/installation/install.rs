@@ -317,8 +317,8 @@ async fn every_object_is_explained_and_protected() {
 #[tokio::test]
 async fn every_function_is_labelled_as_it_behaves() {
     let bed = Bed::shared("labelled").await;
-    let stable = "connection_id,email,has_permission,has_role,in_group,jwks,jwt,organization_id,role,session_claims,\
-        session_id,uid,verify_token,version";
+    let stable = "connection_id,email,has_feature,has_permission,has_role,in_group,issuer,jwks,jwt,organization_id,\
+        recently_authenticated,role,session_claims,session_id,subject,uid,verify_token,version";
     let of = |condition: &str| {
         format!(
             "select string_agg(distinct proname, ',' order by proname) from pg_proc where pronamespace = 'auth'::regnamespace and {condition}"
@@ -340,22 +340,24 @@ async fn every_function_is_labelled_as_it_behaves() {
         ),
         (
             "prosecdef",
-            "add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,create_session,\
-             create_user,create_visitor_token,delete_user,exchange_answer,exchange_code,exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,\
-             handle_callback,import_supabase,link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_session,remove_member,remove_orphans,\
-             retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,\
-             sign_out,\
-             start_sign_in,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,workos_authorize_url",
+            "accept_token,add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,\
+        create_session,create_user,create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,\
+        exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,handle_callback,import_supabase,\
+        link_identity,member_changed,merge_users,move_identity,my_sessions,refresh_issuer_keys,refresh_session,remove_member,\
+        remove_orphans,retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,\
+        revoke_sign_in,rotate_signing_key,set_issuer_keys,sign_out,start_sign_in,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,\
+        update_user,workos_authorize_url",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
-            "abandon_sealed_data,add_signing_key,alter_system,as_user,ban_user,become_new_installation,callback_answer,\
-             callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,create_visitor_token,delete_user,\
-             exchange_answer,exchange_code,exchange_request,grant_admin,grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,\
-             merge_users,move_identity,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,\
-             revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
-             rotate_signing_key,set_session,sign_out,start_sign_in,take_over_installation,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,\
-             workos_authorize_url",
+            "abandon_sealed_data,accept_token,add_signing_key,alter_system,as_user,ban_user,become_new_installation,\
+        callback_answer,callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
+        create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,grant_admin,\
+        grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,merge_users,\
+        move_identity,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
+        retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
+        rotate_signing_key,set_issuer_keys,set_session,sign_out,start_sign_in,take_over_installation,trust_issuer,\
+        trust_workos,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_authorize_url",
         ),
     ] {
         assert_eq!(text(&bed.admin, &of(condition)).await.unwrap().unwrap_or_default(), expected, "{condition}");

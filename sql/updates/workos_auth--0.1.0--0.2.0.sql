@@ -1,0 +1,74 @@
+-- What becomes of tables, types, triggers and policies from 0.1.0 to 0.2.0. tools/extension-files.sh adds the rest.
+ALTER TABLE auth.redirect_urls ADD COLUMN note text;
+
+CREATE TABLE auth.trusted_issuers (
+    issuer text PRIMARY KEY,
+    kind text NOT NULL CHECK (kind IN ('workos_auth', 'authkit', 'authkit_m2m', 'oidc')),
+    jwks_uri text,
+    audience text,
+    client_id text,
+    database_role text,
+    claims jsonb NOT NULL DEFAULT '{}',
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    refreshed_at timestamptz
+);
+
+CREATE TABLE auth.issuer_keys (
+    issuer text NOT NULL REFERENCES auth.trusted_issuers (issuer) ON DELETE CASCADE,
+    kid text NOT NULL,
+    algorithm text NOT NULL CHECK (algorithm IN ('ES256', 'RS256', 'PS256', 'EdDSA')),
+    public_key jsonb NOT NULL,
+    status text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'retired')),
+    seen_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    PRIMARY KEY (issuer, kid)
+);
+
+-- No foreign keys: what has ended stays so when the issuer is trusted again, or the person is accepted again.
+CREATE TABLE auth.ended_sessions (
+    issuer text NOT NULL,
+    sid text NOT NULL DEFAULT '',
+    subject text NOT NULL DEFAULT '',
+    organization_id text NOT NULL DEFAULT '',
+    ended_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (issuer, sid, subject, organization_id),
+    CHECK (sid <> '' OR subject <> '' OR organization_id <> '')
+);
+CREATE INDEX ended_sessions_expires_at_idx ON auth.ended_sessions (expires_at);
+
+DO $policies$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions'] LOOP
+        EXECUTE pg_catalog.format(
+            $policy$CREATE POLICY administrators ON auth.%I FOR SELECT USING (
+                (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE'))
+            )$policy$, name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON POLICY administrators ON auth.%I IS 'those whom auth.grant_admin made administrators'$comment$, name);
+    END LOOP;
+END
+$policies$;
+
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.trusted_issuers
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.trusted_issuers
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.issuer_keys
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.issuer_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.trusted_issuers ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.trusted_issuers ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+
+CREATE TRIGGER restore_begins BEFORE INSERT ON auth.issuer_keys FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows();
+CREATE TRIGGER restore_ends AFTER INSERT ON auth.issuer_keys FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows();
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER restore_begins;
+ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER restore_ends;
+COMMENT ON TRIGGER restore_begins ON auth.issuer_keys IS 'a restore''s COPY may bring rows before those that they reference';
+COMMENT ON TRIGGER restore_ends ON auth.issuer_keys IS 'foreign keys are checked again after a restore''s COPY';

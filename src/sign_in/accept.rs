@@ -1,0 +1,146 @@
+//! `auth.accept_token`: makes the person of a token known, which a trusted issuer has signed.
+//!
+//! The issuer vouches for the person as a public identity provider does: for nobody's organization but the one that the token names, and for
+//! no address of another account. So nobody joins an account that is there.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+use workos_auth_core::accounts::{self, AccountDecision, Incoming, Policy};
+use workos_auth_core::trusted_issuer::Claims;
+use workos_auth_core::{Error, ErrorCode, Result, random};
+
+use super::account::{candidates, change_email, lock_email, lock_identity};
+use crate::audit::audit;
+use crate::auth_hooks::{self, NewUser};
+use crate::current_session::{self, Purpose};
+use crate::postgres::transaction::require_writable;
+use crate::settings;
+use crate::store::{Subject, accounts as store};
+
+/// How such people come, in hooks.
+const METHOD: &str = "token";
+
+/// Writes account, identity and membership of a token's person where the token is good and one of them is not there; returns `users.id`.
+///
+/// # Errors
+/// Those of a bad token; `session_not_found` for a session that ended here; `user_banned`, `user_deleted`, `signup_disabled`, `hook_failed`.
+pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
+    require_writable()?;
+    let token = access_token.ok_or_else(|| Error::null("access_token"))?;
+    match current_session::verify(token) {
+        Ok(session) => return Ok(session.user_id),
+        Err(error) if error.code() == ErrorCode::PersonNotAccepted => {}
+        Err(error) => return Err(error),
+    }
+    let signed = current_session::signed(Purpose::Acting, token)?;
+    let claims = signed.ok_or_else(|| Error::new(ErrorCode::PersonNotAccepted))?.claims;
+    write(&claims)?;
+    current_session::recheck_on_next_read();
+    // As a reader will.
+    Ok(current_session::verify(token)?.user_id)
+}
+
+fn write(claims: &Claims) -> Result<()> {
+    let address = claims.email.as_deref().unwrap_or_default();
+    // As every sign-in: of two at once, one decides after the other.
+    lock_identity(&format!("{} {}", claims.issuer, claims.subject));
+    if !address.is_empty() {
+        lock_email(address);
+    }
+    let known = match store::identity_of_subject(&claims.issuer, &claims.subject)? {
+        Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
+        None => None,
+    };
+    let policy = Policy {
+        linking: settings::account_linking(),
+        allow_signup: settings::allow_signup(),
+        trust_email_domains: settings::trust_email_domains(),
+        email_domain_is_organizations: false,
+    };
+    // Of its people's addresses, an organization's word counts as far as workos_auth.trust_email_domains says.
+    let is_trusted = claims.organization.is_none() || policy.trust_email_domains;
+    let email = if is_trusted { address } else { "" };
+    let organization_of_identity = known.as_ref().and_then(|(identity, _)| identity.organization_id.clone());
+    let incoming = Incoming {
+        provider_id: &claims.subject,
+        // An administrator may have said more of the identity.
+        organization_id: organization_of_identity.as_deref(),
+        connection_id: &claims.issuer,
+        idp_id: None,
+        email,
+    };
+    if known.is_none() && !address.is_empty() {
+        // Nobody comes past a ban: neither of an account without an organization, nor of one in the organization that the token names.
+        for organization_id in [None, claims.organization.as_deref()] {
+            let meant = Incoming { organization_id, email: address, ..incoming };
+            if candidates(&meant, address, &policy)?.iter().any(|user| user.banned) {
+                return Err(ErrorCode::UserBanned.into());
+            }
+        }
+    }
+    let holder = match email {
+        "" => None,
+        email => store::email_holder(email)?,
+    };
+    let known = known.as_ref().map(|(identity, user)| (identity, user));
+    let (user_id, is_new_user) = match accounts::decide(&incoming, known, &[], holder, &policy)? {
+        AccountDecision::SignIn { user_id, email } | AccountDecision::Join { user_id, email } => {
+            // A token that says no address takes none away.
+            if !incoming.email.is_empty() {
+                change_email(user_id, &email)?;
+            }
+            (user_id, false)
+        }
+        AccountDecision::Create { email, .. } => {
+            let user_id = random::uuid()?;
+            store::insert_user(user_id, email.as_deref(), false, app_metadata(claims), user_metadata(claims))?;
+            write_audit("user_signedup", user_id, claims)?;
+            (user_id, true)
+        }
+    };
+    store::record_sign_in(user_id, user_metadata(claims))?;
+    store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
+    if let Some(organization) = &claims.organization {
+        store::ensure_organization(organization)?;
+        store::ensure_membership(user_id, organization)?;
+    }
+    write_audit("token_accepted", user_id, claims)?;
+    if is_new_user {
+        auth_hooks::user_created(&NewUser {
+            user_id,
+            method: METHOD,
+            email: claims.email.as_deref(),
+            organization_id: claims.organization.as_deref(),
+            connection_id: None,
+        })?;
+    }
+    Ok(())
+}
+
+fn app_metadata(claims: &Claims) -> Value {
+    json!({ "provider": claims.issuer, "providers": [claims.issuer] })
+}
+
+/// With the members that Supabase Auth writes.
+fn user_metadata(claims: &Claims) -> Value {
+    let mut data = json!({
+        "iss": claims.issuer, "sub": claims.subject, "provider_id": claims.subject, "email_verified": claims.email.is_some(),
+        "phone_verified": false,
+    });
+    for (name, value) in [("email", &claims.email), ("name", &claims.name), ("full_name", &claims.name)] {
+        if let Some(value) = value {
+            data[name] = json!(value);
+        }
+    }
+    data
+}
+
+fn write_audit(action: &str, user_id: Uuid, claims: &Claims) -> Result<()> {
+    let subject = Subject {
+        user_id: Some(user_id),
+        session_id: claims.session_id(),
+        organization_id: claims.organization.as_deref(),
+        ..Subject::default()
+    };
+    audit(action, &subject, json!({ "provider": claims.issuer, "provider_id": claims.subject }))
+}
