@@ -62,7 +62,7 @@ CREATE FUNCTION auth.try_exchange_answer(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_answer_wrapper';
 COMMENT ON FUNCTION auth.try_exchange_answer(uuid, integer, jsonb, text, text, inet, text) IS
-    'auth.exchange_answer for a caller that commits: where WorkOS has named somebody who may not sign in, the columns error_code, error_sqlstate and error_detail say why, the code is spent, and auth.audit_log_entries has login_refused; other errors are raised; only for roles of auth.grant_broker';
+    'as auth.exchange_answer, for a caller that commits; where WorkOS has named somebody who may not sign in, it raises nothing and spends the code; it writes login_refused into auth.audit_log_entries, and returns why in error_code, error_sqlstate and error_detail';
 
 CREATE FUNCTION auth.callback_request(
     code text,
