@@ -27,6 +27,7 @@ mod sign_in {
     mod races;
     mod refused;
     mod same_call;
+    mod tried_answers;
     mod whole_flow;
     mod workos_faults;
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
-use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB, Bed, GINA, exchange, is_good, reader, start};
 use workos_end_to_end::brokered::{Landing, SITE_URL, callback, come_back, come_back_implicitly, exchange_own};
@@ -65,48 +64,6 @@ async fn address_and_user_agent_of_the_answer_are_the_sessions() {
     let session: Uuid = row.get("session_id");
     let sql = format!("select concat_ws(' ', host(ip), user_agent) from auth.sessions where id = '{session}'");
     assert_eq!(text(&bed.admin, &sql).await.unwrap().as_deref(), Some("192.0.2.7 Browser"));
-    assert_eq!(bed.count("select count(*) from auth.sessions").await, 1, "one call, however many columns");
-}
-
-#[tokio::test]
-async fn a_refusal_is_an_answer_where_the_broker_commits() {
-    const REFUSED: &str = "select count(*) from auth.audit_log_entries where action = 'login_refused'";
-    const ANSWER: &str =
-        "select (t).* from (select auth.try_exchange_answer($1, $2, body => $3, ip => '192.0.2.7') as t offset 0) as s";
-    let bed = Bed::shared("tries").await;
-    let alice = bed.sign_in(ALICE).await;
-    let broker = bed.broker().await;
-    bed.admin.execute("select auth.ban_user($1)", &[&alice.user_id]).await.unwrap();
-    let request = exchange_request(&broker, &start(&broker, ALICE).await).await.unwrap();
-    let answer = ask(&request).await;
-    // What may be tried again is raised, and the answer is still waited for.
-    let lost: [&(dyn ToSql + Sync); 3] = [&request.exchange_id, &503, &"{}"];
-    refused(broker.query_one(ANSWER, &lost).await, "workos_unavailable");
-    assert_eq!(bed.count(REFUSED).await, 0);
-    let arguments: [&(dyn ToSql + Sync); 3] = [&request.exchange_id, &answer.status, &answer.body];
-    let row = broker.query_one(ANSWER, &arguments).await.unwrap();
-    let told = ["error_code", "error_sqlstate", "error_detail"].map(|column| row.get::<_, Option<String>>(column));
-    assert_eq!(
-        told,
-        ["user_banned", "WA402", "auth.users.banned_until lies in the future."].map(|text| Some(text.into()))
-    );
-    for column in ["access_token", "refresh_token", "email", "organization_id", "provider_token"] {
-        assert_eq!(row.get::<_, Option<String>>(column), None, "{column}");
-    }
-    let entry = "select concat_ws(' ', host(ip), user_id, payload ->> 'flow_id') from auth.audit_log_entries where action = 'login_refused'";
-    let expected = format!("192.0.2.7 {} {}", alice.user_id, row.get::<_, Uuid>("flow_id"));
-    assert_eq!(text(&bed.admin, entry).await.unwrap(), Some(expected));
-    // It is spent.
-    refused(broker.query_one(ANSWER, &arguments).await, "flow_state_not_found");
-    refused(exchange_answer(&broker, request.exchange_id, &answer).await, "flow_state_not_found");
-    assert_eq!((bed.count(REFUSED).await, bed.count("select count(*) from auth.flow_states").await), (1, 0));
-
-    bed.admin.execute("select auth.unban_user($1)", &[&alice.user_id]).await.unwrap();
-    let request = exchange_request(&broker, &start(&broker, ALICE).await).await.unwrap();
-    let answer = ask(&request).await;
-    let row = broker.query_one(ANSWER, &[&request.exchange_id, &answer.status, &answer.body]).await.unwrap();
-    assert_eq!((row.get::<_, Uuid>("user_id"), row.get::<_, Option<String>>("error_code")), (alice.user_id, None));
-    // The ban ended the first.
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 1, "one call, however many columns");
 }
 
@@ -358,10 +315,8 @@ async fn a_brokers_own_mistakes_are_refused_and_spend_nothing() {
     for (arguments, sqlstate) in
         [("200", "WA310"), ("200, body => '{'", "WA310"), (&*format!("200, body => {long}"), "WA311"), ("500", "WA308")]
     {
-        for function in ["exchange_answer", "try_exchange_answer"] {
-            let sql = format!("select auth.{function}('{}', {arguments})", exchanging.exchange_id);
-            refused_as(broker.batch_execute(&sql).await, sqlstate);
-        }
+        let sql = format!("select auth.exchange_answer('{}', {arguments})", exchanging.exchange_id);
+        refused_as(broker.batch_execute(&sql).await, sqlstate);
     }
     assert_eq!(bed.contents().await, before);
     for sql in ["auth.exchange_request(null)", "auth.exchange_request('c')", "auth.exchange_request('c', 'short')"] {
@@ -375,7 +330,6 @@ async fn a_brokers_own_mistakes_are_refused_and_spend_nothing() {
     for call in [
         "exchange_request(null)",
         "exchange_answer(null, null)",
-        "try_exchange_answer(null, null)",
         "callback_request(null, null)",
         "callback_answer(null, null)",
     ] {
@@ -394,7 +348,6 @@ async fn only_brokers_broker() {
     let calls = [
         "exchange_request('c')",
         "exchange_answer(gen_random_uuid(), 200)",
-        "try_exchange_answer(gen_random_uuid(), 200)",
         "callback_request('c', 's')",
         "callback_answer(gen_random_uuid(), 200)",
     ];
