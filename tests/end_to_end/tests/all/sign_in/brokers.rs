@@ -302,9 +302,7 @@ async fn a_brokers_own_mistakes_are_refused_and_spend_nothing() {
         (true, "200, headers => '\"x\"'", "22023", "headers"),
     ] {
         case!(id, arguments);
-        for (function, request) in
-            [("exchange_answer", &exchanging), ("try_exchange_answer", &exchanging), ("callback_answer", &returning)]
-        {
+        for (function, request) in [("exchange_answer", &exchanging), ("callback_answer", &returning)] {
             let id = if id { format!("'{}'", request.exchange_id) } else { "null".into() };
             let sql = format!("select auth.{function}({id}, {arguments})");
             let refusal = refused_as(broker.batch_execute(&sql).await, sqlstate);
