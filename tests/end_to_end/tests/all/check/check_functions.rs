@@ -259,17 +259,17 @@ async fn texts_of_a_megabyte_are_read_in_seconds() {
         assert!(started.elapsed() < PATIENCE, "{start} took {:?}", started.elapsed());
         patient.run("drop policy p on badges; drop policy q on badges; drop function f; drop table open cascade; alter role PEOPLE reset all").await;
     }
-    // Many at once, that call one another.
+    // Many at once, that call one another: a third of them is fewer names than are followed in one step.
     patient
         .run(
-            "do $$ begin for i in 1..300 loop
+            "do $$ begin for i in 1..240 loop
                  execute format('create function f%s() returns text security definer language plpgsql as %L', i,
-                     'begin perform f' || i % 300 + 1 || '(); ' || repeat('perform g(f);', 300) || case when i % 3 = 0 then 'perform may_write();' else '' end || 'end');
+                     'begin perform f' || i % 240 + 1 || '(); ' || repeat('perform g(f);', 300) || case when i % 3 = 0 then 'perform may_write();' else '' end || 'end');
              end loop; end $$",
         )
         .await;
     let started = Instant::now();
     let found = check(&patient.bed.admin).await.len();
-    assert_eq!(found, 300, "over three calls each reaches one that believes");
+    assert_eq!(found, 240, "over three calls each reaches one that believes");
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
