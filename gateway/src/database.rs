@@ -43,6 +43,9 @@ use statements::{
     UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
 };
 
+/// How long the process waits at its end for servers that were asked to cancel.
+const CANCELLED_WITHIN: Duration = Duration::from_secs(5);
+
 /// What the codes begin with that `auth.handle_callback` gives; WorkOS's do not.
 const OWN_CODE: &str = "wac_";
 
@@ -361,11 +364,14 @@ impl Database {
         }
     }
 
-    /// Waits until the servers have heard of what nobody waits for any more; for the end of the process, when no request is under way.
+    /// Waits until the servers have heard of what nobody waits for any more, and have hung up; for the end of the process, when no
+    /// request is under way. A server that does not answer is left after [`CANCELLED_WITHIN`].
     pub async fn all_cancelled(&self) {
         let cancellations = &self.pool.manager().cancellations;
         cancellations.close();
-        cancellations.wait().await;
+        if timeout(CANCELLED_WITHIN, cancellations.wait()).await.is_err() {
+            tracing::warn!("the database did not answer the requests to cancel what was under way");
+        }
     }
 
     /// How the connections stand.

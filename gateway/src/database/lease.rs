@@ -115,7 +115,8 @@ impl Drop for Lease {
                 // stays until the statement has ended, and the empty one after it is answered.
                 let ask = || {
                     let (endpoint, cancel, mut tls) = (connection.endpoint.clone(), cancel.clone(), tls.clone());
-                    tokio::spawn(async move {
+                    // One of the cancellations, too: the end of the process would hang up.
+                    connection.cancellations.spawn(async move {
                         let _ = timeout(HANG_UP_AFTER, endpoint.cancel(&cancel, &mut tls)).await;
                     })
                 };

@@ -1,13 +1,14 @@
 //! PgBouncer between the gateway and the database: each statement may run in another session, and others run in between.
 //! `tools/test-gateway.sh` runs the other tests through it as well.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use workos_end_to_end::{ALICE, BOB, Bed};
 use workos_testbed::PgBouncer;
 
-use crate::common::outage::refresh;
-use crate::common::{Gateway, REFRESH, eventually, ok, send, told};
+use crate::common::outage::{refresh, until_it_waits};
+use crate::common::{Gateway, Program, REFRESH, database_url, eventually, ok, send, set_up, told};
 
 /// How many requests are broken off, or fail, in one go.
 const AT_ONCE: usize = 30;
@@ -121,5 +122,34 @@ async fn what_is_broken_off_or_fails_leaves_the_pooler_as_it_was() {
     assert!(!pooler.log().unwrap().contains("FATAL"), "{}", pooler.log().unwrap());
     for session in &sessions {
         ok(refresh(&gateway, session).await).await;
+    }
+}
+
+/// The end of a gateway's process hangs up, too.
+#[tokio::test]
+async fn a_gateway_that_ends_leaves_the_pooler_as_it_was() {
+    let bed = Bed::shared("ends").await;
+    let pooler = PgBouncer::start(bed.cluster, &["pool_mode = transaction", "default_pool_size = 4"]).unwrap();
+    let role = set_up(&bed).await;
+    let url = database_url(&bed, &role, pooler.port());
+    let flags = ["--pool-size", "20", "--shutdown-timeout", "1", "--request-timeout", "60"];
+    let holder = bed.superuser().await;
+    for _ in 0..ROUNDS {
+        let mut gateway = Program::start_in(&bed, &[("DATABASE_URL", &url)], &flags).await;
+        let mut requests = Vec::new();
+        for _ in 0..AT_ONCE {
+            let session = gateway.sign_in(ALICE).await;
+            requests.push(gateway.post(REFRESH, &json!({ "refresh_token": session["refresh_token"] })));
+        }
+        holder.batch_execute("begin; lock table auth.sessions").await.unwrap();
+        let asked = requests.into_iter().map(|request| tokio::spawn(request.send())).collect::<Vec<_>>();
+        until_it_waits(&bed.admin, &role, "Lock").await;
+        gateway.signal(Signal::SIGTERM);
+        assert_eq!(gateway.wait().code(), Some(0));
+        for asked in asked {
+            assert!(asked.await.unwrap().is_err());
+        }
+        holder.batch_execute("rollback").await.unwrap();
+        assert!(!pooler.log().unwrap().contains("FATAL"), "{}", pooler.log().unwrap());
     }
 }
