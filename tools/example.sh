@@ -12,7 +12,7 @@ name=${1:-}
 grep -qxF -- "$name" <<<"$all" || fail "EXAMPLE is one of: ${all//$'\n'/ }"
 
 export PORT=${PORT:-3000}
-cargo build --quiet --release -p workos_testbed --bin testbed-cluster
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster
 testbed=$CARGO_TARGET_DIR/release/testbed-cluster
 # The stand-in shows its login page.
 export TESTBED_INTERACTIVE=1
@@ -24,6 +24,6 @@ fi
 
 # The others have Supabase's client, which talks to the gateway.
 tools/install-example.sh "$name"
-cargo build --quiet --release -p workos_auth_gateway
+cargo build --quiet --release "${CRATES[@]}" --bin workos-auth-gateway
 export SITE_URL=http://127.0.0.1:$PORT
 exec "$testbed" -- tools/with-gateway.sh examples/test/serve-supabase.sh "$name"

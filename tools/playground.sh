@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-cargo build --quiet --release -p workos_testbed --bin testbed-cluster
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster
 psql=$("$PG_CONFIG" --bindir)/psql
 # The stand-in shows its login page.
 # shellcheck disable=SC2016 # testbed-cluster sets the variables

@@ -6,8 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-cargo build --quiet --release -p workos_testbed --bin testbed-cluster
-cargo build --quiet --release -p workos_auth_gateway
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster --bin workos-auth-gateway
 
 # Chromium writes into its home.
 work=$(mktemp -d)

@@ -6,6 +6,5 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-# --bin chooses from both packages.
-cargo build --quiet --release -p workos_testbed --bin testbed-cluster -p workos_auth_gateway --bin workos-auth-gateway
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster --bin workos-auth-gateway
 exec "$CARGO_TARGET_DIR/release/testbed-cluster" -- tools/with-gateway.sh tests/clients/run.sh

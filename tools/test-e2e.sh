@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# The end-to-end tests, the demo's, the testbed's and the benchmarks'. With ONLY=name no more than the end-to-end tests whose path
+# The end-to-end tests, the demo's and the testbed's. With ONLY=name no more than the end-to-end tests whose path
 # (folder::module::test) has this in it. They run against the extension that is installed in the Postgres of PG_CONFIG.
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-# One choice of packages, however much of it is run: with another one they would have other features, and be compiled again.
-tests=(cargo test --release -p workos_testbed -p workos_end_to_end -p workos_demo -p workos_bench)
+tests=(cargo test --release "${CRATES[@]}")
 read -ra left_out <<<"$(left_out)"
 
 if [[ -n ${ONLY:-} ]]; then
@@ -22,9 +21,9 @@ under_old_sql=(sign_in::whole_flow sign_in::callback:: sign_in::brokers sessions
     tokens::claims:: tokens::own_tokens tokens::visitor_tokens policies::rls_identity policies::as_user policies::visitors accounts::linking::)
 
 # The demo's test starts the gateway as it was built.
-cargo build --release -p workos_auth_gateway
+cargo build --quiet --release "${CRATES[@]}" --bin workos-auth-gateway
 all() {
-    "${tests[@]}" -- "${left_out[@]}"
+    "${tests[@]}" --test testbed --test tour --test all -- "${left_out[@]}"
     for version in $(older_versions); do
         heading "The same library under the SQL of $version"
         WORKOS_AUTH_SQL_VERSION=$version "${tests[@]}" --test all -- "${under_old_sql[@]}" "${left_out[@]}"

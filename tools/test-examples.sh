@@ -9,7 +9,7 @@ cd "$ROOT"
 shopt -s nullglob
 scripts=(examples/*/start.sh)
 ((${#scripts[@]} > 0)) || fail "there is no examples/*/start.sh"
-cargo build --quiet --release -p workos_testbed --bin testbed-cluster
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster --bin workos-auth-gateway
 for script in "${scripts[@]}"; do
     echo "-- ${script%/start.sh}"
     "$CARGO_TARGET_DIR/release/testbed-cluster" -- "$script" examples/test/run.sh

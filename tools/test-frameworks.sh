@@ -12,5 +12,5 @@ for framework in $FRAMEWORKS; do
     tools/install-example.sh "supabase/$framework"
 done
 
-cargo build --quiet --release -p workos_testbed -p workos_auth_gateway --bins
+cargo build --quiet --release "${CRATES[@]}" --bin testbed-cluster --bin workos-auth-gateway
 "$CARGO_TARGET_DIR/release/testbed-cluster" -- tools/with-gateway.sh node --test examples/supabase/test/app.test.js

@@ -5,7 +5,6 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 cd "$ROOT"
 
-# Together with the testbed, which has compiled the same already.
-cargo build --quiet --release -p workos_simulator -p workos_testbed --bins
+cargo build --quiet --release "${CRATES[@]}" --bin workos-simulator
 cd tests/node
 WORKOS_SIMULATOR=$CARGO_TARGET_DIR/release/workos-simulator exec node --test

@@ -49,7 +49,7 @@ for test in "${tests[@]}"; do
     [[ -f expected/$test.out ]] || : >"expected/$test.out"
 done
 
-cargo build --quiet --release --manifest-path "$ROOT/Cargo.toml" -p workos_testbed --bin testbed-cluster
+cargo build --quiet --release --manifest-path "$ROOT/Cargo.toml" "${CRATES[@]}" --bin testbed-cluster
 rm -rf results regression.diffs regression.out
 status=0
 "$CARGO_TARGET_DIR/release/testbed-cluster" -- \

@@ -178,7 +178,7 @@ impl Known {
                 "--" => return true,
                 "--release" => true,
                 "-p" => arguments.next().is_some_and(|package| is_ours(package)),
-                "--test" => arguments.next() == Some(&"all"),
+                "--test" => arguments.next().is_some_and(|program| ["all", "gateway"].contains(program)),
                 _ => false,
             };
             if !is_known {
@@ -284,6 +284,7 @@ mod tests {
             "pgxn install --nosudo workos_auth",
             "cargo build --release -p workos_auth_gateway",
             "cargo test --release -p workos_end_to_end --test all -- row_1",
+            "cargo test --release -p workos_auth_gateway --test gateway -- linking",
             "cargo pgrx test pg15 --runas postgres a_name",
             "workos-auth-demo",
             "examples/moving/move.sh --from 'postgres://a?b=c&d=e' \\\n  --people-only",
@@ -317,6 +318,7 @@ mod tests {
             "pgxn install other",
             "cargo build --release -p workos_auth_gate",
             "cargo build --fast",
+            "cargo test --release -p workos_end_to_end --test none",
             "cargo run",
             "cargo pgrx test pg12",
             "cargo pgrx test pg15 --runs postgres",

@@ -5,7 +5,7 @@ use std::fs;
 use workos_end_to_end::documents::{Document, root};
 
 /// Where a path of modules may begin, and what stands in front of its last part.
-const ROOTS: [&str; 4] = ["tests/end_to_end/tests/all", "gateway/tests/all", "crates/core/src", "src"];
+const ROOTS: [&str; 4] = ["tests/end_to_end/tests/all", "gateway/tests/gateway", "crates/core/src", "src"];
 
 /// The code spans of a text that are paths of modules.
 fn paths(text: &str) -> Vec<&str> {

@@ -1,11 +1,8 @@
 //! `POST /sso/token`, `GET /sso/profile` and the lists.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{CHALLENGE, REDIRECT, VERIFIER, code, exchange, http, start, token_fields, token_request};
+use crate::common::{self, CHALLENGE, REDIRECT, VERIFIER, code, exchange, http, start, token_fields, token_request};
 use serde_json::{Value, json};
 
 const PKCE: [(&str, &str); 3] =

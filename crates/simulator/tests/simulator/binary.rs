@@ -1,13 +1,10 @@
 //! The binary: its line, its seed, its end.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use common::http;
+use crate::common::http;
 
 struct Process(Child);
 

@@ -1,13 +1,10 @@
 //! What goes wrong on demand, as a client sees it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{CHALLENGE, VERIFIER, authorize, code, exchange, http, start, token_fields, token_request};
+use crate::common::{CHALLENGE, VERIFIER, authorize, code, exchange, http, start, token_fields, token_request};
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 use workos_simulator::{Fault, FaultKind, Missing, RetryAfter, Simulator};

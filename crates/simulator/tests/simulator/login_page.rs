@@ -1,11 +1,8 @@
 //! The login page of `--interactive`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
 
 use std::collections::HashMap;
 
-use common::{CHALLENGE, VERIFIER, authorize, exchange, http, redirect};
+use crate::common::{self, CHALLENGE, VERIFIER, authorize, exchange, http, redirect};
 use reqwest::blocking::Response;
 use workos_simulator::{Options, Profile, Simulator};
 

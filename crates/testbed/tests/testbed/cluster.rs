@@ -1,5 +1,4 @@
 //! The testbed itself: that it boots, survives a restart, tells what went wrong, and leaves nothing behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

@@ -1,9 +1,6 @@
 //! `GET /sso/authorize`: who gets a code, who gets an error, and who gets no redirect at all.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod common;
-
-use common::{CHALLENGE, REDIRECT, authorize, code, exchange, http, redirect, start};
+use crate::common::{self, CHALLENGE, REDIRECT, authorize, code, exchange, http, redirect, start};
 use workos_simulator::{CallbackError, Fault, FaultKind};
 
 /// The profile that a code stands for.

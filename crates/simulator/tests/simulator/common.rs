@@ -1,5 +1,4 @@
 //! A browser and a backend for the simulator's tests. Every request has a deadline.
-#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,9 +1,6 @@
 //! `/_simulator/…`, the record of requests, and what is added at run time.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
-mod common;
-
-use common::{authorize, code, exchange, http, redirect, start};
+use crate::common::{authorize, code, exchange, http, redirect, start};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use workos_simulator::{Options, Profile, Simulator};

@@ -1,5 +1,4 @@
 //! The browser against the real simulator.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use url::Url;
 use workos_testbed::workos::{CLIENT_ID, REDIRECT_URI};
