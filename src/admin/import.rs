@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use uuid::Uuid;
+use workos_auth_core::accounts::WORKOS;
 use workos_auth_core::import::{self, ImportedUser};
 use workos_auth_core::{Error, ErrorCode, Result, email};
 
@@ -25,7 +26,7 @@ pub fn import_supabase(user_row: Option<&Jsonb>, identity_rows: Option<&Jsonb>) 
     let mut profiles: Vec<&str> = user.identities.iter().map(|identity| identity.provider_id.as_str()).collect();
     // In one order, so that of two imports at once none waits for the other.
     profiles.sort_unstable();
-    profiles.iter().for_each(|profile| lock_identity(profile));
+    profiles.iter().for_each(|profile| lock_identity(WORKOS, profile));
     if let Some(email) = &user.email {
         lock_email(&email.address);
     }

@@ -36,7 +36,7 @@ pub fn move_identity(identity_id: Option<PgUuid>, organization: Option<&str>) ->
     if identity.organization_id.as_deref() == Some(organization) {
         return Ok(());
     }
-    lock_identity(&identity.provider_id);
+    lock_identity(&identity.provider, &identity.provider_id);
     // Written, not only locked: a transaction with an older snapshot fails with 40001.
     if !users::lock_by_update(identity.user_id)? {
         return Err(unknown_identity());
@@ -70,7 +70,7 @@ fn write_move(user: &Candidate, identity: &KnownIdentity, organization: &str, en
         ..Subject::default()
     };
     let payload = json!({
-        "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id,
+        "provider": identity.provider, "provider_id": identity.provider_id, "identity_id": identity.id,
         "old_organization_id": identity.organization_id, "sessions": ended,
     });
     audit("identity_moved", &subject, payload)
@@ -108,7 +108,7 @@ pub fn merge_users(from: Option<PgUuid>, into: Option<PgUuid>) -> Result<()> {
     let kept = store::absorb(from.user_id, into.user_id)?;
     operating::delete(from.user_id)?;
     store::take_addresses(into.user_id, &kept)?;
-    if let Some(identity) = from.identities.first() {
+    if let Some(identity) = from.identities.iter().find(|identity| !identity.is_of_issuer()) {
         accounts::mark_linked(into.user_id, &identity.email)?;
     }
     // A ban of either is a ban of both. Else tokens are refreshed, whose address may have changed.
@@ -128,18 +128,19 @@ pub fn merge_users(from: Option<PgUuid>, into: Option<PgUuid>) -> Result<()> {
 
 /// Locks everything that leads into both accounts, and returns what they are from then on.
 fn lock_both(from: Uuid, into: Uuid) -> Result<(Candidate, Candidate)> {
-    let (mut profiles, mut emails) = (BTreeSet::new(), BTreeSet::new());
+    let (mut names, mut emails) = (BTreeSet::new(), BTreeSet::new());
+    let name = |identity: &KnownIdentity| (identity.provider.clone(), identity.provider_id.clone());
     for user in read_both(from, into)? {
-        profiles.extend(user.identities.iter().map(|identity| identity.provider_id.clone()));
+        names.extend(user.identities.iter().map(name));
         emails.extend(user.identities.iter().map(|identity| fold_email(&identity.email)));
         emails.extend(user.email.as_deref().map(fold_email));
     }
-    profiles.iter().for_each(|profile| lock_identity(profile));
+    names.iter().for_each(|(provider, id)| lock_identity(provider, id));
     emails.iter().for_each(|email| lock_email(email));
     store::lock_both(from, into)?;
     let [from, into] = read_both(from, into)?;
     let mut identities = from.identities.iter().chain(&into.identities);
-    if !identities.all(|identity| profiles.contains(&identity.provider_id)) {
+    if !identities.all(|identity| names.contains(&name(identity))) {
         let detail = "Somebody signed in with another identity of one of the users meanwhile.";
         return Err(Error::with_detail(ErrorCode::SerializationFailure, detail));
     }

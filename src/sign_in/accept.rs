@@ -1,11 +1,10 @@
-//! `auth.accept_token`: makes the person of a token known, which a trusted issuer has signed.
-//!
-//! The issuer vouches for the person as a public identity provider does: for nobody's organization but the one that the token names, and for
-//! no address of another account. So nobody joins an account that is there.
+//! `auth.accept_token`: makes the person of a token known, which a trusted issuer has signed. Whose account it is,
+//! `core::accounts::by_token` decides.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, AccountDecision, Incoming, Policy};
+use workos_auth_core::accounts::by_token::Person;
+use workos_auth_core::accounts::{AccountDecision, Policy};
 use workos_auth_core::trusted_issuer::Claims;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 
@@ -41,54 +40,20 @@ pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
 }
 
 fn write(claims: &Claims) -> Result<()> {
-    let address = claims.email.as_deref().unwrap_or_default();
+    let person = Person {
+        issuer: &claims.issuer,
+        subject: &claims.subject,
+        organization_id: claims.organization.as_deref(),
+        email: claims.email.as_deref(),
+    };
     // As every sign-in: of two at once, one decides after the other.
-    lock_identity(&format!("{} {}", claims.issuer, claims.subject));
-    if !address.is_empty() {
-        lock_email(address);
+    lock_identity(person.issuer, person.subject);
+    if let Some(email) = person.email {
+        lock_email(email);
     }
-    let known = match store::identity_of_subject(&claims.issuer, &claims.subject)? {
-        Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
-        None => None,
-    };
-    let policy = Policy {
-        linking: settings::account_linking(),
-        allow_signup: settings::allow_signup(),
-        trust_email_domains: settings::trust_email_domains(),
-        email_domain_is_organizations: false,
-    };
-    // Of its people's addresses, an organization's word counts as far as workos_auth.trust_email_domains says.
-    let is_trusted = claims.organization.is_none() || policy.trust_email_domains;
-    let email = if is_trusted { address } else { "" };
-    let organization_of_identity = known.as_ref().and_then(|(identity, _)| identity.organization_id.clone());
-    let incoming = Incoming {
-        provider_id: &claims.subject,
-        // An administrator may have said more of the identity.
-        organization_id: organization_of_identity.as_deref(),
-        connection_id: &claims.issuer,
-        idp_id: None,
-        email,
-    };
-    if known.is_none() && !address.is_empty() {
-        // Nobody comes past a ban: neither of an account without an organization, nor of one in the organization that the token names.
-        for organization_id in [None, claims.organization.as_deref()] {
-            let meant = Incoming { organization_id, email: address, ..incoming };
-            if candidates(&meant, address, &policy)?.iter().any(|user| user.banned) {
-                return Err(ErrorCode::UserBanned.into());
-            }
-        }
-    }
-    let holder = match email {
-        "" => None,
-        email => store::email_holder(email)?,
-    };
-    let known = known.as_ref().map(|(identity, user)| (identity, user));
-    let (user_id, is_new_user) = match accounts::decide(&incoming, known, &[], holder, &policy)? {
+    let (user_id, is_new_user) = match decide(&person)? {
         AccountDecision::SignIn { user_id, email } | AccountDecision::Join { user_id, email } => {
-            // A token that says no address takes none away.
-            if !incoming.email.is_empty() {
-                change_email(user_id, &email)?;
-            }
+            change_email(user_id, &email)?;
             (user_id, false)
         }
         AccountDecision::Create { email, .. } => {
@@ -115,6 +80,27 @@ fn write(claims: &Claims) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+fn decide(person: &Person<'_>) -> Result<AccountDecision> {
+    let policy = Policy {
+        linking: settings::account_linking(),
+        allow_signup: settings::allow_signup(),
+        trust_email_domains: settings::trust_email_domains(),
+        email_domain_is_organizations: false,
+    };
+    let known = match store::identity_of_subject(person.issuer, person.subject)? {
+        Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
+        None => None,
+    };
+    let mut meant = Vec::new();
+    if known.is_none() {
+        for profile in person.profiles() {
+            meant.extend(candidates(&profile, profile.email, &policy)?);
+        }
+    }
+    let holder = person.email.map_or(Ok(None), store::email_holder)?;
+    person.decide(known.as_ref().map(|(identity, user)| (identity, user)), &meant, holder, &policy)
 }
 
 fn app_metadata(claims: &Claims) -> Value {

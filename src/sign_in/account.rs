@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, AccountDecision, Candidate, EmailChange, Incoming, Policy};
+use workos_auth_core::accounts::{self, AccountDecision, Candidate, EmailChange, Incoming, Policy, WORKOS};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
@@ -29,7 +29,7 @@ pub struct Account {
 pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Result<Account> {
     let email = accounts::fold_email(&profile.email);
     // Two sign-ins of one person, or of one address, decide one after the other.
-    lock_identity(&profile.id);
+    lock_identity(WORKOS, &profile.id);
     lock_email(&email);
 
     let decision = decide(profile, &email)?;
@@ -82,9 +82,10 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// One writer at a time for a WorkOS profile. Before the locks of addresses.
-pub fn lock_identity(profile_id: &str) {
-    locks::lock_name(&format!("identity {profile_id}"));
+/// One writer at a time for an identity: what `identities.provider` and `identities.provider_id` say. Of several, in their order. Before the
+/// locks of addresses.
+pub fn lock_identity(provider: &str, provider_id: &str) {
+    locks::lock_name(&format!("identity {provider} {provider_id}"));
 }
 
 /// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
@@ -176,5 +177,5 @@ pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &Requ
         connection_id: Some(&profile.connection_id),
         ..Subject::default()
     };
-    audit(action, &subject.with_client(client), json!({ "provider": "workos", "provider_id": profile.id }))
+    audit(action, &subject.with_client(client), json!({ "provider": WORKOS, "provider_id": profile.id }))
 }

@@ -4,7 +4,7 @@
 //! somebody else's account by opening that somebody's URL.
 
 use uuid::Uuid;
-use workos_auth_core::accounts::{Candidate, EmailChange, Incoming, Policy, fold_email, identities};
+use workos_auth_core::accounts::{Candidate, EmailChange, Incoming, Policy, WORKOS, fold_email, identities};
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
@@ -116,7 +116,7 @@ fn ended() -> Error {
 pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClient) -> Result<Account> {
     let user_id = link.user_id;
     let email = fold_email(&profile.email);
-    account::lock_identity(&profile.id);
+    account::lock_identity(WORKOS, &profile.id);
     account::lock_email(&email);
     // First the user and then the session, as a deletion does it.
     if !users::lock_by_update(user_id)? || !sessions::lives(link.session_id, user_id)? {

@@ -28,7 +28,7 @@ pub fn unlink(session: &Verified, identity_id: Option<Uuid>) -> Result<()> {
     let identity = own.iter().find(|identity| identity.id == identity_id).ok_or_else(not_found)?;
     // A sign-in by this identity comes before or after. That of an address is not taken: the caller may keep the transaction open, and
     // the address may be that of another customer's people too.
-    account::lock_identity(&identity.provider_id);
+    account::lock_identity(&identity.provider, &identity.provider_id);
     // Written, not only locked, so that of two unlinkings at once the second sees that there is one identity less, or fails with 40001.
     if !users::lock_by_update(user_id)? {
         return Err(not_found());
@@ -62,7 +62,7 @@ fn write_audit(session: &Verified, identity: &KnownIdentity, ended: u64) -> Resu
         ..session.audit_subject()
     };
     let payload = json!({
-        "provider": "workos", "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,
+        "provider": identity.provider, "provider_id": identity.provider_id, "identity_id": identity.id, "sessions": ended,
     });
     audit_as(Some(session), "identity_unlinked", &subject, payload)
 }

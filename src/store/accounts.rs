@@ -14,6 +14,7 @@ fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
         id: row.required_uuid(c"id")?,
         user_id: row.required_uuid(c"user_id")?,
+        provider: row.required(c"provider")?,
         provider_id: row.required(c"provider_id")?,
         organization_id: row.get(c"organization_id"),
         connection_id: row.get(c"connection_id"),
@@ -58,18 +59,19 @@ pub fn ensure_membership(user_id: Uuid, organization_id: &str) -> Result<()> {
 /// An identity.
 pub fn identity_by_id(id: Uuid) -> Result<Option<KnownIdentity>> {
     query::row(
-        "SELECT user_id, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
+        "SELECT user_id, provider, provider_id, organization_id, connection_id, idp_id, email FROM auth.identities
          WHERE id OPERATOR(pg_catalog.=) $1",
         &[uuid_arg(id)],
         |row| {
             Ok(KnownIdentity {
                 id,
                 user_id: row.uuid(1)?,
-                provider_id: row.get(2)?,
-                organization_id: row.nullable(3)?,
-                connection_id: row.nullable(4)?,
-                idp_id: row.nullable(5)?,
-                email: row.get(6)?,
+                provider: row.get(2)?,
+                provider_id: row.get(3)?,
+                organization_id: row.nullable(4)?,
+                connection_id: row.nullable(5)?,
+                idp_id: row.nullable(6)?,
+                email: row.get(7)?,
             })
         },
     )
@@ -81,17 +83,12 @@ pub fn knows_organization(id: &str) -> bool {
 }
 
 /// Users whom this e-mail address could mean, by an identity or by `users.email`; the oldest first. The address is already
-/// ASCII-lower-case. Not those who are known by tokens of trusted issuers alone, whose word on an address leads nobody into an account; but
-/// for those who are banned, past which nobody shall come.
+/// ASCII-lower-case.
 pub fn user_ids_by_email(email: &str) -> Result<Vec<Uuid>> {
     query::rows(
         r#"SELECT u.id FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT user_id FROM auth.identities WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1
              UNION ALL SELECT id FROM auth.users WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $1))
-             AND (u.banned_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()
-                 OR NOT EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id)
-                 OR EXISTS (SELECT FROM auth.identities AS i WHERE i.user_id OPERATOR(pg_catalog.=) u.id
-                     AND pg_catalog.strpos(i.provider, ':') OPERATOR(pg_catalog.=) 0))
          ORDER BY u.created_at, u.id"#,
         &[email.into()],
         |row| row.uuid(1),

@@ -15,8 +15,10 @@
 //! | 7 | several candidates | refused, `multiple_accounts` |
 //! | 8 | candidate banned | refused, `user_banned`; never a second user |
 //! | 9 | new profile id; a user of that e-mail who was invited to this organization, belongs to no other and has never had an identity | joins, if exactly one |
+//! | 10 | token of a trusted issuer | known issuer and subject sign in, else a new user: see [`by_token`] |
+//! | 11 | user whom nothing but tokens of trusted issuers has made known | never a candidate, but for a ban |
 //!
-//! What somebody does to the identities of their own account stands in [`identities`], and what an administrator does to accounts
+//! What somebody does to the identities of their own account stands in [`identities`], whom a token names in [`by_token`], and what an administrator does to accounts
 //! in [`joining`].
 //!
 //! Where the table is silent, what cannot be decided is refused: a refusal can be mended, a wrong join cannot.
@@ -79,6 +81,9 @@ pub struct Incoming<'a> {
     pub email: &'a str,
 }
 
+/// `identities.provider` of WorkOS's profiles.
+pub const WORKOS: &str = "workos";
+
 /// A row of `auth.identities`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownIdentity {
@@ -86,7 +91,9 @@ pub struct KnownIdentity {
     pub id: Uuid,
     /// Whose it is.
     pub user_id: Uuid,
-    /// WorkOS's profile id.
+    /// [`WORKOS`], or the issuer of the tokens that name the person.
+    pub provider: String,
+    /// WorkOS's profile id, or the issuer's name of the person.
     pub provider_id: String,
     /// Its organization.
     pub organization_id: Option<String>,
@@ -96,6 +103,13 @@ pub struct KnownIdentity {
     pub idp_id: Option<String>,
     /// Its address when it last signed in.
     pub email: String,
+}
+
+impl KnownIdentity {
+    /// Whether a trusted issuer vouches for it: issuers are URIs, also those that are not trusted any more.
+    pub fn is_of_issuer(&self) -> bool {
+        self.provider.contains(':')
+    }
 }
 
 /// A user who may be meant, with all of their identities.
@@ -115,6 +129,13 @@ pub struct Candidate {
     pub memberships: Vec<String>,
     /// All of the user's identities, not only those that match.
     pub identities: Vec<KnownIdentity>,
+}
+
+impl Candidate {
+    /// Row 11: whose address is the word of issuers alone.
+    fn is_known_by_tokens_alone(&self) -> bool {
+        !self.identities.is_empty() && self.identities.iter().all(KnownIdentity::is_of_issuer)
+    }
 }
 
 /// The settings, and the one fact about the organization, that the decision depends on.
@@ -298,7 +319,7 @@ impl ComparedProfile<'_> {
 
     /// Whether the profile's own organization (row 5: no other) knows the user by this address.
     fn concerns(&self, user: &Candidate) -> bool {
-        if domain(&self.email).is_none() {
+        if domain(&self.email).is_none() || (user.is_known_by_tokens_alone() && !user.banned) {
             return false;
         }
         let holds = self.is_email(user.email.as_deref());
@@ -422,6 +443,7 @@ fn refuse_banned_or_deleted(user: &Candidate) -> Result<()> {
     }
 }
 
+pub mod by_token;
 pub mod identities;
 pub mod joining;
 

@@ -4,6 +4,7 @@ use std::slice;
 
 use super::*;
 
+mod by_token;
 mod identities;
 mod invited;
 mod joining;
@@ -40,6 +41,7 @@ fn identity(user: u128, organization: Option<&str>, connection: &str, idp_id: &s
     KnownIdentity {
         id: Uuid::from_u128(user * 100 + connection.len() as u128),
         user_id: id(user),
+        provider: WORKOS.to_owned(),
         provider_id: format!("prof_{user}_{connection}"),
         organization_id: organization.map(str::to_owned),
         connection_id: Some(connection.to_owned()),
