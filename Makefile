@@ -11,7 +11,7 @@ STEP := tools/run-step
 
 # The quick and the likely failures first.
 # test-pgrx builds the library with its tests, install without: in this order each is built once.
-TEST_STEPS := test-format test-lint test-release test-crates test-docs test-core test-units test-pgrx install test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
+TEST_STEPS := test-format test-lint test-release test-crates test-docs test-core test-pgrx install test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 
 # What is run on every version of Postgres: what depends on the version.
 VERSION_STEPS := test-pgrx install test-sql test-e2e test-gateway
@@ -69,7 +69,7 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
 	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
 
-.PHONY: test-format test-lint test-release test-crates test-docs test-core test-units test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
+.PHONY: test-format test-lint test-release test-crates test-docs test-core test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check
 
@@ -85,11 +85,8 @@ test-crates: ## Licences, bans and sources of the crates we build with, by deny.
 test-docs: ## The documentation of the Rust code, every broken link an error
 	@$(STEP) $@ "Documentation" tools/docs.sh
 
-test-core: ## The rules without Postgres: unit and property tests
-	@$(STEP) $@ "Rules" cargo test --release -p workos_auth_core
-
-test-units: ## The unit tests of the other crates, and the WorkOS stand-in
-	@$(STEP) $@ "Unit tests and the simulator" tools/test-units.sh
+test-core: ## What needs no Postgres: the rules, all other unit tests, the WorkOS stand-in
+	@$(STEP) $@ "Rules" tools/test-core.sh
 
 # In a copy of Postgres that is cargo-pgrx's own: what is installed stays.
 test-pgrx: ## Inside a backend (cargo pgrx test). ONLY=name: the tests with this in their path

@@ -99,7 +99,7 @@ leave_out_this_machine() {
 
 # Every crate of programs and tests. They are chosen together, however few of their targets are built: with another choice cargo takes
 # other features of what they share, and compiles it once more.
-CRATES=(-p workos_simulator -p workos_testbed -p workos_auth_gateway -p workos_demo -p workos_end_to_end -p workos_bench)
+CRATES=(-p workos_auth_core -p workos_simulator -p workos_testbed -p workos_auth_gateway -p workos_demo -p workos_end_to_end -p workos_bench)
 
 # The cargo features of the extension for this major; pg15 is the default.
 PG_FEATURES=(--no-default-features --features "pg$PG_MAJOR")

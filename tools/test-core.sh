@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The unit tests of the gateway, the simulator and what else is neither the extension nor its rules; the simulator's tests; the examples in
-# their documentation.
+# What needs no Postgres: the rules, the unit tests of everything else that is not the extension, the simulator, and the examples in their
+# documentation.
 set -euo pipefail
 # shellcheck source=tools/env.sh
 . "$(dirname "$0")/env.sh"
