@@ -14,7 +14,7 @@ use super::verified::{Origin, Verified};
 use super::verify::{self, verify, verify_bearer, verify_for};
 use super::{client_role, request_claims, token};
 use crate::error::or_raise;
-use crate::postgres::pinning::{Read, pin};
+use crate::postgres::pinning::{Read, may_become, pin};
 use crate::postgres::roles::{self, bypasses_rls, role_name};
 use crate::postgres::runs::{self, TokenHash};
 use crate::postgres::statement::Statement;
@@ -192,6 +192,10 @@ fn take_on_role(session: &Verified) -> Result<()> {
 }
 
 fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
+    if !may_become(|| Some(session.hash)) {
+        let detail = "A trigger, or what a query calls that writes rows or has read another session, signs nobody in.";
+        return Err(Error::with_detail(ErrorCode::SessionChanged, detail));
+    }
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
     if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {

@@ -13,6 +13,10 @@ use crate::postgres::setting::{self, Lifetime};
 
 /// The setting that PostgREST puts a request's headers into, as a JSON object with names in lower case.
 const HEADERS: &CStr = c"request.headers";
+/// The setting that PostgREST puts a request's cookies into.
+const COOKIES: &CStr = c"request.cookies";
+/// The member of the headers with the cookies.
+const COOKIE: &str = "cookie";
 /// The member with the token.
 const AUTHORIZATION: &str = "authorization";
 /// PostgREST answers an error of SQLSTATE `PTxyz` with the HTTP status xyz.
@@ -22,8 +26,8 @@ const UNAUTHORIZED: &str = "PT401";
 const TAKEN: &str = "sha256:";
 
 /// Makes the request's bearer token the current session of the transaction; without one, or with a visitor's key, there is no
-/// session. `request.headers` then holds the
-/// token's hash in its place: the transaction may run code of others, such as a trigger of somebody's table, which reads settings.
+/// session. `request.headers` then holds the token's hash in its place, and no cookies: the transaction may run code of others, such as a
+/// trigger of somebody's table, which reads settings.
 ///
 /// `request.jwt.claims` is not looked at: whoever can run SQL can set it. So can they set `request.headers`, but not to a
 /// token that verifies.
@@ -43,17 +47,20 @@ pub fn use_request_token() -> Result<()> {
         401 => unauthorized(error),
         _ => error,
     })?;
-    hide(headers)
+    hide(headers, &token)
 }
 
-/// Puts the hash of the current token where the token stands.
-fn hide(mut headers: Map<String, Value>) -> Result<()> {
+/// Puts the hash of the current token where the token stands. Cookies go, which hold the tokens of Supabase's client on a server, in one of
+/// its encodings; and so does every other header with the token in it.
+fn hide(mut headers: Map<String, Value>, token: &str) -> Result<()> {
     // A visitor's key is no secret.
     let Some(hash) = unverified_identity().map(|own| hex(&own)) else { return Ok(()) };
+    headers.retain(|name, value| !name.eq_ignore_ascii_case(COOKIE) && !value.to_string().contains(token));
     headers.insert(AUTHORIZATION.to_owned(), format!("Bearer {TAKEN}{hash}").into());
     let headers =
         CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;
     setting::set(HEADERS, &headers, Lifetime::Transaction);
+    setting::set(COOKIES, c"{}", Lifetime::Transaction);
     Ok(())
 }
 

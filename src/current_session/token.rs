@@ -9,12 +9,13 @@ use std::ptr;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
-use workos_auth_core::token::MAX_TOKEN_LEN;
+use workos_auth_core::token::{Hashed, MAX_TOKEN_LEN};
 use workos_auth_core::{Error, Result};
 use zeroize::Zeroizing;
 
 use super::run_cache;
 use crate::error::unexpected;
+use crate::postgres::pinning::may_become;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
@@ -116,6 +117,15 @@ unsafe extern "C-unwind" fn check(
             // Set here, since Postgres's own message would print the value.
             pg_sys::GUC_check_errmsg_string =
                 c"invalid value for workos_auth.session_token: it is longer than 64 kB".as_ptr().cast_mut();
+            return false;
+        }
+        let hash = || Some(*Hashed::new(&CStr::from_ptr(value).to_string_lossy()).hash());
+        if !may_become(hash) {
+            pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
+            pg_sys::GUC_check_errmsg_string =
+                c"a trigger, or what a query calls that writes rows or has read another session, signs nobody in"
+                    .as_ptr()
+                    .cast_mut();
             return false;
         }
     }

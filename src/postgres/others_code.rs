@@ -20,14 +20,15 @@ use crate::error::unexpected;
 pub struct Others {
     pub run_as: pg_sys::Oid,
     /// Whether it runs within a security-restricted operation, and what it sets is undone. Postgres then refuses to put a trigger off to
-    /// the end of the transaction, where it would run as whoever commits.
+    /// the end of the transaction, where it would run as whoever commits. A query that meets a trigger of others is restricted in any case.
     pub is_restricted: bool,
 }
 
 /// A statement of ours, by its text: the queries that a rule adds to it have the same.
 #[derive(Clone, Copy)]
 struct Ours {
-    sql: &'static str,
+    /// As long as [`with_others_as`] runs.
+    sql: *const str,
     others: Others,
     has_started: bool,
 }
@@ -57,7 +58,7 @@ static STATE: State = State { ours: Cell::new(None), restricted: RefCell::new(Ve
 ///
 /// # Errors
 /// `unexpected_failure`: `f` did not run the statement.
-pub fn with_others_as<T>(others: Others, sql: &'static str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn with_others_as<T>(others: Others, sql: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     struct Back(Option<Ours>);
 
     impl Drop for Back {
@@ -98,15 +99,16 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
     unsafe {
         let Some(others) = others_of_text((*query).sourceText) else { return };
         if let Some(ours) = STATE.ours.get()
-            && is_text((*query).sourceText, ours.sql)
+            && is_text((*query).sourceText, ours)
         {
             STATE.ours.set(Some(Ours { has_started: true, ..ours }));
         }
         let estate = (*query).estate;
         let context = (*estate).es_query_cxt;
         PgMemoryContexts::For(context).leak_and_drop_on_delete(Forget(context));
+        let others = Others { is_restricted: others.is_restricted || is_watched(estate), ..others };
         STATE.restricted.borrow_mut().push(Restricted { query: context, others });
-        if others.is_restricted || is_watched(estate) {
+        if others.is_restricted {
             STATE.set_off.set(STATE.set_off.get() + 1);
         }
     }
@@ -120,7 +122,7 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
 unsafe fn others_of_text(text: *const c_char) -> Option<Others> {
     match STATE.ours.get() {
         // SAFETY: by the caller's word.
-        Some(ours) if unsafe { is_text(text, ours.sql) } => return Some(ours.others),
+        Some(ours) if unsafe { is_text(text, ours) } => return Some(ours.others),
         _ if STATE.restricted.borrow().is_empty() => return None,
         _ => {}
     }
@@ -136,25 +138,27 @@ unsafe fn others_of_text(text: *const c_char) -> Option<Others> {
 
 /// # Safety
 /// `text` is a C string or NULL.
-unsafe fn is_text(text: *const c_char, sql: &str) -> bool {
-    // SAFETY: by the caller's word.
-    !text.is_null() && unsafe { CStr::from_ptr(text) }.to_bytes() == sql.as_bytes()
+unsafe fn is_text(text: *const c_char, ours: Ours) -> bool {
+    // SAFETY: by the caller's word; with_others_as runs, since it takes the statement back.
+    !text.is_null() && unsafe { CStr::from_ptr(text).to_bytes() == (*ours.sql).as_bytes() }
 }
 
-/// Runs the planner, which calls IMMUTABLE functions, with the rights that [`with_others_as`] asked for.
+/// Runs the planner, which calls IMMUTABLE functions, with the rights that [`with_others_as`] asked for, restricted.
 ///
 /// # Safety
 /// `text` is a C string or NULL.
 pub unsafe fn plan_with_rights<T>(text: *const c_char, f: impl FnOnce() -> T) -> T {
     // SAFETY: by the caller's word.
-    with_rights(unsafe { others_of_text(text) }, f)
+    let others = unsafe { others_of_text(text) };
+    with_rights(others.map(|others| Others { is_restricted: true, ..others }), f)
 }
 
 fn others_of(query: pg_sys::MemoryContext) -> Option<Others> {
     STATE.restricted.borrow().iter().find(|other| other.query == query).map(|other| other.others)
 }
 
-/// Whether a table that a query writes to has a trigger that is neither a foreign key's nor for TRUNCATE.
+/// Whether a table that a query writes to has a trigger that is neither a foreign key's nor for TRUNCATE, and whose function is not the
+/// extension's.
 ///
 /// # Safety
 /// `estate` is one of a query that was started.
@@ -162,6 +166,7 @@ unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
     let fires = pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE;
     // SAFETY: by the caller's word; Postgres's own list of the tables, NULL where it is empty. Each has a description of its triggers or NULL.
     unsafe {
+        let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
         let Some(tables) = (*estate).es_opened_result_relations.as_ref() else { return false };
         let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
         let tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::ResultRelInfo>());
@@ -169,7 +174,9 @@ unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
             let count = usize::try_from(description.numtriggers).unwrap_or_default();
             let mut triggers = std::slice::from_raw_parts(description.triggers, count).iter();
             triggers.any(|trigger| {
-                !trigger.tgisinternal && u32::try_from(trigger.tgtype).is_ok_and(|kind| kind & fires != 0)
+                !trigger.tgisinternal
+                    && u32::try_from(trigger.tgtype).is_ok_and(|kind| kind & fires != 0)
+                    && pg_sys::get_func_namespace(trigger.tgfoid) != schema
             })
         })
     }

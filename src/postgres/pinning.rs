@@ -76,6 +76,24 @@ pub fn pin(identity: &TokenHash, read: Option<&Read>) -> Result<()> {
     Ok(())
 }
 
+/// Whether the code that runs now may make another identity the current one, in the place of whoever called it: no trigger does, nothing below a
+/// query that writes, and nothing below a query that has read another. Such code may be anybody's who owns a table or a function, and the
+/// client's next statement would be the work of somebody else.
+pub fn may_become(identity: impl Fn() -> TokenHash) -> bool {
+    let agrees = |run: &runs::Run| !run.writes && pinned_to(run).is_none_or(|pinned| pinned == identity());
+    // SAFETY: reads a variable of the backend; it looks at no argument.
+    let depth = unsafe { pg_sys::pg_trigger_depth(ptr::null_mut()) };
+    depth.value() == 0 && runs::runs().all(agrees)
+}
+
+fn pinned_to(run: &runs::Run) -> Option<TokenHash> {
+    let query = run.query();
+    match query.is_null() {
+        true => run.read_at_start.get(),
+        false => PINS.with_borrow(|pins| pins.iter().rev().find(|pin| pin.query == query).map(|pin| pin.identity)),
+    }
+}
+
 /// Pins `identity` to a query that has none.
 fn pin_to(query: pg_sys::MemoryContext, identity: &TokenHash, read: Option<&Read>) {
     PgMemoryContexts::For(query).leak_and_drop_on_delete(Release(query));

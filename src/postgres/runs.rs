@@ -20,11 +20,13 @@ pub struct Run {
     pub read_at_start: Cell<Option<TokenHash>>,
     /// Whether the client sent this query.
     pub is_clients_own: bool,
+    /// Whether it writes rows, and so may run what others have attached to a table.
+    pub writes: bool,
 }
 
 impl Run {
     fn new(query: pg_sys::MemoryContext, is_clients_own: bool) -> Self {
-        Self { query, read_at_start: Cell::new(None), is_clients_own }
+        Self { query, read_at_start: Cell::new(None), is_clients_own, writes: false }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
@@ -187,6 +189,9 @@ pub unsafe fn call_as_run(query: *mut pg_sys::QueryDesc, context: pg_sys::Memory
     set_hooked(|hooked| hooked.retain(|other| other.run.addr() > (&raw const run).addr()));
     // SAFETY: the caller's word.
     run.is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
+    // SAFETY: the caller's word.
+    run.writes =
+        unsafe { (*query).operation != pg_sys::CmdType::CMD_SELECT || (*(*query).plannedstmt).hasModifyingCTE };
     let around = depth();
     // Without memory of the query nothing can be kept for its results: until it has started, readers copy.
     let number = if context.is_null() { 0 } else { next_number() };

@@ -71,7 +71,7 @@ pub fn identity_by_id(id: Uuid) -> Result<Option<KnownIdentity>> {
                 organization_id: row.nullable(4)?,
                 connection_id: row.nullable(5)?,
                 idp_id: row.nullable(6)?,
-                email: row.get(7)?,
+                email: row.nullable(7)?.unwrap_or_default(),
             })
         },
     )

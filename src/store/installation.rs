@@ -7,7 +7,7 @@ use workos_auth_core::Result;
 use workos_auth_core::installation::Place;
 
 use super::removal::remove;
-use super::{query, scan, uuid_arg};
+use super::{query, scan, spi, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 
 /// Random bytes that the names of locks are keyed with.
@@ -70,7 +70,7 @@ pub fn move_to(home: Place) -> Result<()> {
 
 /// Nobody signs in, is signed in or refreshes from now on, until the transaction ends. Waits for those who do; readers go on.
 pub fn shut_out_sign_ins() -> Result<()> {
-    query::utility("LOCK TABLE auth.flow_states, auth.sessions IN SHARE ROW EXCLUSIVE MODE")
+    spi::utility("LOCK TABLE auth.flow_states, auth.sessions IN SHARE ROW EXCLUSIVE MODE")
 }
 
 /// Tells the other databases of the cluster where an installation lives since it was taken over. With the rights of the caller, who must
@@ -87,7 +87,7 @@ pub fn announce(id: Uuid, home: Place) -> Result<()> {
     homes.set(id, home);
     // Its text has hexadecimal digits, `-`, `@`, `/` and `,` alone.
     let statement = format!("ALTER ROLE workos_auth_owner SET workos_auth.installation_homes = '{homes}'");
-    query::utility(&statement)
+    spi::utility(&statement)
 }
 
 /// Where this database is.

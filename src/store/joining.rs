@@ -5,7 +5,7 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::{query, uuid_arg};
+use super::{query, spi, uuid_arg};
 use crate::error::unexpected;
 use crate::postgres::roles::reading_as_owner;
 
@@ -120,11 +120,11 @@ struct Reference {
 
 /// The tables of others that have rows which would go with a user, or keep them: by a foreign key to the user's row, or to a membership.
 ///
-/// Each is asked as Postgres itself asks for a foreign key: as the table's owner, past its policies. A question runs no code of others.
+/// Each is asked as Postgres itself asks for a foreign key: with the rights of the table's owner, past its policies.
 pub fn tables_that_reference(user_id: Uuid) -> Result<Vec<String>> {
     let mut tables = Vec::new();
     for reference in references(user_id)? {
-        if reading_as_owner(reference.owner, || query::holds(&reference.question))? {
+        if reading_as_owner(reference.owner, || spi::holds(&reference.question))? {
             tables.push(reference.name);
         }
     }

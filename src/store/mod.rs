@@ -3,6 +3,7 @@
 //! Rows are named as the tables are; each function is one statement.
 
 pub mod accounts;
+mod attached;
 pub mod audit_log;
 pub mod configuration;
 pub mod configuration_file;
@@ -23,6 +24,7 @@ pub mod request_slots;
 pub mod scan;
 pub mod sessions;
 mod sign_up_triggers;
+mod spi;
 pub mod stored_settings;
 pub mod users;
 

@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 use workos_auth_core::{Result, error};
 
-use super::query;
+use super::{query, spi};
 
 /// A bundle of rights.
 #[derive(Debug, Clone, Copy)]
@@ -50,13 +50,13 @@ fn each(bundle: Bundle, role: pg_sys::Oid, statement: &str) -> Result<String> {
         &[statement.into(), name.as_ref().into(), bundle.name().into()],
         |row| row.get::<String>(1),
     )?;
-    statements.iter().try_for_each(|statement| query::utility(statement))?;
+    statements.iter().try_for_each(|statement| spi::utility(statement))?;
     Ok(name.into_owned())
 }
 
 /// Runs a GRANT that an update script has put together.
 pub fn give(statement: &str) -> Result<()> {
-    query::utility(statement)
+    spi::utility(statement)
 }
 
 /// What a role has or may that no stranger may have; `None` for a role that has nothing but what was granted to itself. A member of another

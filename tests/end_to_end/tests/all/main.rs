@@ -110,7 +110,9 @@ mod rights {
     mod large_arguments;
     mod locks_of_strangers;
     mod others_code;
+    mod others_sessions;
     mod privileges;
+    mod put_off;
 }
 
 /// What stays hidden, and what is written down about whom.

@@ -316,8 +316,8 @@ async fn a_persons_own_handle_new_user_goes_on_working() {
                  team int references public.teams deferrable initially deferred
              );
              create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$ begin
-                 insert into public.profiles values (new.id, new.email, 1);
                  insert into public.teams values (1);
+                 insert into public.profiles values (new.id, new.email, 1);
                  return new;
              end $$;
              create function public.greeted() returns trigger language plpgsql as $$ begin

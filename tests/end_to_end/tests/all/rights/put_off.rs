@@ -1,0 +1,183 @@
+//! What code of others would leave for the end of the transaction, or for the session, where a statement of ours has run it: nothing runs later
+//! as whoever calls.
+
+use serde_json::json;
+use workos_auth_core::token::Algorithm;
+use workos_end_to_end::bed::ALICE;
+use workos_end_to_end::issuer::{OtherIssuer, accept};
+use workos_end_to_end::sql::{refused_as, text};
+use workos_end_to_end::{Bed, made};
+
+use super::others_code::{NOBODY, bed, seen};
+
+/// The usual trigger on `auth.users`, whose function belongs to a role of few rights, writes to a table of somebody else's.
+async fn with_profiles(name: &str) -> (Bed<'static>, String) {
+    let bed = bed(name).await;
+    let (owner, writer) = (format!("{}_owner", bed.database), bed.role("writer", "").await);
+    bed.admin
+        .batch_execute(&format!(
+            "create table app.profiles (id uuid primary key references auth.users on delete cascade, email text);
+             alter table app.profiles owner to {owner};
+             grant usage on schema app to {writer}; grant insert on app.profiles to {writer};
+             create function public.handle_new_user() returns trigger language plpgsql security definer set search_path = '' as $$ begin
+                 insert into app.profiles values (new.id, new.email); return new;
+             end $$;
+             alter function public.handle_new_user() owner to {writer};
+             create trigger on_auth_user_created after insert on auth.users for each row execute function public.handle_new_user()"
+        ))
+        .await
+        .unwrap();
+    (bed, writer)
+}
+
+/// A trigger of the table's owner, of this kind and with this body.
+async fn trap(bed: &Bed<'_>, kind: &str, body: &str) {
+    let owner = format!("{}_owner", bed.database);
+    let sql = format!(
+        "set role {owner};
+         create or replace function app.trap() returns trigger language plpgsql as $$ begin {body} return null; end $$;
+         drop trigger if exists trap on app.profiles;
+         create {kind} for each row execute function app.trap();
+         reset role"
+    );
+    bed.admin.batch_execute(&sql).await.unwrap();
+}
+
+const SAYS_WHO: &str = "insert into public.seen (what) values ('late as ' || current_user);";
+const DEFERRED: &str = "constraint trigger trap after insert on app.profiles deferrable initially deferred";
+
+#[tokio::test]
+async fn a_deferred_trigger_of_a_sign_up_runs_as_nobody_who_calls() {
+    let (bed, writer) = with_profiles("put_off_sign_up").await;
+    trap(&bed, DEFERRED, SAYS_WHO).await;
+    let as_writer = [format!("late as {writer}")];
+    made::create(&bed.admin, "superuser@put.example", None).await;
+    assert_eq!(seen(&bed).await, as_writer);
+    let operator = made::administrator(&bed).await;
+    made::create(&operator, "operator@put.example", None).await;
+    assert_eq!(seen(&bed).await, as_writer);
+    bed.sign_in(ALICE).await;
+    assert_eq!(seen(&bed).await, as_writer);
+    // In a transaction of the caller's, too, where it would run at the COMMIT.
+    operator.batch_execute("begin").await.unwrap();
+    made::create(&operator, "begun@put.example", None).await;
+    operator.batch_execute("commit").await.unwrap();
+    assert_eq!(seen(&bed).await, as_writer);
+}
+
+#[tokio::test]
+async fn a_deferred_trigger_of_a_token_that_is_accepted_runs_as_nobody_who_calls() {
+    let (bed, writer) = with_profiles("put_off_token").await;
+    trap(&bed, DEFERRED, SAYS_WHO).await;
+    let issuer = OtherIssuer::new("https://put-off.example", Algorithm::Es256);
+    issuer.is_trusted_by(&bed).await;
+    let broker = bed.role("broker", "").await;
+    bed.admin
+        .execute(&format!("select auth.grant_sign_in('{broker}'), auth.grant_broker('{broker}')"), &[])
+        .await
+        .unwrap();
+    accept(&bed.connect(&broker).await, &issuer.token("ann", json!({}))).await.unwrap();
+    assert_eq!(seen(&bed).await, [format!("late as {writer}")]);
+}
+
+/// A cursor WITH HOLD is filled at the COMMIT, as whoever commits.
+#[tokio::test]
+async fn a_cursor_does_not_outlive_the_call() {
+    let (bed, _) = with_profiles("put_off_cursor").await;
+    bed.admin
+        .batch_execute("create function app.late() returns int language plpgsql as $$ begin insert into public.seen (what) values ('cursor'); return 1; end $$")
+        .await
+        .unwrap();
+    let body = "execute 'declare late cursor with hold for select app.late()';";
+    trap(&bed, "trigger trap after insert on app.profiles", body).await;
+    let refusal = refused_as(bed.admin.query_one("select auth.create_user('cursor@put.example')", &[]).await, "42501");
+    assert!(refusal.message.contains("security-restricted operation"), "{refusal}");
+    assert!(seen(&bed).await.is_empty());
+    assert_eq!(bed.count("select count(*) from auth.users").await, 0);
+}
+
+#[tokio::test]
+async fn settings_of_a_sign_ups_trigger_do_not_stay() {
+    let (bed, _) = with_profiles("put_off_settings").await;
+    let body = "perform set_config('search_path', 'app, pg_catalog', false), set_config('row_security', 'off', false);";
+    trap(&bed, "trigger trap after insert on app.profiles", body).await;
+    let sql = "select concat_ws(' ', current_setting('search_path'), current_setting('row_security'))";
+    let before = text(&bed.admin, sql).await.unwrap();
+    made::create(&bed.admin, "settings@put.example", None).await;
+    assert_eq!(text(&bed.admin, sql).await.unwrap(), before);
+}
+
+/// A trigger on a table of ours, without SECURITY DEFINER, writes to a table that has a deferred one.
+#[tokio::test]
+async fn what_a_trigger_on_our_tables_writes_to_runs_as_nobody() {
+    let bed = bed("put_off_attached").await;
+    bed.admin
+        .batch_execute(&format!(
+            "set role {owner};
+             create table app.log (what text); grant insert on app.log to public; grant usage on schema app to public;
+             create function app.trap() returns trigger language plpgsql as $$ begin
+                 insert into public.seen (what) values (new.what || ' as ' || current_user); return null; end $$;
+             create constraint trigger late after insert on app.log deferrable initially deferred for each row execute function app.trap();
+             reset role;
+             create function public.pass_on() returns trigger language plpgsql as $$ begin
+                 insert into app.log values (lower(tg_op)); return null; end $$;
+             create trigger pass_on after insert or update on auth.users for each row execute function public.pass_on()",
+            owner = format!("{}_owner", bed.database)
+        ))
+        .await
+        .unwrap();
+    let user = made::create(&bed.admin, "attached@put.example", None).await;
+    assert_eq!(seen(&bed).await, [format!("insert as {NOBODY}")]);
+    bed.admin.execute("select auth.ban_user($1)", &[&user]).await.unwrap();
+    assert_eq!(seen(&bed).await, [format!("update as {NOBODY}")]);
+}
+
+/// What the caller's own tables put off is put off again after a sign-up that a trigger watches.
+#[tokio::test]
+async fn the_caller_may_put_off_after_a_sign_up() {
+    let (bed, _) = with_profiles("put_off_again").await;
+    bed.admin
+        .batch_execute("create table own (id int primary key, parent int references own deferrable initially deferred)")
+        .await
+        .unwrap();
+    bed.admin.batch_execute("begin; insert into own values (1, null)").await.unwrap();
+    made::create(&bed.admin, "again@put.example", None).await;
+    bed.admin.batch_execute("insert into own values (3, 2); insert into own values (2, null); commit").await.unwrap();
+    assert_eq!(bed.count("select count(*) from own").await, 3);
+}
+
+/// `auth.merge_users` asks tables of others about the user. The planner calls the IMMUTABLE functions of their partitions' indexes and
+/// constraints, which belong to the partitions' owners.
+#[tokio::test]
+async fn a_merge_plans_nobodys_functions_with_rights() {
+    let bed = bed("put_off_merge").await;
+    bed.admin
+        .batch_execute(&format!(
+            "create table public.docs (id int, owner uuid references auth.users, region text) partition by list (region);
+             create table app.docs_eu partition of public.docs for values in ('eu');
+             alter table app.docs_eu owner to {owner}; grant usage on schema app to public;
+             set role {owner};
+             create function app.says() returns void language plpgsql as $$ begin
+                 insert into public.seen (what) values ('planned as ' || current_user); end $$;
+             create function app.key(int) returns int language plpgsql immutable as $$ begin perform app.says(); return $1; end $$;
+             create index on app.docs_eu ((app.key(1) + id));
+             alter table app.docs_eu add check (id > app.key(1) - 100000);
+             reset role",
+            owner = format!("{}_owner", bed.database)
+        ))
+        .await
+        .unwrap();
+    let from = made::create(&bed.admin, "from@put.example", None).await;
+    let into = made::create(&bed.admin, "into@put.example", None).await;
+    seen(&bed).await;
+    let operator = made::administrator(&bed).await;
+    operator.execute("select auth.merge_users($1, $2)", &[&from, &into]).await.unwrap();
+    let mut found = seen(&bed).await;
+    found.dedup();
+    assert_eq!(found, [format!("planned as {NOBODY}")]);
+    // Rows are found as before.
+    let from = made::create(&bed.admin, "from2@put.example", None).await;
+    bed.admin.execute("insert into docs values (1, $1, 'eu')", &[&from]).await.unwrap();
+    let refusal = refused_as(operator.execute("select auth.merge_users($1, $2)", &[&from, &into]).await, "WA431");
+    assert!(refusal.detail.contains("public.docs"), "{refusal}");
+}
