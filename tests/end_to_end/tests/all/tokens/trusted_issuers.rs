@@ -366,3 +366,21 @@ async fn row_level_security_tells_people_of_two_issuers_apart() {
         ["https://one.example.com|https://one.example.com"]
     );
 }
+
+/// An issuer that says no address: what an administrator does to the identity afterwards is its own, also in the audit log.
+#[tokio::test]
+async fn an_identity_without_an_address_is_moved_as_any_other() {
+    let bed = Bed::shared("moved").await;
+    let issuer = OtherIssuer::new(ISSUER, Algorithm::Rs256);
+    issuer.is_trusted_by(&bed).await;
+    let ann = accept(&bed.backend().await, &issuer.token("ann", json!({}))).await.unwrap();
+    bed.admin
+        .batch_execute("insert into auth.organizations (id) values ('org_globex') on conflict do nothing")
+        .await
+        .unwrap();
+    let sql = "select auth.move_identity(id, 'org_globex') from auth.identities where user_id = $1";
+    bed.admin.execute(sql, &[&ann]).await.unwrap();
+    let moved = "select i.organization_id, a.payload ->> 'provider', a.payload ->> 'provider_id'
+        from auth.identities as i, auth.audit_log_entries as a where a.action = 'identity_moved'";
+    assert_eq!(lines(&bed.admin, moved).await.unwrap(), [format!("org_globex|{ISSUER}|user_ann")]);
+}
