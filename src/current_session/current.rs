@@ -193,8 +193,7 @@ fn take_on_role(session: &Verified) -> Result<()> {
 
 fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
     if !may_become(|| Some(session.hash)) {
-        let detail = "A trigger, or what a query calls that writes rows or has read another session, signs nobody in.";
-        return Err(Error::with_detail(ErrorCode::SessionChanged, detail));
+        return Err(Error::with_detail(ErrorCode::SessionChanged, token::SIGNED_IN_BY_OTHERS));
     }
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.

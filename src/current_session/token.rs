@@ -6,11 +6,12 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
+use std::sync::LazyLock;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 use workos_auth_core::token::{Hashed, MAX_TOKEN_LEN};
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
 use super::run_cache;
@@ -20,6 +21,16 @@ use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
 const NAME: &CStr = c"workos_auth.session_token";
+
+/// What `session_changed` says where code of others sets another session.
+pub const SIGNED_IN_BY_OTHERS: &str =
+    "A trigger, or what a query calls that writes rows or has read another session, signs nobody in.";
+
+/// Message, detail and hint, for Postgres, which keeps the pointers until it has raised the error.
+static SIGNS_NOBODY_IN: LazyLock<[CString; 3]> = LazyLock::new(|| {
+    let code = ErrorCode::SessionChanged;
+    [code.message(), SIGNED_IN_BY_OTHERS, code.hint()].map(|text| CString::new(text).unwrap_or_default())
+});
 
 static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
@@ -122,10 +133,10 @@ unsafe extern "C-unwind" fn check(
         let hash = || Some(*Hashed::new(&CStr::from_ptr(value).to_string_lossy()).hash());
         if !may_become(hash) {
             pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
-            pg_sys::GUC_check_errmsg_string =
-                c"a trigger, or what a query calls that writes rows or has read another session, signs nobody in"
-                    .as_ptr()
-                    .cast_mut();
+            let [message, detail, hint] = &*SIGNS_NOBODY_IN;
+            pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();
+            pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut();
+            pg_sys::GUC_check_errhint_string = hint.as_ptr().cast_mut();
             return false;
         }
     }
