@@ -81,8 +81,19 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
         THEN pg_catalog.parse_ident(h.function, false) OPERATOR(pg_catalog.=) ARRAY[n.nspname::pg_catalog.text, p.proname::pg_catalog.text]
             AND o.rolname OPERATOR(pg_catalog.<>) h.function_owner
         ELSE false END
+    UNION ALL
+    -- A restore brings the row also where it leaves the function out.
+    SELECT 'hook whose function is missing', h.event, NULL
+    FROM auth.hooks AS h
+    WHERE CASE
+        WHEN h.function OPERATOR(pg_catalog.~) '^("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)\.("([^"]|"")+"|[[:alpha:]_][[:alnum:]_$]*)(\(jsonb\))?$'
+        THEN NOT EXISTS (
+            SELECT FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+            WHERE p.pronargs OPERATOR(pg_catalog.=) 1 AND p.proargtypes[0] OPERATOR(pg_catalog.=) 'pg_catalog.jsonb'::pg_catalog.regtype
+                AND pg_catalog.parse_ident(h.function, false) OPERATOR(pg_catalog.=) ARRAY[n.nspname::pg_catalog.text, p.proname::pg_catalog.text])
+        ELSE false END
 $$;
-COMMENT ON FUNCTION auth.check_facts() IS 'what auth.check() asks of the rows in the extension''s tables: counts, ages, and hooks that changed hands';
+COMMENT ON FUNCTION auth.check_facts() IS 'what auth.check() asks of the rows in the extension''s tables: counts, ages, and hooks whose functions changed hands or are missing';
 
 CREATE FUNCTION auth.check_copy() RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_copy_wrapper';

@@ -1,14 +1,21 @@
 -- Whom auth.check() looks at: the roles that requests of people run as, and what is unsafe in them.
 
+CREATE FUNCTION auth.check_setting(setting text, value text, in_file boolean) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_setting_wrapper';
+COMMENT ON FUNCTION auth.check_setting(text, text, boolean) IS
+    'what is wrong with a setting of the extension as it is stored, in a catalog or in a configuration file; NULL where nothing is';
+
 -- The settings that auth.check() judges, as they are in force for everybody (viewpoint 0) and for each role with settings of its own.
 CREATE FUNCTION auth.check_settings(OUT viewpoint oid, OUT role oid, OUT database oid, OUT setting text, OUT value text, OUT rank integer) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
-    -- What ALTER DATABASE and ALTER ROLE have planted in this database; the highest rank counts.
+    -- What ALTER DATABASE and ALTER ROLE have planted in this database; the highest rank counts. What the library ignores is a finding of its own,
+    -- in auth.check_stored_settings(), and the next rank counts.
     WITH planted AS (
         SELECT s.setrole AS role, s.setdatabase AS database, lower(split_part(c, '=', 1)) AS setting, substr(c, strpos(c, '=') + 1) AS value,
             CASE WHEN s.setrole <> 0 THEN 2 ELSE 0 END + CASE WHEN s.setdatabase <> 0 THEN 1 ELSE 0 END AS rank
         FROM pg_db_role_setting AS s, unnest(s.setconfig) AS c
-        WHERE s.setdatabase = 0 OR s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())
+        WHERE (s.setdatabase = 0 OR s.setdatabase = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
+            AND CASE WHEN c ~* '^workos_auth\.' THEN auth.check_setting(split_part(c, '=', 1), substr(c, strpos(c, '=') + 1), false) IS NULL ELSE true END
     ),
     -- What stands below that: the configuration file, or the default. It can be seen only while nothing covers it. SET in the caller's own
     -- session is nobody else's concern: what RESET would bring back is looked at then.

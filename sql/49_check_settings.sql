@@ -1,11 +1,6 @@
 -- What auth.check() says of settings that are stored where nothing looks at them: ALTER ROLE, ALTER DATABASE, CREATE FUNCTION … SET and the
 -- configuration files take any name and any value of a setting whose library is not loaded. The library ignores what it cannot use when it comes.
 
-CREATE FUNCTION auth.check_setting(setting text, value text, in_file boolean) RETURNS text
-    LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_setting_wrapper';
-COMMENT ON FUNCTION auth.check_setting(text, text, boolean) IS
-    'what is wrong with a setting of the extension as it is stored, in a catalog or in a configuration file; NULL where nothing is';
-
 CREATE FUNCTION auth.check_preloaded() RETURNS boolean
     LANGUAGE c STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'check_preloaded_wrapper';
 COMMENT ON FUNCTION auth.check_preloaded() IS

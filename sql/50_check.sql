@@ -295,8 +295,14 @@ found (severity, object, finding, remedy) AS (
     UNION ALL
     SELECT 'error', 'auth.hooks', format('The function of the hook %s belongs to %s now, and to somebody else when an administrator wrote it down: it is refused.',
             f.subject, f.number::oid::regrole),
-        format('DELETE FROM auth.hooks WHERE event = %L;', f.subject)
+        -- A hook may keep people out: no statement takes it away unless somebody has looked at the function.
+        format('SELECT %L AS by_hand;', format('Look at the function. If a restore left its owner out, give it back with ALTER FUNCTION … OWNER TO …, to the function_owner in auth.hooks. '
+            'If it is to be the hook as it is, run UPDATE auth.hooks SET function = function WHERE event = %L. If not, run DELETE FROM auth.hooks WHERE event = %L.', f.subject, f.subject))
     FROM fact AS f WHERE f.name = 'owner of the function of a hook that had another owner'
+    UNION ALL
+    SELECT 'error', 'auth.hooks', format('The function of the hook %s is not there: whoever needs it to sign in is refused.', f.subject),
+        format('SELECT %L AS by_hand;', format('Restore the function that auth.hooks names, with its owner. If there is to be no such hook, run DELETE FROM auth.hooks WHERE event = %L.', f.subject))
+    FROM fact AS f WHERE f.name = 'hook whose function is missing'
     UNION ALL
 
     -- Keys and clean-up.

@@ -334,11 +334,17 @@ impl Database {
         let row = self.call(READY, &[]).await?;
         match (get(&row, 0)?, get(&row, 1)?, get(&row, 2)?) {
             (true, false, false) => self.call(REQUIRE_READY, &[]).await.map(drop),
-            (_, _, true) => Err(ApiError::unavailable("The database is read-only: sign-ins need the primary.")),
-            (false, _, _) => Err(ApiError::unavailable("The role lacks the rights that auth.grant_sign_in gives.")),
-            (true, true, _) => {
-                Err(ApiError::unavailable("Row-level security does not bind the role: use an ordinary one."))
+            (_, _, true) => {
+                Err(ApiError::unready("read_only", "The database is read-only: sign-ins need the primary."))
             }
+            (false, _, _) => Err(ApiError::unready(
+                "insufficient_privilege",
+                "The role lacks the rights that auth.grant_sign_in gives.",
+            )),
+            (true, true, _) => Err(ApiError::unready(
+                "role_bypasses_rls",
+                "Row-level security does not bind the role: use an ordinary one.",
+            )),
         }
     }
 
@@ -358,7 +364,8 @@ impl Database {
     pub async fn may_broker(&self) -> Result<()> {
         match get(&self.call(MAY_BROKER, &[]).await?, 0)? {
             true => Ok(()),
-            false => Err(ApiError::unavailable(
+            false => Err(ApiError::unready(
+                "insufficient_privilege",
                 "The role lacks the rights that auth.grant_broker gives, which --workos-by gateway needs.",
             )),
         }

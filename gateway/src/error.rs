@@ -79,6 +79,11 @@ impl ApiError {
             .because(None, detail)
     }
 
+    /// 503: the database answers, and cannot serve sign-ins. The name is that of the extension's error for it.
+    pub fn unready(code: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, "The database cannot serve sign-ins").because(None, detail)
+    }
+
     /// 503 `unexpected_failure`: too many others wait for WorkOS.
     pub fn busy(detail: impl Into<String>) -> Self {
         let message = "Too many sign-ins wait for WorkOS, please retry after a moment.";

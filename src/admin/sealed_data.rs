@@ -73,16 +73,16 @@ pub fn abandon() -> Result<Value> {
     Ok(ended)
 }
 
-/// Fails as every sign-in would: for probes that ask whether the database can serve.
+/// Fails where no sign-in of a new connection can succeed, whoever signs in: for probes that ask every few seconds. Settings of the way to WorkOS
+/// and of accounts are not looked at: they may be another role's, and a sign-in says what is wrong with them.
 ///
 /// # Errors
-/// `provider_not_configured`, `installation_is_a_copy`, and those of [`state::check`].
+/// `provider_not_configured`, `installation_is_a_copy`, `provider_disabled`, those of [`state::check`], and those of [`secrets::require_opened`].
 pub fn require_ready() -> Result<()> {
-    if configuration::provider()?.is_none() {
-        return Err(ErrorCode::ProviderNotConfigured.into());
-    }
     installation::require_home()?;
-    state::check_now_and_then()
+    let provider = configuration::enabled_provider()?;
+    state::check_now_and_then()?;
+    secrets::require_opened(&provider)
 }
 
 /// The error's name, what `auth.check()` says of it, and what a person does then: where the key should be is for superusers to know.

@@ -161,13 +161,20 @@ pub struct KeptKey {
 pub fn new_signing_key(algorithm: Option<Algorithm>) -> Result<KeptKey> {
     let algorithm = match algorithm {
         Some(algorithm) => algorithm,
-        None => signing_key()?.algorithm(),
+        // As the row says: a key that cannot be opened is replaced too.
+        None => active_signing_key()?.algorithm,
     };
     let key = SigningKey::generate(algorithm)?;
     let data_key = data_key(Purpose::SigningKey)?;
     let private_key = data_key.seal(&signing_key_place(key.kid()), key.to_pkcs8().expose())?;
-    let row = SigningKeyRow { kid: key.kid().to_owned(), private_key, data_key_id: data_key.id() };
-    configuration::insert_signing_key(&row, algorithm.as_str(), key.public_jwk())?;
+    let row = SigningKeyRow {
+        kid: key.kid().to_owned(),
+        algorithm,
+        is_active: false,
+        private_key,
+        data_key_id: data_key.id(),
+    };
+    configuration::insert_signing_key(&row, key.public_jwk())?;
     Ok(KeptKey { kid: row.kid, algorithm })
 }
 
@@ -218,11 +225,15 @@ fn signing_key_place(kid: &str) -> Place<'_> {
 
 /// The key that signs access tokens today.
 pub fn signing_key() -> Result<Rc<SigningKey>> {
-    let row = configuration::active_signing_key().ok_or_else(|| Error::new(ErrorCode::SigningKeyMissing))?;
+    let row = active_signing_key()?;
     match SIGNING_KEYS.with(|opened| opened.get(&row.private_key)) {
         Some(key) => Ok(key),
         None => open_signing_key(&row),
     }
+}
+
+fn active_signing_key() -> Result<SigningKeyRow> {
+    configuration::active_signing_key().ok_or_else(|| ErrorCode::SigningKeyMissing.into())
 }
 
 fn open_signing_key(row: &SigningKeyRow) -> Result<Rc<SigningKey>> {
@@ -231,7 +242,34 @@ fn open_signing_key(row: &SigningKeyRow) -> Result<Rc<SigningKey>> {
 }
 
 fn open_private_key(row: &SigningKeyRow) -> Result<SecretBytes> {
-    data_key_by_id(row.data_key_id)?.open(&signing_key_place(&row.kid), &row.private_key)
+    let opened =
+        data_key_by_id(row.data_key_id).and_then(|key| key.open(&signing_key_place(&row.kid), &row.private_key));
+    opened.map_err(|error| match row.is_active {
+        true => broken(error, "run select auth.rotate_signing_key(). People stay signed in."),
+        false => broken(error, &format!("run select auth.retire_signing_key('{}').", row.kid)),
+    })
+}
+
+/// Where a seal is broken, the hint says what replaces the value.
+fn broken(error: Error, remedy: &str) -> Error {
+    match error.code() {
+        ErrorCode::SealBroken => {
+            error.hint(format!("The row was changed outside the extension. Restore it, or {remedy}"))
+        }
+        _ => error,
+    }
+}
+
+/// Opens what every sign-in needs: the client secret, the signing key, and the keys that seal what a sign-in leaves behind.
+///
+/// # Errors
+/// `signing_key_missing`, `seal_broken`, `provider_not_configured` where a data key is missing, and those of a root key that cannot be used.
+pub fn require_opened(provider: &Provider) -> Result<()> {
+    data_key(Purpose::FlowVerifier)?;
+    open_client_secret(provider)?;
+    data_key(Purpose::RefreshToken)?;
+    signing_key()?;
+    Ok(())
 }
 
 /// Seals the client secret to its row, client id and API URL: under another of these it cannot be opened.
@@ -245,11 +283,13 @@ pub fn seal_client_secret(id: Uuid, client_id: &str, api_url: &str, secret: &Cli
 pub fn open_client_secret(provider: &Provider) -> Result<ClientSecret> {
     let bound = [provider.client_id.as_str(), provider.api_url.as_str()];
     let place = Place { table: "providers", column: "client_secret", row: provider.id.as_bytes(), bound: &bound };
-    let secret = data_key_by_id(provider.data_key_id)?.open(&place, &provider.client_secret)?;
-    match std::str::from_utf8(secret.expose()) {
-        Ok(text) => Ok(ClientSecret::new(text.to_owned())),
-        Err(_) => Err(ErrorCode::SealBroken.into()),
-    }
+    data_key_by_id(provider.data_key_id)
+        .and_then(|key| key.open(&place, &provider.client_secret))
+        .and_then(|secret| match std::str::from_utf8(secret.expose()) {
+            Ok(text) => Ok(ClientSecret::new(text.to_owned())),
+            Err(_) => Err(ErrorCode::SealBroken.into()),
+        })
+        .map_err(|error| broken(error, "pass the API key to auth.configure_workos again."))
 }
 
 /// The verifier toward WorkOS is sealed to its flow and to whom the flow was asked for.

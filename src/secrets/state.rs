@@ -9,7 +9,7 @@ use workos_auth_core::seal::RootKey;
 use workos_auth_core::{Error, Result};
 
 use super::root_key::{self, Retry};
-use super::unwrap_key;
+use super::{remember, unwrap_key};
 use crate::settings;
 use crate::store::configuration::{self, DataKeyRow};
 use crate::store::scan;
@@ -22,18 +22,23 @@ pub fn check() -> Result<()> {
     open_all(Retry::AtOnce).map(drop)
 }
 
-/// True where the program alone opens all.
+/// Keeps what it opens: whoever needs a data key next does not have the program run once more. True where the program alone opens all.
 fn open_all(retry: Retry) -> Result<bool> {
     let Some(installation) = scan::installation_id() else { return Ok(false) };
     let mut found: Option<RootKey> = None;
     let mut is_from_program = true;
     for row in configuration::data_keys() {
-        let is_open = found.as_ref().is_some_and(|root| unwrap_key(&row, root, installation).is_ok());
-        if !is_open {
-            let root = root_key::find(retry, |root| unwrap_key(&row, root, installation))?;
-            is_from_program &= root.is_from_program;
-            found = Some(root.key);
-        }
+        let known = found.as_ref().and_then(|root| unwrap_key(&row, root, installation).ok());
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let root = root_key::find(retry, |root| unwrap_key(&row, root, installation))?;
+                is_from_program &= root.is_from_program;
+                found = Some(root.key);
+                root.value
+            }
+        };
+        remember(&row.wrapped_key, key);
     }
     Ok(is_from_program && found.is_some())
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
+use workos_auth_core::token::Algorithm;
 
 use super::removal::remove;
 use super::{query, scan, uuid_arg};
@@ -21,10 +22,14 @@ pub struct DataKeyRow {
     pub wrapped_key: Vec<u8>,
 }
 
-/// The active row of `auth.signing_keys`.
+/// A row of `auth.signing_keys` that has its private half.
 pub struct SigningKeyRow {
     /// thumbprint of the public key
     pub kid: String,
+    /// what it signs with
+    pub algorithm: Algorithm,
+    /// whether it is the key that signs today
+    pub is_active: bool,
     /// PKCS #8, sealed
     pub private_key: Vec<u8>,
     /// the data key it is sealed with
@@ -118,6 +123,8 @@ fn signing_key(is_wanted: impl Fn(&str) -> bool) -> Option<SigningKeyRow> {
 fn read_signing_key(row: &scan::ScannedRow) -> Option<SigningKeyRow> {
     Some(SigningKeyRow {
         kid: row.get(c"kid")?,
+        algorithm: Algorithm::parse(&row.get::<String>(c"algorithm")?)?,
+        is_active: row.get::<String>(c"status")? == "active",
         private_key: row.get(c"private_key")?,
         data_key_id: row.key_id(c"data_key_id")?,
     })
@@ -142,13 +149,13 @@ pub fn rewrap_data_key(id: u32, wrapped_key: &[u8]) -> Result<()> {
 }
 
 /// A new signing key, pending: it is published, and signs nothing yet.
-pub fn insert_signing_key(key: &SigningKeyRow, algorithm: &str, public_key: serde_json::Value) -> Result<()> {
+pub fn insert_signing_key(key: &SigningKeyRow, public_key: serde_json::Value) -> Result<()> {
     query::execute(
         "INSERT INTO auth.signing_keys (kid, algorithm, public_key, status, private_key, data_key_id)
          VALUES ($1, $2, $3, 'pending', $4, $5)",
         &[
             key.kid.as_str().into(),
-            algorithm.into(),
+            key.algorithm.as_str().into(),
             JsonB(public_key).into(),
             key.private_key.as_slice().into(),
             i64::from(key.data_key_id).into(),

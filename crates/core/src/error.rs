@@ -297,7 +297,7 @@ error_codes! {
         "The directory must exist and be writable by the operating-system user that runs Postgres.";
     SealBroken = "WA118", "seal_broken", 500, "a sealed value was altered or moved",
         "",
-        "The row was changed outside the extension. Restore it, or run auth.configure_workos again.";
+        "The row was changed outside the extension. Restore it, or replace it: a sign-in by a new one, a signing key by auth.rotate_signing_key(), the client secret by auth.configure_workos.";
     SigningKeyMissing = "WA119", "signing_key_missing", 503, "no active signing key",
         "No row of auth.signing_keys is active and has a private key.",
         "Run auth.configure_workos, which makes one.";

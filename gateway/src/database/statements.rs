@@ -89,7 +89,7 @@ pub const MAY_BROKER: &str = "select bool_and(has_function_privilege(f, 'execute
     'auth.exchange_request(text, text, text)', 'auth.try_exchange_answer(uuid, integer, jsonb, text, text, inet, text)',
     'auth.callback_request(text, text, text, text, text, text, boolean)', 'auth.callback_answer(uuid, integer, jsonb, text, text)']) f";
 
-/// Whether WorkOS is configured and the root key is there, whatever the connection has opened before.
+/// Whether sign-ins of a new connection can succeed, whatever this connection has opened before.
 pub const REQUIRE_READY: &str = "select auth.require_ready()";
 
 /// The versions of the extension.

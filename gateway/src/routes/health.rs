@@ -24,8 +24,8 @@ pub async fn health() -> Response {
     )
 }
 
-/// `GET /ready`: the database answers, the role has its rights, WorkOS is configured and the root key is there. Otherwise the error's name
-/// says what is missing, where the database has a name for it. The answer has the versions of all three, which differ while an update is under way.
+/// `GET /ready`: the database answers, the role has its rights, and `auth.require_ready` finds nothing. Otherwise the error's name says what is
+/// missing; `unexpected_failure` where the database cannot be asked. The answer has the versions of all three, which differ while an update is under way.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     match sign_in::is_ready(&app).await {
         Ok(versions) => json_response(

@@ -57,6 +57,24 @@ async fn every_state_of_the_root_key_has_its_name() {
     bed.shell(&format!("mv {key}.aside {key}")).await;
     is_ready(&gateway).await;
 
+    // The key is right, and no sign-in can succeed.
+    let configure = |enabled: bool| {
+        format!(
+            "select auth.configure_workos(client_id, redirect_uri, api_url => api_url, enabled => {enabled}) from auth.providers"
+        )
+    };
+    let damage = "set private_key = set_byte(private_key, 20, get_byte(private_key, 20) # 1)";
+    for (change, name, mend) in [
+        (configure(false), "provider_disabled", configure(true)),
+        ("delete from auth.signing_keys".to_owned(), "signing_key_missing", configure(true)),
+        (format!("update auth.signing_keys {damage}"), "seal_broken", "select auth.rotate_signing_key()".to_owned()),
+    ] {
+        bed.admin.batch_execute(&change).await.unwrap();
+        is_not_ready(&gateway, name).await;
+        bed.admin.batch_execute(&mend).await.unwrap();
+        is_ready(&gateway).await;
+    }
+
     // Lost for good: until WorkOS is configured anew.
     bed.shell(&format!("rm {key}")).await;
     is_not_ready(&gateway, "root_key_not_found").await;

@@ -237,6 +237,7 @@ async fn a_database_that_is_read_only_reads_and_says_that_it_cannot_write() {
     gateway.bed.set("default_transaction_read_only", "on").await;
     end_backends(&gateway).await;
     eventually("it is not ready", async || !is_ready(&gateway).await).await;
+    assert_eq!(told(send(gateway.get("/ready")).await).await, (503, "read_only".into()));
 
     let bearer = |request: RequestBuilder| request.bearer_auth(session["access_token"].as_str().unwrap());
     let authorize = format!("/authorize?provider=workos&organization=org_globex&redirect_to={PAGE}");
@@ -291,12 +292,17 @@ async fn a_role_that_has_lost_its_rights_is_not_ready() {
     assert!(is_ready(&gateway).await);
     let sql = |verb: &str| format!("select auth.{verb}_sign_in('{}')", gateway.role);
     gateway.bed.admin.batch_execute(&sql("revoke")).await.unwrap();
-    assert_eq!(told(send(gateway.get("/ready")).await).await, (503, "unexpected_failure".into()));
+    assert_eq!(told(send(gateway.get("/ready")).await).await, (503, "insufficient_privilege".into()));
     let query = format!("/authorize?provider=workos&organization=org_acme&redirect_to={PAGE}");
     let answer = send(gateway.get(&query)).await;
     let (status, text) = (answer.status().as_u16(), answer.text().await.unwrap());
     assert!(matches!(status, 403 | 503) && !text.contains(&gateway.role), "{status} {text}");
     gateway.bed.admin.batch_execute(&sql("grant")).await.unwrap();
+    assert!(is_ready(&gateway).await);
+    let unbound = |is: &str| format!("alter role {} {is}bypassrls", gateway.role);
+    gateway.bed.admin.batch_execute(&unbound("")).await.unwrap();
+    assert_eq!(told(send(gateway.get("/ready")).await).await, (503, "role_bypasses_rls".into()));
+    gateway.bed.admin.batch_execute(&unbound("no")).await.unwrap();
     assert!(is_ready(&gateway).await);
     assert_eq!(send(gateway.get(&query)).await.status(), 302);
 }

@@ -63,6 +63,8 @@ async fn what_is_kept_for_roles_and_databases() {
             "workos_auth.account_linking",
             place(BAD, "the role APP"),
         ),
+        // It is not in force, so that nothing is said of what it would do.
+        ("alter role APP set workos_auth.rls_guard = 'maybe'", "workos_auth.rls_guard", place(BAD, "the role APP")),
         (
             "alter role APP set workos_auth.allow_signup = 'perhaps'",
             "workos_auth.allow_signup",
@@ -85,6 +87,19 @@ async fn what_is_kept_for_roles_and_databases() {
             "{sql}"
         );
     }
+    // Behind one that is ignored the next counts.
+    plant(
+        &patient,
+        "alter role APP in database DATABASE set workos_auth.rls_guard = 'maybe'; alter role APP set workos_auth.rls_guard = 'off'",
+    )
+    .await;
+    let guard = "auth.set_session also serves superusers and BYPASSRLS, whom no policy binds (for APP).";
+    let found = patient
+        .shows(&[("warning", "workos_auth.rls_guard", BAD), ("warning", "workos_auth.rls_guard", guard)], "the next")
+        .await;
+    patient.remedy(&found[1]).await;
+    patient.is_mended(&[("warning", "workos_auth.rls_guard", BAD)], "the next").await;
+    patient.run("alter role APP reset workos_auth.rls_guard").await;
     // Each entry is one row, and goes by itself.
     plant(
         &patient,

@@ -15,6 +15,7 @@ use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::{Cluster, Workos};
 
 const START: &str = "select auth.start_sign_in('org_acme')";
+const READY: &str = "select auth.require_ready()";
 
 fn keys(cluster: &Cluster) -> String {
     cluster.root_key_path().parent().unwrap().display().to_string()
@@ -309,8 +310,16 @@ async fn a_sealed_value_opens_nowhere_but_in_its_row() {
         let client = bed.superuser().await;
         let pending = start(&client, ALICE).await;
         let users = bed.count("select count(*) from auth.users").await;
-        let error = refused(exchange(&bed.superuser().await, &pending).await, error);
-        assert!(!error.to_string().contains("sk_"), "{error}");
+        let refusal = refused(exchange(&bed.superuser().await, &pending).await, error);
+        assert!(!refusal.to_string().contains("sk_"), "{refusal}");
+        // A probe says it too, and the hint what mends it.
+        assert_eq!(refused(bed.superuser().await.batch_execute(READY).await, error).hint, refusal.hint, "{change}");
+        let way_out = match error {
+            "seal_broken" if change.contains("auth.providers set") => "pass the API key to auth.configure_workos",
+            "seal_broken" => "run select auth.rotate_signing_key()",
+            _ => "auth.abandon_sealed_data()",
+        };
+        assert!(refusal.hint.contains(way_out), "{change}: {refusal}");
         assert_eq!(bed.count("select count(*) from auth.users").await, users);
         bed.admin.batch_execute("
             delete from auth.flow_states;
@@ -323,6 +332,7 @@ async fn a_sealed_value_opens_nowhere_but_in_its_row() {
     assert!(elsewhere.simulator().requests().iter().all(|request| request.path != "/sso/token"));
     assert!(bed.token_requests().iter().all(|request| request.field("client_id") != Some("client_other")));
     bed.sign_in(ALICE).await;
+    bed.superuser().await.batch_execute(READY).await.unwrap();
 
     for change in [
         "update auth.flow_states f set upstream_verifier = o.upstream_verifier from auth.flow_states o where o.id <> f.id",

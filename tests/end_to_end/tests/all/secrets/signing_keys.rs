@@ -10,6 +10,7 @@ use workos_end_to_end::{Bed, Session};
 
 const ADD: &str = "select auth.add_signing_key()";
 const ROTATE: &str = "select auth.rotate_signing_key()";
+const READY: &str = "select auth.require_ready()";
 const JWKS: &str = "select key->>'kid' from jsonb_array_elements(auth.jwks()->'keys') key order by 1";
 
 async fn kid(client: &Client, sql: &str) -> String {
@@ -123,7 +124,8 @@ async fn a_pending_key_can_be_taken_back() {
         .await
         .unwrap();
     let before = bed.contents().await;
-    refused(bed.superuser().await.batch_execute(ROTATE).await, "seal_broken");
+    let refusal = refused(bed.superuser().await.batch_execute(ROTATE).await, "seal_broken");
+    assert!(refusal.hint.contains(&format!("auth.retire_signing_key('{broken}')")), "{refusal}");
     assert_eq!(bed.contents().await, before);
     assert_eq!(kid_of(&bed.sign_in(BOB).await), another);
     // Nor one that only verifies here, whoever has put it there.
@@ -131,6 +133,67 @@ async fn a_pending_key_can_be_taken_back() {
     let last = kid(&bed.admin, ADD).await;
     assert_ne!(last, broken);
     assert_eq!(kid(&bed.admin, ROTATE).await, last);
+}
+
+/// The row says of which algorithm the next key is: the key that is to be replaced may be the one that broke.
+#[tokio::test]
+async fn a_key_that_broke_is_replaced_and_people_stay_signed_in() {
+    let bed = Bed::shared("broke").await;
+    kid(&bed.admin, "select auth.rotate_signing_key('RS256')").await;
+    let mut alice = bed.sign_in(ALICE).await;
+    for replace in [ROTATE, ADD] {
+        let old = kid_of(&alice);
+        let damage = "update auth.signing_keys set private_key = set_byte(private_key, 20, get_byte(private_key, 20) # 1) where kid = $1";
+        bed.admin.execute(damage, &[&old]).await.unwrap();
+        let client = bed.superuser().await;
+        for sql in [READY, &format!("select auth.refresh_session('{}')", alice.refresh_token)] {
+            let refusal = refused(client.batch_execute(sql).await, "seal_broken");
+            assert!(refusal.hint.contains("select auth.rotate_signing_key()"), "{replace}: {refusal}");
+        }
+        let new = kid(&client, replace).await;
+        assert_eq!(kid(&client, ROTATE).await == new, replace == ADD);
+        client.batch_execute(READY).await.unwrap();
+        let algorithm = "select algorithm from auth.signing_keys where status = 'active'";
+        assert_eq!(kid(&client, algorithm).await, "RS256", "{replace}");
+        client.query("select auth.verify_token($1)", &[&alice.access_token]).await.unwrap();
+        alice = refresh(&client, &alice.refresh_token).await.unwrap();
+        assert_ne!(kid_of(&alice), old);
+
+        // What it sealed cannot be moved to another root key either: that says which key is in the way.
+        let other = bed.new_root_key(&format!("other_{}.key", &old[..8])).await;
+        let reseal = format!("select auth.reseal('{other}')");
+        let refusal = refused(client.batch_execute(&reseal).await, "seal_broken");
+        let retire = format!("select auth.retire_signing_key('{old}')");
+        assert!(refusal.hint.contains(&retire), "{replace}: {refusal}");
+        client.batch_execute(&retire).await.unwrap();
+    }
+}
+
+/// What a probe says where no sign-in can succeed, though the root key is the right one.
+#[tokio::test]
+async fn nobody_is_ready_without_a_key_that_signs_nor_while_sign_ins_are_off() {
+    let bed = Bed::shared("not_ready").await;
+    let backend = bed.backend().await;
+    backend.batch_execute(READY).await.unwrap();
+    let configure = |enabled: bool| {
+        format!(
+            "select auth.configure_workos(client_id => client_id, redirect_uri => redirect_uri, api_url => api_url, enabled => {enabled})
+             from auth.providers"
+        )
+    };
+    bed.admin.batch_execute(&configure(false)).await.unwrap();
+    refused(backend.batch_execute(READY).await, "provider_disabled");
+    bed.admin.batch_execute(&configure(true)).await.unwrap();
+    backend.batch_execute(READY).await.unwrap();
+
+    for gone in ["delete from auth.signing_keys", "update auth.signing_keys set private_key = null"] {
+        bed.admin.batch_execute(gone).await.unwrap();
+        let refusal = refused(backend.batch_execute(READY).await, "signing_key_missing");
+        assert!(refusal.hint.contains("auth.configure_workos"), "{gone}: {refusal}");
+        bed.admin.batch_execute(&configure(true)).await.unwrap();
+        backend.batch_execute(READY).await.unwrap_or_else(|error| panic!("{gone}: {error:?}"));
+    }
+    bed.sign_in(ALICE).await;
 }
 
 #[tokio::test]
