@@ -61,7 +61,7 @@ COMMENT ON FUNCTION auth.abandon_sealed_data() IS
 CREATE FUNCTION auth.require_ready() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'require_ready_wrapper';
 COMMENT ON FUNCTION auth.require_ready() IS
-    'fails where no sign-in of a new connection can succeed. The provider is not configured or switched off; this database is a copy; the root key is missing or another one; the client secret or the signing key is missing or does not open. It does not test the way to WorkOS, nor the settings of accounts. For readiness probes';
+    'fails where no sign-in of a new connection can succeed. The provider is not configured; this database is a copy; the root key is missing or another one; the client secret or the signing key is missing or does not open. It does not test whether sign-ins are switched off, nor the way to WorkOS, nor the settings of accounts. For readiness probes';
 
 CREATE FUNCTION auth.grant_sign_in(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

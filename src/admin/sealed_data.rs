@@ -77,10 +77,11 @@ pub fn abandon() -> Result<Value> {
 /// and of accounts are not looked at: they may be another role's, and a sign-in says what is wrong with them.
 ///
 /// # Errors
-/// `provider_not_configured`, `installation_is_a_copy`, `provider_disabled`, those of [`state::check`], and those of [`secrets::require_opened`].
+/// `provider_not_configured`, `installation_is_a_copy`, those of [`state::check`], and those of [`secrets::require_opened`].
 pub fn require_ready() -> Result<()> {
     installation::require_home()?;
-    let provider = configuration::enabled_provider()?;
+    // Who has switched it off wants no sign-ins. Sessions go on, and what asks this may take away the servers that refresh them.
+    let provider = configuration::provider()?.ok_or(ErrorCode::ProviderNotConfigured)?;
     state::check_now_and_then()?;
     secrets::require_opened(&provider)
 }

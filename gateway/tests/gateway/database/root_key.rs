@@ -58,15 +58,10 @@ async fn every_state_of_the_root_key_has_its_name() {
     is_ready(&gateway).await;
 
     // The key is right, and no sign-in can succeed.
-    let configure = |enabled: bool| {
-        format!(
-            "select auth.configure_workos(client_id, redirect_uri, api_url => api_url, enabled => {enabled}) from auth.providers"
-        )
-    };
+    let configure = "select auth.configure_workos(client_id, redirect_uri, api_url => api_url) from auth.providers";
     let damage = "set private_key = set_byte(private_key, 20, get_byte(private_key, 20) # 1)";
     for (change, name, mend) in [
-        (configure(false), "provider_disabled", configure(true)),
-        ("delete from auth.signing_keys".to_owned(), "signing_key_missing", configure(true)),
+        ("delete from auth.signing_keys".to_owned(), "signing_key_missing", configure.to_owned()),
         (format!("update auth.signing_keys {damage}"), "seal_broken", "select auth.rotate_signing_key()".to_owned()),
     ] {
         bed.admin.batch_execute(&change).await.unwrap();
