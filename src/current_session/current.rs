@@ -193,6 +193,7 @@ fn take_on_role(session: &Verified) -> Result<()> {
 
 fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
     if !may_become(|| Some(session.hash)) {
+        token::forget_context();
         return Err(Error::with_detail(ErrorCode::SessionChanged, token::SIGNED_IN_BY_OTHERS));
     }
     // As SET LOCAL, which says nothing within a function or a DO block.

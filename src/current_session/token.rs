@@ -38,12 +38,15 @@ struct State {
     /// what Postgres's GUC machinery holds now; it owns the memory
     value: Cell<*const c_char>,
     is_unverified: Cell<bool>,
+    /// While the setting is declared, Postgres has the value looked at that it had before the library was loaded.
+    is_declared: Cell<bool>,
 }
 
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { value: Cell::new(ptr::null()), is_unverified: Cell::new(true) };
+static STATE: State =
+    State { value: Cell::new(ptr::null()), is_unverified: Cell::new(true), is_declared: Cell::new(false) };
 
 /// Declares the setting.
 pub fn define() {
@@ -62,6 +65,13 @@ pub fn define() {
             Some(show),
         );
     }
+    STATE.is_declared.set(true);
+}
+
+/// The error that is raised next has no CONTEXT: it would have the text of the statement that a function runs, and with it the token.
+pub fn forget_context() {
+    // SAFETY: a variable of the backend; whoever catches the error sets it back.
+    unsafe { pg_sys::error_context_stack = ptr::null_mut() };
 }
 
 /// The token, if there is one. A copy, since verifying it may run code that sets another.
@@ -131,12 +141,13 @@ unsafe extern "C-unwind" fn check(
             return false;
         }
         let hash = || Some(*Hashed::new(&CStr::from_ptr(value).to_string_lossy()).hash());
-        if !may_become(hash) {
+        if STATE.is_declared.get() && !may_become(hash) {
             pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
             let [message, detail, hint] = &*SIGNS_NOBODY_IN;
             pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();
             pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut();
             pg_sys::GUC_check_errhint_string = hint.as_ptr().cast_mut();
+            forget_context();
             return false;
         }
     }
