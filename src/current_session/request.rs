@@ -17,6 +17,8 @@ const HEADERS: &CStr = c"request.headers";
 const COOKIES: &CStr = c"request.cookies";
 /// The member of the headers with the cookies.
 const COOKIE: &str = "cookie";
+/// `{"` in base64: what a token's header begins with.
+const BEGIN_OF_A_TOKEN: &str = "eyJ";
 /// The member with the token.
 const AUTHORIZATION: &str = "authorization";
 /// PostgREST answers an error of SQLSTATE `PTxyz` with the HTTP status xyz.
@@ -35,7 +37,8 @@ const TAKEN: &str = "sha256:";
 /// # Errors
 /// Those of a bad token, all with the SQLSTATE `PT401`; what they are called stands in the detail.
 pub fn use_request_token() -> Result<()> {
-    let Some(headers) = headers().map_err(unauthorized)? else { return token::assign(None, true) };
+    let Some(mut headers) = headers().map_err(unauthorized)? else { return token::assign(None, true) };
+    hide_other_tokens(&mut headers).map_err(unauthorized)?;
     let Some(token) = bearer_token(&headers).map_err(unauthorized)? else { return token::assign(None, true) };
     if let Some(hash) = token.strip_prefix(TAKEN) {
         return match unverified_identity().is_some_and(|own| hex(&own) == hash) {
@@ -47,20 +50,35 @@ pub fn use_request_token() -> Result<()> {
         401 => unauthorized(error),
         _ => error,
     })?;
-    hide(headers, &token)
+    hide(headers)
 }
 
-/// Puts the hash of the current token where the token stands. Cookies go, which hold the tokens of Supabase's client on a server, in one of
-/// its encodings; and so does every other header with the token in it.
-fn hide(mut headers: Map<String, Value>, token: &str) -> Result<()> {
+/// Puts the hash of the current token where the token stands.
+fn hide(mut headers: Map<String, Value>) -> Result<()> {
     // A visitor's key is no secret.
     let Some(hash) = unverified_identity().map(|own| hex(&own)) else { return Ok(()) };
-    headers.retain(|name, value| !name.eq_ignore_ascii_case(COOKIE) && !value.to_string().contains(token));
     headers.insert(AUTHORIZATION.to_owned(), format!("Bearer {TAKEN}{hash}").into());
+    set_headers(headers)
+}
+
+/// Takes the cookies away, which hold the tokens of Supabase's client on a server, in one of its encodings; and every other header that looks as
+/// if a token were in it. Whoever is asked for: also a visitor's request may bring somebody's cookies.
+fn hide_other_tokens(headers: &mut Map<String, Value>) -> Result<()> {
+    let is_secret = |name: &str, value: &Value| {
+        name.eq_ignore_ascii_case(COOKIE) || name != AUTHORIZATION && value.to_string().contains(BEGIN_OF_A_TOKEN)
+    };
+    if headers.iter().any(|(name, value)| is_secret(name, value)) {
+        headers.retain(|name, value| !is_secret(name, value));
+        set_headers(headers.clone())?;
+    }
+    setting::set(COOKIES, c"{}", Lifetime::Transaction);
+    Ok(())
+}
+
+fn set_headers(headers: Map<String, Value>) -> Result<()> {
     let headers =
         CString::new(Value::Object(headers).to_string()).map_err(|_| malformed("request.headers holds a NUL."))?;
     setting::set(HEADERS, &headers, Lifetime::Transaction);
-    setting::set(COOKIES, c"{}", Lifetime::Transaction);
     Ok(())
 }
 

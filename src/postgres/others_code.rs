@@ -166,7 +166,6 @@ unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
     let fires = pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE;
     // SAFETY: by the caller's word; Postgres's own list of the tables, NULL where it is empty. Each has a description of its triggers or NULL.
     unsafe {
-        let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
         let Some(tables) = (*estate).es_opened_result_relations.as_ref() else { return false };
         let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
         let tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::ResultRelInfo>());
@@ -176,9 +175,18 @@ unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
             triggers.any(|trigger| {
                 !trigger.tgisinternal
                     && u32::try_from(trigger.tgtype).is_ok_and(|kind| kind & fires != 0)
-                    && pg_sys::get_func_namespace(trigger.tgfoid) != schema
+                    && is_function_of_others(trigger.tgfoid)
             })
         })
+    }
+}
+
+/// Whether a function is none of the extension's. Its schema does not tell: a superuser may make functions there too.
+pub fn is_function_of_others(function: pg_sys::Oid) -> bool {
+    // SAFETY: catalog look-ups by OID and by name; missing_ok.
+    unsafe {
+        let extension = pg_sys::getExtensionOfObject(pg_sys::ProcedureRelationId, function);
+        extension == pg_sys::InvalidOid || extension != pg_sys::get_extension_oid(c"workos_auth".as_ptr(), true)
     }
 }
 

@@ -12,6 +12,7 @@ use workos_auth_core::Result;
 
 use super::spi::{failed, utility};
 use crate::error::sqlstate;
+use crate::postgres::others_code::is_function_of_others;
 use crate::postgres::roles::as_outer_user;
 
 /// A trigger, as far as it is looked at.
@@ -49,9 +50,9 @@ pub fn writes(sql: &str) -> Vec<Write> {
 
 /// Whether a trigger that is not the extension's fires where a statement writes.
 pub fn is_watched(write: &Write) -> bool {
-    let (schema, table) = table_of_ours(&write.table);
+    let (_, table) = table_of_ours(&write.table);
     triggers_of(table).iter().any(|trigger| {
-        !trigger.is_internal && trigger.fires & write.fires != 0 && is_function_of_others(schema, trigger.function)
+        !trigger.is_internal && trigger.fires & write.fires != 0 && is_function_of_others(trigger.function)
     })
 }
 
@@ -71,7 +72,7 @@ pub fn is_removal_watched(table: &CStr) -> bool {
                 // That of a foreign key stands at both of its ends, and names the other.
                 true if trigger.referencing == pg_sys::InvalidOid || tables.contains(&trigger.referencing) => {}
                 true => tables.push(trigger.referencing),
-                false if is_function_of_others(schema, trigger.function) => return true,
+                false if is_function_of_others(trigger.function) => return true,
                 false => {}
             }
         }
@@ -86,11 +87,6 @@ fn table_of_ours(table: &CStr) -> (pg_sys::Oid, pg_sys::Oid) {
         let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
         (schema, pg_sys::get_relname_relid(table.as_ptr(), schema))
     }
-}
-
-fn is_function_of_others(schema: pg_sys::Oid, function: pg_sys::Oid) -> bool {
-    // SAFETY: a catalog look-up by OID.
-    unsafe { pg_sys::get_func_namespace(function) != schema }
 }
 
 /// The triggers of a table; none of one that is gone.
@@ -117,50 +113,58 @@ fn triggers_of(table: pg_sys::Oid) -> Vec<Trigger> {
     }
 }
 
-/// Constraints that are to be deferred again.
+/// Whether constraints are to be deferred again.
 #[must_use]
-pub struct PutOff(Vec<String>);
+pub struct PutOff(bool);
 
 impl PutOff {
-    /// Nothing was deferred.
+    /// Nothing was settled.
     pub fn nothing() -> Self {
-        Self(Vec::new())
+        Self(false)
     }
 
-    /// Defers them.
+    /// Defers the constraints that are initially deferred, as far as the caller may name them.
     pub fn again(&self) -> Result<()> {
-        match self.0.as_slice() {
+        if !self.0 {
+            return Ok(());
+        }
+        // SAFETY: reads the state of the backend.
+        let names = initially_deferred(unsafe { pg_sys::GetOuterUserId() })?;
+        match names.as_slice() {
             [] => Ok(()),
             names => as_outer_user(|| utility(&format!("SET CONSTRAINTS {} DEFERRED", names.join(", ")))),
         }
     }
 }
 
-/// Has what is deferred checked now, as whoever calls, as it would be at the end of the transaction, and nothing deferred from here on. Returns
-/// the constraints that are initially deferred, as far as the caller may name them.
+/// Has what is deferred checked now, as whoever calls, as it would be at the end of the transaction, and nothing deferred from here on.
 ///
 /// Within a security-restricted operation nothing is deferred.
 pub fn settle_constraints() -> Result<PutOff> {
     // SAFETY: reads the state of the backend.
-    let (is_restricted, outer) = unsafe { (pg_sys::InSecurityRestrictedOperation(), pg_sys::GetOuterUserId()) };
-    if is_restricted {
+    if unsafe { pg_sys::InSecurityRestrictedOperation() } {
         return Ok(PutOff::nothing());
     }
-    let deferred = initially_deferred(outer)?;
     as_outer_user(|| utility("SET CONSTRAINTS ALL IMMEDIATE"))?;
-    Ok(PutOff(deferred))
+    Ok(PutOff(true))
 }
 
-/// By name, which all of a schema's constraints of that name share.
+/// By name, which all of a schema's constraints of that name share. Those that are there now, whatever the transaction's snapshot is, and not
+/// those of temporary tables of other sessions: what is not there cannot be named.
 fn initially_deferred(role: pg_sys::Oid) -> Result<Vec<String>> {
     const NAMES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.conname)
          FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.connamespace
-         WHERE pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')
-         GROUP BY n.nspname, c.conname HAVING pg_catalog.bool_or(c.condeferred) AND pg_catalog.bool_and(c.condeferrable)";
-    sqlstate::listening(|_| {
+         WHERE c.condeferrable AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE') AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
+         GROUP BY n.nspname, c.conname HAVING pg_catalog.bool_and(c.condeferred)";
+    // SAFETY: taken off below; where an error is raised, the abort takes it off.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    let names = sqlstate::listening(|_| {
         Spi::connect(|client| {
             let names = client.select(NAMES, None, &[role.into()]).map_err(failed)?;
             names.map(|row| Ok(row.get::<String>(1).map_err(failed)?.unwrap_or_default())).collect()
         })
-    })
+    });
+    // SAFETY: as above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    names
 }

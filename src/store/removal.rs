@@ -10,7 +10,7 @@ use std::ffi::CStr;
 use pgrx::datum::DatumWithOid;
 use workos_auth_core::Result;
 
-use super::attached::{PutOff, is_removal_watched, settle_constraints};
+use super::attached::{PutOff, is_removal_watched, is_watched, settle_constraints, writes};
 use super::query;
 
 /// Runs a statement that removes rows of a table, and says how many rows it wrote.
@@ -18,7 +18,9 @@ use super::query;
 /// Where a trigger of others may fire, the constraints of the transaction that are deferred are checked first, as whoever calls, and those
 /// that are initially deferred are deferred again afterwards.
 pub fn remove(table: &CStr, sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
-    let put_off = if is_removal_watched(table) { settle_constraints()? } else { PutOff::nothing() };
+    // It may write an entry of the audit log, too.
+    let is_watched = is_removal_watched(table) || writes(sql).iter().any(is_watched);
+    let put_off = if is_watched { settle_constraints()? } else { PutOff::nothing() };
     let removed = query::execute_settled(sql, args)?;
     put_off.again()?;
     Ok(removed)

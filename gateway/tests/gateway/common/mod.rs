@@ -396,7 +396,8 @@ fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) ->
     let log: Log = Arc::default();
     let lines = BufReader::new(process.stderr.take().unwrap()).lines();
     let keep = Arc::clone(&log);
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
+    let reading =
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep.lock().unwrap().push(line)));
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && process.try_wait().unwrap().is_none() {
         if log.lock().unwrap().iter().any(|line| line.contains("\"listening\"")) {
@@ -406,6 +407,8 @@ fn launch(environment: &[(&str, &str)], url: &str, port: u16, flags: &[&str]) ->
     }
     let _ = process.kill();
     let _ = process.wait();
+    // What it said last is read when its end of the pipe is closed.
+    let _ = reading.join();
     let said = log.lock().unwrap().join("\n");
     Err(said)
 }

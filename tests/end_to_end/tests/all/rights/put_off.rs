@@ -1,11 +1,14 @@
 //! What code of others would leave for the end of the transaction, or for the session, where a statement of ours has run it: nothing runs later
 //! as whoever calls.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use workos_auth_core::token::Algorithm;
-use workos_end_to_end::bed::ALICE;
+use workos_end_to_end::bed::{ALICE, refresh};
 use workos_end_to_end::issuer::{OtherIssuer, accept};
-use workos_end_to_end::sql::{refused_as, text};
+use workos_end_to_end::refreshing::refresh_times;
+use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_end_to_end::{Bed, made};
 
 use super::others_code::{NOBODY, bed, seen};
@@ -80,6 +83,44 @@ async fn a_deferred_trigger_of_a_token_that_is_accepted_runs_as_nobody_who_calls
     assert_eq!(seen(&bed).await, [format!("late as {writer}")]);
 }
 
+/// A superuser may make functions in our schema. They are others' all the same.
+#[tokio::test]
+async fn a_trigger_function_in_our_schema_is_not_ours() {
+    let (bed, writer) = with_profiles("put_off_schema").await;
+    trap(&bed, DEFERRED, SAYS_WHO).await;
+    bed.admin.batch_execute("alter function public.handle_new_user() set schema auth").await.unwrap();
+    made::create(&bed.admin, "schema@put.example", None).await;
+    assert_eq!(seen(&bed).await, [format!("late as {writer}")]);
+}
+
+/// The end of a stolen session writes an entry of the audit log, which somebody watches.
+#[tokio::test]
+async fn a_theft_is_ended_whatever_watches_the_audit_log() {
+    let (bed, writer) = with_profiles("put_off_theft").await;
+    bed.admin
+        .batch_execute(&format!(
+            "create table app.kinds (id text primary key);
+             create table app.alerts (kind text references app.kinds deferrable initially deferred);
+             insert into app.kinds values ('any'); grant insert on app.alerts to {writer}; grant select on app.kinds to {writer};
+             create function public.alert() returns trigger language plpgsql security definer as $$ begin
+                 insert into app.alerts values ('any'); return null; end $$;
+             alter function public.alert() owner to {writer};
+             create trigger alert after insert on auth.audit_log_entries for each row execute function public.alert()"
+        ))
+        .await
+        .unwrap();
+    let app = bed.backend().await;
+    let session = bed.sign_in(ALICE).await;
+    refresh_times(&app, &session, 2).await;
+    bed.age(session.session_id).await;
+    refused(refresh(&app, &session.refresh_token).await, "refresh_token_already_used");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while bed.is_alive(session.session_id).await {
+        assert!(Instant::now() < deadline, "it lives");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// A cursor WITH HOLD is filled at the COMMIT, as whoever commits.
 #[tokio::test]
 async fn a_cursor_does_not_outlive_the_call() {
@@ -111,6 +152,7 @@ async fn settings_of_a_sign_ups_trigger_do_not_stay() {
 #[tokio::test]
 async fn what_a_trigger_on_our_tables_writes_to_runs_as_nobody() {
     let bed = bed("put_off_attached").await;
+    let owner = format!("{}_owner", bed.database);
     bed.admin
         .batch_execute(&format!(
             "set role {owner};
@@ -121,8 +163,7 @@ async fn what_a_trigger_on_our_tables_writes_to_runs_as_nobody() {
              reset role;
              create function public.pass_on() returns trigger language plpgsql as $$ begin
                  insert into app.log values (lower(tg_op)); return null; end $$;
-             create trigger pass_on after insert or update on auth.users for each row execute function public.pass_on()",
-            owner = format!("{}_owner", bed.database)
+             create trigger pass_on after insert or update on auth.users for each row execute function public.pass_on()"
         ))
         .await
         .unwrap();
@@ -151,6 +192,7 @@ async fn the_caller_may_put_off_after_a_sign_up() {
 #[tokio::test]
 async fn a_merge_plans_nobodys_functions_with_rights() {
     let bed = bed("put_off_merge").await;
+    let owner = format!("{}_owner", bed.database);
     bed.admin
         .batch_execute(&format!(
             "create table public.docs (id int, owner uuid references auth.users, region text) partition by list (region);
@@ -162,8 +204,7 @@ async fn a_merge_plans_nobodys_functions_with_rights() {
              create function app.key(int) returns int language plpgsql immutable as $$ begin perform app.says(); return $1; end $$;
              create index on app.docs_eu ((app.key(1) + id));
              alter table app.docs_eu add check (id > app.key(1) - 100000);
-             reset role",
-            owner = format!("{}_owner", bed.database)
+             reset role"
         ))
         .await
         .unwrap();

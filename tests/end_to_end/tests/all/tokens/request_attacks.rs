@@ -110,6 +110,7 @@ async fn a_token_that_was_taken_stands_in_no_setting() {
     let web = mint.bed.connect(&role).await;
     let token = &mint.session.access_token;
     let bob = mint.bed.sign_in(BOB).await;
+    let bob_client = mint.bed.connect(&role).await;
     let headers = "select current_setting('request.headers')";
     web.batch_execute("begin").await.unwrap();
     // Supabase's client keeps the tokens in a cookie on a server, in an encoding of its own. Proxies pass headers on by other names.
@@ -126,6 +127,14 @@ async fn a_token_that_was_taken_stands_in_no_setting() {
     let signature = token.rsplit_once('.').unwrap().1;
     assert!(!taken.contains(signature) && taken.contains(r#""host":"example.com""#), "{taken}");
     assert!(!taken.contains("base64-e30"), "{taken}");
+    // Nor where nobody is signed in by it.
+    let cookies_alone = json!({ "host": "example.com", "cookie": cookie }).to_string();
+    bob_client.batch_execute("begin").await.unwrap();
+    bob_client.query_one(sql, &[&cookies_alone, &cookies]).await.unwrap();
+    bob_client.query_one("select auth.use_request_token()", &[]).await.unwrap();
+    let left = "select current_setting('request.headers') || current_setting('request.cookies')";
+    assert_eq!(text(&bob_client, left).await.unwrap().as_deref(), Some(r#"{"host":"example.com"}{}"#));
+    bob_client.batch_execute("rollback").await.unwrap();
     // A second call of the same transaction finds the session that the first one took.
     web.query_one("select auth.use_request_token()", &[]).await.unwrap();
     let alice = Some(mint.session.user_id.to_string());

@@ -373,7 +373,7 @@ async fn an_identity_without_an_address_is_moved_as_any_other() {
     let bed = Bed::shared("moved").await;
     let issuer = OtherIssuer::new(ISSUER, Algorithm::Rs256);
     issuer.is_trusted_by(&bed).await;
-    let ann = accept(&bed.backend().await, &issuer.token("ann", json!({}))).await.unwrap();
+    let ann = accept(&bed.backend().await, &issuer.token("ann", json!({ "org_id": null }))).await.unwrap();
     bed.admin
         .batch_execute("insert into auth.organizations (id) values ('org_globex') on conflict do nothing")
         .await
