@@ -150,12 +150,12 @@ pub fn settle_constraints() -> Result<PutOff> {
 }
 
 /// By name, which all of a schema's constraints of that name share. Those that are there now, whatever the transaction's snapshot is, and not
-/// those of temporary tables of other sessions: what is not there cannot be named.
+/// those of temporary tables of other sessions: what is not there cannot be named. Nor can a name that one which is not deferrable shares.
 fn initially_deferred(role: pg_sys::Oid) -> Result<Vec<String>> {
     const NAMES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.conname)
          FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.connamespace
-         WHERE c.condeferrable AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE') AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
-         GROUP BY n.nspname, c.conname HAVING pg_catalog.bool_and(c.condeferred)";
+         WHERE pg_catalog.has_schema_privilege($1, n.oid, 'USAGE') AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
+         GROUP BY n.nspname, c.conname HAVING pg_catalog.bool_or(c.condeferred) AND pg_catalog.bool_and(c.condeferrable)";
     // SAFETY: taken off below; where an error is raised, the abort takes it off.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
     let names = sqlstate::listening(|_| {

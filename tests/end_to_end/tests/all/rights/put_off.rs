@@ -178,7 +178,11 @@ async fn what_a_trigger_on_our_tables_writes_to_runs_as_nobody() {
 async fn the_caller_may_put_off_after_a_sign_up() {
     let (bed, _) = with_profiles("put_off_again").await;
     bed.admin
-        .batch_execute("create table own (id int primary key, parent int references own deferrable initially deferred)")
+        .batch_execute(
+            "create table own (id int primary key, parent int references own deferrable initially deferred);
+             create table named (id int, parent int, constraint shared check (true));
+             create table others (id int constraint shared references own deferrable initially deferred)",
+        )
         .await
         .unwrap();
     bed.admin.batch_execute("begin; insert into own values (1, null)").await.unwrap();
