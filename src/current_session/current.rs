@@ -14,7 +14,7 @@ use super::verified::{Origin, Verified};
 use super::verify::{self, verify, verify_bearer, verify_for};
 use super::{client_role, request_claims, token};
 use crate::error::or_raise;
-use crate::postgres::pinning::{Read, may_become, pin};
+use crate::postgres::pinning::{Read, pin};
 use crate::postgres::roles::{self, bypasses_rls, role_name};
 use crate::postgres::runs::{self, TokenHash};
 use crate::postgres::statement::Statement;
@@ -164,6 +164,9 @@ pub fn recheck_on_next_read() {
 }
 
 /// Verifies a token and makes it the current session.
+///
+/// # Errors
+/// One code a check, class WA5. Raises `session_changed` where the caller may not ([`replacing`](super::replacing)).
 pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     check_role()?;
     put_on(access_token, verify(access_token)?, is_local)
@@ -192,10 +195,6 @@ fn take_on_role(session: &Verified) -> Result<()> {
 }
 
 fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
-    if !may_become(|| Some(session.hash)) {
-        token::forget_context();
-        return Err(Error::with_detail(ErrorCode::SessionChanged, token::SIGNED_IN_BY_OTHERS));
-    }
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
     if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {

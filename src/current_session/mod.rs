@@ -8,6 +8,7 @@ mod current;
 mod issuers;
 mod keys;
 mod purpose;
+mod replacing;
 mod request;
 mod request_claims;
 mod run_cache;

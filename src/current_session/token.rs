@@ -14,17 +14,13 @@ use workos_auth_core::token::{Hashed, MAX_TOKEN_LEN};
 use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
+use super::replacing::{SIGNED_IN_BY_OTHERS, may_set};
 use super::run_cache;
 use crate::error::unexpected;
-use crate::postgres::pinning::may_become;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
 const NAME: &CStr = c"workos_auth.session_token";
-
-/// What `session_changed` says where code of others sets another session.
-pub const SIGNED_IN_BY_OTHERS: &str =
-    "A trigger, or what a query calls that writes rows or has read another session, signs nobody in.";
 
 /// Message, detail and hint, for Postgres, which keeps the pointers until it has raised the error.
 static SIGNS_NOBODY_IN: LazyLock<[CString; 3]> = LazyLock::new(|| {
@@ -69,7 +65,7 @@ pub fn define() {
 }
 
 /// The error that is raised next has no CONTEXT: it would have the text of the statement that a function runs, and with it the token.
-pub fn forget_context() {
+fn forget_context() {
     // SAFETY: a variable of the backend; whoever catches the error sets it back.
     unsafe { pg_sys::error_context_stack = ptr::null_mut() };
 }
@@ -140,8 +136,14 @@ unsafe extern "C-unwind" fn check(
                 c"invalid value for workos_auth.session_token: it is longer than 64 kB".as_ptr().cast_mut();
             return false;
         }
-        let hash = || Some(*Hashed::new(&CStr::from_ptr(value).to_string_lossy()).hash());
-        if STATE.is_declared.get() && !may_become(hash) {
+        let hash = |token: &str| Some(*Hashed::new(token).hash());
+        let is_allowed = || {
+            let current = current().and_then(|token| hash(&token));
+            may_set(hash(&CStr::from_ptr(value).to_string_lossy()), current)
+        };
+        // A test is for a value that is kept elsewhere, as by CREATE FUNCTION … SET.
+        let is_set = source != pg_sys::GucSource::PGC_S_TEST && STATE.is_declared.get();
+        if is_set && !is_allowed() {
             pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
             let [message, detail, hint] = &*SIGNS_NOBODY_IN;
             pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();

@@ -59,15 +59,15 @@ mod tests {
     }
 
     #[pg_test]
-    fn rights_of_another_are_lent_and_what_it_sets_stays() {
+    fn what_a_restricted_role_sets_is_undone() {
         let app = role("acting", "");
         let before = who();
-        roles::with_the_rights_of(app, || {
+        roles::restricted_to(app, || {
             assert_eq!(who().0, "test_acting");
             run("set local application_name = 'set by others'");
         });
         assert_eq!(who(), before);
-        assert_eq!(text("select current_setting('application_name')"), "set by others");
+        assert_ne!(text("select current_setting('application_name')"), "set by others");
     }
 
     #[pg_test]
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(who(), before);
         let app = role("acting", "");
         // Below a definer function of others, the owner's rights are the owner's.
-        roles::with_the_rights_of(app, || {
+        roles::restricted_to(app, || {
             assert_eq!(roles::as_owner(|| Ok(who().0)), Ok("workos_auth_owner".into()));
             assert_eq!(who().0, "test_acting");
         });
@@ -108,7 +108,7 @@ mod tests {
     fn the_outer_user_is_whom_the_client_acts_as() {
         let app = role("acting", "");
         let client = who().0;
-        roles::with_the_rights_of(app, || {
+        roles::restricted_to(app, || {
             assert_eq!(roles::as_outer_user(|| who().0), client);
             assert_eq!(who().0, "test_acting");
         });
@@ -120,7 +120,7 @@ mod tests {
     fn a_right_is_the_callers() {
         let reader = role("reader", "in role pg_read_server_files");
         let app = role("acting", "");
-        let may = |role, right| roles::with_the_rights_of(role, || roles::require_right(right, "on purpose").is_ok());
+        let may = |role, right| roles::restricted_to(role, || roles::require_right(right, "on purpose").is_ok());
         assert!(
             may(reader, Right::ReadServerFiles)
                 && !may(reader, Right::WriteServerFiles)
@@ -130,8 +130,7 @@ mod tests {
         for right in [Right::ReadServerFiles, Right::WriteServerFiles, Right::Superuser] {
             assert_eq!(roles::require_right(right, "on purpose"), Ok(()), "{right:?}");
         }
-        let refused =
-            roles::with_the_rights_of(app, || roles::require_right(Right::Superuser, "on purpose")).unwrap_err();
+        let refused = roles::restricted_to(app, || roles::require_right(Right::Superuser, "on purpose")).unwrap_err();
         assert_eq!((refused.code(), refused.detail()), (ErrorCode::InsufficientPrivilege, Some("on purpose")));
     }
 
@@ -142,7 +141,7 @@ mod tests {
         // SAFETY: reads the current user.
         assert!(roles::bypasses_rls(unsafe { pg_sys::GetUserId() }) && roles::bypasses_rls(above));
         assert!(!roles::bypasses_rls(app) && !roles::bypasses_rls(member));
-        let becomes = |role, other| roles::with_the_rights_of(role, || roles::may_become(other));
+        let becomes = |role, other| roles::restricted_to(role, || roles::may_become(other));
         assert!(becomes(member, app) && becomes(app, app));
         assert!(!becomes(app, member) && !becomes(app, above));
         assert_eq!(roles::role_name(app), "test_acting");

@@ -9,6 +9,7 @@ use std::ptr;
 
 use pgrx::prelude::*;
 
+use super::frames::{self, Work, call_within};
 use super::loading::join_running_queries;
 use super::others_code::{plan_with_rights, restrict, with_rights_of_query};
 use super::pinning::{is_shared, pin_shared, pin_started};
@@ -65,6 +66,7 @@ pub fn install(callbacks: Callbacks) {
         pg_sys::ExecutorFinish_hook = Some(executor_finish);
         pg_sys::RegisterXactCallback(Some(transaction_event), ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(runs::subtransaction_event), ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(frames::subtransaction_event), ptr::null_mut());
         if join_running_queries() {
             pin_shared(&callbacks.identity);
         }
@@ -87,10 +89,11 @@ unsafe extern "C-unwind" fn plan(
     }
     // SAFETY: the call goes to whom it would have gone without us.
     unsafe {
-        plan_with_rights(text, || match STATE.previous_planner.get() {
+        let plan = || match STATE.previous_planner.get() {
             Some(hook) => hook(query, text, options, parameters),
             None => standard_planner(query, text, options, parameters),
-        })
+        };
+        call_within(Work::Planning, || plan_with_rights(text, plan))
     }
 }
 
@@ -138,12 +141,8 @@ unsafe extern "C-unwind" fn process_utility(
             completion: *mut pg_sys::QueryCompletion,
         );
     }
-    let is_clients_own = context == pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL;
-    if is_clients_own {
-        begin_statement();
-    }
     // SAFETY: the call goes to whom it would have gone without us.
-    unsafe {
+    let process = || unsafe {
         match STATE.previous_utility.get() {
             Some(hook) => {
                 hook(statement, text, is_read_only, context, parameters, environment, destination, completion);
@@ -159,10 +158,42 @@ unsafe extern "C-unwind" fn process_utility(
                 completion,
             ),
         }
+    };
+    // SAFETY: Postgres passes a statement, which has a node.
+    let process = || match unsafe { is_on_tables((*(*statement).utilityStmt).type_) } {
+        true => call_within(Work::CommandOnTables, process),
+        false => process(),
+    };
+    match context {
+        pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL => {
+            begin_statement();
+            call_within(Work::ClientsCommand, process);
+            end_statement();
+        }
+        _ => process(),
     }
-    if is_clients_own {
-        end_statement();
-    }
+}
+
+/// Whether a command may call what belongs to a table or a type: each but those that only run queries or blocks, or set something.
+fn is_on_tables(command: pg_sys::NodeTag) -> bool {
+    use pg_sys::NodeTag::*;
+    !matches!(
+        command,
+        T_AlterFunctionStmt
+            | T_CallStmt
+            | T_ClosePortalStmt
+            | T_CreateFunctionStmt
+            | T_CreateTableAsStmt
+            | T_DeclareCursorStmt
+            | T_DiscardStmt
+            | T_DoStmt
+            | T_ExecuteStmt
+            | T_ExplainStmt
+            | T_FetchStmt
+            | T_PrepareStmt
+            | T_TransactionStmt
+            | T_VariableSetStmt
+    )
 }
 
 /// The hook's type changed in Postgres 18, which dropped the last argument.

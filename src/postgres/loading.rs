@@ -42,7 +42,7 @@ pub unsafe fn join_running_queries() -> bool {
                 continue;
             }
             is_any_shared |= is_shared_plan(plan);
-            runs::join(context, portal, is_clients_text((*estate).es_sourceText));
+            runs::join(context, plan, portal, is_clients_text((*estate).es_sourceText));
         }
         is_any_shared
     }

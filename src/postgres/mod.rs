@@ -5,6 +5,7 @@
 //! | `executor.rs` | the hooks on the executor |
 //! | `runs.rs`, `loading.rs` | which queries are running, and which ran when the library was loaded |
 //! | `statement.rs` | which statement of the client is worked off |
+//! | `frames.rs` | what Postgres does besides running queries |
 //! | `pinning.rs` | one query, one identity |
 //! | `others_code.rs` | as whom code of others runs |
 //! | `once_per_query.rs` | the same call within a query is made once |
@@ -18,6 +19,7 @@ pub mod bare_function;
 pub mod clock;
 pub mod executor;
 pub mod extension_script;
+pub mod frames;
 pub mod jsonb;
 mod loading;
 pub mod once_per_query;

@@ -11,25 +11,16 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use workos_auth_core::Result;
 
-use super::roles::{self, owner, restricted_to, with_the_rights_of};
+use super::roles::{self, owner, restricted_within, undoing_settings};
 use super::runs;
 use crate::error::unexpected;
-
-/// As whom the code of others runs that a statement of ours sets off: triggers, and the functions of defaults, constraints and indexes.
-#[derive(Debug, Clone, Copy)]
-pub struct Others {
-    pub run_as: pg_sys::Oid,
-    /// Whether it runs within a security-restricted operation, and what it sets is undone. Postgres then refuses to put a trigger off to
-    /// the end of the transaction, where it would run as whoever commits. A query that meets a trigger of others is restricted in any case.
-    pub is_restricted: bool,
-}
 
 /// A statement of ours, by its text: the queries that a rule adds to it have the same.
 #[derive(Clone, Copy)]
 struct Ours {
     /// As long as [`with_others_as`] runs.
     sql: *const str,
-    others: Others,
+    run_as: pg_sys::Oid,
     has_started: bool,
 }
 
@@ -37,28 +28,28 @@ struct Ours {
 struct Restricted {
     /// `es_query_cxt`
     query: pg_sys::MemoryContext,
-    others: Others,
+    run_as: pg_sys::Oid,
 }
 
 struct State {
     /// The statement of [`with_others_as`] that runs.
     ours: Cell<Option<Ours>>,
     restricted: RefCell<Vec<Restricted>>,
-    /// How many queries of [`with_others_as`] could set off code of others.
-    set_off: Cell<u64>,
 }
 
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State = State { ours: Cell::new(None), restricted: RefCell::new(Vec::new()), set_off: Cell::new(0) };
+static STATE: State = State { ours: Cell::new(None), restricted: RefCell::new(Vec::new()) };
 
 /// Runs `f`, which runs the statement `sql`. Postgres looks at the rights of the current user when the statement starts. What it sets off
-/// later, row by row and at its end, has the rights of another role and no others. So have the queries of foreign keys between our tables.
+/// later, row by row and at its end, has the rights of `run_as` and no others: triggers, and the functions of defaults, constraints and
+/// indexes. So have the queries of foreign keys between our tables. It runs within a security-restricted operation: what it sets is undone,
+/// and Postgres refuses to put anything off to the end of the transaction, where it would run as whoever commits.
 ///
 /// # Errors
 /// `unexpected_failure`: `f` did not run the statement.
-pub fn with_others_as<T>(others: Others, sql: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
+pub fn with_others_as<T>(run_as: pg_sys::Oid, sql: &str, f: impl FnOnce() -> Result<T>) -> Result<T> {
     struct Back(Option<Ours>);
 
     impl Drop for Back {
@@ -67,17 +58,12 @@ pub fn with_others_as<T>(others: Others, sql: &str, f: impl FnOnce() -> Result<T
         }
     }
 
-    let _back = Back(STATE.ours.replace(Some(Ours { sql, others, has_started: false })));
-    let value = f()?;
+    let _back = Back(STATE.ours.replace(Some(Ours { sql, run_as, has_started: false })));
+    let value = undoing_settings(f)?;
     match STATE.ours.get() {
         Some(ours) if ours.has_started => Ok(value),
         _ => Err(unexpected("A statement was not seen by the executor's hook.")),
     }
-}
-
-/// Counts the statements of ours that may have run code of others: where it stays the same, none has run.
-pub fn set_off() -> u64 {
-    STATE.set_off.get()
 }
 
 /// Notes a query that starts, if it is the statement of [`with_others_as`], or what a foreign key does to a table of ours in one.
@@ -97,20 +83,15 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
 
     // SAFETY: by the caller's word; the text is a C string or NULL.
     unsafe {
-        let Some(others) = others_of_text((*query).sourceText) else { return };
+        let Some(run_as) = run_as_of_text((*query).sourceText) else { return };
         if let Some(ours) = STATE.ours.get()
             && is_text((*query).sourceText, ours)
         {
             STATE.ours.set(Some(Ours { has_started: true, ..ours }));
         }
-        let estate = (*query).estate;
-        let context = (*estate).es_query_cxt;
+        let context = (*(*query).estate).es_query_cxt;
         PgMemoryContexts::For(context).leak_and_drop_on_delete(Forget(context));
-        let others = Others { is_restricted: others.is_restricted || is_watched(estate), ..others };
-        STATE.restricted.borrow_mut().push(Restricted { query: context, others });
-        if others.is_restricted {
-            STATE.set_off.set(STATE.set_off.get() + 1);
-        }
+        STATE.restricted.borrow_mut().push(Restricted { query: context, run_as });
     }
 }
 
@@ -119,19 +100,19 @@ pub unsafe fn restrict(query: *const pg_sys::QueryDesc) {
 ///
 /// # Safety
 /// `text` is a C string or NULL.
-unsafe fn others_of_text(text: *const c_char) -> Option<Others> {
+unsafe fn run_as_of_text(text: *const c_char) -> Option<pg_sys::Oid> {
     match STATE.ours.get() {
         // SAFETY: by the caller's word.
-        Some(ours) if unsafe { is_text(text, ours) } => return Some(ours.others),
+        Some(ours) if unsafe { is_text(text, ours) } => return Some(ours.run_as),
         _ if STATE.restricted.borrow().is_empty() => return None,
         _ => {}
     }
     // On a table of ours it is one in whatever such a trigger does, too.
     if roles::current() == owner() {
-        return runs::runs().find_map(|run| others_of(run.query()));
+        return runs::runs().find_map(|run| run_as_of(run.query()));
     }
     match roles::is_foreign_keys() {
-        true => runs::runs().next().and_then(|run| others_of(run.query())),
+        true => runs::runs().next().and_then(|run| run_as_of(run.query())),
         false => None,
     }
 }
@@ -149,44 +130,29 @@ unsafe fn is_text(text: *const c_char, ours: Ours) -> bool {
 /// `text` is a C string or NULL.
 pub unsafe fn plan_with_rights<T>(text: *const c_char, f: impl FnOnce() -> T) -> T {
     // SAFETY: by the caller's word.
-    let others = unsafe { others_of_text(text) };
-    with_rights(others.map(|others| Others { is_restricted: true, ..others }), f)
+    with_rights(unsafe { run_as_of_text(text) }, f)
 }
 
-fn others_of(query: pg_sys::MemoryContext) -> Option<Others> {
-    STATE.restricted.borrow().iter().find(|other| other.query == query).map(|other| other.others)
+fn run_as_of(query: pg_sys::MemoryContext) -> Option<pg_sys::Oid> {
+    STATE.restricted.borrow().iter().find(|other| other.query == query).map(|other| other.run_as)
 }
 
-/// Whether a table that a query writes to has a trigger that is neither a foreign key's nor for TRUNCATE, and whose function is not the
-/// extension's.
-///
-/// # Safety
-/// `estate` is one of a query that was started.
-unsafe fn is_watched(estate: *const pg_sys::EState) -> bool {
-    let fires = pg_sys::TRIGGER_TYPE_INSERT | pg_sys::TRIGGER_TYPE_UPDATE | pg_sys::TRIGGER_TYPE_DELETE;
-    // SAFETY: by the caller's word; Postgres's own list of the tables, NULL where it is empty. Each has a description of its triggers or NULL.
-    unsafe {
-        let Some(tables) = (*estate).es_opened_result_relations.as_ref() else { return false };
-        let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
-        let tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::ResultRelInfo>());
-        tables.filter_map(|table| (*table).ri_TrigDesc.as_ref()).any(|description| {
-            let count = usize::try_from(description.numtriggers).unwrap_or_default();
-            let mut triggers = std::slice::from_raw_parts(description.triggers, count).iter();
-            triggers.any(|trigger| {
-                !trigger.tgisinternal
-                    && u32::try_from(trigger.tgtype).is_ok_and(|kind| kind & fires != 0)
-                    && is_function_of_others(trigger.tgfoid)
-            })
-        })
-    }
-}
-
-/// Whether a function is none of the extension's. Its schema does not tell: a superuser may make functions there too.
+/// Whether a function is none of this library's. Neither its schema tells nor its owner: a superuser may make functions in ours, too.
 pub fn is_function_of_others(function: pg_sys::Oid) -> bool {
-    // SAFETY: catalog look-ups by OID and by name; missing_ok.
+    const LIBRARY: &str = concat!("$libdir/", env!("CARGO_PKG_NAME"));
+    const PROBIN: pg_sys::AttrNumber = pg_sys::Anum_pg_proc_probin as pg_sys::AttrNumber;
+    let by_oid = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    // SAFETY: a catalog look-up by OID; the text is read before the row is released.
     unsafe {
-        let extension = pg_sys::getExtensionOfObject(pg_sys::ProcedureRelationId, function);
-        extension == pg_sys::InvalidOid || extension != pg_sys::get_extension_oid(c"workos_auth".as_ptr(), true)
+        let row = pg_sys::SearchSysCache1(by_oid, pg_sys::Datum::from(function));
+        if row.is_null() {
+            return true;
+        }
+        let mut is_null = false;
+        let library = pg_sys::SysCacheGetAttr(by_oid, row, PROBIN, &mut is_null);
+        let is_ours = !is_null && pgrx::varlena::varlena_to_byte_slice(library.cast_mut_ptr()) == LIBRARY.as_bytes();
+        pg_sys::ReleaseSysCache(row);
+        !is_ours
     }
 }
 
@@ -195,13 +161,12 @@ pub fn is_function_of_others(function: pg_sys::Oid) -> bool {
 /// # Safety
 /// `context` is a query's `es_query_cxt`.
 pub unsafe fn with_rights_of_query(context: pg_sys::MemoryContext, f: impl FnOnce()) {
-    with_rights(others_of(context), f);
+    with_rights(run_as_of(context), f);
 }
 
-fn with_rights<T>(others: Option<Others>, f: impl FnOnce() -> T) -> T {
-    match others {
+fn with_rights<T>(run_as: Option<pg_sys::Oid>, f: impl FnOnce() -> T) -> T {
+    match run_as {
         None => f(),
-        Some(Others { run_as, is_restricted: true }) => restricted_to(run_as, f),
-        Some(Others { run_as, is_restricted: false }) => with_the_rights_of(run_as, f),
+        Some(run_as) => restricted_within(run_as, f),
     }
 }

@@ -76,17 +76,8 @@ pub fn pin(identity: &TokenHash, read: Option<&Read>) -> Result<()> {
     Ok(())
 }
 
-/// Whether the code that runs now may make another identity the current one, in the place of whoever called it: no trigger does, nothing below a
-/// query that writes, and nothing below a query that has read another. Such code may be anybody's who owns a table or a function, and the
-/// client's next statement would be the work of somebody else.
-pub fn may_become(identity: impl Fn() -> TokenHash) -> bool {
-    let agrees = |run: &runs::Run| !run.writes && pinned_to(run).is_none_or(|pinned| pinned == identity());
-    // SAFETY: reads a variable of the backend; it looks at no argument.
-    let depth = unsafe { pg_sys::pg_trigger_depth(ptr::null_mut()) };
-    depth.value() == 0 && runs::runs().all(agrees)
-}
-
-fn pinned_to(run: &runs::Run) -> Option<TokenHash> {
+/// To whom a run is pinned, if it is.
+pub fn pinned_to(run: &runs::Run) -> Option<TokenHash> {
     let query = run.query();
     match query.is_null() {
         true => run.read_at_start.get(),

@@ -110,39 +110,29 @@ pub fn reading_as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> Result<T>) ->
         set_safe_search_path();
         f()
     };
-    acting_as(owner, |context| context | flags.cast_signed(), Settings::Undone, ask)
+    undoing_settings(|| with_context(owner, |context| context | flags.cast_signed(), ask))
 }
 
 /// The same as [`restricted_as`], with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    let restricted = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
-    acting_as(role, |context| context & !FOREIGN_KEYS | restricted.cast_signed(), Settings::Undone, f)
+    undoing_settings(|| restricted_within(role, f))
 }
 
-/// Runs `f` with the rights of a role and no others. What it sets stays.
-///
-/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
-pub fn with_the_rights_of<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    let mut user = pg_sys::InvalidOid;
-    let mut context = 0;
-    // SAFETY: the calls of ri_PerformCheck (ri_triggers.c), in its order, with valid pointers.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed();
-        pg_sys::SetUserIdAndSecContext(role, context & !FOREIGN_KEYS | local);
-        let value = f();
-        pg_sys::SetUserIdAndSecContext(user, context);
-        value
-    }
+fn restricted(context: i32) -> i32 {
+    let flags = pg_sys::SECURITY_RESTRICTED_OPERATION | pg_sys::SECURITY_LOCAL_USERID_CHANGE;
+    context & !FOREIGN_KEYS | flags.cast_signed()
 }
 
-/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
-/// it sets is undone: our own statements come after it.
+/// The same as [`restricted_to`], for a part of what [`undoing_settings`] runs.
+pub fn restricted_within<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
+    with_context(role, restricted, f)
+}
+
+/// Every setting that `f` changes is what it was before, afterwards.
 ///
-/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
-pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
-    // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
-    acting_as(unsafe { pg_sys::GetOuterUserId() }, |_| 0, Settings::Undone, f)
+/// An error needs no undoing here: the abort of the (sub)transaction restores the settings.
+pub fn undoing_settings<T>(f: impl FnOnce() -> T) -> T {
+    with_settings(Settings::Undone, f)
 }
 
 /// What becomes of the settings that somebody SETs meanwhile.
@@ -153,23 +143,38 @@ enum Settings {
     Undone,
 }
 
+fn with_settings<T>(settings: Settings, f: impl FnOnce() -> T) -> T {
+    // SAFETY: begins a nest level, and ends it.
+    unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        let value = f();
+        pg_sys::AtEOXact_GUC(settings == Settings::Kept, level);
+        value
+    }
+}
+
+/// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
+/// it sets is undone: our own statements come after it.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
+pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
+    // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
+    let user = unsafe { pg_sys::GetOuterUserId() };
+    undoing_settings(|| with_context(user, |_| 0, f))
+}
+
 /// Runs `f` as a role, in the security context that `change` makes of the present one.
-fn acting_as<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, settings: Settings, f: impl FnOnce() -> T) -> T {
+fn with_context<T>(role: pg_sys::Oid, change: impl FnOnce(i32) -> i32, f: impl FnOnce() -> T) -> T {
     let mut user = pg_sys::InvalidOid;
     let mut context = 0;
     // SAFETY: the calls of fmgr_security_definer (fmgr.c), lazy_vacuum_rel and their like, in their order, with valid pointers.
-    let level = unsafe {
+    unsafe {
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         pg_sys::SetUserIdAndSecContext(role, change(context));
-        pg_sys::NewGUCNestLevel()
-    };
-    let value = f();
-    // SAFETY: undoes the calls above.
-    unsafe {
-        pg_sys::AtEOXact_GUC(settings == Settings::Kept, level);
+        let value = f();
         pg_sys::SetUserIdAndSecContext(user, context);
+        value
     }
-    value
 }
 
 /// A search path that nobody can plant anything in, until the end of the nest level of settings.
@@ -194,6 +199,23 @@ pub fn owner() -> pg_sys::Oid {
     unsafe { pg_sys::get_role_oid(OWNER.as_ptr(), true) }
 }
 
+/// `workos_auth_nobody`.
+///
+/// # Errors
+/// `role_unusable`.
+pub fn nobody() -> Result<pg_sys::Oid> {
+    // SAFETY: looks a name up; missing_ok.
+    let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
+    let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
+    match role {
+        pg_sys::InvalidOid => unusable("Triggers of others run as workos_auth_nobody, which is not there."),
+        role if bypasses_rls(role) => {
+            unusable("Triggers of others run as workos_auth_nobody, which is a superuser or has BYPASSRLS.")
+        }
+        role => Ok(role),
+    }
+}
+
 /// Runs `f` with the rights of `workos_auth_owner` and a search path that nobody can plant anything in: what SECURITY DEFINER
 /// does, for a function that must look at the rights of its caller first.
 ///
@@ -202,13 +224,9 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: looks a constant name up.
     let owner = unsafe { pg_sys::get_role_oid(OWNER.as_ptr(), false) };
     let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed();
-    acting_as(
-        owner,
-        |context| context | local,
-        Settings::Kept,
-        || {
-            set_safe_search_path();
-            f()
-        },
-    )
+    let act = || {
+        set_safe_search_path();
+        f()
+    };
+    with_settings(Settings::Kept, || with_context(owner, |context| context | local, act))
 }

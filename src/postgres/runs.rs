@@ -22,11 +22,22 @@ pub struct Run {
     pub is_clients_own: bool,
     /// Whether it writes rows, and so may run what others have attached to a table.
     pub writes: bool,
+    /// Whether it names a table or a view, and so may run what its owner has put into a policy or a view.
+    pub names_tables: bool,
+    /// Whether it fills a cursor WITH HOLD while its transaction commits.
+    pub fills_held_cursor: bool,
 }
 
 impl Run {
-    fn new(query: pg_sys::MemoryContext, is_clients_own: bool) -> Self {
-        Self { query, read_at_start: Cell::new(None), is_clients_own, writes: false }
+    fn new(query: pg_sys::MemoryContext, plan: &pg_sys::PlannedStmt, is_clients_own: bool) -> Self {
+        Self {
+            query,
+            read_at_start: Cell::new(None),
+            is_clients_own,
+            writes: plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE,
+            names_tables: !plan.relationOids.is_null(),
+            fills_held_cursor: is_filling_held_cursor(),
+        }
     }
 
     /// `es_query_cxt`; NULL while the query starts.
@@ -111,6 +122,11 @@ pub fn is_clients_own() -> bool {
     runs.peek().is_some() && runs.all(|run| run.is_clients_own)
 }
 
+/// Whether [`without_running_queries`] is running.
+pub fn are_hidden() -> bool {
+    STATE.are_hidden.get()
+}
+
 /// Runs `f` as if no query were running: the queries in it have a session of their own, and leave those around them as they are.
 pub fn without_running_queries<T>(f: impl FnOnce() -> T) -> T {
     struct Back(Vec<Hooked>, bool);
@@ -184,14 +200,12 @@ pub fn query_ended(query: pg_sys::MemoryContext) {
 /// `query` is one that Postgres passes to a hook, and `context` its own or NULL.
 pub unsafe fn call_as_run(query: *mut pg_sys::QueryDesc, context: pg_sys::MemoryContext, executor: impl FnOnce(&Run)) {
     leave(|joined| joined.query() == context);
-    let mut run = Run::new(context, false);
+    // SAFETY: the caller's word.
+    let mut run = Run::new(context, unsafe { &*(*query).plannedstmt }, false);
     // The stack grows downwards: what lies no higher than this does not run any more.
     set_hooked(|hooked| hooked.retain(|other| other.run.addr() > (&raw const run).addr()));
     // SAFETY: the caller's word.
     run.is_clients_own = runs().next().is_none() && unsafe { is_clients_text((*query).sourceText) };
-    // SAFETY: the caller's word.
-    run.writes =
-        unsafe { (*query).operation != pg_sys::CmdType::CMD_SELECT || (*(*query).plannedstmt).hasModifyingCTE };
     let around = depth();
     // Without memory of the query nothing can be kept for its results: until it has started, readers copy.
     let number = if context.is_null() { 0 } else { next_number() };
@@ -204,6 +218,17 @@ fn next_number() -> u64 {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     number
+}
+
+/// Whether the query that begins is one of PersistHoldablePortal.
+fn is_filling_held_cursor() -> bool {
+    // SAFETY: a global of the backend: a portal or NULL. What is read from a store in place of a query has another strategy, or runs no query.
+    unsafe {
+        let portal = pg_sys::ActivePortal.as_ref();
+        portal.is_some_and(|portal| {
+            !portal.holdStore.is_null() && portal.strategy == pg_sys::PortalStrategy::PORTAL_ONE_SELECT
+        })
+    }
 }
 
 /// Whether this is the text of the message that is worked off, or a copy of it. What a DO block or a procedure runs has a text of
@@ -238,8 +263,8 @@ pub unsafe extern "C-unwind" fn subtransaction_event(
 }
 
 /// A query that ran when the library was loaded counts as running from now on.
-pub fn join(query: pg_sys::MemoryContext, portal: pg_sys::Portal, is_clients_own: bool) {
-    let run = Run::new(query, is_clients_own);
+pub fn join(query: pg_sys::MemoryContext, plan: &pg_sys::PlannedStmt, portal: pg_sys::Portal, is_clients_own: bool) {
+    let run = Run::new(query, plan, is_clients_own);
     let joined = PgMemoryContexts::For(query).leak_and_drop_on_delete(Joined { run, portal });
     STATE.joined.borrow_mut().push(joined);
 }

@@ -5,6 +5,7 @@
 //! security-restricted operation, where Postgres refuses both, and what it sets is undone. A trigger that is initially deferred fires at
 //! the end of our statement in place of the transaction's.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
@@ -15,102 +16,176 @@ use crate::error::sqlstate;
 use crate::postgres::others_code::is_function_of_others;
 use crate::postgres::roles::as_outer_user;
 
-/// A trigger, as far as it is looked at.
-struct Trigger {
-    fires: u32,
-    is_internal: bool,
-    referencing: pg_sys::Oid,
-    function: pg_sys::Oid,
-}
-
-/// A table of ours, and what a statement does to its rows: a mask of `TRIGGER_TYPE_…`.
-#[derive(Debug, PartialEq, Eq)]
+/// A table of ours, and what a statement does to its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
     table: CString,
+    /// A mask of `TRIGGER_TYPE_…`.
     fires: u32,
+    /// Whether keys go that foreign keys may lead to.
+    takes_keys: bool,
 }
+
+const INSERT: u32 = pg_sys::TRIGGER_TYPE_INSERT;
+const UPDATE: u32 = pg_sys::TRIGGER_TYPE_UPDATE;
+const DELETE: u32 = pg_sys::TRIGGER_TYPE_DELETE;
 
 /// What a statement of ours writes to, by its text.
 pub fn writes(sql: &str) -> Vec<Write> {
-    let on_conflict = if sql.contains("DO UPDATE") { pg_sys::TRIGGER_TYPE_UPDATE } else { 0 };
-    let verbs = [
-        ("INSERT INTO auth.", pg_sys::TRIGGER_TYPE_INSERT | on_conflict),
-        ("UPDATE auth.", pg_sys::TRIGGER_TYPE_UPDATE),
-        ("DELETE FROM auth.", pg_sys::TRIGGER_TYPE_DELETE),
-    ];
+    let on_conflict = if sql.contains("DO UPDATE") { UPDATE } else { 0 };
+    let verbs = [("INSERT INTO auth.", INSERT | on_conflict), ("UPDATE auth.", UPDATE), ("DELETE FROM auth.", DELETE)];
     let of_verb = |(verb, fires): (&str, u32)| {
         let named = |rest: &str| {
             let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-            CString::new(name).ok().map(|table| Write { table, fires })
+            let takes_keys =
+                fires == DELETE || rest.strip_prefix(&name).is_some_and(|rest| rest.starts_with(" SET id "));
+            CString::new(name).ok().map(|table| Write { table, fires, takes_keys })
         };
         sql.split(verb).skip(1).filter_map(named).collect::<Vec<_>>()
     };
     verbs.into_iter().flat_map(of_verb).collect()
 }
 
-/// Whether a trigger that is not the extension's fires where a statement writes.
-pub fn is_watched(write: &Write) -> bool {
-    let (_, table) = table_of_ours(&write.table);
-    triggers_of(table).iter().any(|trigger| {
-        !trigger.is_internal && trigger.fires & write.fires != 0 && is_function_of_others(trigger.function)
-    })
+/// What triggers of ours write to when a table of ours is written to.
+fn written_by_our_triggers(table: &CStr) -> &'static [(&'static CStr, u32)] {
+    match table.to_bytes() {
+        b"organization_memberships" => {
+            &[(c"sessions", UPDATE), (c"sessions", DELETE), (c"ended_sessions", INSERT | UPDATE)]
+        }
+        b"redirect_urls" | b"organization_domains" | b"hooks" => &[(c"audit_log_entries", INSERT)],
+        _ => &[],
+    }
 }
 
-/// Whether removing a row of a table of ours may set off a trigger that is not the extension's, there or in a table that a foreign key leads to.
-pub fn is_removal_watched(table: &CStr) -> bool {
-    let (schema, table) = table_of_ours(table);
-    let (mut tables, mut at) = (vec![table], 0);
-    while let Some(&table) = tables.get(at) {
+/// A table that a statement of ours may write to, by itself or by what it sets off.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Reached {
+    table: pg_sys::Oid,
+    fires: u32,
+    takes_keys: bool,
+}
+
+/// Whether writing may set off what others have attached and may put off to the end of the transaction: a trigger that is not the
+/// extension's, a constraint that can be deferred, a rule, a table that inherits; there, or in a table that a foreign key or a trigger of
+/// ours leads to.
+pub fn is_watched(writes: &[Write]) -> bool {
+    // SAFETY: a catalog look-up by name.
+    let schema = unsafe { pg_sys::get_namespace_oid(c"auth".as_ptr(), true) };
+    // SAFETY: as above.
+    let ours = |table: &CStr| unsafe { pg_sys::get_relname_relid(table.as_ptr(), schema) };
+    let reached =
+        |write: &Write| Reached { table: ours(&write.table), fires: write.fires, takes_keys: write.takes_keys };
+    let mut reached: Vec<Reached> = writes.iter().map(reached).collect();
+    let mut at = 0;
+    while let Some(&here) = reached.get(at) {
         at += 1;
-        // SAFETY: a catalog look-up by OID.
-        if unsafe { pg_sys::get_rel_namespace(table) } != schema {
+        let Some(table) = Table::of(here.table, here.fires) else { continue };
+        if table.schema != schema || table.has_more {
             return true;
         }
-        let removing = |trigger: &Trigger| trigger.fires & pg_sys::TRIGGER_TYPE_DELETE != 0;
-        for trigger in triggers_of(table).into_iter().filter(removing) {
-            match trigger.is_internal {
-                // That of a foreign key stands at both of its ends, and names the other.
-                true if trigger.referencing == pg_sys::InvalidOid || tables.contains(&trigger.referencing) => {}
-                true => tables.push(trigger.referencing),
-                false if is_function_of_others(trigger.function) => return true,
-                false => {}
+        for trigger in &table.triggers {
+            let next = match trigger.kind {
+                // Keys stay as they are.
+                Kind::Referenced { .. } if !here.takes_keys => continue,
+                _ if trigger.is_deferrable => return true,
+                Kind::Others => return true,
+                Kind::Constraint => continue,
+                Kind::Referenced { by } => vec![Reached { table: by, fires: UPDATE | DELETE, takes_keys: true }],
+                Kind::Ours => written_by_our_triggers(&table.name)
+                    .iter()
+                    .map(|&(table, fires)| Reached { table: ours(table), fires, takes_keys: fires == DELETE })
+                    .collect(),
+            };
+            for next in next {
+                if !reached.contains(&next) {
+                    reached.push(next);
+                }
             }
         }
     }
     false
 }
 
-/// The schema `auth`, and a table in it.
-fn table_of_ours(table: &CStr) -> (pg_sys::Oid, pg_sys::Oid) {
-    // SAFETY: catalog look-ups by name.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"auth".as_ptr(), true);
-        (schema, pg_sys::get_relname_relid(table.as_ptr(), schema))
+/// A table, as far as it is looked at.
+struct Table {
+    schema: pg_sys::Oid,
+    name: CString,
+    /// Whether it has rules or tables that inherit.
+    has_more: bool,
+    /// Those that were asked for.
+    triggers: Vec<Trigger>,
+}
+
+struct Trigger {
+    is_deferrable: bool,
+    kind: Kind,
+}
+
+enum Kind {
+    /// The end of a foreign key that is referenced, by which table.
+    Referenced {
+        by: pg_sys::Oid,
+    },
+    /// The other end of a foreign key, or a UNIQUE or EXCLUDE constraint.
+    Constraint,
+    /// One whose function is the extension's.
+    Ours,
+    Others,
+}
+
+impl Table {
+    /// With its triggers that fire for `fires`; none if it is gone.
+    fn of(table: pg_sys::Oid, fires: u32) -> Option<Self> {
+        const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
+        // SAFETY: NULL for a table that is gone; the relation is read while it is open.
+        unsafe {
+            let relation = pg_sys::try_relation_open(table, LOCK);
+            let (class, description) = match relation.as_ref() {
+                None => return None,
+                Some(relation) => (&*relation.rd_rel, relation.trigdesc.as_ref()),
+            };
+            let triggers = description.map_or_else(Vec::new, |description| {
+                let count = usize::try_from(description.numtriggers).unwrap_or_default();
+                let triggers = std::slice::from_raw_parts(description.triggers, count).iter();
+                triggers
+                    .filter(|trigger| u32::try_from(trigger.tgtype).is_ok_and(|on| on & fires != 0))
+                    .map(Trigger::of)
+                    .collect()
+            });
+            let read = Self {
+                schema: class.relnamespace,
+                name: CStr::from_ptr(class.relname.data.as_ptr()).to_owned(),
+                has_more: class.relhasrules || class.relhassubclass,
+                triggers,
+            };
+            pg_sys::relation_close(relation, LOCK);
+            Some(read)
+        }
     }
 }
 
-/// The triggers of a table; none of one that is gone.
-fn triggers_of(table: pg_sys::Oid) -> Vec<Trigger> {
-    const LOCK: pg_sys::LOCKMODE = pg_sys::AccessShareLock.cast_signed();
-    // SAFETY: NULL for a table that is gone; the relation is read while it is open.
-    unsafe {
-        let relation = pg_sys::try_relation_open(table, LOCK);
-        if relation.is_null() {
-            return Vec::new();
-        }
-        let triggers = (*relation).trigdesc.as_ref().map_or_else(Vec::new, |description| {
-            let count = usize::try_from(description.numtriggers).unwrap_or_default();
-            let read = |trigger: &pg_sys::Trigger| Trigger {
-                fires: u32::try_from(trigger.tgtype).unwrap_or_default(),
-                is_internal: trigger.tgisinternal,
-                referencing: trigger.tgconstrrelid,
-                function: trigger.tgfoid,
-            };
-            std::slice::from_raw_parts(description.triggers, count).iter().map(read).collect()
-        });
-        pg_sys::relation_close(relation, LOCK);
-        triggers
+impl Trigger {
+    fn of(trigger: &pg_sys::Trigger) -> Self {
+        // SAFETY: compares numbers.
+        let of_key = unsafe { pg_sys::RI_FKey_trigger_type(trigger.tgfoid) };
+        let kind = match () {
+            () if of_key == pg_sys::RI_TRIGGER_PK.cast_signed() => Kind::Referenced { by: trigger.tgconstrrelid },
+            () if trigger.tgisinternal => Kind::Constraint,
+            () if is_function_of_others(trigger.tgfoid) => Kind::Others,
+            () => Kind::Ours,
+        };
+        Self { is_deferrable: trigger.tgdeferrable, kind }
     }
+}
+
+thread_local! {
+    /// How many statements of ours were watched.
+    static SET_OFF: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts the statements of ours that may have run a trigger of others: where it stays the same, none has run.
+pub fn set_off() -> u64 {
+    SET_OFF.get()
 }
 
 /// Whether constraints are to be deferred again.
@@ -137,10 +212,12 @@ impl PutOff {
     }
 }
 
-/// Has what is deferred checked now, as whoever calls, as it would be at the end of the transaction, and nothing deferred from here on.
+/// Before a statement that is watched: has what is deferred checked now, as whoever calls, as it would be at the end of the transaction, and
+/// nothing deferred from here on.
 ///
 /// Within a security-restricted operation nothing is deferred.
 pub fn settle_constraints() -> Result<PutOff> {
+    SET_OFF.set(SET_OFF.get() + 1);
     // SAFETY: reads the state of the backend.
     if unsafe { pg_sys::InSecurityRestrictedOperation() } {
         return Ok(PutOff::nothing());
@@ -152,10 +229,14 @@ pub fn settle_constraints() -> Result<PutOff> {
 /// By name, which all of a schema's constraints of that name share. Those that are there now, whatever the transaction's snapshot is, and not
 /// those of temporary tables of other sessions: what is not there cannot be named. Nor can a name that one which is not deferrable shares.
 fn initially_deferred(role: pg_sys::Oid) -> Result<Vec<String>> {
-    const NAMES: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.conname)
-         FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.connamespace
+    // Few constraints are deferred, and only these are looked at any further.
+    const NAMES: &str =
+        "WITH c AS MATERIALIZED (SELECT DISTINCT connamespace, conname FROM pg_catalog.pg_constraint WHERE condeferred)
+         SELECT pg_catalog.format('%I.%I', n.nspname, c.conname)
+         FROM pg_catalog.pg_namespace AS n JOIN c ON n.oid OPERATOR(pg_catalog.=) c.connamespace
          WHERE pg_catalog.has_schema_privilege($1, n.oid, 'USAGE') AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)
-         GROUP BY n.nspname, c.conname HAVING pg_catalog.bool_or(c.condeferred) AND pg_catalog.bool_and(c.condeferrable)";
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS o WHERE o.conname OPERATOR(pg_catalog.=) c.conname
+                 AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace AND NOT o.condeferrable)";
     // SAFETY: taken off below; where an error is raised, the abort takes it off.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
     let names = sqlstate::listening(|_| {

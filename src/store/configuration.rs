@@ -8,7 +8,6 @@ use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::token::Algorithm;
 
-use super::removal::remove;
 use super::{query, scan, uuid_arg};
 use crate::postgres::clock;
 
@@ -249,14 +248,13 @@ pub fn retire_data_keys() -> Result<()> {
 
 /// Removes the data keys that seal no more, which nothing may need.
 pub fn delete_retired_data_keys() -> Result<()> {
-    remove(c"data_keys", "DELETE FROM auth.data_keys WHERE retired_at IS NOT NULL", &[]).map(drop)
+    query::execute("DELETE FROM auth.data_keys WHERE retired_at IS NOT NULL", &[]).map(drop)
 }
 
 /// Removes data keys that something else has sealed in place of for a day, and that nothing needs: the last of what they sealed is gone.
 pub fn delete_unused_data_keys(batch: i64) -> Result<u64> {
-    remove(
-        c"data_keys",
-        "DELETE FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+    query::execute(
+"DELETE FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT k.id FROM auth.data_keys AS k
              WHERE k.retired_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 1))
                  AND NOT EXISTS (SELECT FROM auth.signing_keys AS s WHERE s.data_key_id OPERATOR(pg_catalog.=) k.id)
@@ -270,17 +268,17 @@ pub fn delete_unused_data_keys(batch: i64) -> Result<u64> {
 
 /// Removes every data key. Nothing may be sealed with one.
 pub fn delete_data_keys() -> Result<()> {
-    remove(c"data_keys", "DELETE FROM auth.data_keys", &[]).map(drop)
+    query::execute("DELETE FROM auth.data_keys", &[]).map(drop)
 }
 
 /// Removes every signing key: no token that was signed before is good any more. Says how many.
 pub fn delete_signing_keys() -> Result<u64> {
-    remove(c"signing_keys", "DELETE FROM auth.signing_keys", &[])
+    query::execute("DELETE FROM auth.signing_keys", &[])
 }
 
 /// Removes the WorkOS provider, with its secret.
 pub fn delete_provider() -> Result<()> {
-    remove(c"providers", "DELETE FROM auth.providers", &[]).map(drop)
+    query::execute("DELETE FROM auth.providers", &[]).map(drop)
 }
 
 /// Writes the WorkOS provider.

@@ -6,7 +6,6 @@
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::removal::remove;
 use super::{query, scan, uuid_arg};
 use crate::settings;
 
@@ -83,9 +82,8 @@ pub fn remove_expired(batch: i64) -> Result<u64> {
     if !scan::can_trust_issuers() {
         return Ok(0);
     }
-    remove(
-        c"ended_sessions",
-        "DELETE FROM auth.ended_sessions AS e USING (
+    query::execute(
+"DELETE FROM auth.ended_sessions AS e USING (
              SELECT issuer, sid, subject, organization_id FROM auth.ended_sessions
              WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS over

@@ -6,7 +6,6 @@ use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{ErrorCode, Result};
 
-use super::removal::remove;
 use super::scan::{self, FlowKey, ScannedRow};
 use super::{pg_uuid, query, uuid_arg};
 use crate::error::unexpected;
@@ -121,8 +120,7 @@ pub fn remove_expired() -> Result<()> {
     if !scan::has_expired_flow(clock::now(), &Snapshot::of_transaction()) {
         return Ok(());
     }
-    remove(
-        c"flow_states",
+    query::execute(
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY expires_at LIMIT 2 FOR UPDATE SKIP LOCKED))",
@@ -264,13 +262,12 @@ pub fn store_answer(id: Uuid, code_hash: &[u8; 32], sealed_answer: &[u8], ttl: u
 
 /// Removes every flow.
 pub fn remove_all() -> Result<u64> {
-    remove(c"flow_states", "DELETE FROM auth.flow_states", &[])
+    query::execute("DELETE FROM auth.flow_states", &[])
 }
 
 /// Consumes a flow: whoever deletes the row owns the sign-in.
 pub fn consume(id: Uuid) -> Result<()> {
-    let deleted =
-        remove(c"flow_states", "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
+    let deleted = query::execute("DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])?;
     match deleted {
         1 => Ok(()),
         // Only the clean-up of expired flows can have come between: the lock keeps everybody else out.

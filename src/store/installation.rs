@@ -6,7 +6,6 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 use workos_auth_core::installation::Place;
 
-use super::removal::remove;
 use super::{query, scan, spi, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 
@@ -41,9 +40,8 @@ pub fn insert(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
 /// It is another installation from now on.
 pub fn rename(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
     // A key that others may reference: what follows from the change is theirs, as what follows from a removal is.
-    remove(
-        c"installation",
-        "UPDATE auth.installation SET id = $1, system_identifier = $2, database_oid = $3, lock_key = $4, created_at = pg_catalog.now()",
+    query::execute(
+"UPDATE auth.installation SET id = $1, system_identifier = $2, database_oid = $3, lock_key = $4, created_at = pg_catalog.now()",
         &[uuid_arg(id), system(home).into(), database(home).into(), lock_key.as_slice().into()],
     )
     .map(drop)

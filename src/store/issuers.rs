@@ -7,7 +7,6 @@ use workos_auth_core::Result;
 use workos_auth_core::trusted_issuer::{Issuer, IssuerKey};
 
 use super::query;
-use super::removal::remove;
 
 /// For how many days a key is kept that an issuer publishes no more.
 const RETIRED_DAYS: i32 = 90;
@@ -82,17 +81,12 @@ pub fn upsert(issuer: &Issuer, jwks_uri: Option<&str>, database_role: Option<&st
 
 /// Removes an issuer, and with it its keys; says how many.
 pub fn delete(issuer: &str) -> Result<u64> {
-    remove(
-        c"trusted_issuers",
-        "DELETE FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1",
-        &[issuer.into()],
-    )
+    query::execute("DELETE FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1", &[issuer.into()])
 }
 
 /// Removes the keys of an issuer.
 pub fn delete_keys(issuer: &str) -> Result<()> {
-    remove(c"issuer_keys", "DELETE FROM auth.issuer_keys WHERE issuer OPERATOR(pg_catalog.=) $1", &[issuer.into()])
-        .map(drop)
+    query::execute("DELETE FROM auth.issuer_keys WHERE issuer OPERATOR(pg_catalog.=) $1", &[issuer.into()]).map(drop)
 }
 
 /// Which issuers have their keys fetched, and from where: all, or the one that is named. Those of one address behind each other.
@@ -133,9 +127,8 @@ pub fn replace_keys(issuer: &str, keys: &[IssuerKey]) -> Result<Replaced> {
         &[issuer.into(), kids.into()],
         |row| row.get(1),
     )?;
-    remove(
-        c"issuer_keys",
-        "DELETE FROM auth.issuer_keys WHERE issuer OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'retired'
+    query::execute(
+"DELETE FROM auth.issuer_keys WHERE issuer OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'retired'
              AND seen_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => $2))",
         &[issuer.into(), RETIRED_DAYS.into()],
     )?;

@@ -3,7 +3,7 @@
 //! Rows are named as the tables are; each function is one statement.
 
 pub mod accounts;
-mod attached;
+pub mod attached;
 pub mod audit_log;
 pub mod configuration;
 pub mod configuration_file;
@@ -19,7 +19,6 @@ pub mod operating;
 pub mod own_account;
 pub mod privileges;
 mod query;
-mod removal;
 pub mod request_slots;
 pub mod scan;
 pub mod sessions;

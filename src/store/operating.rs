@@ -6,7 +6,6 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::removal::remove;
 use super::{query, uuid_arg};
 use crate::error::unexpected;
 
@@ -49,19 +48,17 @@ pub fn lock(user_id: Uuid) -> Result<bool> {
 
 /// Deletes a user, and by the foreign keys what hangs on them.
 pub fn delete(user_id: Uuid) -> Result<u64> {
-    remove(c"users", "DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)])
+    query::execute("DELETE FROM auth.users WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(user_id)])
 }
 
 /// Removes sessions and memberships of users who are not there.
 pub fn remove_orphans() -> Result<u64> {
-    let sessions = remove(
-        c"sessions",
+    let sessions = query::execute(
         "DELETE FROM auth.sessions AS o WHERE o.user_id IS NOT NULL
              AND NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)",
         &[],
     )?;
-    let memberships = remove(
-        c"organization_memberships",
+    let memberships = query::execute(
         "DELETE FROM auth.organization_memberships AS o
              WHERE NOT EXISTS (SELECT FROM auth.users AS u WHERE u.id OPERATOR(pg_catalog.=) o.user_id)",
         &[],
@@ -71,8 +68,7 @@ pub fn remove_orphans() -> Result<u64> {
 
 /// Removes sign-ins whose time is over.
 pub fn remove_expired_flows(batch: i64) -> Result<u64> {
-    remove(
-        c"flow_states",
+    query::execute(
         "DELETE FROM auth.flow_states WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.flow_states WHERE expires_at OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY expires_at LIMIT $1 FOR UPDATE SKIP LOCKED))",
@@ -82,8 +78,7 @@ pub fn remove_expired_flows(batch: i64) -> Result<u64> {
 
 /// Removes sessions whose time is over.
 pub fn remove_ended_sessions(batch: i64) -> Result<u64> {
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE not_after OPERATOR(pg_catalog.<) pg_catalog.now()
              ORDER BY not_after LIMIT $1 FOR UPDATE SKIP LOCKED))",
@@ -97,8 +92,7 @@ pub fn remove_ended_sessions(batch: i64) -> Result<u64> {
 /// each time: by chance, so that nobody has to keep where the last call was. The table is never read whole, unless it has no more pages.
 pub fn remove_idle_sessions(timeout: Duration, batch: i64) -> Result<u64> {
     let (first, after) = part_of_sessions(batch)?;
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE ctid OPERATOR(pg_catalog.>=) $3::pg_catalog.tid AND ctid OPERATOR(pg_catalog.<) $4::pg_catalog.tid
@@ -127,8 +121,8 @@ fn part_of_sessions(pages: i64) -> Result<(String, String)> {
 
 /// Removes entries of the audit log that are older than they are kept.
 pub fn remove_audit_entries(retention: Duration, batch: i64) -> Result<u64> {
-    remove(c"audit_log_entries", 
-    "DELETE FROM auth.audit_log_entries WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+    query::execute(
+"DELETE FROM auth.audit_log_entries WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.audit_log_entries
              WHERE created_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(secs => $1))
              ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED))",

@@ -1,8 +1,9 @@
 //! One way to run a statement: by SPI, with a plan that is prepared once per backend.
 //!
 //! The statement itself has the rights of `workos_auth_owner`, or of whoever calls. What others have attached to the tables that it writes to
-//! runs as `workos_auth_nobody`, who has no rights: triggers, and the functions of defaults, constraints and indexes. Where there is a
-//! trigger of others, nothing that it does is put off to the end of the transaction ([`attached`](super::attached)).
+//! runs as `workos_auth_nobody`, who has no rights: triggers, and the functions of defaults, constraints and indexes. So does what a foreign
+//! key with ON DELETE CASCADE or SET NULL sets off in a table of others. Nothing of it is put off to the end of the transaction
+//! ([`attached`](super::attached)).
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -17,9 +18,10 @@ use workos_auth_core::{Result, json};
 
 use super::attached::{PutOff, Write, is_watched, settle_constraints, writes};
 use super::scan::unreadable;
-use super::spi::{failed, nobody};
+use super::spi::failed;
 use crate::error::{sqlstate, unexpected};
-use crate::postgres::others_code::{Others, with_others_as};
+use crate::postgres::others_code::with_others_as;
+use crate::postgres::roles::nobody;
 use crate::postgres::uuid::from_postgres;
 
 thread_local! {
@@ -66,7 +68,7 @@ pub fn rows<T>(
     args: &[DatumWithOid],
     mut read: impl FnMut(&QueryRow) -> Result<T>,
 ) -> Result<Vec<T>> {
-    run(sql, args, Attached::Watched, |table| table.map(|tuple| read(&QueryRow(tuple))).collect())
+    run(sql, args, |table| table.map(|tuple| read(&QueryRow(tuple))).collect())
 }
 
 /// Runs a statement and reads its first row, if it has one.
@@ -75,43 +77,21 @@ pub fn row<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnMut(&QueryR
 }
 
 /// Runs a statement and says how many rows it wrote.
+///
+/// Where a trigger of others may fire, the constraints of the transaction that are deferred are checked first, as whoever calls, and those
+/// that are initially deferred are deferred again afterwards.
 pub fn execute(sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
-    run(sql, args, Attached::Watched, processed)
-}
-
-/// The same, where the caller has settled what is deferred.
-pub fn execute_settled(sql: &'static str, args: &[DatumWithOid]) -> Result<u64> {
-    run(sql, args, Attached::Settled, processed)
-}
-
-fn processed(_: SpiTupleTable) -> Result<u64> {
     // SAFETY: SPI has just run the statement and set its global.
-    Ok(unsafe { pg_sys::SPI_processed })
+    run(sql, args, |_| Ok(unsafe { pg_sys::SPI_processed }))
 }
 
-/// How what others have attached is treated.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attached {
-    /// Looked for, and settled where there is some.
-    Watched,
-    /// The caller has settled.
-    Settled,
-}
-
-fn run<T>(
-    sql: &'static str,
-    args: &[DatumWithOid],
-    attached: Attached,
-    read: impl FnOnce(SpiTupleTable) -> Result<T>,
-) -> Result<T> {
-    let run_as = nobody()?;
+fn run<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnOnce(SpiTupleTable) -> Result<T>) -> Result<T> {
+    let nobody = nobody()?;
     sqlstate::listening(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
-            let is_watched = attached == Attached::Watched && plan.writes.iter().any(is_watched);
-            let put_off = if is_watched { settle_constraints()? } else { PutOff::nothing() };
-            let others = Others { run_as, is_restricted: is_watched || attached == Attached::Settled };
-            let table = with_others_as(others, sql, || client.update(&plan.statement, None, args).map_err(failed))?;
+            let put_off = if is_watched(&plan.writes) { settle_constraints()? } else { PutOff::nothing() };
+            let table = with_others_as(nobody, sql, || client.update(&plan.statement, None, args).map_err(failed))?;
             let answer = read(table)?;
             put_off.again()?;
             Ok(answer)

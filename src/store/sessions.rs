@@ -8,7 +8,6 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::removal::remove;
 use super::{RequestClient, Subject, pg_uuid, query, scan, users, uuid_arg};
 use crate::error::unexpected;
 use crate::postgres::clock::unix_seconds;
@@ -315,8 +314,7 @@ pub struct Stolen<'a> {
 
 /// Ends it and writes the audit log, unless it has ended.
 pub fn end_stolen(stolen: &Stolen) -> Result<()> {
-    remove(
-        c"sessions",
+    query::execute(
         "WITH ended AS (DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1
              RETURNING id, user_id, organization_id, connection_id, refresh_token_counter)
          INSERT INTO auth.audit_log_entries
@@ -389,7 +387,7 @@ pub enum Scope {
 
 /// Ends a session, if it is there; says how many.
 pub fn end_one(id: Uuid) -> Result<u64> {
-    remove(c"sessions", "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])
+    query::execute("DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])
 }
 
 /// A session that an identity opened becomes another identity's, and ends with that one. False if it is none of the first one's.
@@ -404,8 +402,7 @@ pub fn hand_over(id: Uuid, from: Uuid, to: Uuid) -> Result<bool> {
 
 /// Ends the sessions that an identity opened; says how many.
 pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE identity_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
         &[uuid_arg(identity_id)],
@@ -414,8 +411,7 @@ pub fn end_of_identity(identity_id: Uuid) -> Result<u64> {
 
 /// Ends a user's sessions of an organization; says how many.
 pub fn end_in_organization(user_id: Uuid, organization_id: &str) -> Result<u64> {
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
@@ -432,8 +428,7 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
         Scope::Local(id) => (Some(id), None),
         Scope::Others(id) => (None, Some(id)),
     };
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions
              WHERE user_id OPERATOR(pg_catalog.=) $1
@@ -445,8 +440,7 @@ pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
 
 /// Ends every session of an organization, whichever; says how many.
 pub fn end_of_organizations() -> Result<u64> {
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE organization_id IS NOT NULL ORDER BY id FOR UPDATE))",
         &[],
@@ -455,8 +449,7 @@ pub fn end_of_organizations() -> Result<u64> {
 
 /// Ends the sessions of an organization; says how many.
 pub fn end_of_organization(organization_id: &str) -> Result<u64> {
-    remove(
-        c"sessions",
+    query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions WHERE organization_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
         &[organization_id.into()],
@@ -465,5 +458,5 @@ pub fn end_of_organization(organization_id: &str) -> Result<u64> {
 
 /// Ends every session; says how many.
 pub fn end_all() -> Result<u64> {
-    remove(c"sessions", "DELETE FROM auth.sessions", &[])
+    query::execute("DELETE FROM auth.sessions", &[])
 }

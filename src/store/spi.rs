@@ -2,11 +2,11 @@
 
 use pgrx::prelude::*;
 use pgrx::spi::SpiError;
-use workos_auth_core::{Error, ErrorCode, Result};
+use workos_auth_core::{Error, Result};
 
 use crate::error::{sqlstate, unexpected};
-use crate::postgres::others_code::{Others, with_others_as};
-use crate::postgres::roles::bypasses_rls;
+use crate::postgres::others_code::with_others_as;
+use crate::postgres::roles::nobody;
 
 /// Runs a statement that reads and writes no rows, such as a GRANT.
 pub fn utility(statement: &str) -> Result<()> {
@@ -19,31 +19,14 @@ pub fn utility(statement: &str) -> Result<()> {
 /// Rights are looked at when it starts. It is planned and run as `workos_auth_nobody`: the planner calls the IMMUTABLE functions of a table's
 /// indexes and constraints, and of those of its partitions, which have owners of their own.
 pub fn holds(question: &str) -> Result<bool> {
-    let others = Others { run_as: nobody()?, is_restricted: true };
+    let nobody = nobody()?;
     sqlstate::listening(|_| {
         Spi::connect_mut(|client| {
-            let answer = with_others_as(others, question, || client.update(question, Some(1), &[]).map_err(failed))?;
+            let answer = with_others_as(nobody, question, || client.update(question, Some(1), &[]).map_err(failed))?;
             let answer = answer.first().get_one::<bool>();
             Ok(answer.map_err(failed)?.unwrap_or(false))
         })
     })
-}
-
-/// `workos_auth_nobody`.
-///
-/// # Errors
-/// `role_unusable`.
-pub fn nobody() -> Result<pg_sys::Oid> {
-    // SAFETY: looks a name up; missing_ok.
-    let role = unsafe { pg_sys::get_role_oid(c"workos_auth_nobody".as_ptr(), true) };
-    let unusable = |detail: &str| Err(Error::with_detail(ErrorCode::RoleUnusable, detail));
-    match role {
-        pg_sys::InvalidOid => unusable("Triggers of others run as workos_auth_nobody, which is not there."),
-        role if bypasses_rls(role) => {
-            unusable("Triggers of others run as workos_auth_nobody, which is a superuser or has BYPASSRLS.")
-        }
-        role => Ok(role),
-    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape of map_err")]

@@ -6,7 +6,6 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::{ErrorCode, Result};
 
-use super::removal::remove;
 use super::{query, scan, uuid_arg};
 use crate::postgres::clock::now;
 use crate::postgres::snapshot::Snapshot;
@@ -32,8 +31,7 @@ pub fn insert_membership(organization_id: &str, user_id: Uuid) -> Result<()> {
 
 /// Takes a user out of an organization; says how many memberships.
 pub fn delete_membership(organization_id: &str, user_id: Uuid) -> Result<u64> {
-    remove(
-        c"organization_memberships",
+    query::execute(
         "DELETE FROM auth.organization_memberships
          WHERE organization_id OPERATOR(pg_catalog.=) $1 AND user_id OPERATOR(pg_catalog.=) $2",
         &[organization_id.into(), uuid_arg(user_id)],
@@ -164,5 +162,5 @@ pub fn signed_in(user_id: Uuid) -> Result<()> {
 
 /// Removes an identity.
 pub fn delete_identity(id: Uuid) -> Result<()> {
-    remove(c"identities", "DELETE FROM auth.identities WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
+    query::execute("DELETE FROM auth.identities WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)]).map(drop)
 }

@@ -3,6 +3,7 @@
 
 use serde_json::json;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 use workos_end_to_end::bed::{ALICE, ANNA, Session, set_session};
 use workos_end_to_end::sql::{refused_as, text};
 use workos_end_to_end::{Bed, case};
@@ -96,6 +97,85 @@ async fn a_function_of_a_table_signs_nobody_in() {
     }
 }
 
+/// What reads, plans, checks a type or fills a cursor calls code of others too, without writing a row.
+#[tokio::test]
+async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
+    let (bed, theirs, client) = bed("others_by_the_way").await;
+    let token = &theirs.access_token;
+    let role = text(&client, "select session_user").await.unwrap().unwrap();
+    bed.admin.batch_execute(&format!("grant pg_execute_server_program to {role}")).await.unwrap();
+    bed.admin
+        .batch_execute(&format!(
+            "create table public.kept (line text); grant select, insert on public.kept to public;
+             create function public.plants() returns int language plpgsql as $$ begin
+                 perform auth.set_session('{token}', false); return 1; end $$;
+             create function public.plants_by_cursor() returns int language plpgsql as $$ declare r record; begin
+                 for r in select auth.set_session('{token}', false) loop end loop; return 1; end $$;
+             create function public.plants_by_setting() returns int language plpgsql as $$ begin
+                 execute 'set workos_auth.session_token = ''{token}'''; return 1; end $$;
+             insert into guestbook values ('there')"
+        ))
+        .await
+        .unwrap();
+    for function in ["plants", "plants_by_cursor", "plants_by_setting"] {
+        bed.admin
+            .batch_execute(&format!(
+                "create or replace function public.at_planning() returns int language plpgsql immutable as $$ begin return public.{function}(); end $$;
+                 create or replace view public.lines as select line, public.{function}() as mark from kept union all select 'x', public.{function}();
+                 create or replace view public.constants as select public.{function}() as mark;
+                 create or replace view public.planned as select line from kept where public.at_planning() > 0;
+                 grant select on public.lines, public.constants, public.planned to public;
+                 create domain public.planted as int check (public.{function}() > 0);
+                 create table public.typed (mark public.planted, other int default public.{function}());
+                 grant select, insert on public.typed to public;
+                 create policy mine on guestbook using (public.{function}() > 0);
+                 alter table guestbook enable row level security;
+                 create or replace function public.leaves() returns trigger language plpgsql as $$ begin
+                     execute 'declare left_behind cursor with hold for select public.{function}()'; return new; end $$;
+                 create or replace trigger leaves before insert on kept for each row execute function public.leaves()"
+            ))
+            .await
+            .unwrap();
+        for statement in [
+            "select * from lines",
+            "select * from constants",
+            "select * from planned",
+            "explain select * from planned",
+            "select line from guestbook",
+            "create temp table copied as select * from lines",
+            "do $$ begin perform * from constants; end $$",
+            "begin; declare held cursor with hold for select * from constants; commit",
+            "insert into typed (mark) values (1)",
+            "copy typed (mark) from program 'echo 1'",
+            "insert into kept values ('hello')",
+            "begin; insert into kept values ('hello'); commit",
+            "do $$ begin insert into kept values ('hello'); commit; end $$",
+        ] {
+            case!(function, statement);
+            assert_refused(client.batch_execute(statement).await);
+            client.batch_execute("rollback").await.unwrap();
+            assert_eq!(person(&client).await.as_deref(), Some(ALICE.email));
+        }
+        case!(function, "a value that is bound, whose type the server takes from the column");
+        // A command before it, which has failed, is over.
+        refused_as(client.batch_execute("do $$ begin raise 'fails'; end $$").await, "P0001");
+        // The driver sends it as four bytes.
+        let one = "\0\0\0\x01";
+        assert_refused(client.query_typed("insert into typed (mark) values ($1)", &[(&one, Type::UNKNOWN)]).await);
+        assert_eq!(person(&client).await.as_deref(), Some(ALICE.email));
+        bed.admin
+            .batch_execute("drop table typed; drop domain planted; drop policy mine on guestbook; alter table guestbook disable row level security")
+            .await
+            .unwrap();
+    }
+    assert_eq!(bed.count("select count(*) from kept").await, 0);
+}
+
+fn assert_refused<T>(result: Result<T, tokio_postgres::Error>) {
+    let refusal = refused_as(result, "55000");
+    assert!(refusal.message.contains("session") || refusal.message.contains("signs nobody in"), "{refusal}");
+}
+
 /// Whoever signs somebody in by a statement of their own does so, also within a function or a block, and as often as they wish.
 #[tokio::test]
 async fn a_statement_of_ones_own_signs_in() {
@@ -104,7 +184,9 @@ async fn a_statement_of_ones_own_signs_in() {
     bed.admin
         .batch_execute(
             "create function public.signs(token text) returns text language plpgsql as $$ begin
-                 perform auth.set_session(token, false); return auth.email(); end $$",
+                 perform auth.set_session(token, false); return auth.email(); end $$;
+             create procedure public.signs_on_and_on(token text) language plpgsql as $$ begin
+                 commit; perform auth.clear_session(); rollback; perform auth.set_session(token, false); end $$",
         )
         .await
         .unwrap();
@@ -114,6 +196,15 @@ async fn a_statement_of_ones_own_signs_in() {
         format!("do $$ begin perform public.signs('{token}'); end $$"),
         format!("set workos_auth.session_token = '{token}'"),
         format!("create temp table told as select public.signs('{token}')"),
+        format!(
+            "do $$ declare r record; begin for r in select '{token}' as token loop perform auth.set_session(r.token, false); end loop; end $$"
+        ),
+        format!("prepare signs as select public.signs($1); execute signs('{token}')"),
+        format!("begin; declare c cursor for select public.signs('{token}'); fetch c; commit"),
+        format!("call public.signs_on_and_on('{token}')"),
+        format!(
+            "do $$ begin begin perform 1 / 0; exception when others then null; end; perform public.signs('{token}'); end $$"
+        ),
     ] {
         case!(statement);
         set_session(&client, &alice.access_token, false).await.unwrap();

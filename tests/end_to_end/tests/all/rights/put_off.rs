@@ -226,3 +226,63 @@ async fn a_merge_plans_nobodys_functions_with_rights() {
     let refusal = refused_as(operator.execute("select auth.merge_users($1, $2)", &[&from, &into]).await, "WA431");
     assert!(refusal.detail.contains("public.docs"), "{refusal}");
 }
+
+/// A table that inherits from ours has constraints of its own, and a rule on ours writes to another table: nothing in either waits for the
+/// COMMIT, though no trigger of others stands on our table.
+#[tokio::test]
+async fn what_inherits_and_what_rules_add_runs_as_nobody() {
+    let bed = bed("put_off_inherits").await;
+    let owner = format!("{}_owner", bed.database);
+    bed.admin
+        .batch_execute(&format!(
+            "create table app.staff () inherits (auth.users); alter table app.staff owner to {owner};
+             grant usage on schema app to public; grant create on schema app to {owner};
+             create table app.log (what text); grant insert on app.log to public; alter table app.log owner to {owner};
+             set role {owner};
+             create function app.says() returns void language plpgsql as $$ begin
+                 insert into public.seen (what) values ('key as ' || current_user); end $$;
+             create function app.key(until timestamptz) returns text language plpgsql immutable as $$ begin perform app.says(); return until; end $$;
+             alter table app.staff add exclude ((app.key(banned_until)) with =) deferrable initially deferred;
+             create function app.trap() returns trigger language plpgsql as $$ begin
+                 insert into public.seen (what) values (new.what || ' as ' || current_user); return null; end $$;
+             create constraint trigger late after insert on app.log deferrable initially deferred for each row execute function app.trap();
+             reset role"
+        ))
+        .await
+        .unwrap();
+    let user = made::create(&bed.admin, "inherits@put.example", None).await;
+    bed.admin.execute("insert into app.staff (id, email) values ($1, 'inherits@put.example')", &[&user]).await.unwrap();
+    seen(&bed).await;
+    bed.admin.execute("select auth.ban_user($1)", &[&user]).await.unwrap();
+    let mut found = seen(&bed).await;
+    found.dedup();
+    assert_eq!(found, [format!("key as {NOBODY}")]);
+
+    bed.admin
+        .batch_execute("drop table app.staff; create rule also as on update to auth.users do also insert into app.log values ('rule')")
+        .await
+        .unwrap();
+    bed.admin.execute("select auth.unban_user($1)", &[&user]).await.unwrap();
+    assert_eq!(seen(&bed).await, [format!("rule as {NOBODY}")]);
+}
+
+/// A member whose role changed has their sessions' tokens refreshed, by a trigger of ours. What hangs on those does not wait for the COMMIT either.
+#[tokio::test]
+async fn what_a_trigger_of_ours_sets_off_runs_as_nobody() {
+    let (bed, writer) = with_profiles("put_off_member").await;
+    bed.sign_in(ALICE).await;
+    trap(&bed, DEFERRED, SAYS_WHO).await;
+    bed.admin
+        .batch_execute(&format!(
+            "create function public.note() returns trigger language plpgsql security definer set search_path = '' as $$ begin
+                 insert into app.profiles values (gen_random_uuid(), 'noted'); return new; end $$;
+             alter function public.note() owner to {writer};
+             alter table app.profiles drop constraint profiles_id_fkey;
+             update auth.organization_memberships set role = 'before';
+             create trigger note after update on auth.sessions for each row execute function public.note()"
+        ))
+        .await
+        .unwrap();
+    bed.sign_in(ALICE).await;
+    assert_eq!(seen(&bed).await, [format!("late as {writer}")]);
+}

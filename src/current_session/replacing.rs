@@ -1,0 +1,45 @@
+//! Who may make another session the current one.
+//!
+//! A client's statement may run code of anybody who owns a table, a view, a function or a type. If such code made its owner's session the
+//! current one, the client's next statement would be the work of somebody else.
+
+use std::ptr;
+
+use pgrx::prelude::*;
+
+use crate::postgres::frames::{Work, is_within};
+use crate::postgres::pinning::pinned_to;
+use crate::postgres::runs::{self, Run, TokenHash};
+
+/// What `session_changed` says where code of others sets another session.
+pub const SIGNED_IN_BY_OTHERS: &str = "Another session is set by a statement of the client's own. A trigger sets none, nor does what runs below a query that writes \
+     rows, reads a table or has read a session, nor what a command on tables, the planner or the end of a transaction calls.";
+
+/// Whether the code that runs now may make a session the current one, in the place of another if there is one.
+pub fn may_set(identity: TokenHash, current: TokenHash) -> bool {
+    let is_other = current.is_some() && current != identity;
+    let allows = |run: &Run| {
+        !run.writes
+            && !run.fills_held_cursor
+            && !(is_other && run.names_tables)
+            && pinned_to(run).is_none_or(|pinned| pinned == identity)
+    };
+    // SAFETY: reads a variable of the backend; it looks at no argument.
+    let depth = unsafe { pg_sys::pg_trigger_depth(ptr::null_mut()) };
+    depth.value() == 0
+        && !is_within(Work::Planning)
+        && !is_within(Work::CommandOnTables)
+        && is_for_the_client()
+        && runs::runs().all(allows)
+}
+
+/// Whether a statement of the client's runs. At a bind, for which the function of a type may be called, none does, nor at the end of a
+/// transaction. Where there is no client, as in a background worker, everything is for whoever began it. A hook has a session of its own.
+fn is_for_the_client() -> bool {
+    // SAFETY: a global of the backend.
+    let is_without_client = unsafe { pg_sys::debug_query_string.is_null() };
+    is_without_client
+        || runs::are_hidden()
+        || is_within(Work::ClientsCommand)
+        || runs::runs().any(|run| run.is_clients_own)
+}
