@@ -15,9 +15,9 @@ use crate::postgres::runs::{self, Run, TokenHash};
 pub const SIGNED_IN_BY_OTHERS: &str = "Another session is set by a statement of the client's own. A trigger sets none, nor does what runs below a query that writes \
      rows, reads a table or has read a session, nor what a command on tables, the planner or the end of a transaction calls.";
 
-/// Whether the code that runs now may make a session the current one, in the place of another if there is one.
-pub fn may_set(identity: TokenHash, current: TokenHash) -> bool {
-    let is_other = current.is_some() && current != identity;
+/// Whether the code that runs now may make a session the current one, or take it off, where a statement of the client's own has set another.
+pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
+    let is_other = clients.is_some() && clients != identity;
     let allows = |run: &Run| {
         !run.writes
             && !run.fills_held_cursor
@@ -37,7 +37,7 @@ pub fn may_set(identity: TokenHash, current: TokenHash) -> bool {
 /// transaction. Where there is no client, as in a background worker, everything is for whoever began it. A hook has a session of its own.
 fn is_for_the_client() -> bool {
     // SAFETY: a global of the backend.
-    let is_without_client = unsafe { pg_sys::debug_query_string.is_null() };
+    let is_without_client = unsafe { pg_sys::MyProcPort.is_null() };
     is_without_client
         || runs::are_hidden()
         || is_within(Work::ClientsCommand)

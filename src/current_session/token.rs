@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::replacing::{SIGNED_IN_BY_OTHERS, may_set};
 use super::run_cache;
 use crate::error::unexpected;
+use crate::postgres::runs::TokenHash;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
@@ -34,6 +35,10 @@ struct State {
     /// what Postgres's GUC machinery holds now; it owns the memory
     value: Cell<*const c_char>,
     is_unverified: Cell<bool>,
+    /// Whose session the client has: what code of others sets or takes off is not what the client did.
+    clients: Cell<TokenHash>,
+    /// Whether code of others has taken it off since.
+    is_taken_off: Cell<bool>,
     /// While the setting is declared, Postgres has the value looked at that it had before the library was loaded.
     is_declared: Cell<bool>,
 }
@@ -41,8 +46,13 @@ struct State {
 // SAFETY: a backend has one thread.
 unsafe impl Sync for State {}
 
-static STATE: State =
-    State { value: Cell::new(ptr::null()), is_unverified: Cell::new(true), is_declared: Cell::new(false) };
+static STATE: State = State {
+    value: Cell::new(ptr::null()),
+    is_unverified: Cell::new(true),
+    clients: Cell::new(None),
+    is_taken_off: Cell::new(false),
+    is_declared: Cell::new(false),
+};
 
 /// Declares the setting.
 pub fn define() {
@@ -136,11 +146,7 @@ unsafe extern "C-unwind" fn check(
                 c"invalid value for workos_auth.session_token: it is longer than 64 kB".as_ptr().cast_mut();
             return false;
         }
-        let hash = |token: &str| Some(*Hashed::new(token).hash());
-        let is_allowed = || {
-            let current = current().and_then(|token| hash(&token));
-            may_set(hash(&CStr::from_ptr(value).to_string_lossy()), current)
-        };
+        let is_allowed = || may_set(hash_of(value), STATE.clients.get());
         // A test is for a value that is kept elsewhere, as by CREATE FUNCTION … SET.
         let is_set = source != pg_sys::GucSource::PGC_S_TEST && STATE.is_declared.get();
         if is_set && !is_allowed() {
@@ -173,6 +179,26 @@ unsafe extern "C-unwind" fn show() -> *const c_char {
 }
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
+    // SAFETY: Postgres passes a C string or NULL.
+    let identity = unsafe { hash_of(newval) };
+    // Otherwise Postgres itself takes back what a (sub)transaction did, when that is over.
+    // SAFETY: reads a variable of the backend.
+    let is_being_set = unsafe { pg_sys::IsTransactionState() };
+    let is_clients = match is_being_set {
+        true => !STATE.is_declared.get() || may_set(identity, STATE.clients.get()),
+        false => identity.is_some() || !STATE.is_taken_off.get(),
+    };
+    if is_clients {
+        STATE.clients.set(identity);
+    }
+    STATE.is_taken_off.set(!is_clients && (identity.is_none() || STATE.is_taken_off.get()));
     STATE.value.set(newval);
     mark_unverified();
+}
+
+/// # Safety
+/// `token` is a C string or NULL.
+unsafe fn hash_of(token: *const c_char) -> TokenHash {
+    // SAFETY: the caller's word.
+    unsafe { (!token.is_null() && *token != 0).then(|| *Hashed::new(&CStr::from_ptr(token).to_string_lossy()).hash()) }
 }

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 
 use super::frames::{self, Work, call_within};
 use super::loading::join_running_queries;
-use super::others_code::{plan_with_rights, restrict, with_rights_of_query};
+use super::others_code::{plan_with_rights, restrict, start_with_rights, with_rights_of_query};
 use super::pinning::{is_shared, pin_shared, pin_started};
 use super::runs::{self, TokenHash, call_as_run};
 use super::statement::{begin_statement, end_statement};
@@ -107,10 +107,10 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
             if run.is_clients_own {
                 begin_statement();
             }
-            match STATE.previous_start.get() {
+            start_with_rights(query, || match STATE.previous_start.get() {
                 Some(hook) => hook(query, flags),
                 None => standard_ExecutorStart(query, flags),
-            }
+            });
             if let (Some(identity), Some(estate)) = (run.read_at_start.get(), (*query).estate.as_ref()) {
                 pin_started(estate.es_query_cxt, &identity);
             }
@@ -160,7 +160,7 @@ unsafe extern "C-unwind" fn process_utility(
         }
     };
     // SAFETY: Postgres passes a statement, which has a node.
-    let process = || match unsafe { is_on_tables((*(*statement).utilityStmt).type_) } {
+    let process = || match unsafe { is_on_tables((*statement).utilityStmt) } {
         true => call_within(Work::CommandOnTables, process),
         false => process(),
     };
@@ -175,25 +175,21 @@ unsafe extern "C-unwind" fn process_utility(
 }
 
 /// Whether a command may call what belongs to a table or a type: each but those that only run queries or blocks, or set something.
-fn is_on_tables(command: pg_sys::NodeTag) -> bool {
+///
+/// # Safety
+/// `command` is the node of one.
+unsafe fn is_on_tables(command: *const pg_sys::Node) -> bool {
     use pg_sys::NodeTag::*;
-    !matches!(
-        command,
-        T_AlterFunctionStmt
-            | T_CallStmt
-            | T_ClosePortalStmt
-            | T_CreateFunctionStmt
-            | T_CreateTableAsStmt
-            | T_DeclareCursorStmt
-            | T_DiscardStmt
-            | T_DoStmt
-            | T_ExecuteStmt
-            | T_ExplainStmt
-            | T_FetchStmt
-            | T_PrepareStmt
-            | T_TransactionStmt
-            | T_VariableSetStmt
-    )
+    // SAFETY: the caller's word; each node begins with its tag.
+    match unsafe { (*command).type_ } {
+        T_AlterFunctionStmt | T_CallStmt | T_ClosePortalStmt | T_CreateFunctionStmt | T_CreateTableAsStmt
+        | T_DeclareCursorStmt | T_DiscardStmt | T_DoStmt | T_ExecuteStmt | T_ExplainStmt | T_FetchStmt
+        | T_PrepareStmt | T_TransactionStmt | T_VariableSetStmt => false,
+        // COPY TO runs a query, or calls nobody.
+        // SAFETY: as above.
+        T_CopyStmt => unsafe { (*command.cast::<pg_sys::CopyStmt>()).is_from },
+        _ => true,
+    }
 }
 
 /// The hook's type changed in Postgres 18, which dropped the last argument.

@@ -1,11 +1,12 @@
 //! The queries that run when the library is loaded, which began before the hooks were there.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::{iter, ptr};
 
 use pgrx::prelude::*;
 
 use super::pinning::is_shared_plan;
+use super::portals::portal_of;
 use super::runs::{self, is_active, is_clients_text};
 use super::statement;
 
@@ -98,13 +99,9 @@ impl EStateLayout {
 /// # Safety
 /// `context` is one.
 unsafe fn portal_around(context: pg_sys::MemoryContext) -> pg_sys::Portal {
-    // SAFETY: a context has a name, and an identifier or NULL: a portal's own name, or another where that is empty (`CreatePortal`).
+    // SAFETY: the caller's word.
     unsafe {
-        iter::successors(known(context), |context| known((**context).parent))
-            .filter(|context| CStr::from_ptr((**context).name) == c"PortalContext" && !(**context).ident.is_null())
-            .flat_map(|context| [(context, (*context).ident), (context, c"".as_ptr())])
-            .map(|(context, name)| (context, pg_sys::GetPortalByName(name)))
-            .find(|(context, portal)| portal.as_ref().is_some_and(|portal| portal.portalContext == *context))
-            .map_or(ptr::null_mut(), |(_, portal)| portal)
+        let around = iter::successors(known(context), |context| known((**context).parent));
+        around.filter_map(|context| portal_of(context)).next().unwrap_or(ptr::null_mut())
     }
 }

@@ -7,7 +7,7 @@
 //! | `statement.rs` | which statement of the client is worked off |
 //! | `frames.rs` | what Postgres does besides running queries |
 //! | `pinning.rs` | one query, one identity |
-//! | `others_code.rs` | as whom code of others runs |
+//! | `others_code.rs`, `portals.rs` | as whom code of others runs, and which cursors it can reach |
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
@@ -25,6 +25,7 @@ mod loading;
 pub mod once_per_query;
 pub mod others_code;
 pub mod pinning;
+mod portals;
 pub mod record;
 pub mod roles;
 pub mod runs;

@@ -11,7 +11,7 @@ use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 use workos_auth_core::Result;
 
-use super::roles::{self, owner, restricted_within, undoing_settings};
+use super::roles::{self, leaving_nothing, owner, restricted_within};
 use super::runs;
 use crate::error::unexpected;
 
@@ -45,7 +45,8 @@ static STATE: State = State { ours: Cell::new(None), restricted: RefCell::new(Ve
 /// Runs `f`, which runs the statement `sql`. Postgres looks at the rights of the current user when the statement starts. What it sets off
 /// later, row by row and at its end, has the rights of `run_as` and no others: triggers, and the functions of defaults, constraints and
 /// indexes. So have the queries of foreign keys between our tables. It runs within a security-restricted operation: what it sets is undone,
-/// and Postgres refuses to put anything off to the end of the transaction, where it would run as whoever commits.
+/// cursors of the caller are out of its reach, and Postgres refuses to put anything off to the end of the transaction, where it would run
+/// as whoever commits.
 ///
 /// # Errors
 /// `unexpected_failure`: `f` did not run the statement.
@@ -59,11 +60,65 @@ pub fn with_others_as<T>(run_as: pg_sys::Oid, sql: &str, f: impl FnOnce() -> Res
     }
 
     let _back = Back(STATE.ours.replace(Some(Ours { sql, run_as, has_started: false })));
-    let value = undoing_settings(f)?;
+    let value = leaving_nothing(f)?;
     match STATE.ours.get() {
         Some(ours) if ours.has_started => Ok(value),
         _ => Err(unexpected("A statement was not seen by the executor's hook.")),
     }
+}
+
+/// Starts a query, as who it should where it writes to a table of somebody else's: one that inherits, or that a rule adds. Postgres plans the
+/// expressions of generated columns when a query starts, and calls IMMUTABLE functions for it. It looks at the rights of the current user then,
+/// which each table of a copy of the plan is told.
+///
+/// # Safety
+/// `query` is one that Postgres passes to the hook.
+pub unsafe fn start_with_rights(query: *mut pg_sys::QueryDesc, start: impl FnOnce()) {
+    // SAFETY: the caller's word; a list of the plan, of numbers into another of them.
+    unsafe {
+        let run_as = run_as_of_text((*query).sourceText).filter(|_| writes_to_others(&*(*query).plannedstmt));
+        let Some(run_as) = run_as else { return start() };
+        let plan = pg_sys::copyObjectImpl((*query).plannedstmt.cast()).cast::<pg_sys::PlannedStmt>();
+        #[cfg(feature = "pg15")]
+        let tables = elements::<pg_sys::RangeTblEntry>((*plan).rtable);
+        #[cfg(not(feature = "pg15"))]
+        let tables = elements::<pg_sys::RTEPermissionInfo>((*plan).permInfos);
+        for table in tables.filter(|table| (**table).checkAsUser == pg_sys::InvalidOid) {
+            (*table).checkAsUser = roles::current();
+        }
+        (*query).plannedstmt = plan;
+        restricted_within(run_as, start);
+    }
+}
+
+/// Whether a plan writes to a table that is not the current user's.
+///
+/// # Safety
+/// Its lists are Postgres's.
+unsafe fn writes_to_others(plan: &pg_sys::PlannedStmt) -> bool {
+    // SAFETY: a list of numbers, counted from 1, into the list of tables.
+    unsafe {
+        let Some(written) = plan.resultRelations.as_ref() else { return false };
+        let count = usize::try_from(written.length).unwrap_or_default();
+        std::slice::from_raw_parts(written.elements, count).iter().any(|cell| {
+            let at = usize::try_from(cell.int_value).unwrap_or_default();
+            let table = elements::<pg_sys::RangeTblEntry>(plan.rtable).nth(at.saturating_sub(1));
+            table.is_none_or(|table| roles::owner_of_table((*table).relid) != Some(roles::current()))
+        })
+    }
+}
+
+/// # Safety
+/// `list` is NIL or a list of such nodes.
+unsafe fn elements<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
+    // SAFETY: the caller's word.
+    let cells = unsafe {
+        list.as_ref().map_or(&[][..], |list| {
+            std::slice::from_raw_parts(list.elements, usize::try_from(list.length).unwrap_or_default())
+        })
+    };
+    // SAFETY: as above.
+    cells.iter().map(|cell| unsafe { cell.ptr_value }.cast())
 }
 
 /// Notes a query that starts, if it is the statement of [`with_others_as`], or what a foreign key does to a table of ours in one.

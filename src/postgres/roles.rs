@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::portals::hiding_portals;
 use super::setting::{self, Lifetime};
 
 /// A right of the caller beyond EXECUTE on the function.
@@ -62,6 +63,20 @@ pub fn role_name(role: pg_sys::Oid) -> String {
     }
 }
 
+/// Whose a table is; none of one that is gone.
+pub fn owner_of_table(table: pg_sys::Oid) -> Option<pg_sys::Oid> {
+    // SAFETY: a catalog look-up by OID; the row is read before it is released.
+    unsafe {
+        let row = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(table));
+        if row.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>()).relowner;
+        pg_sys::ReleaseSysCache(row);
+        Some(owner)
+    }
+}
+
 /// Whether row-level security does not bind a role: a superuser, or one with BYPASSRLS.
 pub fn bypasses_rls(role: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups.
@@ -110,12 +125,12 @@ pub fn reading_as_owner<T>(owner: pg_sys::Oid, f: impl FnOnce() -> Result<T>) ->
         set_safe_search_path();
         f()
     };
-    undoing_settings(|| with_context(owner, |context| context | flags.cast_signed(), ask))
+    with_context(owner, |context| context | flags.cast_signed(), || leaving_nothing(ask))
 }
 
 /// The same as [`restricted_as`], with the search path that there is.
 pub fn restricted_to<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
-    undoing_settings(|| restricted_within(role, f))
+    restricted_within(role, || leaving_nothing(f))
 }
 
 fn restricted(context: i32) -> i32 {
@@ -123,16 +138,24 @@ fn restricted(context: i32) -> i32 {
     context & !FOREIGN_KEYS | flags.cast_signed()
 }
 
-/// The same as [`restricted_to`], for a part of what [`undoing_settings`] runs.
+/// The same as [`restricted_to`], for a part of what [`leaving_nothing`] runs.
 pub fn restricted_within<T>(role: pg_sys::Oid, f: impl FnOnce() -> T) -> T {
     with_context(role, restricted, f)
 }
 
-/// Every setting that `f` changes is what it was before, afterwards.
+/// Every setting that `f` changes is what it was before, afterwards. It reaches no cursor of its caller's, and leaves none behind.
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores the settings.
-pub fn undoing_settings<T>(f: impl FnOnce() -> T) -> T {
-    with_settings(Settings::Undone, f)
+pub fn leaving_nothing<T>(f: impl FnOnce() -> T) -> T {
+    hiding_portals(|| with_settings(Settings::Undone, f))
+}
+
+/// Runs `f`, which runs no code of others, as the superuser that the cluster was made with.
+///
+/// An error needs no undoing here: the abort of the (sub)transaction restores the user.
+pub fn as_superuser<T>(f: impl FnOnce() -> T) -> T {
+    let local = pg_sys::SECURITY_LOCAL_USERID_CHANGE.cast_signed();
+    with_context(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), |context| context | local, f)
 }
 
 /// What becomes of the settings that somebody SETs meanwhile.
@@ -160,7 +183,8 @@ fn with_settings<T>(settings: Settings, f: impl FnOnce() -> T) -> T {
 pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
     let user = unsafe { pg_sys::GetOuterUserId() };
-    undoing_settings(|| with_context(user, |_| 0, f))
+    // A role that is taken on meanwhile goes with the settings, before the user comes back.
+    with_context(user, |_| 0, || with_settings(Settings::Undone, f))
 }
 
 /// Runs `f` as a role, in the security context that `change` makes of the present one.
@@ -228,5 +252,5 @@ pub fn as_owner<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         set_safe_search_path();
         f()
     };
-    with_settings(Settings::Kept, || with_context(owner, |context| context | local, act))
+    with_context(owner, |context| context | local, || with_settings(Settings::Kept, act))
 }

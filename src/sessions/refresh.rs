@@ -17,7 +17,7 @@ use crate::postgres::clock::now;
 use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, StoredSession};
-use crate::store::{RequestClient, attached, users};
+use crate::store::{self, RequestClient, users};
 use crate::{secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
@@ -66,7 +66,7 @@ fn attempt(
         idle_timeout: settings::session_idle_timeout(),
     };
     let decision = decide(token, &seen(&row, &limits)?, &limits, Moment(now()));
-    let set_off = attached::set_off();
+    let watched = store::watched();
     let is_current = match decision {
         RefreshDecision::Rotate { counter } | RefreshDecision::HistoryLost { counter } => {
             sessions::rotate(&row, signed(counter), client)?
@@ -83,7 +83,7 @@ fn attempt(
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
     let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
-    if attached::set_off() != set_off {
+    if store::watched() != watched {
         users::require_good_standing(row.user_id)?;
     }
     Ok(Some(Session::of(tokens, row)))

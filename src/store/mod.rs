@@ -3,7 +3,7 @@
 //! Rows are named as the tables are; each function is one statement.
 
 pub mod accounts;
-pub mod attached;
+mod attached;
 pub mod audit_log;
 pub mod configuration;
 pub mod configuration_file;
@@ -18,6 +18,7 @@ pub mod locks;
 pub mod operating;
 pub mod own_account;
 pub mod privileges;
+mod put_off;
 mod query;
 pub mod request_slots;
 pub mod scan;
@@ -27,6 +28,7 @@ mod spi;
 pub mod stored_settings;
 pub mod users;
 
+pub use query::watched;
 use uuid::Uuid;
 
 use crate::postgres::uuid::to_postgres;

@@ -5,7 +5,7 @@
 //! key with ON DELETE CASCADE or SET NULL sets off in a table of others. Nothing of it is put off to the end of the transaction
 //! ([`attached`](super::attached)).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -16,7 +16,8 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::{Result, json};
 
-use super::attached::{PutOff, Write, is_watched, settle_constraints, writes};
+use super::attached::{Write, is_watched, writes};
+use super::put_off::{PutOff, settle_constraints};
 use super::scan::unreadable;
 use super::spi::failed;
 use crate::error::{sqlstate, unexpected};
@@ -27,6 +28,13 @@ use crate::postgres::uuid::from_postgres;
 thread_local! {
     /// Plans by the address of their text. Postgres replans them by itself when a table changes.
     static PLANS: RefCell<HashMap<(*const u8, usize), Rc<Plan>>> = RefCell::new(HashMap::new());
+    /// How many statements were watched.
+    static WATCHED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts the statements that may have run a trigger of others: where it stays the same, none has run.
+pub fn watched() -> u64 {
+    WATCHED.get()
 }
 
 struct Plan {
@@ -90,7 +98,13 @@ fn run<T>(sql: &'static str, args: &[DatumWithOid], read: impl FnOnce(SpiTupleTa
     sqlstate::listening(|_| {
         Spi::connect_mut(|client| {
             let plan = plan(sql, args, |types| client.prepare_mut(sql, types))?;
-            let put_off = if is_watched(&plan.writes) { settle_constraints()? } else { PutOff::nothing() };
+            let put_off = match is_watched(&plan.writes) {
+                true => {
+                    WATCHED.set(watched() + 1);
+                    settle_constraints()?
+                }
+                false => PutOff::nothing(),
+            };
             let table = with_others_as(nobody, sql, || client.update(&plan.statement, None, args).map_err(failed))?;
             let answer = read(table)?;
             put_off.again()?;

@@ -113,11 +113,21 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
                  for r in select auth.set_session('{token}', false) loop end loop; return 1; end $$;
              create function public.plants_by_setting() returns int language plpgsql as $$ begin
                  execute 'set workos_auth.session_token = ''{token}'''; return 1; end $$;
+             create function public.plants_after_clearing() returns int language plpgsql as $$ begin
+                 perform auth.clear_session();
+                 begin perform set_config('workos_auth.session_token', '', false); exception when others then null; end;
+                 perform auth.set_session('{token}', false); return 1; end $$;
+             create function public.plants_after_resetting() returns int language plpgsql as $$ begin
+                 execute 'reset workos_auth.session_token';
+                 begin execute 'set workos_auth.session_token = '''''; raise 'on purpose'; exception when others then null; end;
+                 perform auth.set_session('{token}', false); return 1; end $$;
              insert into guestbook values ('there')"
         ))
         .await
         .unwrap();
-    for function in ["plants", "plants_by_cursor", "plants_by_setting"] {
+    for function in
+        ["plants", "plants_by_cursor", "plants_by_setting", "plants_after_clearing", "plants_after_resetting"]
+    {
         bed.admin
             .batch_execute(&format!(
                 "create or replace function public.at_planning() returns int language plpgsql immutable as $$ begin return public.{function}(); end $$;
@@ -171,6 +181,37 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
     assert_eq!(bed.count("select count(*) from kept").await, 0);
 }
 
+/// What takes the session off in one statement sets no other in the next.
+#[tokio::test]
+async fn nobody_is_signed_in_where_others_have_signed_the_client_out() {
+    let (bed, theirs, client) = bed("others_sign_out").await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.admin
+        .batch_execute(&format!(
+            "create function public.takes_off() returns trigger language plpgsql as $$ begin perform auth.clear_session(); return new; end $$;
+             create trigger takes_off before insert on guestbook for each row execute function public.takes_off();
+             create function public.plants() returns int language plpgsql as $$ begin
+                 perform auth.set_session('{}', false); return 1; end $$;
+             create view public.lines as select public.plants() as mark; grant select on public.lines to public",
+            theirs.access_token
+        ))
+        .await
+        .unwrap();
+    for (begin, is_local) in [("", false), ("begin; ", true)] {
+        case!(is_local);
+        client.batch_execute(begin).await.unwrap();
+        set_session(&client, &alice.access_token, is_local).await.unwrap();
+        client.batch_execute("insert into guestbook values ('hello')").await.unwrap();
+        assert_eq!(person(&client).await, None);
+        assert_refused(client.batch_execute("select * from lines").await);
+        client.batch_execute("rollback").await.unwrap();
+        assert_ne!(person(&client).await.as_deref(), Some(ANNA.email));
+    }
+    // Their own statement signs in again.
+    set_session(&client, &theirs.access_token, false).await.unwrap();
+    assert_eq!(person(&client).await.as_deref(), Some(ANNA.email));
+}
+
 fn assert_refused<T>(result: Result<T, tokio_postgres::Error>) {
     let refusal = refused_as(result, "55000");
     assert!(refusal.message.contains("session") || refusal.message.contains("signs nobody in"), "{refusal}");
@@ -190,6 +231,8 @@ async fn a_statement_of_ones_own_signs_in() {
         )
         .await
         .unwrap();
+    let role = text(&client, "select session_user").await.unwrap().unwrap();
+    bed.admin.batch_execute(&format!("grant pg_execute_server_program to {role}")).await.unwrap();
     let alice = bed.sign_in(ALICE).await;
     for statement in [
         format!("select public.signs('{token}')"),
@@ -199,6 +242,7 @@ async fn a_statement_of_ones_own_signs_in() {
         format!(
             "do $$ declare r record; begin for r in select '{token}' as token loop perform auth.set_session(r.token, false); end loop; end $$"
         ),
+        format!("copy (select public.signs('{token}') from generate_series(1, 1)) to program 'cat >/dev/null'"),
         format!("prepare signs as select public.signs($1); execute signs('{token}')"),
         format!("begin; declare c cursor for select public.signs('{token}'); fetch c; commit"),
         format!("call public.signs_on_and_on('{token}')"),

@@ -242,6 +242,8 @@ async fn what_inherits_and_what_rules_add_runs_as_nobody() {
              create function app.says() returns void language plpgsql as $$ begin
                  insert into public.seen (what) values ('key as ' || current_user); end $$;
              create function app.key(until timestamptz) returns text language plpgsql immutable as $$ begin perform app.says(); return until; end $$;
+             create function app.fixed(text) returns int language plpgsql immutable as $$ begin perform app.says(); return 1; end $$;
+             alter table app.staff add generated int generated always as (app.fixed('x') + (banned_until is null)::int) stored;
              alter table app.staff add exclude ((app.key(banned_until)) with =) deferrable initially deferred;
              create function app.trap() returns trigger language plpgsql as $$ begin
                  insert into public.seen (what) values (new.what || ' as ' || current_user); return null; end $$;
@@ -285,4 +287,102 @@ async fn what_a_trigger_of_ours_sets_off_runs_as_nobody() {
         .unwrap();
     bed.sign_in(ALICE).await;
     assert_eq!(seen(&bed).await, [format!("late as {writer}")]);
+}
+
+/// Any function may run or close a cursor whose name it knows, and open another of that name, which its owner would then run.
+#[tokio::test]
+async fn cursors_of_the_caller_are_out_of_reach() {
+    let (bed, _) = with_profiles("put_off_cursors").await;
+    bed.admin
+        .batch_execute(
+            "create function app.evil() returns int language plpgsql as $$ begin
+                 insert into public.seen (what) values ('evil as ' || current_user); return 7; end $$;
+             grant usage on schema app to public",
+        )
+        .await
+        .unwrap();
+    let body = "declare c refcursor; r record; begin
+        foreach c in array array['theirs', '<unnamed portal 1>', '<unnamed portal 2>']::refcursor[] loop
+            begin fetch c into r; insert into public.seen (what) values ('fetched ' || c); exception when others then null; end;
+            begin close c; open c for select app.evil(); exception when others then null; end;
+        end loop;
+        c := 'left behind'; open c for select app.evil();
+    end;";
+    trap(&bed, "trigger trap after insert or delete on app.profiles", body).await;
+    let cursors = "select string_agg(name, ' ') from pg_cursors where name not in ('', 'theirs')";
+    bed.admin
+        .batch_execute("begin; declare theirs cursor for select n::text from generate_series(1, 3) as n")
+        .await
+        .unwrap();
+    for (n, user) in [("1", "one@put.example"), ("2", "two@put.example"), ("3", "three@put.example")] {
+        assert_eq!(text(&bed.admin, "fetch theirs").await.unwrap().as_deref(), Some(n));
+        made::create(&bed.admin, user, None).await;
+        assert_eq!(text(&bed.admin, cursors).await.unwrap(), None);
+    }
+    bed.admin.batch_execute("commit").await.unwrap();
+    // A loop has a cursor too.
+    let all = "do $$ declare r record; n int := 0; begin
+        for r in select id from auth.users loop perform auth.delete_user(r.id); n := n + 1; end loop;
+        if n <> 3 then raise '% of 3', n; end if; end $$";
+    bed.admin.batch_execute(all).await.unwrap();
+    assert!(seen(&bed).await.is_empty());
+}
+
+/// What a trigger of others defers is checked at once again: it is the caller's.
+#[tokio::test]
+async fn a_sign_ups_trigger_defers_nothing_of_the_callers() {
+    let (bed, _) = with_profiles("put_off_modes").await;
+    trap(&bed, "trigger trap after insert on app.profiles", "execute 'set constraints all deferred';").await;
+    bed.admin
+        .batch_execute(
+            "create table own (id int primary key, parent int references own deferrable initially immediate); begin",
+        )
+        .await
+        .unwrap();
+    made::create(&bed.admin, "modes@put.example", None).await;
+    refused_as(bed.admin.batch_execute("insert into own values (1, 2)").await, "23503");
+    bed.admin.batch_execute("rollback").await.unwrap();
+}
+
+/// A deferred trigger of the caller's own takes on a role, before a sign-up that another trigger watches.
+#[tokio::test]
+async fn a_deferred_trigger_of_the_callers_may_take_on_a_role() {
+    let (bed, _) = with_profiles("put_off_role").await;
+    let operator = made::administrator(&bed).await;
+    let name = text(&operator, "select current_user").await.unwrap().unwrap();
+    let other = bed.role("taken_on", "").await;
+    bed.admin
+        .batch_execute(&format!(
+            "grant {other} to {name};
+             create table own (id int); grant insert on own to {name};
+             create function public.takes_on() returns trigger language plpgsql as $$ begin
+                 execute 'set local role {other}'; insert into public.seen (what) values ('trigger as ' || current_user); return null; end $$;
+             create constraint trigger takes_on after insert on own deferrable initially deferred for each row execute function public.takes_on()"
+        ))
+        .await
+        .unwrap();
+    operator.batch_execute("begin; insert into own values (1)").await.unwrap();
+    made::create(&operator, "role@put.example", None).await;
+    assert_eq!(text(&operator, "select current_user").await.unwrap(), Some(name));
+    operator.batch_execute("commit").await.unwrap();
+    assert_eq!(seen(&bed).await, [format!("trigger as {other}")]);
+}
+
+/// Whoever calls a function that signs up need not have rights in the schema of a constraint of its owner's.
+#[tokio::test]
+async fn a_function_of_others_may_put_off_after_a_sign_up() {
+    let (bed, _) = with_profiles("put_off_definer").await;
+    let caller = bed.role("caller", "").await;
+    bed.admin
+        .batch_execute(
+            "create schema hidden;
+             create table hidden.own (id int primary key, parent int references hidden.own deferrable initially deferred);
+             create function public.join_in() returns void language plpgsql security definer as $$ begin
+                 perform auth.create_user('definer@put.example');
+                 insert into hidden.own values (2, 1); insert into hidden.own values (1, null); end $$",
+        )
+        .await
+        .unwrap();
+    bed.connect(&caller).await.execute("select public.join_in()", &[]).await.unwrap();
+    assert_eq!(bed.count("select count(*) from hidden.own").await, 2);
 }
