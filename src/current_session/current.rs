@@ -166,7 +166,7 @@ pub fn recheck_on_next_read() {
 /// Verifies a token and makes it the current session.
 ///
 /// # Errors
-/// One code a check, class WA5. Raises `session_changed` where the caller may not ([`replacing`](super::replacing)).
+/// One code a check, class WA5. `session_changed` where the caller may not ([`replacing`](super::replacing)).
 pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
     check_role()?;
     put_on(access_token, verify(access_token)?, is_local)
@@ -195,6 +195,7 @@ fn take_on_role(session: &Verified) -> Result<()> {
 }
 
 fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
+    token::require_settable(&session.hash)?;
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
     if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {

@@ -10,18 +10,24 @@ use pgrx::prelude::*;
 use crate::postgres::frames::{Work, is_within};
 use crate::postgres::pinning::pinned_to;
 use crate::postgres::runs::{self, Run, TokenHash};
+use crate::postgres::statement;
 
 /// What `session_changed` says where code of others sets another session.
-pub const SIGNED_IN_BY_OTHERS: &str = "Another session is set by a statement of the client's own. A trigger sets none, nor does what runs below a query that writes \
-     rows, reads a table or has read a session, nor what a command on tables, the planner or the end of a transaction calls.";
+pub const SIGNED_IN_BY_OTHERS: &str = "Another session is set by a statement of the client's own. A trigger sets none, nor does a view or a policy, nor what runs below a \
+     query that writes rows, reads a table or has read a session, nor what a command on tables, the planner or the end of a transaction calls.";
 
 /// Whether the code that runs now may make a session the current one, or take it off, where a statement of the client's own has set another.
 pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
     let is_other = clients.is_some() && clients != identity;
-    let allows = |run: &Run| {
+    // What the innermost query says itself is its author's, who may look a token up in a table. What it is called from may have parts of others.
+    let may_be_of_others = |at: usize, run: &Run| match at {
+        0 => run.has_parts_of_others,
+        _ => run.names_tables,
+    };
+    let allows = |(at, run): (usize, &Run)| {
         !run.writes
             && !run.fills_held_cursor
-            && !(is_other && run.names_tables)
+            && !(is_other && may_be_of_others(at, run))
             && pinned_to(run).is_none_or(|pinned| pinned == identity)
     };
     // SAFETY: reads a variable of the backend; it looks at no argument.
@@ -30,7 +36,7 @@ pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
         && !is_within(Work::Planning)
         && !is_within(Work::CommandOnTables)
         && is_for_the_client()
-        && runs::runs().all(allows)
+        && runs::runs().enumerate().all(allows)
 }
 
 /// Whether a statement of the client's runs. At a bind, for which the function of a type may be called, none does, nor at the end of a
@@ -41,5 +47,6 @@ fn is_for_the_client() -> bool {
     is_without_client
         || runs::are_hidden()
         || is_within(Work::ClientsCommand)
+        || statement::is_loading()
         || runs::runs().any(|run| run.is_clients_own)
 }

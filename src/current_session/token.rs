@@ -108,6 +108,18 @@ pub fn mark_unverified() {
     run_cache::SESSION.forget();
 }
 
+/// Refuses a session that the code that runs now may not set. Postgres's own error of SET would have a CONTEXT where a function raises it again.
+///
+/// # Errors
+/// `session_changed`.
+pub fn require_settable(hash: &[u8; 32]) -> Result<()> {
+    if may_set(Some(*hash), STATE.clients.get()) {
+        return Ok(());
+    }
+    forget_context();
+    Err(Error::with_detail(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS))
+}
+
 /// Sets or clears the token, for the transaction or for the session.
 pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
     let value = CString::new(token.unwrap_or_default())

@@ -22,8 +22,10 @@ pub struct Run {
     pub is_clients_own: bool,
     /// Whether it writes rows, and so may run what others have attached to a table.
     pub writes: bool,
-    /// Whether it names a table or a view, and so may run what its owner has put into a policy or a view.
+    /// Whether it names a table or a view.
     pub names_tables: bool,
+    /// Whether views or policies have become a part of it, whose authors are others.
+    pub has_parts_of_others: bool,
     /// Whether it fills a cursor WITH HOLD while its transaction commits.
     pub fills_held_cursor: bool,
 }
@@ -36,6 +38,7 @@ impl Run {
             is_clients_own,
             writes: plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE,
             names_tables: !plan.relationOids.is_null(),
+            has_parts_of_others: plan.dependsOnRole || names_view(plan),
             fills_held_cursor: is_filling_held_cursor(),
         }
     }
@@ -218,6 +221,16 @@ fn next_number() -> u64 {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     number
+}
+
+fn names_view(plan: &pg_sys::PlannedStmt) -> bool {
+    // SAFETY: Postgres's own list of the tables, NULL where it is empty.
+    unsafe {
+        let Some(tables) = plan.rtable.as_ref() else { return false };
+        let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
+        let mut tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::RangeTblEntry>());
+        tables.any(|table| (*table).relkind == pg_sys::RELKIND_VIEW.cast_signed())
+    }
 }
 
 /// Whether the query that begins is one of PersistHoldablePortal.

@@ -60,6 +60,11 @@ pub fn end_statement() {
     STATE.count.set(STATE.count.get() + 1);
 }
 
+/// Whether the library was loaded in this statement: no hook has seen it begin.
+pub fn is_loading() -> bool {
+    STATE.is_loading.get()
+}
+
 /// The library is loaded in a statement.
 pub fn load_in_statement() {
     STATE.is_loading.set(true);
