@@ -38,7 +38,7 @@ impl Run {
             is_clients_own,
             writes: plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE,
             names_tables: !plan.relationOids.is_null(),
-            has_parts_of_others: plan.dependsOnRole || names_view(plan),
+            has_parts_of_others: has_parts_of_others(plan),
             fills_held_cursor: is_filling_held_cursor(),
         }
     }
@@ -223,13 +223,26 @@ fn next_number() -> u64 {
     number
 }
 
-fn names_view(plan: &pg_sys::PlannedStmt) -> bool {
-    // SAFETY: Postgres's own list of the tables, NULL where it is empty.
+/// Whether a plan calls functions that are not Postgres's own, and names a view or a table with row-level security.
+fn has_parts_of_others(plan: &pg_sys::PlannedStmt) -> bool {
+    if plan.invalItems.is_null() {
+        return false;
+    }
+    // SAFETY: Postgres's own list of numbers, NULL where it is empty; catalog look-ups by OID, whose rows are read before they are released.
     unsafe {
-        let Some(tables) = plan.rtable.as_ref() else { return false };
+        let Some(tables) = plan.relationOids.as_ref() else { return false };
         let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
-        let mut tables = tables.iter().map(|cell| cell.ptr_value.cast::<pg_sys::RangeTblEntry>());
-        tables.any(|table| (*table).relkind == pg_sys::RELKIND_VIEW.cast_signed())
+        tables.iter().any(|cell| {
+            let by_oid = pg_sys::SysCacheIdentifier::RELOID as i32;
+            let row = pg_sys::SearchSysCache1(by_oid, pg_sys::Datum::from(cell.oid_value));
+            if row.is_null() {
+                return true;
+            }
+            let class = pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
+            let has_parts = (*class).relrowsecurity || (*class).relkind == pg_sys::RELKIND_VIEW.cast_signed();
+            pg_sys::ReleaseSysCache(row);
+            has_parts
+        })
     }
 }
 

@@ -227,24 +227,17 @@ async fn a_merge_plans_nobodys_functions_with_rights() {
     assert!(refusal.detail.contains("public.docs"), "{refusal}");
 }
 
-/// A table that inherits from ours has constraints of its own, and a rule on ours writes to another table: nothing in either waits for the
+/// A rule on ours writes to another table, and a table that inherits from ours has constraints of its own: nothing in either waits for the
 /// COMMIT, though no trigger of others stands on our table.
 #[tokio::test]
-async fn what_inherits_and_what_rules_add_runs_as_nobody() {
+async fn what_rules_add_and_what_inherits_runs_as_nobody() {
     let bed = bed("put_off_inherits").await;
     let owner = format!("{}_owner", bed.database);
     bed.admin
         .batch_execute(&format!(
-            "create table app.staff () inherits (auth.users); alter table app.staff owner to {owner};
+            "create table app.log (what text); grant insert on app.log to public; alter table app.log owner to {owner};
              grant usage on schema app to public; grant create on schema app to {owner};
-             create table app.log (what text); grant insert on app.log to public; alter table app.log owner to {owner};
              set role {owner};
-             create function app.says() returns void language plpgsql as $$ begin
-                 insert into public.seen (what) values ('key as ' || current_user); end $$;
-             create function app.key(until timestamptz) returns text language plpgsql immutable as $$ begin perform app.says(); return until; end $$;
-             create function app.fixed(text) returns int language plpgsql immutable as $$ begin perform app.says(); return 1; end $$;
-             alter table app.staff add generated int generated always as (app.fixed('x') + (banned_until is null)::int) stored;
-             alter table app.staff add exclude ((app.key(banned_until)) with =) deferrable initially deferred;
              create function app.trap() returns trigger language plpgsql as $$ begin
                  insert into public.seen (what) values (new.what || ' as ' || current_user); return null; end $$;
              create constraint trigger late after insert on app.log deferrable initially deferred for each row execute function app.trap();
@@ -253,19 +246,36 @@ async fn what_inherits_and_what_rules_add_runs_as_nobody() {
         .await
         .unwrap();
     let user = made::create(&bed.admin, "inherits@put.example", None).await;
-    bed.admin.execute("insert into app.staff (id, email) values ($1, 'inherits@put.example')", &[&user]).await.unwrap();
-    seen(&bed).await;
-    bed.admin.execute("select auth.ban_user($1)", &[&user]).await.unwrap();
-    let mut found = seen(&bed).await;
-    found.dedup();
-    assert_eq!(found, [format!("key as {NOBODY}")]);
-
     bed.admin
-        .batch_execute("drop table app.staff; create rule also as on update to auth.users do also insert into app.log values ('rule')")
+        .batch_execute("create rule also as on update to auth.users do also insert into app.log values ('rule')")
         .await
         .unwrap();
-    bed.admin.execute("select auth.unban_user($1)", &[&user]).await.unwrap();
+    bed.admin.execute("select auth.ban_user($1)", &[&user]).await.unwrap();
     assert_eq!(seen(&bed).await, [format!("rule as {NOBODY}")]);
+
+    bed.admin
+        .batch_execute(&format!(
+            "drop rule also on auth.users;
+             create table app.staff () inherits (auth.users); alter table app.staff owner to {owner};
+             set role {owner};
+             create function app.says() returns void language plpgsql as $$ begin
+                 insert into public.seen (what) values ('key as ' || current_user); end $$;
+             create function app.key(until timestamptz) returns text language plpgsql immutable as $$ begin perform app.says(); return until; end $$;
+             create function app.fixed(text) returns int language plpgsql immutable as $$ begin perform app.says(); return 1; end $$;
+             alter table app.staff add generated int generated always as (app.fixed('x') + (banned_until is null)::int) stored;
+             alter table app.staff add exclude ((app.key(banned_until)) with =) deferrable initially deferred;
+             reset role"
+        ))
+        .await
+        .unwrap();
+    bed.admin.execute("insert into app.staff (id, email) values ($1, 'inherits@put.example')", &[&user]).await.unwrap();
+    seen(&bed).await;
+    for call in ["unban_user", "ban_user"] {
+        bed.admin.execute(&format!("select auth.{call}($1)"), &[&user]).await.unwrap();
+        let mut found = seen(&bed).await;
+        found.dedup();
+        assert_eq!(found, [format!("key as {NOBODY}")], "{call}");
+    }
 }
 
 /// A member whose role changed has their sessions' tokens refreshed, by a trigger of ours. What hangs on those does not wait for the COMMIT either.
