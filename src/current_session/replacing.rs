@@ -24,11 +24,11 @@ pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
         0 => run.has_parts_of_others,
         _ => run.names_tables,
     };
-    let allows = |(at, run): (usize, &Run)| {
-        !run.writes
-            && !run.fills_held_cursor
-            && !(is_other && may_be_of_others(at, run))
-            && pinned_to(run).is_none_or(|pinned| pinned == identity)
+    let forbids = |(at, run): (usize, &Run)| {
+        run.writes
+            || run.fills_held_cursor
+            || is_other && may_be_of_others(at, run)
+            || pinned_to(run).is_some_and(|pinned| pinned != identity)
     };
     // SAFETY: reads a variable of the backend; it looks at no argument.
     let depth = unsafe { pg_sys::pg_trigger_depth(ptr::null_mut()) };
@@ -36,7 +36,7 @@ pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
         && !is_within(Work::Planning)
         && !is_within(Work::CommandOnTables)
         && is_for_the_client()
-        && runs::runs().enumerate().all(allows)
+        && !runs::runs().enumerate().any(forbids)
 }
 
 /// Whether a statement of the client's runs. At a bind, for which the function of a type may be called, none does, nor at the end of a

@@ -89,7 +89,7 @@ fn context_of_portals() -> pg_sys::MemoryContext {
 /// # Safety
 /// `context` is one, or NULL.
 unsafe fn children(context: pg_sys::MemoryContext) -> impl Iterator<Item = pg_sys::MemoryContext> {
-    let known = |context: pg_sys::MemoryContext| (!context.is_null()).then_some(context);
+    let known = |context: pg_sys::MemoryContext| (!context.is_null()).then(|| context);
     // SAFETY: the caller's word.
     unsafe {
         let first = context.as_ref().and_then(|context| known(context.firstchild));
