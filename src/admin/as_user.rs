@@ -31,7 +31,7 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// # Errors
 /// `role_bypasses_rls`, whatever `workos_auth.rls_guard` says: a test as such a role tests nothing. `insufficient_privilege`,
 /// `user_not_found`, `user_banned`, `user_deleted`.
-pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>) -> Result<Rc<Verified>> {
+pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>, function: pg_sys::Oid) -> Result<Rc<Verified>> {
     require_writable()?;
     let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
     let role = as_role.map(role).transpose()?;
@@ -49,7 +49,7 @@ pub fn as_user(user_id: Option<Uuid>, as_role: Option<&CStr>) -> Result<Rc<Verif
     if let Some(name) = &name {
         set_local_role(name)?;
     }
-    current_session::set(token.expose(), true)
+    current_session::set(token.expose(), true, function)
 }
 
 /// The role, if the caller is a member of it.

@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use super::signing_in::session_record;
 use crate::admin::{self, CreateSessionRequest};
 use crate::error::or_raise;
+use crate::postgres::bare_function::called;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
@@ -47,7 +48,7 @@ fn create_visitor_token(role: Option<&core::ffi::CStr>, ttl: Option<Interval>) -
 }
 
 #[pg_extern(sql = false)]
-fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>) -> Built {
-    let session = admin::as_user(user_id.map(from_postgres), as_role);
+fn as_user(user_id: Option<pgrx::Uuid>, as_role: Option<&core::ffi::CStr>, fcinfo: pg_sys::FunctionCallInfo) -> Built {
+    let session = admin::as_user(user_id.map(from_postgres), as_role, called(fcinfo));
     or_raise(session.and_then(|session| session.json().map(Built::new)))
 }

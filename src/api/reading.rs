@@ -8,7 +8,7 @@ use workos_auth_core::{Error, token};
 
 use crate::current_session::{self, Set, Verified, client_role, session_of_run};
 use crate::error::or_raise;
-use crate::postgres::bare_function::{self, Arguments};
+use crate::postgres::bare_function::{self, Arguments, called};
 use crate::postgres::jsonb::Built;
 use crate::postgres::varlena::Varlena;
 
@@ -164,10 +164,11 @@ extern "C-unwind" fn refuse_null_interval() -> ! {
 }
 
 #[pg_extern(sql = false)]
-fn set_session(access_token: Option<&str>, is_local: Option<bool>) -> Built {
+fn set_session(access_token: Option<&str>, is_local: Option<bool>, fcinfo: pg_sys::FunctionCallInfo) -> Built {
+    let function = called(fcinfo);
     let access_token = or_raise(access_token.ok_or_else(|| Error::null("access_token")));
     let is_local = or_raise(is_local.ok_or_else(|| Error::null("is_local")));
-    or_raise(current_session::set(access_token, is_local).and_then(|session| session.json().map(Built::new)))
+    or_raise(current_session::set(access_token, is_local, function).and_then(|session| session.json().map(Built::new)))
 }
 
 #[pg_extern(sql = false)]
@@ -176,8 +177,8 @@ fn clear_session() {
 }
 
 #[pg_extern(sql = false)]
-fn use_request_token() {
-    or_raise(current_session::use_request_token());
+fn use_request_token(fcinfo: pg_sys::FunctionCallInfo) {
+    or_raise(current_session::use_request_token(called(fcinfo)));
 }
 
 #[pg_extern(sql = false)]

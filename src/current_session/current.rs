@@ -163,23 +163,23 @@ pub fn recheck_on_next_read() {
     token::mark_unverified();
 }
 
-/// Verifies a token and makes it the current session.
+/// Verifies a token and makes it the current session, by a call of `function`.
 ///
 /// # Errors
 /// One code a check, class WA5. `session_changed` where the caller may not ([`replacing`](super::replacing)).
-pub fn set(access_token: &str, is_local: bool) -> Result<Rc<Verified>> {
+pub fn set(access_token: &str, is_local: bool, function: pg_sys::Oid) -> Result<Rc<Verified>> {
     check_role()?;
-    put_on(access_token, verify(access_token)?, is_local)
+    put_on(access_token, verify(access_token)?, is_local, function)
 }
 
 /// Makes the bearer of a request's token the current person of the transaction; with a visitor's key, there is no session.
-pub fn set_bearer(token: &str) -> Result<()> {
+pub fn set_bearer(token: &str, function: pg_sys::Oid) -> Result<()> {
     match verify_bearer(token)? {
         None => clear_for_now(),
         Some(session) => {
             take_on_role(&session)?;
             check_role()?;
-            put_on(token, session, true).map(drop)
+            put_on(token, session, true, function).map(drop)
         }
     }
 }
@@ -194,8 +194,7 @@ fn take_on_role(session: &Verified) -> Result<()> {
     }
 }
 
-fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<Rc<Verified>> {
-    token::require_settable(&session.hash)?;
+fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool, function: pg_sys::Oid) -> Result<Rc<Verified>> {
     // As SET LOCAL, which says nothing within a function or a DO block.
     // SAFETY: reads the transaction state.
     if is_local && runs::is_clients_own() && !unsafe { pg_sys::IsInTransactionBlock(true) } {
@@ -206,7 +205,7 @@ fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<R
             "Run BEGIN first. What auth.set_session is told with is_local => false lasts as long as the connection.",
         );
     }
-    token::assign(Some(access_token), is_local)?;
+    token::assign(access_token, &session.hash, is_local, function)?;
     // The next reader need not find it by its hash.
     token::mark_verified();
     remember(Statement::current(), Some(Rc::clone(&session)));
@@ -215,12 +214,12 @@ fn put_on(access_token: &str, session: Rc<Verified>, is_local: bool) -> Result<R
 
 /// Takes the session off the connection, and off the transaction that may have set another.
 pub fn clear() -> Result<()> {
-    token::assign(None, false)
+    token::clear(false)
 }
 
 /// There is no session until the settings' nest level ends.
 pub fn clear_for_now() -> Result<()> {
-    token::assign(None, true)
+    token::clear(true)
 }
 
 /// Refuses a role that row-level security does not bind, as far as `workos_auth.rls_guard` says.

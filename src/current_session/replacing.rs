@@ -13,21 +13,19 @@ use crate::postgres::runs::{self, Run, TokenHash};
 use crate::postgres::statement;
 
 /// What `session_changed` says where code of others sets another session.
-pub const SIGNED_IN_BY_OTHERS: &str = "Another session is set by a statement of the client's own. A trigger sets none, nor does a view or a policy, nor what runs below a \
-     query that writes rows, reads a table or has read a session, nor what a command on tables, the planner or the end of a transaction calls.";
+pub const SIGNED_IN_BY_OTHERS: &str = "A session is set by a statement of the client's own. A trigger sets none, nor does a view or a policy, nor a function below a query \
+     that writes rows, names a table or has read another session, nor what a command on tables, the planner or the end of a transaction calls.";
 
-/// Whether the code that runs now may make a session the current one, or take it off, where a statement of the client's own has set another.
-pub fn may_set(identity: TokenHash, clients: TokenHash) -> bool {
-    let is_other = clients.is_some() && clients != identity;
-    // What the innermost query says itself is its author's, who may look a token up in a table. What it is called from may have parts of others.
-    let may_be_of_others = |at: usize, run: &Run| match at {
-        0 => run.has_parts_of_others,
-        _ => run.names_tables,
-    };
+/// Whether the code that runs now may make a session the current one, by a call of this function if it is one. What is current may be set again.
+///
+/// A query that names tables may call it itself, so that its author looks the token up in one; unless a view or a policy is a part of it.
+pub fn may_set(identity: TokenHash, is_current: bool, function: Option<pg_sys::Oid>) -> bool {
+    let calls_itself =
+        |run: &Run| function.is_some_and(|function| run.parts.calls(function)) && !run.parts.has_parts_of_others();
     let forbids = |(at, run): (usize, &Run)| {
-        run.writes
+        run.parts.writes
             || run.fills_held_cursor
-            || is_other && may_be_of_others(at, run)
+            || !is_current && run.parts.names_tables && !(at == 0 && calls_itself(run))
             || pinned_to(run).is_some_and(|pinned| pinned != identity)
     };
     // SAFETY: reads a variable of the backend; it looks at no argument.

@@ -36,17 +36,17 @@ const TAKEN: &str = "sha256:";
 ///
 /// # Errors
 /// Those of a bad token, all with the SQLSTATE `PT401`; what they are called stands in the detail.
-pub fn use_request_token() -> Result<()> {
-    let Some(mut headers) = headers().map_err(unauthorized)? else { return token::assign(None, true) };
+pub fn use_request_token(function: pg_sys::Oid) -> Result<()> {
+    let Some(mut headers) = headers().map_err(unauthorized)? else { return token::clear(true) };
     hide_other_tokens(&mut headers).map_err(unauthorized)?;
-    let Some(token) = bearer_token(&headers).map_err(unauthorized)? else { return token::assign(None, true) };
+    let Some(token) = bearer_token(&headers).map_err(unauthorized)? else { return token::clear(true) };
     if let Some(hash) = token.strip_prefix(TAKEN) {
         return match unverified_identity().is_some_and(|own| hex(&own) == hash) {
             true => Ok(()),
             false => Err(unauthorized(malformed("The token of request.headers was taken for another transaction."))),
         };
     }
-    set_bearer(&token).map_err(|error| match error.code().http_status() {
+    set_bearer(&token, function).map_err(|error| match error.code().http_status() {
         401 => unauthorized(error),
         _ => error,
     })?;

@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 use super::replacing::{SIGNED_IN_BY_OTHERS, may_set};
 use super::run_cache;
 use crate::error::unexpected;
-use crate::postgres::runs::TokenHash;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
@@ -35,10 +34,8 @@ struct State {
     /// what Postgres's GUC machinery holds now; it owns the memory
     value: Cell<*const c_char>,
     is_unverified: Cell<bool>,
-    /// Whose session the client has: what code of others sets or takes off is not what the client did.
-    clients: Cell<TokenHash>,
-    /// Whether code of others has taken it off since.
-    is_taken_off: Cell<bool>,
+    /// Whether [`assign`] sets what may be set.
+    is_allowed: Cell<bool>,
     /// While the setting is declared, Postgres has the value looked at that it had before the library was loaded.
     is_declared: Cell<bool>,
 }
@@ -49,8 +46,7 @@ unsafe impl Sync for State {}
 static STATE: State = State {
     value: Cell::new(ptr::null()),
     is_unverified: Cell::new(true),
-    clients: Cell::new(None),
-    is_taken_off: Cell::new(false),
+    is_allowed: Cell::new(false),
     is_declared: Cell::new(false),
 };
 
@@ -108,22 +104,36 @@ pub fn mark_unverified() {
     run_cache::SESSION.forget();
 }
 
-/// Refuses a session that the code that runs now may not set. Postgres's own error of SET would have a CONTEXT where a function raises it again.
+/// Sets the token, for the transaction or for the session, by a call of `function`.
 ///
 /// # Errors
-/// `session_changed`.
-pub fn require_settable(hash: &[u8; 32]) -> Result<()> {
-    if may_set(Some(*hash), STATE.clients.get()) {
-        return Ok(());
+/// `session_changed` where the code that runs now may not ([`replacing`](super::replacing)). Postgres's own error of SET would have a CONTEXT
+/// where a function raises it again.
+pub fn assign(token: &str, hash: &[u8; 32], is_local: bool, function: pg_sys::Oid) -> Result<()> {
+    struct Back(bool);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            STATE.is_allowed.set(self.0);
+        }
     }
-    forget_context();
-    Err(Error::with_detail(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS))
+
+    let is_current = current().is_some_and(|current| *current == token);
+    if !may_set(Some(*hash), is_current, Some(function)) {
+        forget_context();
+        return Err(Error::with_detail(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS));
+    }
+    let _back = Back(STATE.is_allowed.replace(true));
+    write(token, is_local)
 }
 
-/// Sets or clears the token, for the transaction or for the session.
-pub fn assign(token: Option<&str>, is_local: bool) -> Result<()> {
-    let value = CString::new(token.unwrap_or_default())
-        .map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
+/// Clears the token, for the transaction or for the session.
+pub fn clear(is_local: bool) -> Result<()> {
+    write("", is_local)
+}
+
+fn write(token: &str, is_local: bool) -> Result<()> {
+    let value = CString::new(token).map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
     let value = Zeroizing::new(value.into_bytes_with_nul());
     let until = match is_local {
         true => Lifetime::Transaction,
@@ -158,10 +168,14 @@ unsafe extern "C-unwind" fn check(
                 c"invalid value for workos_auth.session_token: it is longer than 64 kB".as_ptr().cast_mut();
             return false;
         }
-        let is_allowed = || may_set(hash_of(value), STATE.clients.get());
+        let is_allowed = || {
+            let token = CStr::from_ptr(value).to_string_lossy();
+            let is_current = current().is_some_and(|current| *current == *token);
+            may_set(Some(*Hashed::new(&token).hash()), is_current, None)
+        };
         // A test is for a value that is kept elsewhere, as by CREATE FUNCTION … SET.
         let is_set = source != pg_sys::GucSource::PGC_S_TEST && STATE.is_declared.get();
-        if is_set && !is_allowed() {
+        if is_set && !STATE.is_allowed.get() && !is_allowed() {
             pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
             let [message, detail, hint] = &*SIGNS_NOBODY_IN;
             pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();
@@ -191,26 +205,6 @@ unsafe extern "C-unwind" fn show() -> *const c_char {
 }
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
-    // SAFETY: Postgres passes a C string or NULL.
-    let identity = unsafe { hash_of(newval) };
-    // Otherwise Postgres itself takes back what a (sub)transaction did, when that is over.
-    // SAFETY: reads a variable of the backend.
-    let is_being_set = unsafe { pg_sys::IsTransactionState() };
-    let is_clients = match is_being_set {
-        true => !STATE.is_declared.get() || may_set(identity, STATE.clients.get()),
-        false => identity.is_some() || !STATE.is_taken_off.get(),
-    };
-    if is_clients {
-        STATE.clients.set(identity);
-    }
-    STATE.is_taken_off.set(!is_clients && (identity.is_none() || STATE.is_taken_off.get()));
     STATE.value.set(newval);
     mark_unverified();
-}
-
-/// # Safety
-/// `token` is a C string or NULL.
-unsafe fn hash_of(token: *const c_char) -> TokenHash {
-    // SAFETY: the caller's word.
-    unsafe { (!token.is_null() && *token != 0).then(|| *Hashed::new(&CStr::from_ptr(token).to_string_lossy()).hash()) }
 }

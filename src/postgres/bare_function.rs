@@ -154,3 +154,9 @@ pub unsafe fn finish(fcinfo: pg_sys::FunctionCallInfo, result: Option<impl Retur
         }
     }
 }
+
+/// Which function is called; the invalid OID where C code calls it without saying so.
+pub fn called(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Oid {
+    // SAFETY: Postgres passes it, with a description of the function or NULL.
+    unsafe { (*fcinfo).flinfo.as_ref().map_or(pg_sys::InvalidOid, |function| function.fn_oid) }
+}

@@ -3,7 +3,7 @@
 //! | file | to change |
 //! |---|---|
 //! | `executor.rs` | the hooks on the executor |
-//! | `runs.rs`, `loading.rs` | which queries are running, and which ran when the library was loaded |
+//! | `runs.rs`, `plan.rs`, `loading.rs` | which queries are running, what they name, and which ran when the library was loaded |
 //! | `statement.rs` | which statement of the client is worked off |
 //! | `frames.rs` | what Postgres does besides running queries |
 //! | `pinning.rs` | one query, one identity |
@@ -25,6 +25,7 @@ mod loading;
 pub mod once_per_query;
 pub mod others_code;
 pub mod pinning;
+mod plan;
 mod portals;
 pub mod record;
 pub mod roles;

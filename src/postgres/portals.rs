@@ -34,7 +34,11 @@ pub fn hiding_portals<T>(f: impl FnOnce() -> T) -> T {
         let value = f();
         drop(back);
         for portal in portals() {
-            if !there.contains(&portal) && !is_running(portal) && !(*portal).portalPinned {
+            if !there.contains(&portal) && !is_running(portal) {
+                // Of a loop that is over.
+                if (*portal).portalPinned {
+                    pg_sys::UnpinPortal(portal);
+                }
                 pg_sys::PortalDrop(portal, false);
             }
         }

@@ -177,14 +177,14 @@ fn with_settings<T>(settings: Settings, f: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `f` as what runs at the end of the transaction runs: as the role that the client acts as, below every SECURITY DEFINER function. What
-/// it sets is undone: our own statements come after it.
+/// it sets is undone, and it reaches no cursor: our own statements come after it, and those of whoever called us.
 ///
 /// An error needs no undoing here: the abort of the (sub)transaction restores user and settings.
 pub fn as_outer_user<T>(f: impl FnOnce() -> T) -> T {
     // SAFETY: reads a variable: whom Postgres itself goes back to when the transaction ends.
     let user = unsafe { pg_sys::GetOuterUserId() };
     // A role that is taken on meanwhile goes with the settings, before the user comes back.
-    with_context(user, |_| 0, || with_settings(Settings::Undone, f))
+    with_context(user, |_| 0, || leaving_nothing(f))
 }
 
 /// Runs `f` as a role, in the security context that `change` makes of the present one.

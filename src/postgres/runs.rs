@@ -9,6 +9,8 @@ use std::ffi::{c_char, c_void};
 use pgrx::memcxt::PgMemoryContexts;
 use pgrx::prelude::*;
 
+use super::plan::Parts;
+
 /// Whose token: its hash, or nobody's.
 pub type TokenHash = Option<[u8; 32]>;
 
@@ -20,12 +22,8 @@ pub struct Run {
     pub read_at_start: Cell<Option<TokenHash>>,
     /// Whether the client sent this query.
     pub is_clients_own: bool,
-    /// Whether it writes rows, and so may run what others have attached to a table.
-    pub writes: bool,
-    /// Whether it names a table or a view.
-    pub names_tables: bool,
-    /// Whether views or policies have become a part of it, whose authors are others.
-    pub has_parts_of_others: bool,
+    /// What it calls and names.
+    pub parts: Parts,
     /// Whether it fills a cursor WITH HOLD while its transaction commits.
     pub fills_held_cursor: bool,
 }
@@ -36,9 +34,7 @@ impl Run {
             query,
             read_at_start: Cell::new(None),
             is_clients_own,
-            writes: plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE,
-            names_tables: !plan.relationOids.is_null(),
-            has_parts_of_others: has_parts_of_others(plan),
+            parts: Parts::of(plan),
             fills_held_cursor: is_filling_held_cursor(),
         }
     }
@@ -221,29 +217,6 @@ fn next_number() -> u64 {
     let number = STATE.last_number.get() + 1;
     STATE.last_number.set(number);
     number
-}
-
-/// Whether a plan calls functions that are not Postgres's own, and names a view or a table with row-level security.
-fn has_parts_of_others(plan: &pg_sys::PlannedStmt) -> bool {
-    if plan.invalItems.is_null() {
-        return false;
-    }
-    // SAFETY: Postgres's own list of numbers, NULL where it is empty; catalog look-ups by OID, whose rows are read before they are released.
-    unsafe {
-        let Some(tables) = plan.relationOids.as_ref() else { return false };
-        let tables = std::slice::from_raw_parts(tables.elements, usize::try_from(tables.length).unwrap_or_default());
-        tables.iter().any(|cell| {
-            let by_oid = pg_sys::SysCacheIdentifier::RELOID as i32;
-            let row = pg_sys::SearchSysCache1(by_oid, pg_sys::Datum::from(cell.oid_value));
-            if row.is_null() {
-                return true;
-            }
-            let class = pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_class>();
-            let has_parts = (*class).relrowsecurity || (*class).relkind == pg_sys::RELKIND_VIEW.cast_signed();
-            pg_sys::ReleaseSysCache(row);
-            has_parts
-        })
-    }
 }
 
 /// Whether the query that begins is one of PersistHoldablePortal.

@@ -121,6 +121,10 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
                  execute 'reset workos_auth.session_token';
                  begin execute 'set workos_auth.session_token = '''''; raise 'on purpose'; exception when others then null; end;
                  perform auth.set_session('{token}', false); return 1; end $$;
+             create type public.mood as enum ('so'); create table public.moods (mood public.mood);
+             insert into public.moods values ('so'); grant select on public.moods to public;
+             create function public.says_mood(public.mood) returns text language sql as 'select null';
+             create cast (public.mood as text) with function public.says_mood(public.mood) as implicit;
              insert into guestbook values ('there')"
         ))
         .await
@@ -135,6 +139,7 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
                  create or replace view public.constants as select public.{function}() as mark;
                  create or replace view public.planned as select line from kept where public.at_planning() > 0;
                  grant select on public.lines, public.constants, public.planned to public;
+                 create or replace function public.says_mood(public.mood) returns text language plpgsql as $$ begin perform public.{function}(); return 'so'; end $$;
                  create domain public.planted as int check (public.{function}() > 0);
                  create table public.typed (mark public.planted, other int default public.{function}());
                  create table public.bound (mark public.planted);
@@ -153,6 +158,8 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
             "select * from planned",
             "explain select * from planned",
             "select line from guestbook",
+            "select mood::text from moods",
+            "select 1::planted from moods",
             "create temp table copied as select * from lines",
             "do $$ begin perform * from constants; end $$",
             "begin; declare held cursor with hold for select * from constants; commit",
@@ -162,6 +169,10 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
             "begin; insert into kept values ('hello'); commit",
             "do $$ begin insert into kept values ('hello'); commit; end $$",
         ] {
+            // At the COMMIT of a block, a block with EXCEPTION fails an assertion of Postgres's own.
+            if function.starts_with("plants_after") && statement.ends_with("commit") {
+                continue;
+            }
             case!(function, statement);
             assert_refused(client.batch_execute(statement).await);
             client.batch_execute("rollback").await.unwrap();
@@ -182,7 +193,7 @@ async fn what_a_statement_calls_by_the_way_signs_nobody_in() {
     assert_eq!(bed.count("select count(*) from kept").await, 0);
 }
 
-/// What takes the session off in one statement sets no other in the next.
+/// What takes the session off in one statement sets no other in the next, nor where there is none.
 #[tokio::test]
 async fn nobody_is_signed_in_where_others_have_signed_the_client_out() {
     let (bed, theirs, client) = bed("others_sign_out").await;

@@ -402,3 +402,36 @@ async fn a_function_of_others_may_put_off_after_a_sign_up() {
     bed.connect(&caller).await.execute("select public.join_in()", &[]).await.unwrap();
     assert_eq!(bed.count("select count(*) from hidden.own").await, 2);
 }
+
+/// A sign-up that is watched has the triggers fire that its caller has put off. Meanwhile, a function around it may have a cursor of its own.
+#[tokio::test]
+async fn cursors_of_a_function_are_out_of_reach_of_triggers_that_its_caller_put_off() {
+    let (bed, _) = with_profiles("put_off_invites").await;
+    let caller = bed.role("caller", "").await;
+    bed.admin
+        .batch_execute(&format!(
+            "create schema own authorization {caller};
+             create function public.take_invites() returns int language plpgsql security definer as $$
+                 declare c cursor for select n from generate_series(1, 3) as n; n int; taken int := 0; begin
+                 open c;
+                 loop fetch c into n; exit when not found; perform auth.create_user(n || '@put.example'); taken := taken + 1; end loop;
+                 return taken; end $$;
+             set role {caller};
+             create function own.evil() returns int language plpgsql as $$ begin
+                 insert into public.seen (what) values ('evil as ' || current_user); return 7; end $$;
+             create function own.trap() returns trigger language plpgsql as $$ declare c refcursor := 'c'; n int; begin
+                 begin fetch c into n; insert into public.seen (what) values ('fetched ' || n); exception when others then null; end;
+                 begin close c; open c for select own.evil(); exception when others then null; end;
+                 return null; end $$;
+             create table own.late (id int);
+             create constraint trigger late after insert on own.late deferrable initially deferred for each row execute function own.trap();
+             reset role"
+        ))
+        .await
+        .unwrap();
+    let client = bed.connect(&caller).await;
+    client.batch_execute("begin; insert into own.late values (1)").await.unwrap();
+    assert_eq!(text(&client, "select public.take_invites()::text").await.unwrap().as_deref(), Some("3"));
+    client.batch_execute("commit").await.unwrap();
+    assert!(seen(&bed).await.is_empty());
+}
