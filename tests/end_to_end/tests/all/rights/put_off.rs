@@ -276,7 +276,7 @@ async fn what_inherits_from_ours_runs_as_nobody() {
         .unwrap();
     bed.admin.execute("insert into app.staff (id, email) values ($1, 'inherits@put.example')", &[&user]).await.unwrap();
     seen(&bed).await;
-    for call in ["unban_user", "ban_user"] {
+    for call in ["ban_user", "unban_user"] {
         bed.admin.execute(&format!("select auth.{call}($1)"), &[&user]).await.unwrap();
         let mut found = seen(&bed).await;
         found.dedup();
