@@ -1,9 +1,10 @@
 //! How a table is read without a plan: by an index, under a snapshot.
 
-use std::cell::Cell;
-use std::ffi::CStr;
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char};
 use std::ops::ControlFlow;
 
+use hashbrown::HashMap;
 use pgrx::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -66,9 +67,11 @@ impl Table {
         self.oids.get().is_some()
     }
 
-    /// Has them looked up again.
+    /// Has them looked up again, and the numbers of columns.
     pub fn forget(&self) {
         self.oids.set(None);
+        // Called at any point where a lock is taken: it frees nothing.
+        _ = COLUMNS.try_with(|columns| columns.try_borrow_mut().map(|mut columns| columns.clear()));
     }
 
     /// Whether this is the table or its index, as far as they are known.
@@ -107,12 +110,12 @@ impl ScannedRow {
     ///
     /// # Errors
     /// `unexpected_failure`: it was.
-    pub fn required<T: FromDatum>(&self, column: &CStr) -> Result<T> {
+    pub fn required<T: FromDatum>(&self, column: &'static CStr) -> Result<T> {
         self.get(column).ok_or_else(|| unexpected("A column that is never NULL was NULL."))
     }
 
     /// A `uuid`, unless it is NULL.
-    pub fn uuid(&self, column: &CStr) -> Option<Uuid> {
+    pub fn uuid(&self, column: &'static CStr) -> Option<Uuid> {
         self.get::<pgrx::Uuid>(column).map(from_postgres)
     }
 
@@ -120,12 +123,12 @@ impl ScannedRow {
     ///
     /// # Errors
     /// `unexpected_failure`: it was.
-    pub fn required_uuid(&self, column: &CStr) -> Result<Uuid> {
+    pub fn required_uuid(&self, column: &'static CStr) -> Result<Uuid> {
         self.required::<pgrx::Uuid>(column).map(from_postgres)
     }
 
     /// A `timestamptz` in Postgres's own microseconds, unless it is NULL.
-    pub fn micros(&self, column: &CStr) -> Option<i64> {
+    pub fn micros(&self, column: &'static CStr) -> Option<i64> {
         self.get::<TimestampWithTimeZone>(column).map(i64::from)
     }
 
@@ -133,7 +136,7 @@ impl ScannedRow {
     ///
     /// # Errors
     /// `user_metadata_unreadable`.
-    pub fn json(&self, column: &CStr) -> Result<Value> {
+    pub fn json(&self, column: &'static CStr) -> Result<Value> {
         self.required::<Jsonb>(column)?.parse().ok_or_else(|| unreadable(&column.to_string_lossy()))
     }
 
@@ -141,12 +144,12 @@ impl ScannedRow {
     ///
     /// # Errors
     /// `user_metadata_unreadable`: its numbers are too long.
-    pub fn raw_json(&self, column: &CStr) -> Result<Box<RawValue>> {
+    pub fn raw_json(&self, column: &'static CStr) -> Result<Box<RawValue>> {
         self.required::<Jsonb>(column)?.raw().ok_or_else(|| unreadable(&column.to_string_lossy()))
     }
 
     /// The id of a data key: an unsigned 32-bit number.
-    pub fn key_id(&self, column: &CStr) -> Option<u32> {
+    pub fn key_id(&self, column: &'static CStr) -> Option<u32> {
         u32::try_from(self.get::<i64>(column)?).ok()
     }
 
@@ -154,12 +157,12 @@ impl ScannedRow {
     ///
     /// # Errors
     /// `unexpected_failure`: it was, or is none.
-    pub fn required_key_id(&self, column: &CStr) -> Result<u32> {
+    pub fn required_key_id(&self, column: &'static CStr) -> Result<u32> {
         u32::try_from(self.required::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
     }
 
     /// A column, unless it is NULL.
-    pub fn get<T: FromDatum>(&self, column: &CStr) -> Option<T> {
+    pub fn get<T: FromDatum>(&self, column: &'static CStr) -> Option<T> {
         let mut is_null = false;
         // SAFETY: the tuple is the scan's current one, its descriptor the relation's; T is the column's type.
         unsafe {
@@ -171,12 +174,22 @@ impl ScannedRow {
     }
 }
 
-/// The number of a column, which is looked up by its name in the relation's descriptor. Raises an error where it is not there: the SQL is that
-/// of an older version.
+thread_local! {
+    /// The numbers of columns, by the OID of their table and the address of their name.
+    static COLUMNS: RefCell<HashMap<(pg_sys::Oid, *const c_char), i32>> = RefCell::new(HashMap::new());
+}
+
+/// The number of a column, which is looked up by its name in the relation's descriptor once. Raises an error where it is not there: the SQL is
+/// that of an older version.
 ///
 /// # Safety
 /// The relation is open.
-unsafe fn attribute(relation: pg_sys::Relation, column: &CStr) -> i32 {
+unsafe fn attribute(relation: pg_sys::Relation, column: &'static CStr) -> i32 {
+    // SAFETY: by the caller's word.
+    let place = (unsafe { (*relation).rd_id }, column.as_ptr());
+    if let Some(attribute) = COLUMNS.with_borrow(|columns| columns.get(&place).copied()) {
+        return attribute;
+    }
     // SAFETY: by the caller's word.
     let attribute = unsafe { pg_sys::SPI_fnumber((*relation).rd_att, column.as_ptr()) };
     if attribute <= 0 {
@@ -186,6 +199,7 @@ unsafe fn attribute(relation: pg_sys::Relation, column: &CStr) -> i32 {
         let detail = format!("The table {table} has no column {column}.");
         raise(Error::with_detail(ErrorCode::ExtensionOutdated, detail));
     }
+    COLUMNS.with_borrow_mut(|columns| columns.insert(place, attribute));
     attribute
 }
 
