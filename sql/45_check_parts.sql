@@ -32,6 +32,8 @@ CREATE FUNCTION auth.check_facts(OUT fact text, OUT subject text, OUT number big
     SELECT 'sign-ins without a code challenge', NULL, (
         SELECT pg_catalog.count(*) FROM (SELECT FROM auth.flow_states AS f WHERE f.code_challenge IS NULL LIMIT 10001) AS few)
     UNION ALL
+    SELECT 'failures of a task of the background worker', w.task, w.failures::pg_catalog.int8 FROM auth.worker_status AS w
+    UNION ALL
     -- A restore that brought one table and not the other.
     SELECT 'rows of nobody', 'auth.sessions', (
         SELECT pg_catalog.count(*) FROM (

@@ -20,7 +20,7 @@ fact AS (
     WHERE has_schema_privilege('workos_auth_owner', 'auth', 'USAGE') AND (
         SELECT bool_and(has_table_privilege('workos_auth_owner', t.name, 'SELECT'))
         FROM (VALUES ('auth.signing_keys'), ('auth.sessions'), ('auth.flow_states'), ('auth.hooks'), ('auth.users'), ('auth.identities'),
-            ('auth.organization_memberships'), ('auth.audit_log_entries')) AS t (name)
+            ('auth.organization_memberships'), ('auth.audit_log_entries'), ('auth.worker_status')) AS t (name)
     )
 ),
 
@@ -292,6 +292,13 @@ found (severity, object, finding, remedy) AS (
     SELECT o.* FROM auth.check_own() AS o
     UNION ALL
     SELECT s.* FROM auth.check_stored_settings() AS s
+    UNION ALL
+    SELECT w.* FROM auth.check_worker() AS w
+    UNION ALL
+    -- One may fail by chance. What no worker does any more is no finding.
+    SELECT 'warning', 'auth.worker_status', format('The task %s of the background worker has failed %s times in a row.', f.subject, f.number),
+        format('SELECT %L AS by_hand;', format('Look at last_error of the task %s in auth.worker_status, and remove the cause. The worker tries again by itself.', f.subject))
+    FROM fact AS f WHERE f.name = 'failures of a task of the background worker' AND f.number >= 3 AND auth.check_worker_runs()
     UNION ALL
     SELECT 'error', 'auth.hooks', format('The function of the hook %s belongs to %s now, and to somebody else when an administrator wrote it down: it is refused.',
             f.subject, f.number::oid::regrole),

@@ -112,6 +112,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_stored_settings()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_email_copies(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_sign_up()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_worker_runs()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_worker()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
         ('admin', 'UPDATE (note)', 'TABLE auth.redirect_urls'),
@@ -135,6 +137,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (issuer, kind, jwks_uri, audience, client_id, database_role, claims, created_at, updated_at, refreshed_at)', 'TABLE auth.trusted_issuers'),
         ('admin', 'SELECT (issuer, kid, algorithm, public_key, status, seen_at, created_at)', 'TABLE auth.issuer_keys'),
         ('admin', 'SELECT (issuer, sid, subject, organization_id, ended_at, expires_at)', 'TABLE auth.ended_sessions'),
+        ('admin', 'SELECT (task, last_started_at, last_succeeded_at, last_failed_at, failures, last_count, last_error, next_at)', 'TABLE auth.worker_status'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 
         -- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.

@@ -8,7 +8,7 @@ BEGIN
     FOR name, command IN VALUES
         ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
         ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT'),
-        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT')
+        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('worker_status', 'SELECT')
     LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (

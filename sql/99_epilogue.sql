@@ -20,8 +20,8 @@ BEGIN
         IF NOT is_shut THEN
             EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE ROW LEVEL SECURITY', name);
         END IF;
-        -- A sign-in under way does not outlive a restore: its code is spent or expired by then.
-        IF NOT is_dumped AND name <> 'flow_states' THEN
+        -- A sign-in under way does not outlive a restore: its code is spent or expired by then. And a worker may write its own rows meanwhile.
+        IF NOT is_dumped AND name NOT IN ('flow_states', 'worker_status') THEN
             PERFORM pg_catalog.pg_extension_config_dump(pg_catalog.format('auth.%I', name), '');
         END IF;
     END LOOP;

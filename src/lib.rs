@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped by what they are for |
 //! | [`installation`] | which installation this database is, and whether it is a copy |
+//! | [`worker`] | the background worker of a database |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`sessions`] | the life of a session: opened, given tokens |
 //! | [`members`] | what follows from a change of a membership |
@@ -50,6 +51,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod store;
+mod worker;
 
 ::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
 
@@ -65,7 +67,8 @@ extension_sql_file!("../sql/10_installation.sql", name = "installation", require
 extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", requires = ["installation"]);
 extension_sql_file!("../sql/12_types.sql", name = "types", requires = ["account_tables"]);
 extension_sql_file!("../sql/13_trusted_issuers.sql", name = "issuer_tables", requires = ["types"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["issuer_tables"]);
+extension_sql_file!("../sql/14_worker.sql", name = "worker_tables", requires = ["issuer_tables"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["worker_tables"]);
 extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["trusted_issuers"]);
@@ -81,7 +84,8 @@ extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", r
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
 extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_own"]);
 extension_sql_file!("../sql/49_check_sign_up.sql", name = "check_sign_up", requires = ["check_settings"]);
-extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_sign_up"]);
+extension_sql_file!("../sql/49_check_worker.sql", name = "check_worker", requires = ["check_sign_up"]);
+extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_worker"]);
 extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
 extension_sql_file!("../sql/99_epilogue.sql", name = "epilogue", requires = ["protect_tables"]);
@@ -102,6 +106,7 @@ pub extern "C-unwind" fn _PG_init() {
         transaction_ended,
     });
     foreign_keys::install();
+    worker::register();
 }
 
 /// Called by the executor's hooks, where nothing may be raised.

@@ -38,11 +38,22 @@ CREATE TABLE auth.ended_sessions (
 );
 CREATE INDEX ended_sessions_expires_at_idx ON auth.ended_sessions (expires_at);
 
+CREATE TABLE auth.worker_status (
+    task text PRIMARY KEY,
+    last_started_at timestamptz NOT NULL,
+    last_succeeded_at timestamptz,
+    last_failed_at timestamptz,
+    failures integer NOT NULL DEFAULT 0,
+    last_count bigint NOT NULL DEFAULT 0,
+    last_error text,
+    next_at timestamptz NOT NULL
+);
+
 DO $policies$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions'] LOOP
+    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions', 'worker_status'] LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR SELECT USING (
                 (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE'))

@@ -172,6 +172,40 @@ pub fn set_keys(issuer: Option<&str>, jwks: Option<Jsonb>) -> Result<i64> {
 
 /// `auth.refresh_issuer_keys`: how many keys.
 pub fn refresh_keys(issuer: Option<&str>) -> Result<i64> {
+    let refreshed = refresh(issuer)?;
+    match refreshed.failed {
+        Some((_, error)) if refreshed.issuers == 0 => return Err(error),
+        Some((name, error)) => {
+            let detail = format!("{name}: {}", error.detail().unwrap_or_default());
+            let code = PgSqlErrorCode::ERRCODE_WARNING;
+            crate::error::warn(code, error.code().message(), &detail, error.hint_text().unwrap_or_default());
+        }
+        None => {}
+    }
+    Ok(refreshed.keys)
+}
+
+/// The keys of all issuers, as far as they can be fetched: how many, and why one of the others cannot.
+pub fn refresh_all_keys() -> Result<(i64, Option<Error>)> {
+    let refreshed = refresh(None)?;
+    let failed = refreshed.failed.map(|(name, error)| {
+        let detail = format!("{name}: {}", error.detail().unwrap_or_default());
+        Error::with_detail(error.code(), detail)
+    });
+    Ok((refreshed.keys, failed))
+}
+
+/// What became of the keys of issuers.
+struct Refreshed {
+    /// how many verify now
+    keys: i64,
+    /// how many issuers answered
+    issuers: usize,
+    /// one that did not, and why
+    failed: Option<(String, Error)>,
+}
+
+fn refresh(issuer: Option<&str>) -> Result<Refreshed> {
     require_writable()?;
     let addresses = store::to_refresh(issuer)?;
     if let Some(issuer) = issuer
@@ -192,31 +226,22 @@ pub fn refresh_keys(issuer: Option<&str>) -> Result<i64> {
         }
     }
     locks::lock_setup();
-    let (mut count, mut done, mut failed) = (0_i64, 0_usize, None);
+    let mut refreshed = Refreshed { keys: 0, issuers: 0, failed: None };
     for (name, uri) in &addresses {
         match fetched.iter().find(|(of, ..)| of == uri) {
             Some((_, began, Ok(keys))) => {
                 // Somebody may have distrusted it meanwhile, sent it elsewhere, or brought keys that are newer.
                 if store::lock(name)?.flatten().as_deref() == Some(uri) && !store::refreshed_since(name, *began)? {
-                    count = count.saturating_add(replace(name, keys)?);
+                    refreshed.keys = refreshed.keys.saturating_add(replace(name, keys)?);
                 }
-                done += 1;
+                refreshed.issuers += 1;
             }
-            Some((.., Err(error))) => failed = Some((name, error.clone())),
+            Some((.., Err(error))) => refreshed.failed = Some((name.clone(), error.clone())),
             None => {}
         }
     }
-    match failed {
-        Some((_, error)) if done == 0 => return Err(error),
-        Some((name, error)) => {
-            let detail = format!("{name}: {}", error.detail().unwrap_or_default());
-            let code = PgSqlErrorCode::ERRCODE_WARNING;
-            crate::error::warn(code, error.code().message(), &detail, error.hint_text().unwrap_or_default());
-        }
-        None => {}
-    }
     current_session::recheck_on_next_read();
-    Ok(count)
+    Ok(refreshed)
 }
 
 fn fetch(uri: &str) -> Result<Vec<IssuerKey>> {

@@ -15,7 +15,7 @@ use crate::postgres::roles::{Right, require_right};
 use crate::postgres::uuid::to_postgres;
 use crate::store::configuration_file;
 use crate::store::privileges::Bundle;
-use crate::{installation, secrets, settings};
+use crate::{installation, secrets, settings, worker};
 
 #[pg_extern(sql = false)]
 fn create_root_key(path: Option<&str>) -> String {
@@ -173,6 +173,12 @@ fn check_setting(setting: Option<&str>, value: Option<&str>, in_file: Option<boo
 #[pg_extern(sql = false)]
 fn check_preloaded() -> bool {
     settings::is_preloaded()
+}
+
+/// Whether the background worker of this database runs; NULL where there is to be none.
+#[pg_extern(sql = false)]
+fn check_worker_runs() -> Option<bool> {
+    worker::runs()
 }
 
 #[pg_extern(sql = false)]

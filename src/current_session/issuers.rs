@@ -10,7 +10,7 @@ use workos_auth_core::trusted_issuer::{Issuer, IssuerKey, Kind, Mapping};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::log_line;
-use crate::postgres::clock;
+use crate::postgres::{clock, wishes};
 use crate::store::scan::{self, IssuerRow};
 
 /// Whom the database trusts.
@@ -108,9 +108,10 @@ pub fn find(name: &str) -> Option<Rc<TrustedIssuer>> {
 /// The key of an issuer that has this `kid`.
 ///
 /// # Errors
-/// `bad_jwt_key`. The server's log is told once a minute.
+/// `bad_jwt_key`. The database's background worker, if it has one, fetches the keys soon. The server's log is told once a minute.
 pub fn key(issuer: &TrustedIssuer, kid: &str) -> Result<Rc<IssuerKey>> {
     find_key(&issuer.rules.name, kid).ok_or_else(|| {
+        wishes::wish();
         note_unknown_key(&issuer.rules.name);
         Error::with_detail(ErrorCode::BadJwtKey, "No active key of its issuer in auth.issuer_keys has its kid.").hint(
             "If the issuer has a new key, auth.refresh_issuer_keys or auth.set_issuer_keys brings it. Otherwise sign in again.",

@@ -10,11 +10,13 @@
 //! | `others_code.rs`, `portals.rs` | as whom code of others runs, and which cursors it can reach |
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
+//! | `background.rs`, `wishes.rs` | background workers: how one begins, its transactions, its waits, and what others tell it |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
 //! | `extension_script.rs` | what runs in an extension's script and does not belong to it |
 //! | `wait_event.rs` | what `pg_stat_activity` shows of a wait |
 //! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs`, `uuid.rs` | functions, and values in and out |
 
+pub mod background;
 pub mod bare_function;
 pub mod clock;
 pub mod executor;
@@ -37,3 +39,4 @@ pub mod transaction;
 pub mod uuid;
 pub mod varlena;
 pub mod wait_event;
+pub mod wishes;

@@ -3,15 +3,14 @@
 //!
 //! Only a token with a good tag, of a session that lives, leads here.
 
-use std::ffi::c_int;
 use std::time::Duration;
 
 use pgrx::bgworkers::{BackgroundWorker, BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::prelude::*;
 use workos_auth_core::refresh_token::{Theft, TheftOrder};
 
-use crate::postgres::setting::Lifetime;
-use crate::postgres::{clock, roles, setting};
+use crate::postgres::background::{self, Database};
+use crate::postgres::{clock, roles};
 use crate::store::sessions::{self, Stolen, StoredSession};
 use crate::store::{RequestClient, locks, scan};
 
@@ -81,39 +80,12 @@ fn start(extra: &str) -> bool {
     false
 }
 
-unsafe extern "C-unwind" {
-    /// Postgres's own handler of SIGTERM (`tcopprot.h`), without pgrx's lock around it: it only sets flags.
-    fn die(signal: c_int);
-}
-
 /// The worker.
 #[pg_guard]
 #[unsafe(no_mangle)]
 pub extern "C-unwind" fn workos_auth_end_stolen_session(database: pg_sys::Datum) {
     let Some(order) = TheftOrder::from_text(BackgroundWorker::get_extra()) else { return };
-    #[cfg(not(feature = "pg18"))]
-    use pg_sys::pqsignal;
-    #[cfg(feature = "pg18")]
-    use pg_sys::pqsignal_be as pqsignal;
-    // SAFETY: the order of worker_spi, Postgres's own example: handlers, signals, connection.
-    unsafe {
-        pqsignal(pg_sys::SIGTERM.cast_signed(), Some(die));
-        pg_sys::BackgroundWorkerUnblockSignals();
-    }
-    let database = pg_sys::Oid::from(u32::try_from(database.value()).unwrap_or_default());
-    BackgroundWorker::connect_worker_to_spi_by_oid(Some(database), None);
-    // Whatever the database's own settings are.
-    for (name, value) in [
-        (c"default_transaction_read_only", c"off"),
-        (c"default_transaction_isolation", c"read committed"),
-        (c"statement_timeout", c"0"),
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        (c"transaction_timeout", c"0"),
-        // Long, but not for ever: whoever waits keeps a worker's place.
-        (c"lock_timeout", c"60s"),
-    ] {
-        setting::set_as_superuser(name, value, Lifetime::Session);
-    }
+    background::begin(Database::Oid(pg_sys::Oid::from(u32::try_from(database.value()).unwrap_or_default())));
     BackgroundWorker::transaction(|| {
         // For good: what runs at the commit has no more rights either.
         roles::become_owner();

@@ -1,10 +1,12 @@
 //! Every setting's name, help text, limits and unit.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_char, c_void};
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::pg_sys;
 
 use super::prefix::flags;
+use super::values::name_list;
 use super::variables::*;
 
 /// Declares every setting, and reserves the prefix. Called once, from `_PG_init`.
@@ -61,6 +63,20 @@ pub fn define() {
         GucContext::Sighup,
         flags(seconds),
     );
+    // SAFETY: the hook neither panics nor raises.
+    unsafe {
+        GucRegistry::define_string_guc_with_hooks(
+            c"workos_auth.worker_databases",
+            c"The databases that have a background worker, separated by commas.",
+            c"As each is written in pg_database, in double quotes where need be; at most 64. Needs workos_auth in shared_preload_libraries. Can only be set in the configuration file, and counts from the next start of the server.",
+            &WORKER_DATABASES,
+            worker_databases_context(),
+            flags(GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT.cast_signed())),
+            Some(check_names),
+            None,
+            None,
+        );
+    }
     // Of the role workos_auth_owner alone, which nobody logs in as, and read from the catalog (store::scan::homes). Declared so that the
     // prefix may be reserved, and hidden since it is nothing to set.
     GucRegistry::define_string_guc(
@@ -247,6 +263,26 @@ pub fn define() {
         flags(GucFlags::empty()),
     );
     GucRegistry::define_enum_guc(c"workos_auth.account_linking", c"When a new identity may join an account that is already there.", c"organization: same organization and e-mail, another connection. email: the same e-mail, whose domain stands in auth.organization_domains for the organization. none: never.", &ACCOUNT_LINKING, GucContext::Suset, flags(GucFlags::empty()));
+}
+
+/// Postgres lets a setting count from the start of the server where it is declared then.
+fn worker_databases_context() -> GucContext {
+    // SAFETY: reads a global of the backend.
+    match unsafe { pg_sys::process_shared_preload_libraries_in_progress } {
+        true => GucContext::Postmaster,
+        false => GucContext::Sighup,
+    }
+}
+
+/// Refuses what is no list of names.
+unsafe extern "C-unwind" fn check_names(
+    value: *mut *mut c_char,
+    _: *mut *mut c_void,
+    _: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: Postgres passes a pointer to a C string, or to NULL.
+    let value = unsafe { if (*value).is_null() { c"" } else { CStr::from_ptr(*value) } };
+    name_list(value).is_some()
 }
 
 fn text(name: &'static CStr, short: &'static CStr, long: &'static CStr, setting: &'static Text) {

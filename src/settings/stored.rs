@@ -16,20 +16,23 @@ pub fn finding(name: &str, value: Option<&str>, in_file: bool) -> Option<&'stati
     };
     let value = value?;
     // SAFETY: one of Postgres's variables.
-    let needs_file = unsafe { (*variable).context } == pg_sys::GucContext::PGC_SIGHUP;
+    let context = unsafe { (*variable).context };
+    let needs_file = [pg_sys::GucContext::PGC_SIGHUP, pg_sys::GucContext::PGC_POSTMASTER].contains(&context);
     if needs_file && !in_file {
         return Some("It does nothing outside the configuration file.");
     }
     let is_good = match (CString::new(name), CString::new(value)) {
-        (Ok(name), Ok(value)) => is_taken(&name, &value, in_file),
+        (Ok(name), Ok(value)) => is_taken(&name, &value, context, in_file),
         _ => false,
     };
     if is_good { None } else { Some("Its value cannot be used, so that it does nothing.") }
 }
 
-/// Whether Postgres would take the value, of which it changes nothing and tells nobody.
-fn is_taken(name: &CStr, value: &CStr, in_file: bool) -> bool {
+/// Whether Postgres would take the value, of which it changes nothing and tells nobody. `of` is when the setting may change.
+fn is_taken(name: &CStr, value: &CStr, of: pg_sys::GucContext::Type, in_file: bool) -> bool {
     let (context, source) = match in_file {
+        // Whether the server has the value already is not asked.
+        true if of == pg_sys::GucContext::PGC_POSTMASTER => (of, pg_sys::GucSource::PGC_S_FILE),
         true => (pg_sys::GucContext::PGC_SIGHUP, pg_sys::GucSource::PGC_S_FILE),
         false => (pg_sys::GucContext::PGC_SUSET, pg_sys::GucSource::PGC_S_TEST),
     };

@@ -11,6 +11,7 @@ use pgrx::pg_sys;
 use workos_auth_core::accounts::Linking;
 
 use super::variables::*;
+use crate::postgres::wishes::PLACES;
 
 /// The value of a text setting; empty counts as absent.
 fn value(setting: &Text) -> Option<String> {
@@ -19,17 +20,42 @@ fn value(setting: &Text) -> Option<String> {
 
 /// The names of a list of files, which Postgres reads as that of `unix_socket_directories`: separated by commas, in double quotes where need be.
 pub(super) fn file_list(list: &CStr) -> Option<Vec<PathBuf>> {
+    // SAFETY: the arguments that `listed` passes.
+    let names = unsafe { listed(list, |text, names| pg_sys::SplitDirectoriesString(text, b',' as c_char, names)) };
+    Some(names?.iter().map(|name| PathBuf::from(OsStr::from_bytes(name.to_bytes()))).collect())
+}
+
+/// The names of a list of databases, each once, with capitals as they stand. None where it is no such list, or one that is too long.
+pub(super) fn name_list(list: &CStr) -> Option<Vec<String>> {
+    const LONGEST: usize = pg_sys::NAMEDATALEN as usize - 1;
+    // SAFETY: as above.
+    let listed = unsafe { listed(list, |text, names| pg_sys::SplitGUCList(text, b',' as c_char, names)) };
+    let mut names: Vec<String> = Vec::new();
+    for name in listed? {
+        let name = name.to_str().ok().filter(|name| (1..=LONGEST).contains(&name.len()))?;
+        if !names.iter().any(|other| other == name) {
+            names.push(name.to_owned());
+        }
+    }
+    Some(names).filter(|names| names.len() <= PLACES)
+}
+
+/// # Safety
+/// `split` passes its arguments to one of Postgres's functions of such a shape.
+unsafe fn listed<'a>(
+    list: &CStr,
+    split: impl FnOnce(*mut c_char, *mut *mut pg_sys::List) -> bool,
+) -> Option<Vec<&'a CStr>> {
     // SAFETY: Postgres takes a copy apart, in the current memory context; what it lists are C strings.
     unsafe {
         let mut names: *mut pg_sys::List = std::ptr::null_mut();
-        if !pg_sys::SplitDirectoriesString(pg_sys::pstrdup(list.as_ptr()), b',' as c_char, &mut names) {
+        if !split(pg_sys::pstrdup(list.as_ptr()), &mut names) {
             return None;
         }
         // NIL, the empty list, is NULL.
         let Some(list) = names.as_ref() else { return Some(Vec::new()) };
         let cells = std::slice::from_raw_parts(list.elements, usize::try_from(list.length).unwrap_or_default());
-        let name = |cell: &pg_sys::ListCell| CStr::from_ptr(cell.ptr_value.cast()).to_bytes();
-        Some(cells.iter().map(|cell| PathBuf::from(OsStr::from_bytes(name(cell)))).collect())
+        Some(cells.iter().map(|cell| CStr::from_ptr(cell.ptr_value.cast())).collect())
     }
 }
 
@@ -90,6 +116,11 @@ pub fn root_key_command() -> Option<String> {
 /// `workos_auth.root_key_command_timeout`
 pub fn root_key_command_timeout() -> Duration {
     duration(&ROOT_KEY_COMMAND_TIMEOUT)
+}
+
+/// `workos_auth.worker_databases`
+pub fn worker_databases() -> Vec<String> {
+    name_list(WORKER_DATABASES.get().as_deref().unwrap_or_default()).unwrap_or_default()
 }
 
 /// `workos_auth.allow_root_key_in_data_directory`

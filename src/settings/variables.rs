@@ -16,6 +16,7 @@ pub(super) static HTTPS_PROXY_CREDENTIALS_FILE: Text = GucSetting::<Option<CStri
 pub(super) static ROOT_KEY_FILE: Text = GucSetting::<Option<CString>>::new(None);
 pub(super) static ROOT_KEY_COMMAND: Text = GucSetting::<Option<CString>>::new(None);
 pub(super) static ROOT_KEY_COMMAND_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(5);
+pub(super) static WORKER_DATABASES: Text = GucSetting::<Option<CString>>::new(None);
 pub(super) static INSTALLATION_HOMES: Text = GucSetting::<Option<CString>>::new(None);
 pub(super) static ACCESS_TOKEN_TTL: GucSetting<i32> = GucSetting::<i32>::new(3600);
 pub(super) static SESSION_TTL: GucSetting<i32> = GucSetting::<i32>::new(7 * 86400);

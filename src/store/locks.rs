@@ -15,6 +15,7 @@ const ACCOUNT: u16 = 9;
 const SETUP: u16 = 10;
 const THEFT: u16 = 11;
 const THEFT_FOUND: u16 = 20;
+const WORKER: u16 = 21;
 
 pub(super) fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -121,4 +122,33 @@ pub fn lock_setup() {
     // Not keyed: the first set-up makes the key.
     // SAFETY: reads a global of the backend.
     TransactionLock::take(tag(SETUP, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)).keep();
+}
+
+/// Not keyed: that a database has a worker is no secret.
+fn worker_tag() -> pg_sys::LOCKTAG {
+    // SAFETY: reads a global of the backend.
+    tag(WORKER, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0)
+}
+
+/// The one background worker of this database, until its process ends; waits for another.
+pub fn lock_worker() {
+    let is_the_sessions = true;
+    // SAFETY: a valid tag; waits, and is cancellable.
+    unsafe { pg_sys::LockAcquire(&worker_tag(), pg_sys::ExclusiveLock.cast_signed(), is_the_sessions, false) };
+}
+
+/// Whether this database's background worker runs: it holds its lock.
+pub fn has_worker() -> bool {
+    const SHARED: pg_sys::LOCKMODE = pg_sys::RowShareLock.cast_signed();
+    let tag = worker_tag();
+    // SAFETY: a valid tag. Several may look at once; what was taken is given up at once.
+    unsafe {
+        match pg_sys::LockAcquire(&tag, SHARED, false, true) {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => true,
+            _ => {
+                pg_sys::LockRelease(&tag, SHARED, false);
+                false
+            }
+        }
+    }
 }

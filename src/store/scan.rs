@@ -53,9 +53,10 @@ static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organizati
 static TRUSTED_ISSUERS: Table = Table::new(c"trusted_issuers", c"trusted_issuers_pkey");
 static ISSUER_KEYS: Table = Table::new(c"issuer_keys", c"issuer_keys_pkey");
 static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
+static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
 
 /// In no order.
-static ALL: [&Table; 26] = [
+static ALL: [&Table; 27] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -82,6 +83,7 @@ static ALL: [&Table; 26] = [
     &TRUSTED_ISSUERS,
     &ISSUER_KEYS,
     &ENDED_SESSIONS,
+    &WORKER_STATUS,
 ];
 
 /// Which cached rows may have changed.
@@ -288,6 +290,11 @@ pub struct IssuerRow {
 /// Whether this database can trust issuers: the SQL may be that of an older version.
 pub fn can_trust_issuers() -> bool {
     TRUSTED_ISSUERS.exists() && ENDED_SESSIONS.exists()
+}
+
+/// Whether this database has what its background worker needs: the SQL may be that of an older version, or not be there.
+pub fn can_have_a_worker() -> bool {
+    WORKER_STATUS.exists()
 }
 
 /// Every trusted issuer.

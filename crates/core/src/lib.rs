@@ -27,6 +27,7 @@
 //! | [`json`] | JSON from outside: the one way in |
 //! | `jsonb` | what Postgres can hold of what JSON can say, and how |
 //! | [`call_hash`] | what a call with secrets among its arguments is known by |
+//! | [`worker`] | when the background worker does what |
 //! | [`random`] | randomness |
 //! | [`seal`] | sealing secrets under data keys and the root key |
 //! | [`secret`] | types of values that must not be seen |
@@ -64,6 +65,7 @@ pub mod token;
 mod token_hash;
 pub mod trusted_issuer;
 pub mod user;
+pub mod worker;
 pub mod workos;
 pub mod workos_id;
 
