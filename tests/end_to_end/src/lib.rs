@@ -37,6 +37,7 @@ pub mod walk;
 pub mod whole;
 pub mod wire;
 mod witness;
+pub mod workers;
 
 pub use bed::*;
 pub use mint::Mint;

@@ -150,6 +150,24 @@ mod check {
     mod check_tables;
 }
 
+/// The background worker of a database: what it does, what becomes of failures, and its process.
+mod worker {
+    use std::sync::LazyLock;
+
+    use workos_testbed::Cluster;
+
+    /// One with the library preloaded, and a worker for each of these databases, which each are a test's. None is there at first.
+    static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+        let databases = "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never";
+        let databases = format!("workos_auth.worker_databases = '{databases}'");
+        Cluster::start_with(&["shared_preload_libraries = 'workos_auth'", &databases]).unwrap()
+    });
+
+    mod failing;
+    mod processes;
+    mod tasks;
+}
+
 /// What CREATE EXTENSION makes, and what becomes of it in copies, dumps and standbys.
 mod installation {
     mod copies;

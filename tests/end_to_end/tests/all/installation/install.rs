@@ -330,13 +330,13 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_differences,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
-            check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
+            check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,check_worker,check_worker_runs",
         ),
         ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),
         (
             "proparallel = 'r'",
             "check,check_believers,check_copy,check_facts,check_files,check_functions,check_own,check_people,check_preloaded,check_roles,\
-            check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings",
+            check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,check_worker,check_worker_runs",
         ),
         (
             "prosecdef",
