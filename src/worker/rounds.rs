@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use workos_auth_core::worker::{End, Turn, next};
 use workos_auth_core::Result;
+use workos_auth_core::worker::{End, Turn, next};
 
 use super::tasks::{Run, TASKS, Task};
 use crate::error::log_line;

@@ -33,7 +33,11 @@ pub struct Run {
 pub const TASKS: &[Task] = &[
     Task { name: c"cleanup", pace: Pace { every: minutes(10), at_a_wish: None }, run: cleanup },
     // A key set is published for hours before it is used, as a rule. Whoever sends tokens can wish for it to be fetched.
-    Task { name: c"issuer_keys", pace: Pace { every: minutes(60), at_a_wish: Some(Duration::from_secs(30)) }, run: issuer_keys },
+    Task {
+        name: c"issuer_keys",
+        pace: Pace { every: minutes(60), at_a_wish: Some(Duration::from_secs(30)) },
+        run: issuer_keys,
+    },
 ];
 
 const fn minutes(count: u64) -> Duration {

@@ -39,7 +39,7 @@ pub struct Turn {
     next: Duration,
     began: Option<Duration>,
     failures: u32,
-    written_down: Option<Duration>,
+    written_down: Option<(Duration, End)>,
 }
 
 impl Turn {
@@ -61,7 +61,7 @@ impl Turn {
         self.began = Some(now);
     }
 
-    /// It was run. Whether that is to be written down: each failure and what comes after one, and of what goes well as much as anybody reads.
+    /// It was run. Whether that is to be written down: each failure and what comes after one, and of what goes well as much as anybody reads, and the end of what took several runs.
     pub fn end(&mut self, now: Duration, end: End, pace: Pace) -> bool {
         let had_failed = self.failures > 0;
         self.failures = match end {
@@ -73,10 +73,11 @@ impl Turn {
             End::Done => now + pace.every,
             End::Failed => now + pause(self.failures).min(pace.every.max(FIRST_PAUSE)),
         };
-        let is_old = self.written_down.is_none_or(|at| now.saturating_sub(at) >= WRITTEN_DOWN);
-        let is_written_down = end == End::Failed || had_failed || is_old;
+        let is_known =
+            self.written_down.is_some_and(|(at, as_what)| as_what == end && now.saturating_sub(at) < WRITTEN_DOWN);
+        let is_written_down = end == End::Failed || had_failed || !is_known;
         if is_written_down {
-            self.written_down = Some(now);
+            self.written_down = Some((now, end));
         }
         is_written_down
     }
@@ -184,11 +185,14 @@ mod tests {
         let mut written = |second, end| turn.end(at(second), end, pace);
         assert!(written(0, End::Done));
         assert!(!written(1, End::Done));
-        assert!(!written(9, End::Unfinished));
-        assert!(written(10, End::Done));
-        assert!(written(11, End::Failed));
-        assert!(written(12, End::Failed));
-        assert!(written(13, End::Done));
-        assert!(!written(14, End::Done));
+        assert!(written(2, End::Unfinished));
+        assert!(!written(3, End::Unfinished));
+        assert!(written(4, End::Done));
+        assert!(!written(13, End::Done));
+        assert!(written(14, End::Done));
+        assert!(written(15, End::Failed));
+        assert!(written(16, End::Failed));
+        assert!(written(17, End::Done));
+        assert!(!written(18, End::Done));
     }
 }

@@ -158,7 +158,8 @@ mod worker {
 
     /// One with the library preloaded, and a worker for each of these databases, which each are a test's. None is there at first.
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-        let databases = "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never";
+        let databases =
+            "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never";
         let databases = format!("workos_auth.worker_databases = '{databases}'");
         Cluster::start_with(&["shared_preload_libraries = 'workos_auth'", &databases]).unwrap()
     });

@@ -293,7 +293,7 @@ async fn every_object_is_explained_and_protected() {
         ),
         (
             "tables that a dump would leave behind",
-            format!("select relname from pg_class where relnamespace = {auth} and relkind = 'r' and relname <> 'flow_states'
+            format!("select relname from pg_class where relnamespace = {auth} and relkind = 'r' and relname not in ('flow_states', 'worker_status')
                 and not oid = any (select unnest(extconfig) from pg_extension where extname = 'workos_auth')"),
         ),
         ("strict functions", format!("select oid::regprocedure from pg_proc where pronamespace = {auth} and proisstrict")),

@@ -155,7 +155,11 @@ async fn one_that_does_not_run_is_found() {
             let findings = check_all(&bed.admin).await;
             assert_eq!(findings.len(), expected, "{why}, {database}: {findings:#?}");
             for finding in findings {
-                assert_eq!((&*finding.severity, &*finding.object), ("warning", "workos_auth.worker_databases"), "{why}");
+                assert_eq!(
+                    (&*finding.severity, &*finding.object),
+                    ("warning", "workos_auth.worker_databases"),
+                    "{why}"
+                );
                 assert!(finding.finding.contains("does not run"), "{why}: {finding:?}");
                 bed.admin.batch_execute(&finding.remedy).await.unwrap();
             }
