@@ -20,11 +20,13 @@ pub fn work(place: usize) {
     let began = Instant::now();
     let mut turns = [Turn::FIRST; TASKS.len()];
     let mut is_told = false;
-    while let Some((at, due)) = next(&turns) {
+    loop {
+        // First of all, since it changes what is next.
         if wishes::is_wished(place) {
             turns.iter_mut().zip(TASKS).for_each(|(turn, task)| turn.wish(task.pace));
         }
-        let left = turns.get(at).map_or(due, Turn::next).saturating_sub(began.elapsed());
+        let Some((at, due)) = next(&turns) else { return };
+        let left = due.saturating_sub(began.elapsed());
         if !left.is_zero() {
             background::wait(left);
             continue;
