@@ -37,14 +37,19 @@ impl Bed<'_> {
     /// Waits until this holds of a task's row in `auth.worker_status`.
     pub async fn until_task(&self, task: &str, condition: &str) {
         let deadline = Instant::now() + PATIENCE;
-        let sql = format!("select coalesce({condition}, false), s::text from auth.worker_status as s where task = '{task}'");
+        let sql =
+            format!("select coalesce({condition}, false), s::text from auth.worker_status as s where task = '{task}'");
         loop {
             let row = self.admin.query_opt(&sql, &[]).await.unwrap();
             if row.as_ref().is_some_and(|row| row.get(0)) {
                 return;
             }
             let said = row.map(|row| row.get::<_, String>(1));
-            assert!(Instant::now() < deadline, "it never comes to this of {task}: {condition}\n{said:?}\n{}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "it never comes to this of {task}: {condition}\n{said:?}\n{}",
+                self.log()
+            );
             tokio::time::sleep(POLL).await;
         }
     }
