@@ -38,7 +38,7 @@ async fn settings(admin: &Client) -> Vec<Setting> {
             value: row.get(1),
             sqlstate: match row.get(2) {
                 "superuser" => "42501",
-                "sighup" => "55P02",
+                "sighup" | "postmaster" => "55P02",
                 other => panic!("{}: {other} may be set by more than a superuser", row.get::<_, &str>(0)),
             },
             other: row.get(3),
