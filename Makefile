@@ -35,7 +35,7 @@ build: setup ## Compiles the extension without installing it
 	@$(ENV) cargo build --release -p workos_auth "$${PG_FEATURES[@]}"
 
 .PHONY: install
-install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG, below DESTDIR. PROFILE=dist: as a package does, which takes minutes longer
+install: setup ## Builds the extension and installs it into the Postgres of PG_CONFIG, below DESTDIR. PROFILE=dist: as a package does, each time for minutes
 	@$(STEP) install "Build and install the extension" tools/install.sh
 
 .PHONY: demo

@@ -108,10 +108,12 @@ try_pgxn() {
     packaging/pgxn.sh
     python3 -m venv "$work/pgxn"
     "$work/pgxn/bin/pip" install --quiet --disable-pip-version-check pgxnclient
-    DESTDIR=$work/pgxn-root "$work/pgxn/bin/pgxn" install --nosudo --pg_config "$PG_CONFIG" "$packages/pgxn/workos_auth-$(tools/version.py).zip"
+    SECONDS=0
+    env -u RUSTFLAGS -u CARGO_TARGET_DIR -u PGRX_PG_CONFIG_PATH DESTDIR="$work/pgxn-root" "$work/pgxn/bin/pgxn" install --nosudo --pg_config "$PG_CONFIG" \
+        "$packages/pgxn/workos_auth-$(tools/version.py).zip"
     [[ -f $work/pgxn-root$("$PG_CONFIG" --pkglibdir)/workos_auth.so && -f $work/pgxn-root$("$PG_CONFIG" --sharedir)/extension/workos_auth.control ]] ||
         fail "test-packages: pgxn has not installed it"
-    echo "   pgxn install: the library and its scripts are where pg_config says"
+    echo "   pgxn install: the library and its scripts are where pg_config says, after $SECONDS s"
 }
 
 trials=("$@")

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, io, thread};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use workos_testbed::{Error, Workos};
 
 use crate::failure::{Failure, Result};
@@ -155,7 +157,9 @@ impl Drop for Program {
             return;
         }
         // Not reaped yet, so the process id is still its own.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+        if let Ok(pid) = i32::try_from(self.process.id()) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             if !matches!(self.process.try_wait(), Ok(None)) {

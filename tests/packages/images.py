@@ -164,35 +164,12 @@ def extension_image(images: Path, roots: Path, work: Path) -> None:
     root.mkdir()
     subprocess.run(["tar", "--extract", "--file", base, "--directory", root, "--exclude=./dev/*"], check=True)
     unpack(archive, work / "extension")
-    script = """
-set -eu
-export PATH=/usr/lib/postgresql/18/bin:$PATH LANG=C.UTF-8
-cd /tmp
-setpriv --reuid=postgres --regid=postgres --init-groups sh -euc '
-initdb -D /tmp/data --auth=trust --no-instructions >/dev/null
-cat >>/tmp/data/postgresql.conf <<CONF
-listen_addresses = ""
-unix_socket_directories = /tmp
-extension_control_path = "\\$system:/extensions/workos_auth/share"
-dynamic_library_path = "\\$libdir:/extensions/workos_auth/lib"
-CONF
-sed -i "s/= \\"\\(.*\\)\\"/= \\x27\\1\\x27/" /tmp/data/postgresql.conf
-pg_ctl -D /tmp/data -w -s -l /tmp/log start || { cat /tmp/log; exit 1; }
-psql -h /tmp -X -v ON_ERROR_STOP=1 -Atq <<SQL
-create extension workos_auth;
-select count(*) from auth.check() where severity = \\x27error\\x27;
-select module_name || \\x27 \\x27 || version from pg_get_loaded_modules() where file_name = \\x27workos_auth.so\\x27;
-SQL
-pg_ctl -D /tmp/data -w -s stop
-'
-"""
-    (root / "trial.sh").write_text(script)
-    mount = root / "extensions/workos_auth"
     said = subprocess.run(
-        ["systemd-nspawn", "--quiet", f"--directory={root}", "--register=no", "--keep-unit", "--pipe", "--as-pid2", "--private-network", f"--bind-ro={work / 'extension'}:/{mount.relative_to(root)}", "sh", "/trial.sh"],
+        ["systemd-nspawn", "--quiet", f"--directory={root}", "--register=no", "--keep-unit", "--pipe", "--as-pid2", "--private-network",
+         f"--bind-ro={work / 'extension'}:/extensions/workos_auth", f"--bind-ro={ROOT / 'tests/packages'}:/trial", "/bin/bash", "/trial/extension-image.sh"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=120)
-    version = subprocess.run([ROOT / "tools/version.py"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    assert said.returncode == 0 and said.stdout.split("\n")[:2] == ["0", f"workos_auth {version}"], said.stdout
+    version = subprocess.run([ROOT / "tools/version.py"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert said.returncode == 0 and said.stdout == version, said.stdout
     print("   the extension image, mounted read-only into Postgres 18: create extension, auth.check() finds no error")
 
 

@@ -34,6 +34,7 @@ getent passwd workos-auth-gateway >/dev/null || fail "the gateway has no user"
 begin=$EPOCHREALTIME
 quietly env KEEP=0 workos-auth-demo
 echo "   the demo's story: $(since "$begin")"
+awk -v from="$begin" -v to="$EPOCHREALTIME" 'BEGIN { exit to - from > 15 }' || fail "the demo took more than 15 s"
 for promise in 'bad_jwt_signature' 'ERROR:  WA509' '8 of 9: Supabase' 'Everything has been removed. KEEP=1 workos-auth-demo'; do
     grep -qF "$promise" /tmp/log || fail "the demo did not say: $promise"
 done
