@@ -78,10 +78,12 @@ COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII ca
 
 CREATE TABLE auth.organizations (
     id text PRIMARY KEY,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    issuer text
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
+COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (

@@ -11,7 +11,7 @@ CREATE TABLE auth.worker_status (
     next_at timestamptz NOT NULL
 );
 COMMENT ON TABLE auth.worker_status IS 'what the background worker did: one row a task. It is no part of a dump';
-COMMENT ON COLUMN auth.worker_status.task IS 'cleanup: what auth.cleanup() does; issuer_keys: what auth.refresh_issuer_keys() does';
+COMMENT ON COLUMN auth.worker_status.task IS 'cleanup: what auth.cleanup() does; issuer_keys: what auth.refresh_issuer_keys() does; heartbeat: what auth.send_heartbeat() does';
 COMMENT ON COLUMN auth.worker_status.last_started_at IS 'when the last run began that was written down: each that fails, the one after it, and the last of several; of the others one in ten seconds';
 COMMENT ON COLUMN auth.worker_status.last_succeeded_at IS 'when a run last succeeded';
 COMMENT ON COLUMN auth.worker_status.last_failed_at IS 'when a run last failed';

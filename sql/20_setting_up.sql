@@ -146,6 +146,11 @@ CREATE FUNCTION auth.member_changed() RETURNS trigger
 COMMENT ON FUNCTION auth.member_changed() IS
     'trigger of auth.organization_memberships: tokens that say what a member no longer is are refused from the next statement on';
 
+CREATE FUNCTION auth.identity_left() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'identity_left_wrapper';
+COMMENT ON FUNCTION auth.identity_left() IS
+    'trigger of auth.identities: an identity of a trusted issuer that goes takes its sessions with it';
+
 CREATE FUNCTION auth.load_library() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'load_library_wrapper';
 COMMENT ON FUNCTION auth.load_library() IS

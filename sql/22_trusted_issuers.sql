@@ -37,3 +37,9 @@ CREATE FUNCTION auth.refresh_issuer_keys(issuer text DEFAULT NULL) RETURNS bigin
     AS 'MODULE_PATHNAME', 'refresh_issuer_keys_wrapper';
 COMMENT ON FUNCTION auth.refresh_issuer_keys(text) IS
     'fetches the key sets of trusted issuers from their jwks_uri, as auth.set_issuer_keys takes them, and says how many keys of them verify now; NULL: of all. Of several, one that fails is a WARNING, and its keys stay';
+
+CREATE FUNCTION auth.set_organization_issuer(organization text, issuer text DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'set_organization_issuer_wrapper';
+COMMENT ON FUNCTION auth.set_organization_issuer(text, text) IS
+    'says which trusted issuer an organization belongs to, from the next statement on; NULL: WorkOS. Nobody else speaks for it. Says how many organizations: 1, or 0 where there is none';

@@ -142,7 +142,7 @@ CREATE FUNCTION auth.check_members(
                 'function', t.tgfoid::regprocedure, 'time', t.tgtype, 'columns', t.tgattr::text, 'arguments', encode(t.tgargs, 'hex'),
                 'condition', t.tgqual IS NOT NULL, 'deferrability', t.tgdeferrable, 'names', concat(t.tgoldtable, ' ', t.tgnewtable)),
             NULL, format('DO %L;', format('BEGIN DROP TRIGGER IF EXISTS %I ON %s; %s;%s END', t.tgname, t.tgrelid::regclass, pg_get_triggerdef(t.oid),
-                CASE t.tgenabled WHEN 'A' THEN format(' ALTER TABLE %s ENABLE ALWAYS TRIGGER %I;', t.tgrelid::regclass, t.tgname) END))
+                CASE WHEN t.tgenabled IN ('A', 'R') THEN format(' ALTER TABLE %s ENABLE %s TRIGGER %I;', t.tgrelid::regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE 'REPLICA' END, t.tgname) END))
         FROM our_table AS o JOIN pg_trigger AS t ON t.tgrelid = o.oid WHERE NOT t.tgisinternal
         UNION ALL
         SELECT 'pg_policy'::regclass, p.oid, 0, p.polrelid, p.polname,

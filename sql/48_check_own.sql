@@ -189,13 +189,21 @@ SELECT 'error', format('%I ON %s', coalesce(k.conname, t.tgname), t.tgrelid::reg
         WHEN t.tgfoid = to_regprocedure('auth.forget_cached_rows()') THEN 'backends go on believing keys that are no longer good'
         WHEN t.tgfoid = to_regprocedure('auth.fill_in_defaults()') THEN 'NULL is refused where Supabase Auth allows it'
         WHEN t.tgfoid = to_regprocedure('auth.restore_rows()') THEN 'a restore fails on rows that come before those that they reference'
+        WHEN t.tgfoid = to_regprocedure('auth.note_ended_session()') THEN 'a verifier accepts tokens of sessions that have just ended'
+        WHEN t.tgfoid = to_regprocedure('auth.identity_left()') THEN 'a token from before makes a person known again who is gone'
+        WHEN t.tgfoid = to_regprocedure('auth.mark_lost_heartbeat()') THEN 'a verifier does not notice that changes were lost'
         ELSE 'what it refuses is taken' END),
-    format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)
+    format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE
+        WHEN t.tgfoid IN (to_regprocedure('auth.note_ended_session()'), to_regprocedure('auth.mark_lost_heartbeat()')) THEN 'REPLICA '
+        WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)
 FROM pg_trigger AS t JOIN own_relation AS c ON c.oid = t.tgrelid
     LEFT JOIN pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 'f' AND k.conrelid IN (SELECT o.oid FROM own_relation AS o)
 WHERE (NOT t.tgisinternal OR k.oid IS NOT NULL)
-    AND (t.tgenabled IN ('D', 'R') OR t.tgenabled = 'O'
-        AND t.tgfoid IN (to_regprocedure('auth.forget_cached_rows()'), to_regprocedure('auth.restore_rows()')))
+    AND CASE
+        -- Where a subscription writes, and nowhere else.
+        WHEN t.tgfoid IN (to_regprocedure('auth.note_ended_session()'), to_regprocedure('auth.mark_lost_heartbeat()')) THEN t.tgenabled NOT IN ('R', 'A')
+        WHEN t.tgfoid IN (to_regprocedure('auth.forget_cached_rows()'), to_regprocedure('auth.restore_rows()')) THEN t.tgenabled <> 'A'
+        ELSE t.tgenabled NOT IN ('O', 'A') END
 UNION ALL
 SELECT 'error', quote_ident(t.evtname), 'The event trigger of the extension does not fire: what it is to see goes unseen.',
     format('ALTER EVENT TRIGGER %I ENABLE;', t.evtname)

@@ -49,7 +49,8 @@ CREATE FUNCTION auth.check_stored_settings(OUT severity text, OUT object text, O
     WHERE f.setting ~* '^workos_auth\.' AND lower(f.setting) <> 'workos_auth.session_token' AND w.finding IS NOT NULL
     UNION ALL
     SELECT 'warning', f.setting, format('%s It stands in a configuration file.', w.finding),
-        format('SELECT %L AS by_hand;', format('Mend %s in line %s of %s, or take it out there, and run SELECT pg_reload_conf().', f.setting, f.line, f.file))
+        format('SELECT %L AS by_hand;', format('Mend %s in line %s of %s, or take it out there, and %s.', f.setting, f.line, f.file,
+            CASE WHEN EXISTS (SELECT FROM pg_settings AS p WHERE p.name = lower(f.setting) AND p.context = 'postmaster') THEN 'restart the server' ELSE 'run SELECT pg_reload_conf()' END))
     FROM (SELECT has_table_privilege('pg_file_settings', 'SELECT') AND has_function_privilege('pg_show_all_file_settings()', 'EXECUTE')) AS may (read)
         CROSS JOIN LATERAL auth.check_files(may.read) AS f
         CROSS JOIN LATERAL (SELECT auth.check_setting(f.setting, f.value, true)) AS w (finding)

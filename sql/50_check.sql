@@ -350,6 +350,9 @@ found (severity, object, finding, remedy) AS (
     FROM auth.check_copy() AS c (finding) WHERE c.finding IS NOT NULL
     UNION ALL
 
+    SELECT v.severity, v.object, v.finding, v.remedy FROM auth.check_verifier() AS v
+    UNION ALL
+
     -- Without the setting nobody signs in until the key stands elsewhere; readers go on.
     SELECT 'error', 'workos_auth.root_key_file', format('The root key lies in %s, which every base backup copies: move it, or make a new one.', d.directory),
         CASE WHEN a.is_allowed THEN 'SELECT auth.alter_system(''workos_auth.root_key_file'', '''');'

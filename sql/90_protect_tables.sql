@@ -8,7 +8,7 @@ BEGIN
     FOR name, command IN VALUES
         ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
         ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT'),
-        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('worker_status', 'SELECT')
+        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('heartbeat', 'SELECT'), ('verifier', 'SELECT'), ('worker_status', 'SELECT')
     LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
@@ -63,6 +63,34 @@ COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.trusted_issuers IS 'tell
 COMMENT ON TRIGGER forget_cached_rows ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
 
+-- Verifiers.
+CREATE TRIGGER mark_lost_heartbeat BEFORE UPDATE ON auth.heartbeat FOR EACH ROW
+    WHEN (NEW.beat <> OLD.beat + 1) EXECUTE FUNCTION auth.mark_lost_heartbeat();
+CREATE TRIGGER mark_new_heartbeat BEFORE INSERT ON auth.heartbeat FOR EACH ROW EXECUTE FUNCTION auth.mark_lost_heartbeat();
+ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_lost_heartbeat;
+ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_new_heartbeat;
+COMMENT ON TRIGGER mark_new_heartbeat ON auth.heartbeat IS 'notes in a verifier that the issuer began to count anew, but for the first copy';
+COMMENT ON TRIGGER mark_lost_heartbeat ON auth.heartbeat IS 'notes in a verifier that a heartbeat did not arrive';
+
+-- REPLICA: they fire where a subscription changes the table, and nowhere else. Triggers of statements fire for its first copy and TRUNCATE.
+CREATE TRIGGER note_ended_session AFTER DELETE ON auth.sessions
+    FOR EACH ROW EXECUTE FUNCTION auth.note_ended_session();
+CREATE TRIGGER note_ended_sessions AFTER INSERT OR TRUNCATE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.note_ended_session();
+ALTER TABLE auth.sessions ENABLE REPLICA TRIGGER note_ended_session;
+ALTER TABLE auth.sessions ENABLE REPLICA TRIGGER note_ended_sessions;
+COMMENT ON TRIGGER note_ended_session ON auth.sessions IS 'notes in a verifier that a session was here and has ended';
+COMMENT ON TRIGGER note_ended_sessions ON auth.sessions IS 'notes in a verifier that all sessions were copied, or have ended';
+
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.verifier
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.verifier
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+COMMENT ON TRIGGER forget_cached_rows ON auth.verifier IS 'tells every backend whether this database only verifies';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.verifier IS 'tells every backend whether this database only verifies';
+
 -- A foreign key is checked as workos_auth_owner. The library refuses one that would run somebody's cast; a session that has not loaded it
 -- yet does so here: by every command that makes a constraint or changes a column's type, through a typed table, a parent or another name
 -- for the table too. None that drops is among them, so that a database whose library is gone can be mended. ALWAYS, since
@@ -85,6 +113,11 @@ CREATE TRIGGER fill_in_defaults BEFORE INSERT ON auth.identities FOR EACH ROW
     EXECUTE FUNCTION auth.fill_in_defaults();
 COMMENT ON TRIGGER fill_in_defaults ON auth.users IS 'gives the default where a statement that was written for Supabase Auth says NULL';
 COMMENT ON TRIGGER fill_in_defaults ON auth.identities IS 'gives the default where a statement that was written for Supabase Auth says NULL';
+
+CREATE TRIGGER identity_left AFTER DELETE ON auth.identities FOR EACH ROW
+    WHEN (pg_catalog.strpos(OLD.provider, ':') > 0) EXECUTE FUNCTION auth.identity_left();
+COMMENT ON TRIGGER identity_left ON auth.identities IS
+    'ends the sessions of an identity of a trusted issuer, so that no token from before makes the person known again';
 
 CREATE TRIGGER member_changed AFTER UPDATE ON auth.organization_memberships FOR EACH ROW
     WHEN ((OLD.organization_id, OLD.user_id, OLD.role, OLD.roles, OLD.groups, OLD.permissions)

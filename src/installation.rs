@@ -26,8 +26,9 @@ pub struct Installation {
 /// The installation, if it lives here. Where it came from another cluster, its row says from now on that it does.
 ///
 /// # Errors
-/// `installation_is_a_copy`, `provider_not_configured`.
+/// `verifier_only`, `installation_is_a_copy`, `provider_not_configured`.
 pub fn minting() -> Result<Installation> {
+    refuse_verifier()?;
     let row = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     match standing_of(&row, Some(&Snapshot::now())) {
         Standing::Home => {}
@@ -37,11 +38,25 @@ pub fn minting() -> Result<Installation> {
     Ok(Installation { id: row.id })
 }
 
-/// Refuses to set a copy up. What is set up for the first time is none.
+/// Refuses what only the issuer does, where this database verifies what another one signs.
 ///
 /// # Errors
-/// `installation_is_a_copy`.
+/// `verifier_only`.
+pub fn refuse_verifier() -> Result<()> {
+    let Some(verifier) = scan::verifier() else { return Ok(()) };
+    let error = Error::new(ErrorCode::VerifierOnly);
+    Err(match verifier.issuer_database {
+        Some(place) => error.hint(format!("Make this call in the issuer's database: {place}.")),
+        None => error,
+    })
+}
+
+/// Refuses to set a copy up, or a verifier. What is set up for the first time is no copy.
+///
+/// # Errors
+/// `verifier_only`, `installation_is_a_copy`.
 pub fn refuse_copy() -> Result<()> {
+    refuse_verifier()?;
     match scan::installation_id() {
         Some(_) => minting().map(drop),
         None => Ok(()),
@@ -57,8 +72,9 @@ pub fn copy_finding() -> Option<String> {
 /// Refuses a copy, as [`minting`] does, and writes nothing.
 ///
 /// # Errors
-/// `installation_is_a_copy`.
+/// `verifier_only`, `installation_is_a_copy`.
 pub fn require_home() -> Result<()> {
+    refuse_verifier()?;
     let Some(row) = store::row() else { return Ok(()) };
     copied_from(&row).map_or(Ok(()), |other| Err(is_a_copy(&row, other)))
 }
@@ -96,6 +112,7 @@ fn where_it_lives(row: &store::InstallationRow, other: u32) -> String {
 /// `insufficient_privilege`, `provider_not_configured`, and those of a root key that cannot be used.
 pub fn become_new() -> Result<Uuid> {
     require_superuser()?;
+    refuse_verifier()?;
     let id = as_owner(|| {
         locks::lock_setup();
         let old = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
@@ -132,6 +149,7 @@ pub fn become_new() -> Result<Uuid> {
 /// `insufficient_privilege`, `provider_not_configured`.
 pub fn take_over() -> Result<Uuid> {
     require_superuser()?;
+    refuse_verifier()?;
     locks::lock_setup();
     let row = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
     let here = store::here();

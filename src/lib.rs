@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`api`] | the SQL functions, grouped by what they are for |
 //! | [`installation`] | which installation this database is, and whether it is a copy |
+//! | [`verifier`] | databases that verify what another one signs: published to, fed |
 //! | [`worker`] | the background worker of a database |
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`sessions`] | the life of a session: opened, given tokens |
@@ -51,6 +52,7 @@ mod sessions;
 mod settings;
 mod sign_in;
 mod store;
+mod verifier;
 mod worker;
 
 ::pgrx::pg_module_magic!(name = c"workos_auth", version = VERSION);
@@ -68,10 +70,12 @@ extension_sql_file!("../sql/11_account_tables.sql", name = "account_tables", req
 extension_sql_file!("../sql/12_types.sql", name = "types", requires = ["account_tables"]);
 extension_sql_file!("../sql/13_trusted_issuers.sql", name = "issuer_tables", requires = ["types"]);
 extension_sql_file!("../sql/14_worker.sql", name = "worker_tables", requires = ["issuer_tables"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["worker_tables"]);
+extension_sql_file!("../sql/15_verifiers.sql", name = "verifier_tables", requires = ["worker_tables"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["verifier_tables"]);
 extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
-extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["trusted_issuers"]);
+extension_sql_file!("../sql/23_verifiers.sql", name = "verifiers", requires = ["trusted_issuers"]);
+extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["verifiers"]);
 extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
@@ -84,7 +88,8 @@ extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", r
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
 extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_own"]);
 extension_sql_file!("../sql/49_check_sign_up.sql", name = "check_sign_up", requires = ["check_settings"]);
-extension_sql_file!("../sql/49_check_worker.sql", name = "check_worker", requires = ["check_sign_up"]);
+extension_sql_file!("../sql/49_check_verifier.sql", name = "check_verifier", requires = ["check_sign_up"]);
+extension_sql_file!("../sql/49_check_worker.sql", name = "check_worker", requires = ["check_verifier"]);
 extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_worker"]);
 extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);

@@ -1,4 +1,4 @@
-//! What follows from a change of a membership, by whoever's hand: a token says what its person was allowed when it was made.
+//! What follows from a change of a membership or the end of an identity, by whoever's hand: a token says what its person was allowed when it was made.
 
 use uuid::Uuid;
 use workos_auth_core::Result;
@@ -13,6 +13,13 @@ pub struct Member {
     pub organization_id: String,
     /// `users.id`
     pub user_id: Uuid,
+}
+
+/// Ends what somebody began at a trusted issuer whose identity there goes: so that no token from before makes the person known again.
+pub fn identity_left(issuer: &str, subject: &str) -> Result<()> {
+    ended_sessions::end_of_subject(issuer, subject)?;
+    current_session::recheck_on_next_read();
+    Ok(())
 }
 
 /// Ends the sessions of whoever left an organization, and has the tokens of whoever stays refreshed, whose rights there have changed; without

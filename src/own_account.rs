@@ -13,7 +13,7 @@ use crate::postgres::transaction::require_writable;
 use crate::store::ended_sessions;
 use crate::store::own_account::{self as store, OwnSession};
 use crate::store::sessions::{self, Scope};
-use crate::{current_session, settings};
+use crate::{current_session, installation, settings};
 
 /// `auth.get_user`
 pub fn get() -> Result<Built> {
@@ -38,6 +38,9 @@ pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> 
     let scope = scope.ok_or_else(|| Error::null("scope"))?;
     if !matches!(scope, "global" | "local" | "others") {
         return Err(Error::invalid("scope", "it must be global, local or others."));
+    }
+    if session.own_session().is_some() {
+        installation::refuse_verifier()?;
     }
     let ended = match (&session.origin, session.own_session()) {
         (Origin::Trusted(trusted), _) if scope == "local" => end_elsewhere(&trusted.claims)?,
@@ -72,15 +75,19 @@ pub fn update(access_token: Option<&str>, user_metadata: Option<&Jsonb>) -> Resu
     let changes = user_metadata.ok_or_else(|| Error::null("user_metadata"))?;
     let unreadable = || Error::invalid("user_metadata", &format!("it is {}.", Jsonb::UNREADABLE));
     let changes = changes.parse().ok_or_else(unreadable)?;
-    let stored = store::lock_user_metadata(session.user_id)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
+    let stored = store::lock_user_metadata(session.user_id)?.ok_or_else(nobody)?;
     let changed = user::change_metadata(&stored, changes, session.claims_json(), settings::max_token_size())?;
     store::set_user_metadata(session.user_id, changed)?;
     audit_as(Some(&session), "user_modified", &session.audit_subject(), json!({}))?;
     shown(session.user_id)
 }
 
-/// Without the checks of sessions, a token outlives its user.
+/// Without the checks of sessions, a token outlives its user. A verifier knows nobody.
+fn nobody() -> Error {
+    installation::refuse_verifier().err().unwrap_or_else(|| Error::new(ErrorCode::SessionNotFound))
+}
+
 fn shown(user_id: Uuid) -> Result<Built> {
-    let user = store::user(user_id)?.ok_or_else(|| Error::new(ErrorCode::SessionNotFound))?;
+    let user = store::user(user_id)?.ok_or_else(nobody)?;
     Built::of(&user.to_json().map_err(|_| unexpected("The user cannot be written as JSON."))?)
 }

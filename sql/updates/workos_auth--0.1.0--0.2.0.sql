@@ -1,5 +1,6 @@
 -- What becomes of tables, types, triggers and policies from 0.1.0 to 0.2.0. tools/extension-files.sh adds the rest.
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
+ALTER TABLE auth.organizations ADD COLUMN issuer text;
 
 CREATE TABLE auth.trusted_issuers (
     issuer text PRIMARY KEY,
@@ -23,6 +24,25 @@ CREATE TABLE auth.issuer_keys (
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (issuer, kid)
+);
+
+CREATE TABLE auth.heartbeat (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    beat bigint NOT NULL,
+    sent_at timestamptz NOT NULL,
+    issuer text,
+    audience text,
+    is_whole boolean NOT NULL DEFAULT true,
+    publications jsonb NOT NULL DEFAULT '{}'
+);
+
+CREATE TABLE auth.verifier (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    issuer_database text,
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    known_since timestamptz,
+    subscription oid,
+    publications text[]
 );
 
 -- No foreign keys: what has ended stays so when the issuer is trusted again, or the person is accepted again.
@@ -53,7 +73,7 @@ DO $policies$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions', 'worker_status'] LOOP
+    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions', 'heartbeat', 'verifier', 'worker_status'] LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR SELECT USING (
                 (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE'))
@@ -83,3 +103,31 @@ ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER restore_begins;
 ALTER TABLE auth.issuer_keys ENABLE ALWAYS TRIGGER restore_ends;
 COMMENT ON TRIGGER restore_begins ON auth.issuer_keys IS 'a restore''s COPY may bring rows before those that they reference';
 COMMENT ON TRIGGER restore_ends ON auth.issuer_keys IS 'foreign keys are checked again after a restore''s COPY';
+
+CREATE FUNCTION auth.identity_left() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'identity_left_wrapper';
+CREATE FUNCTION auth.mark_lost_heartbeat() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'mark_lost_heartbeat_wrapper';
+CREATE FUNCTION auth.note_ended_session() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'note_ended_session_wrapper';
+
+CREATE TRIGGER mark_lost_heartbeat BEFORE UPDATE ON auth.heartbeat FOR EACH ROW
+    WHEN (NEW.beat <> OLD.beat + 1) EXECUTE FUNCTION auth.mark_lost_heartbeat();
+CREATE TRIGGER mark_new_heartbeat BEFORE INSERT ON auth.heartbeat FOR EACH ROW EXECUTE FUNCTION auth.mark_lost_heartbeat();
+ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_lost_heartbeat;
+ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_new_heartbeat;
+
+-- REPLICA: they fire where a subscription changes the table, and nowhere else. Triggers of statements fire for its first copy and TRUNCATE.
+CREATE TRIGGER note_ended_session AFTER DELETE ON auth.sessions
+    FOR EACH ROW EXECUTE FUNCTION auth.note_ended_session();
+CREATE TRIGGER note_ended_sessions AFTER INSERT OR TRUNCATE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.note_ended_session();
+ALTER TABLE auth.sessions ENABLE REPLICA TRIGGER note_ended_session;
+ALTER TABLE auth.sessions ENABLE REPLICA TRIGGER note_ended_sessions;
+
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.verifier
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.verifier
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+
+CREATE TRIGGER identity_left AFTER DELETE ON auth.identities FOR EACH ROW
+    WHEN (pg_catalog.strpos(OLD.provider, ':') > 0) EXECUTE FUNCTION auth.identity_left();

@@ -7,6 +7,7 @@ use workos_auth_core::import::{self, ImportedUser};
 use workos_auth_core::{Error, ErrorCode, Result, email};
 
 use crate::audit::audit;
+use crate::installation;
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::transaction::require_writable;
 use crate::settings;
@@ -20,6 +21,7 @@ use crate::store::{Subject, accounts, imports, users};
 /// rows of Supabase's tables, and Postgres's own of class 22 for times that are none.
 pub fn import_supabase(user_row: Option<&Jsonb>, identity_rows: Option<&Jsonb>) -> Result<Uuid> {
     require_writable()?;
+    installation::refuse_verifier()?;
     let row = parsed("user_row", user_row.ok_or_else(|| Error::null("user_row"))?)?;
     let identities = identity_rows.map_or(Ok(Value::Null), |rows| parsed("identity_rows", rows))?;
     let user = import::read(row.clone(), identities)?;

@@ -12,7 +12,7 @@ use crate::postgres::clock;
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
-use crate::store::{Subject, configuration, issuers as store, locks};
+use crate::store::{Subject, accounts, configuration, issuers as store, locks, sessions};
 use crate::{current_session, http, settings};
 
 /// The arguments of `auth.trust_issuer`, as they came from SQL.
@@ -172,7 +172,17 @@ pub fn set_keys(issuer: Option<&str>, jwks: Option<Jsonb>) -> Result<i64> {
 
 /// `auth.refresh_issuer_keys`: how many keys.
 pub fn refresh_keys(issuer: Option<&str>) -> Result<i64> {
-    let refreshed = refresh(issuer)?;
+    require_writable()?;
+    let addresses = store::to_refresh(issuer)?;
+    if let Some(issuer) = issuer
+        && addresses.is_empty()
+    {
+        return Err(match store::lock(issuer)? {
+            None => unknown_issuer(),
+            Some(_) => Error::invalid("issuer", "its row has no jwks_uri: auth.set_issuer_keys brings its keys."),
+        });
+    }
+    let refreshed = refresh(&addresses)?;
     match refreshed.failed {
         Some((_, error)) if refreshed.issuers == 0 => return Err(error),
         Some((name, error)) => {
@@ -185,14 +195,20 @@ pub fn refresh_keys(issuer: Option<&str>) -> Result<i64> {
     Ok(refreshed.keys)
 }
 
-/// The keys of all issuers, as far as they can be fetched: how many, and why one of the others cannot.
-pub fn refresh_all_keys() -> Result<(i64, Option<Error>)> {
-    let refreshed = refresh(None)?;
+/// The keys of the issuers of one address, which is the first behind another: the address, how many keys, and why they could not be fetched.
+/// `None` where there is no other. So nobody waits for all servers at once.
+pub fn refresh_keys_of_next(after: Option<&str>) -> Result<Option<(String, i64, Option<Error>)>> {
+    require_writable()?;
+    let mut addresses = store::to_refresh(None)?;
+    addresses.retain(|(_, uri)| after.is_none_or(|after| **uri > *after));
+    let Some(next) = addresses.iter().map(|(_, uri)| uri).min().cloned() else { return Ok(None) };
+    addresses.retain(|(_, uri)| *uri == next);
+    let refreshed = refresh(&addresses)?;
     let failed = refreshed.failed.map(|(name, error)| {
         let detail = format!("{name}: {}", error.detail().unwrap_or_default());
         Error::with_detail(error.code(), detail)
     });
-    Ok((refreshed.keys, failed))
+    Ok(Some((next, refreshed.keys, failed)))
 }
 
 /// What became of the keys of issuers.
@@ -205,20 +221,11 @@ struct Refreshed {
     failed: Option<(String, Error)>,
 }
 
-fn refresh(issuer: Option<&str>) -> Result<Refreshed> {
-    require_writable()?;
-    let addresses = store::to_refresh(issuer)?;
-    if let Some(issuer) = issuer
-        && addresses.is_empty()
-    {
-        return Err(match store::lock(issuer)? {
-            None => unknown_issuer(),
-            Some(_) => Error::invalid("issuer", "its row has no jwks_uri: auth.set_issuer_keys brings its keys."),
-        });
-    }
+/// Those of one address stand behind each other.
+fn refresh(addresses: &[(String, String)]) -> Result<Refreshed> {
     // No lock is held while a server is waited for.
     let mut fetched: Vec<(&str, TimestampWithTimeZone, Result<Vec<IssuerKey>>)> = Vec::new();
-    for (_, uri) in &addresses {
+    for (_, uri) in addresses {
         // Issuers of one address get the same answer.
         if fetched.last().is_none_or(|(of, ..)| of != uri) {
             let began = clock::timestamp_now()?;
@@ -227,7 +234,7 @@ fn refresh(issuer: Option<&str>) -> Result<Refreshed> {
     }
     locks::lock_setup();
     let mut refreshed = Refreshed { keys: 0, issuers: 0, failed: None };
-    for (name, uri) in &addresses {
+    for (name, uri) in addresses {
         match fetched.iter().find(|(of, ..)| of == uri) {
             Some((_, began, Ok(keys))) => {
                 // Somebody may have distrusted it meanwhile, sent it elsewhere, or brought keys that are newer.
@@ -272,6 +279,27 @@ fn replace(issuer: &str, keys: &[IssuerKey]) -> Result<i64> {
         audit("issuer_keys_changed", &Subject::default(), payload)?;
     }
     Ok(i64::try_from(keys.len()).unwrap_or(i64::MAX))
+}
+
+/// `auth.set_organization_issuer`: how many organizations.
+pub fn assign_organization(organization: Option<&str>, issuer: Option<&str>) -> Result<i64> {
+    require_writable()?;
+    let organization = organization.ok_or_else(|| Error::null("organization"))?;
+    if let Some(issuer) = issuer {
+        let kind = store::kind(issuer)?.ok_or_else(unknown_issuer)?;
+        if Kind::parse(&kind)?.has_organizations_of_workos() {
+            return Err(Error::invalid("issuer", "it speaks for the organizations of WorkOS: pass NULL."));
+        }
+    }
+    let changed = accounts::assign_organization(organization, issuer)?;
+    if changed > 0 {
+        // What another issuer said of it is not to be believed any more: no more is what a sign-in with WorkOS did.
+        let ended = sessions::end_of_organization(organization)?;
+        let subject = Subject { organization_id: Some(organization), ..Subject::default() };
+        audit("organization_assigned", &subject, json!({ "issuer": issuer, "sessions": ended }))?;
+        current_session::recheck_on_next_read();
+    }
+    Ok(i64::try_from(changed).unwrap_or(i64::MAX))
 }
 
 /// What is said where an issuer is needed that is trusted.

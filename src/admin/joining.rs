@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use pgrx::Uuid as PgUuid;
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{Candidate, KnownIdentity, fold_email, joining};
+use workos_auth_core::accounts::{Candidate, KnownIdentity, WORKOS, fold_email, joining};
+use workos_auth_core::trusted_issuer::Kind;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
@@ -15,11 +16,21 @@ use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::sign_in::{change_email, lock_email, lock_identity};
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, accounts, ended_sessions, joining as store, operating, users};
+use crate::store::{Subject, accounts, ended_sessions, issuers, joining as store, operating, users};
 use crate::{current_session, settings};
 
 /// The most tables that a detail names.
 const NAMED: usize = 20;
+
+/// Who vouches for an identity must be who speaks for the organization.
+fn require_spokesman(provider: &str, organization: &str) -> Result<()> {
+    let kind = if provider == WORKOS { None } else { issuers::kind(provider)? };
+    let speaks_as = match kind.map(|kind| Kind::parse(&kind)).transpose()? {
+        Some(kind) if !kind.has_organizations_of_workos() => Some(provider),
+        _ => None,
+    };
+    accounts::require_issuer(organization, speaks_as)
+}
 
 /// `auth.move_identity`: the identity is of another organization from now on, and leads into the same account.
 ///
@@ -33,6 +44,7 @@ pub fn move_identity(identity_id: Option<PgUuid>, organization: Option<&str>) ->
     if !accounts::knows_organization(organization) {
         return Err(ErrorCode::OrganizationNotFound.into());
     }
+    require_spokesman(&identity.provider, organization)?;
     if identity.organization_id.as_deref() == Some(organization) {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
 use crate::store::{Subject, accounts, configuration, ended_sessions, issuers, operating as store, scan, users};
-use crate::{current_session, settings};
+use crate::{current_session, installation, settings};
 
 /// The most rows of a table that one clean-up removes.
 const LARGEST_BATCH: i32 = 100_000;
@@ -59,6 +59,7 @@ pub fn revoke_sessions(user_id: Option<PgUuid>) -> Result<i64> {
 pub fn revoke_session(session_id: Option<PgUuid>) -> Result<i64> {
     require_writable()?;
     let session_id = from_postgres(session_id.ok_or_else(|| Error::null("session_id"))?);
+    installation::refuse_verifier()?;
     let Some(session) = scan::live_session(session_id) else { return Ok(0) };
     let ended = sessions::end_one(session_id)?;
     if ended > 0 {
@@ -98,7 +99,9 @@ pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     require_writable()?;
     let organization = organization.ok_or_else(|| Error::null("organization"))?;
     let mut ended = sessions::end_of_organization(organization)?;
-    if accounts::knows_organization(organization) {
+    if !accounts::knows_organization(organization) {
+        installation::refuse_verifier()?;
+    } else {
         ended += ended_sessions::end_of_organization(organization)?;
     }
     if ended > 0 {
@@ -149,6 +152,7 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
 /// `auth.remove_orphans`: how many rows.
 pub fn remove_orphans() -> Result<i64> {
     require_writable()?;
+    installation::refuse_verifier()?;
     let removed = store::remove_orphans()?;
     if removed > 0 {
         audit("orphans_removed", &Subject::default(), json!({ "rows": removed }))?;
@@ -166,10 +170,14 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
     }
     let batch = i64::from(batch);
     let mut removed = store::remove_expired_flows(batch)?;
-    removed += store::remove_ended_sessions(batch)?;
+    let is_verifier = scan::verifier().is_some();
+    // What a verifier was fed, the issuer removes.
+    if !is_verifier {
+        removed += store::remove_ended_sessions(batch)?;
+    }
     removed += ended_sessions::remove_expired(batch)?;
     removed += configuration::delete_unused_data_keys(batch)?;
-    if let Some(timeout) = settings::session_idle_timeout() {
+    if let Some(timeout) = settings::session_idle_timeout().filter(|_| !is_verifier) {
         removed += store::remove_idle_sessions(timeout, batch)?;
     }
     if let Some(retention) = settings::audit_retention() {
@@ -182,8 +190,12 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
 /// The user whom a call that writes is about.
 fn writing_about(user_id: Option<PgUuid>) -> Result<Uuid> {
     require_writable()?;
-    let user_id = user_id.ok_or_else(|| Error::null("user_id"))?;
-    Ok(from_postgres(user_id))
+    let user_id = from_postgres(user_id.ok_or_else(|| Error::null("user_id"))?);
+    // The people of trusted issuers are a verifier's own business; those of the issuer that feeds it are not.
+    if scan::user_now(user_id, |_| ()).is_none() {
+        installation::refuse_verifier()?;
+    }
+    Ok(user_id)
 }
 
 fn about(user_id: Uuid) -> Subject<'static> {

@@ -9,6 +9,7 @@ use workos_auth_core::admin::{self, Actor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
+use crate::installation;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
 use crate::settings;
@@ -42,6 +43,7 @@ pub fn microseconds(months: i32, days: i32, micros: i64) -> i128 {
 /// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`.
 pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
     require_writable()?;
+    installation::refuse_verifier()?;
     let user_id = request.user_id.ok_or_else(|| Error::null("user_id"))?;
     let method = admin::check_method(request.method.ok_or_else(|| Error::null("method"))?)?;
     let actor = Actor::new(request.actor, request.reason)?;

@@ -63,6 +63,7 @@ pub fn retire(kid: Option<&str>) -> Result<()> {
 }
 
 fn require_set_up() -> Result<()> {
+    installation::refuse_verifier()?;
     if configuration::provider()?.is_none() {
         return Err(ErrorCode::ProviderNotConfigured.into());
     }

@@ -7,6 +7,7 @@ use workos_auth_core::{Error, ErrorCode, Result, admin, random};
 
 use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
+use crate::installation;
 use crate::postgres::transaction::require_writable;
 use crate::sign_in::lock_email;
 use crate::store::{Subject, accounts, users as store};
@@ -17,6 +18,7 @@ use crate::store::{Subject, accounts, users as store};
 /// `email_exists`, `user_already_exists`; `validation_failed` for what is no address or no organization's id.
 pub fn create_user(email: Option<&str>, organization: Option<&str>, user_id: Option<Uuid>) -> Result<Uuid> {
     require_writable()?;
+    installation::refuse_verifier()?;
     let email = admin::check_email(email.ok_or_else(|| Error::null("email"))?)?;
     // The same rules as where somebody signs in through it.
     organization.map(|organization| Selector::new(Some(organization), None, None)).transpose()?;

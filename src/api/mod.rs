@@ -11,4 +11,5 @@ mod setting_up;
 mod signing_in;
 mod triggers;
 mod trusted_issuers;
+mod verifiers;
 mod versions;

@@ -5,13 +5,13 @@ use pgrx::prelude::*;
 use serde_json::json;
 use workos_auth_core::installation::home_of_new_row;
 use workos_auth_core::redirect::Pattern;
-use workos_auth_core::{Error, email};
+use workos_auth_core::{Error, email, random};
 
 use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
 use crate::postgres::clock;
 use crate::postgres::uuid::from_postgres;
-use crate::store::installation as store;
+use crate::store::installation::{self as store, LockKey};
 use crate::{auth_hooks, members, restoring};
 
 /// Trigger of `auth.redirect_urls`: refuses a pattern that could match a foreign address. A restore brings what was in use, also where the
@@ -97,6 +97,7 @@ fn settle_installation<'a>(
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     const SYSTEM: &str = "system_identifier";
     const DATABASE: &str = "database_oid";
+    const LOCK_KEY: &str = "lock_key";
     let Some(new) = trigger.new() else { return Ok(None) };
     let mut new = new.into_owned();
     let number = |name| new.get_by_name::<i64>(name).ok().flatten();
@@ -104,6 +105,12 @@ fn settle_installation<'a>(
     let written =
         new.set_by_name(SYSTEM, store::system(home)).and_then(|()| new.set_by_name(DATABASE, store::database(home)));
     or_raise(written.map_err(unchanged));
+    // A verifier is not sent that of its issuer, and has locks of its own.
+    let lacks_key = matches!(new.get_by_name::<&[u8]>(LOCK_KEY), Ok(None));
+    if lacks_key {
+        let key: LockKey = or_raise(random::bytes());
+        or_raise(new.set_by_name(LOCK_KEY, key.to_vec()).map_err(unchanged));
+    }
     Ok(Some(new))
 }
 
@@ -139,6 +146,19 @@ fn member_changed<'a>(
     };
     or_raise(members::changed(trigger.old().and_then(read).as_ref(), trigger.new().and_then(read).as_ref()));
     Ok(trigger.new())
+}
+
+/// Trigger of `auth.identities`, for those of trusted issuers.
+#[pg_trigger(sql = false)]
+fn identity_left<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let old = trigger.old();
+    let text = |name| old.as_ref().and_then(|row| row.get_by_name::<String>(name).ok().flatten());
+    if let (Some(issuer), Some(subject)) = (text("provider"), text("provider_id")) {
+        or_raise(members::identity_left(&issuer, &subject));
+    }
+    Ok(old)
 }
 
 /// Trigger before and after every statement that inserts into a table with foreign keys: a restore may bring rows in any order.

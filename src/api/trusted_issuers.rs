@@ -40,3 +40,8 @@ fn set_issuer_keys(issuer: Option<&str>, jwks: Option<Jsonb>) -> i64 {
 fn refresh_issuer_keys(issuer: Option<&str>) -> i64 {
     or_raise(issuers::refresh_keys(issuer))
 }
+
+#[pg_extern(sql = false)]
+fn set_organization_issuer(organization: Option<&str>, issuer: Option<&str>) -> i64 {
+    or_raise(issuers::assign_organization(organization, issuer))
+}

@@ -22,6 +22,16 @@ pub struct TrustedIssuer {
     pub database_role: Option<String>,
 }
 
+impl TrustedIssuer {
+    /// What `auth.organizations.issuer` is of the organizations that it may speak for.
+    pub fn organizations_issuer(&self) -> Option<&str> {
+        match self.rules.kind.has_organizations_of_workos() {
+            true => None,
+            false => Some(&self.rules.name),
+        }
+    }
+}
+
 struct Cached {
     issuers: Vec<Rc<TrustedIssuer>>,
     keys: Vec<CachedKey>,

@@ -16,6 +16,8 @@ use crate::store::scan;
 struct Cached {
     /// the installation's own name
     issuer: Option<Rc<str>>,
+    /// where this database only verifies: since when it knows all sessions
+    verifier: Option<Option<i64>>,
     keys: Vec<(Value, Rc<PublicKey>)>,
     loaded_in: Statement,
 }
@@ -63,7 +65,8 @@ fn load() {
             key.map(|key| (row.public_key, key))
         })
         .collect();
-    CACHED.set(Some(Cached { issuer, keys, loaded_in: Statement::current() }));
+    let verifier = scan::verifier().map(|row| row.known_since);
+    CACHED.set(Some(Cached { issuer, verifier, keys, loaded_in: Statement::current() }));
 }
 
 fn ensure_loaded() {
@@ -97,6 +100,12 @@ pub fn public_keys() -> Vec<Value> {
     CACHED.with_borrow(|cached| {
         cached.as_ref().map(|cached| cached.keys.iter().map(|(jwk, _)| jwk.clone()).collect()).unwrap_or_default()
     })
+}
+
+/// Where this database only verifies: since when it knows all sessions, in Postgres's own microseconds.
+pub fn verifier() -> Option<Option<i64>> {
+    ensure_loaded();
+    CACHED.with_borrow(|cached| cached.as_ref().and_then(|cached| cached.verifier))
 }
 
 /// What `iss` must be: the setting, or the installation's own name.

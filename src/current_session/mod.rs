@@ -7,6 +7,7 @@ mod client_role;
 mod current;
 mod issuers;
 mod keys;
+mod link;
 mod purpose;
 mod replacing;
 mod request;
@@ -29,8 +30,9 @@ pub use trusted::signed;
 pub use verified::{Origin, Set, Verified};
 pub use verify::{remember_own, verify};
 
-/// Declares the setting that holds the token, and the callback that drops cached keys. Called once, from `_PG_init`.
+/// Declares the setting that holds the token, and the callbacks that drop what is cached. Called once, from `_PG_init`.
 pub fn define() {
     token::define();
     keys::register();
+    link::register();
 }

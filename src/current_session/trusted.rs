@@ -7,9 +7,9 @@ use workos_auth_core::trusted_issuer::{self, Claims, IssuerKey};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::issuers::{self, TrustedIssuer};
-use super::keys;
 use super::purpose::{Purpose, expired_for, now};
 use super::verified::{Person, Trusted, Verified};
+use super::{keys, link};
 use crate::postgres::clock::unix_seconds;
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::settings;
@@ -53,6 +53,7 @@ pub fn signed(purpose: Purpose, access_token: &str) -> Result<Option<Signed>> {
     }
     // What has another form is refused, by name, where our own are verified.
     let Ok(unverified) = trusted_issuer::parse(access_token) else { return Ok(None) };
+    link::require_fresh()?;
     let is_own = || keys::issuer().is_ok_and(|own| *own == *unverified.issuer());
     let Some(issuer) = issuers::find(unverified.issuer()).filter(|_| !is_own()) else { return Ok(None) };
     let key = issuers::key(&issuer, unverified.kid())?;
@@ -68,6 +69,7 @@ pub fn signed(purpose: Purpose, access_token: &str) -> Result<Option<Signed>> {
 pub fn recheck(purpose: Purpose, verified: &Verified, trusted: &Trusted) -> Result<bool> {
     // SAFETY: as above.
     unsafe { pg_sys::AcceptInvalidationMessages() };
+    link::require_fresh()?;
     let is_same = |issuer: &Rc<TrustedIssuer>| Rc::ptr_eq(issuer, &trusted.issuer);
     let name = &trusted.issuer.rules.name;
     let has_same_key = || issuers::find_key(name, trusted.key.kid()).is_some_and(|key| Rc::ptr_eq(&key, &trusted.key));
@@ -130,6 +132,11 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
         }
         if is_deleted {
             return Err(ErrorCode::UserDeleted.into());
+        }
+        if let Some(organization) = &claims.organization
+            && !scan::organization_is_of(organization, issuer.organizations_issuer())
+        {
+            return Err(ErrorCode::OrganizationOfAnotherIssuer.into());
         }
         // Whoever only signs out, or looks at their own account, need not be a member any more.
         if purpose == Purpose::Acting

@@ -12,7 +12,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::purpose::{Purpose, expired_for, now};
 use super::verified::{Origin, Verified};
-use super::{keys, trusted};
+use super::{keys, link, trusted};
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::{settings, store};
 
@@ -150,6 +150,7 @@ fn with_rules<T>(purpose: Purpose, check: impl FnOnce(&Rules) -> Result<T>) -> R
     // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
     // SAFETY: in a transaction, as every SQL function is.
     unsafe { pg_sys::AcceptInvalidationMessages() };
+    link::require_fresh()?;
     let issuer = keys::issuer()?;
     let audience = settings::audience();
     check(&Rules { issuer: &issuer, audience: &audience, now: now(), expired_for: expired_for(purpose) })
@@ -167,6 +168,10 @@ fn check_session(purpose: Purpose, verified: &Verified, claims: &Claims) -> Resu
         return Ok(());
     }
     match store::scan::live_session(claims.session_id) {
+        None if link::is_on_its_way(claims) => {
+            verified.session_checked_at.set(stamp);
+            Ok(())
+        }
         None => Err(ErrorCode::SessionNotFound.into()),
         Some(session) if session.user_id.is_some_and(|user_id| user_id != claims.sub) => {
             Err(Error::with_detail(ErrorCode::SessionNotFound, "The session of this token is another person's."))

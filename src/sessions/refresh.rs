@@ -28,13 +28,15 @@ const TRIES: usize = 100;
 /// Gives a session new tokens.
 ///
 /// # Errors
-/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `installation_is_a_copy`, `refresh_token_already_used`, `conflict`,
+/// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `verifier_only`, `installation_is_a_copy`, `refresh_token_already_used`, `conflict`,
 /// `user_banned`, `user_deleted`, and those of `session_…`.
 pub fn refresh(token: Option<&RefreshToken>, client: &RequestClient) -> Result<Session> {
     require_writable()?;
     let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
     let id = presented.session_id();
-    let not_found = || Error::new(ErrorCode::RefreshTokenNotFound);
+    // A verifier knows none.
+    let not_found =
+        || installation::refuse_verifier().err().unwrap_or_else(|| Error::new(ErrorCode::RefreshTokenNotFound));
 
     let mut row = sessions::find(id)?.ok_or_else(not_found)?;
     // Before it is taken for stolen: in a copy, its tokens are those of the other.

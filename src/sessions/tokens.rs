@@ -9,6 +9,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::error::unexpected;
 use crate::installation::Installation;
+use crate::store::accounts;
 use crate::store::sessions::StoredSession;
 use crate::{auth_hooks, current_session, secrets, settings};
 
@@ -57,12 +58,15 @@ pub fn issue(
 /// What the token of a session is made from.
 ///
 /// # Errors
-/// `role_not_allowed`.
+/// `role_not_allowed`, `organization_of_another_issuer`.
 pub fn subject(row: &StoredSession, ttl: Duration) -> Result<TokenSubject> {
     let user = &row.user;
     if !settings::is_allowed_role(&user.role) {
         let detail = format!("The role {} is not in workos_auth.allowed_roles.", user.role);
         return Err(Error::with_detail(ErrorCode::RoleNotAllowed, detail));
+    }
+    if let Some(organization) = &row.organization_id {
+        accounts::require_issuer(organization, None)?;
     }
     let now = current_session::now();
     let expires_at = now.saturating_add_unsigned(ttl.as_secs());

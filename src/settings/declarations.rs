@@ -201,6 +201,15 @@ pub fn define() {
         65536,
         GucFlags::empty(),
     );
+    int(
+        c"workos_auth.max_replication_lag",
+        c"How old the issuer's last heartbeat may be in a database that only verifies.",
+        c"At least 1 s. Older: every access token is refused, since a sign-out may not have arrived. See auth.become_verifier().",
+        &MAX_REPLICATION_LAG,
+        1,
+        86400,
+        seconds,
+    );
     flag(
         c"workos_auth.check_sessions",
         c"Looks at the session's row once a statement, unless nothing was written since the last look.",

@@ -193,6 +193,11 @@ pub fn token_cache_size() -> NonZeroUsize {
     usize::try_from(TOKEN_CACHE_SIZE.get()).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
+/// `workos_auth.max_replication_lag`
+pub fn max_replication_lag() -> Duration {
+    duration(&MAX_REPLICATION_LAG)
+}
+
 /// `workos_auth.check_sessions`
 pub fn check_sessions() -> bool {
     CHECK_SESSIONS.get()

@@ -31,6 +31,7 @@ pub(super) static REQUEST_QUEUE_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::ne
 pub(super) static MAX_CONCURRENT_REQUESTS: GucSetting<i32> = GucSetting::<i32>::new(16);
 pub(super) static MAX_TOKEN_SIZE: GucSetting<i32> = GucSetting::<i32>::new(12 * 1024);
 pub(super) static TOKEN_CACHE_SIZE: GucSetting<i32> = GucSetting::<i32>::new(64);
+pub(super) static MAX_REPLICATION_LAG: GucSetting<i32> = GucSetting::<i32>::new(30);
 pub(super) static CHECK_SESSIONS: GucSetting<bool> = GucSetting::<bool>::new(true);
 pub(super) static ALLOW_SIGNUP: GucSetting<bool> = GucSetting::<bool>::new(true);
 pub(super) static LINK_ACROSS_ORGANIZATIONS: GucSetting<bool> = GucSetting::<bool>::new(false);

@@ -22,7 +22,8 @@ const METHOD: &str = "token";
 /// Writes account, identity and membership of a token's person where the token is good and one of them is not there; returns `users.id`.
 ///
 /// # Errors
-/// Those of a bad token; `session_not_found` for a session that ended here; `user_banned`, `user_deleted`, `signup_disabled`, `hook_failed`.
+/// Those of a bad token; `session_not_found` for a session that ended here; `user_banned`, `user_deleted`, `signup_disabled`, `hook_failed`;
+/// `organization_of_another_issuer`.
 pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
     require_writable()?;
     let token = access_token.ok_or_else(|| Error::null("access_token"))?;
@@ -32,14 +33,14 @@ pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
         Err(error) => return Err(error),
     }
     let signed = current_session::signed(Purpose::Acting, token)?;
-    let claims = signed.ok_or_else(|| Error::new(ErrorCode::PersonNotAccepted))?.claims;
-    write(&claims)?;
+    let signed = signed.ok_or_else(|| Error::new(ErrorCode::PersonNotAccepted))?;
+    write(&signed.claims, signed.issuer.organizations_issuer())?;
     current_session::recheck_on_next_read();
     // As a reader will.
     Ok(current_session::verify(token)?.user_id)
 }
 
-fn write(claims: &Claims) -> Result<()> {
+fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     let person = Person {
         issuer: &claims.issuer,
         subject: &claims.subject,
@@ -66,7 +67,7 @@ fn write(claims: &Claims) -> Result<()> {
     store::record_sign_in(user_id, user_metadata(claims))?;
     store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
     if let Some(organization) = &claims.organization {
-        store::ensure_organization(organization)?;
+        store::ensure_organization_of(organization, organizations_issuer)?;
         store::ensure_membership(user_id, organization)?;
     }
     write_audit("token_accepted", user_id, claims)?;

@@ -3,9 +3,9 @@
 use pgrx::JsonB;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::Result;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
+use workos_auth_core::{ErrorCode, Result};
 
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
@@ -154,12 +154,49 @@ pub fn organization_has_domain(organization_id: &str, domain: &str) -> bool {
     scan::organization_has_domain(organization_id, domain, &Snapshot::of_transaction())
 }
 
-/// Makes an organization known. Written once, so that sign-ins of colleagues do not wait for each other.
+/// Makes an organization known as one of WorkOS. Written once, so that sign-ins of colleagues do not wait for each other.
+///
+/// # Errors
+/// `organization_of_another_issuer`
 pub fn ensure_organization(id: &str) -> Result<()> {
     if !knows_organization(id) {
         query::execute("INSERT INTO auth.organizations (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()])?;
     }
-    Ok(())
+    require_issuer(id, None)
+}
+
+/// The same as one of a trusted issuer's; without the issuer, of WorkOS.
+///
+/// # Errors
+/// As above.
+pub fn ensure_organization_of(id: &str, issuer: Option<&str>) -> Result<()> {
+    let Some(issuer) = issuer else { return ensure_organization(id) };
+    if !knows_organization(id) {
+        query::execute(
+            "INSERT INTO auth.organizations (id, issuer) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            &[id.into(), issuer.into()],
+        )?;
+    }
+    require_issuer(id, Some(issuer))
+}
+
+/// Says whose an organization is; says how many.
+pub fn assign_organization(id: &str, issuer: Option<&str>) -> Result<u64> {
+    query::execute(
+        "UPDATE auth.organizations SET issuer = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into(), issuer.into()],
+    )
+}
+
+/// One issuer never speaks for the organization of another; without an issuer it is WorkOS that speaks.
+///
+/// # Errors
+/// `organization_of_another_issuer`
+pub fn require_issuer(id: &str, issuer: Option<&str>) -> Result<()> {
+    match scan::organization_is_of(id, issuer) {
+        true => Ok(()),
+        false => Err(ErrorCode::OrganizationOfAnotherIssuer.into()),
+    }
 }
 
 /// A new user. The address is left out if somebody took it meanwhile.

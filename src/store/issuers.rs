@@ -39,6 +39,15 @@ pub fn hold(issuer: &str) -> Result<bool> {
     Ok(found.is_some())
 }
 
+/// Which tokens of an issuer are accepted, if it is trusted. The row stays there until the end of the transaction.
+pub fn kind(issuer: &str) -> Result<Option<String>> {
+    query::row(
+        "SELECT kind FROM auth.trusted_issuers WHERE issuer OPERATOR(pg_catalog.=) $1 FOR KEY SHARE",
+        &[issuer.into()],
+        |row| row.get(1),
+    )
+}
+
 /// Whether the keys of an issuer have been written since a time.
 pub fn refreshed_since(issuer: &str, began: TimestampWithTimeZone) -> Result<bool> {
     let found = query::row(

@@ -27,6 +27,7 @@ mod sign_up_triggers;
 mod spi;
 pub mod stored_settings;
 pub mod users;
+pub mod verifier;
 pub mod worker_status;
 
 pub use query::watched;

@@ -12,6 +12,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::installation::Homes;
+use workos_auth_core::verifier::{Feed, Heartbeat};
 
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
@@ -52,11 +53,15 @@ static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organizatio
 static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
 static TRUSTED_ISSUERS: Table = Table::new(c"trusted_issuers", c"trusted_issuers_pkey");
 static ISSUER_KEYS: Table = Table::new(c"issuer_keys", c"issuer_keys_pkey");
+static HEARTBEAT: Table = Table::new(c"heartbeat", c"heartbeat_pkey");
+static VERIFIER: Table = Table::new(c"verifier", c"verifier_pkey");
+static SUBSCRIBED: Table = Table::catalog(c"pg_subscription_rel", c"pg_subscription_rel_srrelid_srsubid_index");
+static SUBSCRIPTIONS: Table = Table::catalog(c"pg_subscription", c"pg_subscription_oid_index");
 static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
 static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
 
 /// In no order.
-static ALL: [&Table; 27] = [
+static ALL: [&Table; 31] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -82,13 +87,17 @@ static ALL: [&Table; 27] = [
     &MEMBERSHIPS,
     &TRUSTED_ISSUERS,
     &ISSUER_KEYS,
+    &HEARTBEAT,
+    &VERIFIER,
+    &SUBSCRIBED,
+    &SUBSCRIPTIONS,
     &ENDED_SESSIONS,
     &WORKER_STATUS,
 ];
 
 /// Which cached rows may have changed.
 pub struct Changed {
-    /// signing keys, the installation
+    /// signing keys, the installation, whether it only verifies
     pub own: bool,
     /// trusted issuers, their keys
     pub issuers: bool,
@@ -100,8 +109,10 @@ pub fn forget(relation: pg_sys::Oid) -> Changed {
     let concerns = |one: &Table, other: &Table| {
         all || one.is(relation) || other.is(relation) || !(one.is_known() || other.is_known())
     };
-    let changed =
-        Changed { own: concerns(&SIGNING_KEYS, &INSTALLATION), issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS) };
+    let changed = Changed {
+        own: concerns(&SIGNING_KEYS, &INSTALLATION) || concerns(&VERIFIER, &HEARTBEAT),
+        issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS),
+    };
     for table in ALL {
         if all || table.is(relation) {
             table.forget();
@@ -331,9 +342,95 @@ pub fn sessions_ended_at(issuer: &str, sid: &str, subject: &str, organization_id
     row_by_key(&ENDED_SESSIONS, &keys, None, |row| row.micros(c"ended_at"))?
 }
 
+/// Whether a change of this relation may be one of `auth.verifier`. Called where nothing may be allocated or raised.
+pub fn concerns_verifier(relation: pg_sys::Oid) -> bool {
+    relation == pg_sys::InvalidOid || VERIFIER.is(relation) || !VERIFIER.is_known()
+}
+
+/// What stands for the issuer that feeds a verifier in `auth.ended_sessions`.
+pub const FED: &str = "";
+
+/// The row of `auth.verifier`, in a database that only verifies.
+pub struct VerifierRow {
+    /// where its issuer is
+    pub issuer_database: Option<String>,
+    /// since when it knows all sessions, in Postgres's own microseconds
+    pub known_since: Option<i64>,
+    /// which subscription has copied them
+    pub subscription: Option<pg_sys::Oid>,
+    /// to what that was subscribed then
+    pub publications: Option<Vec<String>>,
+}
+
+/// It, if there is one.
+pub fn verifier() -> Option<VerifierRow> {
+    search_all_rows(&VERIFIER, |row| {
+        Some(VerifierRow {
+            issuer_database: row.get(c"issuer_database"),
+            known_since: row.micros(c"known_since"),
+            subscription: row.get(c"subscription"),
+            publications: row.get(c"publications"),
+        })
+    })
+}
+
+/// The last heartbeat that arrived.
+pub fn heartbeat() -> Option<Heartbeat> {
+    search_all_rows(&HEARTBEAT, |row| {
+        Some(Heartbeat { sent_at: row.micros(c"sent_at")?, is_whole: row.get(c"is_whole")? })
+    })
+}
+
+/// What `iss` and `aud` the tokens of the issuer have, by its heartbeat.
+pub fn heartbeats_claims() -> Option<(Option<String>, Option<String>)> {
+    search_all_rows(&HEARTBEAT, |row| Some((row.get(c"issuer"), row.get(c"audience"))))
+}
+
+/// Whether one subscription feeds all that a verifier needs, has copied it, and is what it was then.
+pub fn feed() -> Feed {
+    let tables = [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &HEARTBEAT].map(subscriptions_to);
+    if tables.iter().all(Vec::is_empty) {
+        return Feed::Absent;
+    }
+    let Some(verifier) = verifier() else { return Feed::Uncalled };
+    let is_whole = verifier.subscription.is_some_and(|copied| {
+        tables.iter().all(|table| table.contains(&(copied, READY)))
+            && row_by_key(&SUBSCRIPTIONS, &[Key::Oid(c"oid", copied)], None, |row| row.get(c"subpublications"))
+                .is_some_and(|publications| publications == verifier.publications)
+    });
+    match is_whole {
+        true => Feed::Whole,
+        false => Feed::Partial,
+    }
+}
+
+/// Whether a subscription is making its first copy of `auth.heartbeat` (`SUBREL_STATE_DATASYNC`, pg_subscription_rel.h).
+pub fn is_copying_heartbeat() -> bool {
+    subscriptions_to(&HEARTBEAT).iter().any(|(_, state)| *state == b'd'.cast_signed())
+}
+
+/// `SUBREL_STATE_READY`, pg_subscription_rel.h
+const READY: i8 = b'r'.cast_signed();
+
+/// The subscriptions that feed a table, and how far each has copied it.
+fn subscriptions_to(table: &Table) -> Vec<(pg_sys::Oid, i8)> {
+    let Some(table) = table.oid() else { return Vec::new() };
+    collect(&SUBSCRIBED, &[Key::Oid(c"srrelid", table)], None, |row| {
+        Some((row.get(c"srsubid")?, row.get(c"srsubstate")?))
+    })
+}
+
 /// Whether an organization is known.
 pub fn knows_organization(id: &str, snapshot: &Snapshot) -> bool {
     row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], Some(snapshot), |_| ()).is_some()
+}
+
+/// Whether an organization belongs to an issuer, or without one to WorkOS; also where it is not known. Before there were trusted issuers, all
+/// did.
+pub fn organization_is_of(id: &str, issuer: Option<&str>) -> bool {
+    !can_trust_issuers()
+        || row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], None, |row| row.get::<String>(c"issuer"))
+            .is_none_or(|of| of.as_deref() == issuer)
 }
 
 /// Whether the organization vouches for a domain.

@@ -1,5 +1,6 @@
 //! What the background worker does. All of it can also be called.
 
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use workos_auth_core::{Error, Result};
 
 use crate::admin::{issuers, operating};
 use crate::postgres::setting::{self, Lifetime};
+use crate::verifier;
 
 /// Something that is done again and again, each time in a transaction of its own.
 pub struct Task {
@@ -32,6 +34,7 @@ pub struct Run {
 /// Every task.
 pub const TASKS: &[Task] = &[
     Task { name: c"cleanup", pace: Pace { every: minutes(10), at_a_wish: None }, run: cleanup },
+    Task { name: c"heartbeat", pace: Pace { every: Duration::from_secs(1), at_a_wish: None }, run: heartbeat },
     // A key set is published for hours before it is used, as a rule. Whoever sends tokens can wish for it to be fetched.
     Task {
         name: c"issuer_keys",
@@ -57,8 +60,33 @@ fn cleanup() -> Result<Run> {
     Ok(Run { count, is_unfinished: count >= i64::from(BATCH), failed: None })
 }
 
-/// `auth.refresh_issuer_keys()`
+/// `auth.send_heartbeat()`, in a database that has verifiers.
+fn heartbeat() -> Result<Run> {
+    let beat = verifier::send_heartbeat_if_heard()?;
+    Ok(Run { count: beat.map_or(0, |_| 1), is_unfinished: false, failed: None })
+}
+
+/// What a run over all addresses has come to.
+#[derive(Default)]
+struct Round {
+    address: Option<String>,
+    keys: i64,
+    failed: Option<Error>,
+}
+
+/// `auth.refresh_issuer_keys()`, an address at a time: heartbeats do not wait for all servers.
 fn issuer_keys() -> Result<Run> {
-    let (count, failed) = issuers::refresh_all_keys()?;
-    Ok(Run { count, is_unfinished: false, failed })
+    thread_local! {
+        static ROUND: RefCell<Round> = RefCell::default();
+    }
+    // Taken: where this fails, the next run begins anew.
+    let round = ROUND.take();
+    Ok(match issuers::refresh_keys_of_next(round.address.as_deref())? {
+        Some((address, keys, failed)) => {
+            let count = round.keys.saturating_add(keys);
+            ROUND.set(Round { address: Some(address), keys: count, failed: round.failed.or(failed) });
+            Run { count, is_unfinished: true, failed: None }
+        }
+        None => Run { count: round.keys, is_unfinished: false, failed: round.failed },
+    })
 }

@@ -318,6 +318,20 @@ error_codes! {
         "",
         "The keys that are known stay in force. Check jwks_uri in auth.trusted_issuers, or bring the keys with auth.set_issuer_keys.";
 
+    // A database that verifies what another one signs.
+    VerifierOnly = "WA125", "verifier_only", 503, "this database only verifies: the issuer signs people in and out",
+        "auth.become_verifier() was called here.",
+        "Make this call in the issuer's database.";
+    InstallationExists = "WA126", "installation_exists", 409, "this database signs people in itself",
+        "",
+        "A verifier starts empty: run auth.become_verifier() in a database in which auth.configure_workos was never called.";
+    VerifierIsFed = "WA127", "verifier_is_fed", 409, "a subscription still feeds this verifier",
+        "",
+        "Drop the subscription first, with DROP SUBSCRIPTION.";
+    PublicationIncomplete = "WA128", "publication_incomplete", 503, "a publication leaves out what verifiers need",
+        "",
+        "A superuser runs select auth.publish_sessions(publication => …), which mends it. Verifiers refuse everybody until then.";
+
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",
         "No row of auth.flow_states has its challenge or state.",
@@ -571,6 +585,14 @@ error_codes! {
     PersonNotAccepted = "WA521", "person_not_accepted", 403, "the token is good, and its person is not known here",
         "auth.identities has no row for its iss and sub.",
         "The backend calls select auth.accept_token($1), which makes the account or the membership.";
+
+    VerifierStale = "WA522", "verifier_stale", 503, "what this database knows of sessions may be old",
+        "",
+        "Try again when the link to the issuer is up. An administrator's auth.check() says what is wrong with it.";
+
+    OrganizationOfAnotherIssuer = "WA523", "organization_of_another_issuer", 403, "the organization belongs to another issuer",
+        "",
+        "auth.organizations.issuer says whose it is. An administrator changes that: select auth.set_organization_issuer(organization => …, issuer => …).";
 
     // One's own account.
     UserMetadataTooLarge = "WA520", "user_metadata_too_large", 422, "user_metadata would be too large",

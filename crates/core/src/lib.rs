@@ -21,6 +21,7 @@
 //! | [`admin`] | people and sessions that do not come through WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
+//! | [`verifier`] | what a database believes that verifies what another one signs |
 //! | [`trusted_issuer`] | tokens that somebody else signed: whose keys, which kind, what their claims mean |
 //! | `token_hash` | what a token is known by before anybody has looked into it |
 //! | [`refresh_token`] | refresh tokens, and what becomes of a session when one is presented |
@@ -65,6 +66,7 @@ pub mod token;
 mod token_hash;
 pub mod trusted_issuer;
 pub mod user;
+pub mod verifier;
 pub mod worker;
 pub mod workos;
 pub mod workos_id;

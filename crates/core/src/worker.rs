@@ -66,7 +66,8 @@ impl Turn {
         let had_failed = self.failures > 0;
         self.failures = match end {
             End::Failed => self.failures.saturating_add(1),
-            End::Done | End::Unfinished => 0,
+            End::Unfinished => self.failures,
+            End::Done => 0,
         };
         self.next = match end {
             End::Unfinished => now,
@@ -75,7 +76,11 @@ impl Turn {
         };
         let is_known =
             self.written_down.is_some_and(|(at, as_what)| as_what == end && now.saturating_sub(at) < WRITTEN_DOWN);
-        let is_written_down = end == End::Failed || had_failed || !is_known;
+        let is_written_down = match end {
+            End::Failed => true,
+            End::Unfinished => !had_failed && !is_known,
+            End::Done => had_failed || !is_known,
+        };
         if is_written_down {
             self.written_down = Some((now, end));
         }
@@ -147,6 +152,20 @@ mod tests {
         assert_eq!(turn.failures(), 0);
         turn.end(at(100), End::Failed, HOURLY);
         assert_eq!(turn.next(), at(105));
+    }
+
+    #[test]
+    fn a_part_that_went_well_forgets_no_failure() {
+        let mut turn = Turn::FIRST;
+        for pause in [5, 10, 20, 40] {
+            assert!(!turn.end(at(100), End::Unfinished, HOURLY) || turn.failures() == 0);
+            assert_eq!(turn.next(), at(100));
+            assert!(turn.end(at(100), End::Failed, HOURLY));
+            assert_eq!(turn.next(), at(100 + pause));
+        }
+        assert_eq!(turn.failures(), 4);
+        assert!(turn.end(at(200), End::Done, HOURLY));
+        assert_eq!(turn.failures(), 0);
     }
 
     #[test]

@@ -57,6 +57,11 @@ impl Table {
         self.oids.get()
     }
 
+    /// `None` where the extension is not installed in this database.
+    pub fn oid(&self) -> Option<pg_sys::Oid> {
+        self.oids().map(|(table, _)| table)
+    }
+
     /// Whether this database has it: the SQL may be that of an older version.
     pub fn exists(&self) -> bool {
         self.oids().is_some()

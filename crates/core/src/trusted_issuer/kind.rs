@@ -31,6 +31,11 @@ impl Kind {
         }
     }
 
+    /// Whether its organizations are those of WorkOS, which this database signs people in to itself.
+    pub const fn has_organizations_of_workos(self) -> bool {
+        matches!(self, Self::Authkit | Self::AuthkitM2m)
+    }
+
     /// The kind of that name.
     ///
     /// # Errors

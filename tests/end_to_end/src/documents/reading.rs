@@ -37,7 +37,9 @@ pub const DATABASE: &str = "app";
 const ADMINISTRATOR: &str = "administrator";
 
 /// Words behind `sql` of blocks that a test of their own runs, with that test's file.
-pub const RUN_ELSEWHERE: [(&str, &str); 4] = [
+pub const RUN_ELSEWHERE: [(&str, &str); 6] = [
+    ("issuer", "verifiers/page.rs"),
+    ("verifier", "verifiers/page.rs"),
     ("cron", "sessions/cleanup.rs"),
     ("helpers", "policies/supabase_tests.rs"),
     ("event trigger", "policies/supabase_tests.rs"),

@@ -74,6 +74,7 @@ mod tokens {
     mod claims_as_jsonb;
     mod forged_tokens;
     mod issuer_keys;
+    mod organizations_of_issuers;
     mod own_tokens;
     mod request_attacks;
     mod trusted_issuers;
@@ -148,6 +149,15 @@ mod check {
     mod check_sound;
     mod check_stored_settings;
     mod check_tables;
+}
+
+/// Databases that verify what another one signs.
+mod verifiers {
+    mod failing_closed;
+    mod feeding;
+    mod heartbeats;
+    mod page;
+    mod verifier_only;
 }
 
 /// The background worker of a database: what it does, what becomes of failures, and its process.

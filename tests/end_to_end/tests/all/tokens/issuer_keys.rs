@@ -241,8 +241,8 @@ async fn issuers_of_all_kinds_have_people_here() {
             "workos_auth",
             "urn:uuid:8c1f0a4e-0000-4000-8000-000000000001",
             "audience => 'authenticated'",
-            json!({ "sub": person, "session_id": session, "aud": "authenticated", "org_id": "org_acme", "org_roles": ["admin"], "role": "authenticated", "auth_time": now() }),
-            format!("{person}|{session}|org_acme|t|f|t"),
+            json!({ "sub": person, "session_id": session, "aud": "authenticated", "org_id": "org_theirs", "org_roles": ["admin"], "role": "authenticated", "auth_time": now() }),
+            format!("{person}|{session}|org_theirs|t|f|t"),
         ),
         (
             "oidc",

@@ -134,6 +134,17 @@ async fn a_deleted_person_does_not_come_back_by_an_old_token() {
 }
 
 #[tokio::test]
+async fn a_person_who_is_deleted_by_hand_does_not_come_back_either() {
+    let mut ann = Ann::new(Bed::shared("by_hand").await).await;
+    ann.does("delete from auth.users where id = 'ANN'").await;
+    ann.is_out("the account", "session_not_found").await;
+    ann.signs_in_again("session_1").await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    ann.does("delete from auth.identities where provider_id = 'user_ann'").await;
+    ann.is_out("the identity", "session_not_found").await;
+}
+
+#[tokio::test]
 async fn people_sign_out() {
     let mut ann = Ann::new(Bed::shared("sign_out").await).await;
     let other = ann.issuer.token("ann", json!({ "sid": "session_other" }));

@@ -1,0 +1,21 @@
+//! Databases that verify what another one signs. The issuer publishes which sessions there are, its public keys and a heartbeat; logical
+//! replication carries them; the verifier reads them as its own.
+//!
+//! | file | to change |
+//! |---|---|
+//! | `publishing.rs` | what the issuer publishes, and its heartbeat |
+//! | `becoming.rs` | what a database must be to become a verifier, and to stop |
+//! | `arriving.rs` | what a verifier notes of what arrives |
+//! | `checking.rs` | what `auth.check()` says of either |
+//!
+//! Whether a reader believes what has arrived is decided by `core::verifier`, and asked by `current_session/link.rs`.
+
+mod arriving;
+mod becoming;
+mod checking;
+mod publishing;
+
+pub use arriving::{all_known, has_ended, is_copying_heartbeat};
+pub use becoming::{become_verifier, stop_verifying};
+pub use checking::findings;
+pub use publishing::{publish, send_heartbeat, send_heartbeat_if_heard};
