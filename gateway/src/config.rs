@@ -146,6 +146,10 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_CORS_ORIGINS", value_delimiter = ',', default_value = "*", value_name = "ORIGIN", value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
 
+    /// Make a person known at their first GET or PUT /user with a token of a trusted issuer, by auth.accept_token, instead of refusing it
+    #[arg(long, env = "GATEWAY_ACCEPT_TOKENS")]
+    pub accept_tokens: bool,
+
     /// Send a browser to workos_auth.site_url where redirect_to is not allowed, as Supabase Auth does, instead of an error
     #[arg(long, env = "GATEWAY_REDIRECT_FALLBACK")]
     pub redirect_fallback: bool,

@@ -38,9 +38,9 @@ pub use rows::Opened;
 use rows::{get, opened, raw};
 use share::Share;
 use statements::{
-    AUTHORIZE_URL, CALLBACK_ANSWER, CALLBACK_REQUEST, EXCHANGE_ANSWER, EXCHANGE_CODE, EXCHANGE_REQUEST, GET_USER,
-    HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, READY, REFRESH_SESSION, REQUIRE_READY, SETTINGS, SIGN_OUT,
-    UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
+    ACCEPT_TOKEN, AUTHORIZE_URL, CALLBACK_ANSWER, CALLBACK_REQUEST, EXCHANGE_ANSWER, EXCHANGE_CODE, EXCHANGE_REQUEST,
+    GET_USER, HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, READY, REFRESH_SESSION, REQUIRE_READY, SETTINGS,
+    SIGN_OUT, UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
 };
 
 /// How long the process waits at its end for servers that were asked to cancel.
@@ -89,6 +89,8 @@ pub struct Database {
     within: Duration,
     codes: ErrorCodes,
     waits: DatabaseWaits,
+    /// Whether people of trusted issuers are made known here.
+    accepts_tokens: bool,
 }
 
 /// Where a callback ends, and how long WorkOS took, with what the database did meanwhile.
@@ -125,7 +127,12 @@ impl Database {
     ///
     /// # Errors
     /// A certificate cannot be used.
-    pub fn new(servers: Servers, size: &PoolSize, waits: DatabaseWaits) -> std::result::Result<Self, String> {
+    pub fn new(
+        servers: Servers,
+        size: &PoolSize,
+        waits: DatabaseWaits,
+        accepts_tokens: bool,
+    ) -> std::result::Result<Self, String> {
         let timeout = size.timeout;
         let connector = Connector::new(servers, timeout).map_err(|error| error.to_string())?;
         let pool = Pool::builder(connector)
@@ -143,6 +150,7 @@ impl Database {
             within: timeout,
             codes: ErrorCodes::default(),
             waits,
+            accepts_tokens,
         })
     }
 
@@ -256,7 +264,7 @@ impl Database {
     /// # Errors
     /// What the database said.
     pub async fn get_user(&self, access_token: &str) -> Result<Box<RawValue>> {
-        let row = self.call(GET_USER, &[(&access_token, Type::TEXT)]).await?;
+        let row = self.call_as(access_token, GET_USER, &[(&access_token, Type::TEXT)]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -266,7 +274,7 @@ impl Database {
     /// What the database said.
     pub async fn update_user(&self, access_token: &str, user_metadata: &Map<String, Value>) -> Result<Box<RawValue>> {
         let data = Json(user_metadata);
-        let row = self.call(UPDATE_USER, &[(&access_token, Type::TEXT), (&data, Type::JSONB)]).await?;
+        let row = self.call_as(access_token, UPDATE_USER, &[(&access_token, Type::TEXT), (&data, Type::JSONB)]).await?;
         raw(get(&row, 0)?)
     }
 
@@ -389,6 +397,17 @@ impl Database {
             used: status.size.saturating_sub(status.available),
             waiting: status.waiting,
             sign_ins: self.sign_ins.figures(),
+        }
+    }
+
+    /// Runs a statement for the person of a token, who is made known first where need be and `--accept-tokens` says so.
+    async fn call_as(&self, access_token: &str, sql: &str, parameters: &[Parameter<'_>]) -> Result<Row> {
+        match self.call(sql, parameters).await {
+            Err(error) if self.accepts_tokens && error.code == "person_not_accepted" => {
+                self.call(ACCEPT_TOKEN, &[(&access_token, Type::TEXT)]).await?;
+                self.call(sql, parameters).await
+            }
+            answer => answer,
         }
     }
 

@@ -94,7 +94,7 @@ async fn run(config: Config, signals: io::Result<Signals>) -> Result<(), Failure
     let tls = Tls::new(&config)?;
     let end = signals.follow(tls.clone());
     let metrics = Metrics::new()?;
-    let database = Database::new(config.servers()?, &config.pool_size(), metrics.waits())?;
+    let database = Database::new(config.servers()?, &config.pool_size(), metrics.waits(), config.accept_tokens)?;
     let workos = match config.workos_by {
         WorkosBy::Database => None,
         WorkosBy::Gateway => Some(Workos::new(config.workos_ca_file.as_deref(), config.workos_proxy.as_deref())?),

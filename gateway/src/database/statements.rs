@@ -59,6 +59,8 @@ pub const CALLBACK_ANSWER: &str =
 /// Replaces a refresh token.
 pub const REFRESH_SESSION: &str =
     session_and_person!("auth.refresh_session(refresh_token => $1, ip => $2, user_agent => $3)", "");
+/// Makes the person of a trusted issuer's token known.
+pub const ACCEPT_TOKEN: &str = "select auth.accept_token(access_token => $1)";
 /// The token's person.
 pub const GET_USER: &str = "select auth.get_user(access_token => $1)::text";
 /// Changes what the person says of themselves.

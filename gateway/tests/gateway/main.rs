@@ -21,6 +21,7 @@ mod requests {
     mod pages;
     mod secrets;
     mod switched_off;
+    mod tokens_of_issuers;
     mod visitors;
 }
 
