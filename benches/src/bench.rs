@@ -8,7 +8,7 @@ use workos_testbed::{Cluster, Result, Workos};
 /// How many clients at once, a line of a table each.
 pub const CLIENTS: [usize; 2] = [1, 8];
 /// The testbed's clusters are quick rather than durable; these are what Postgres has by default.
-const DURABLE: &[&str] =
+pub const DURABLE: &[&str] =
     &["fsync = on", "full_page_writes = on", "synchronous_commit = on", "shared_buffers = '128MB'"];
 
 const FLOORS: &str = "

@@ -16,6 +16,7 @@
 //! | [`sessions`] | refreshes and exchanges, with few people and with millions; what refreshes leave behind |
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
 //! | [`soak`] | an hour of all of it, with restarts: what is lost and what grows. Only by its name, `make bench BENCH=soak` |
+//! | [`verifiers`] | how soon a verifier refuses, and what readers cost there. Only by its name, `make bench BENCH=verifiers` |
 //! | [`moving`] | people who move in from Supabase Auth |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
@@ -34,6 +35,7 @@ mod sample;
 mod sessions;
 mod soak;
 mod statements;
+mod verifiers;
 
 use std::env;
 use std::process::ExitCode;
@@ -68,17 +70,23 @@ const SIGN_IN: &str = "sign-in";
 const READERS: &str = "readers";
 const SESSIONS: &str = "sessions";
 const GATEWAY: &str = "gateway";
-/// The part that no other run has in it.
+/// The parts that no other run has in it.
 const SOAK: &str = "soak";
+const VERIFIERS: &str = "verifiers";
 
 async fn run() -> Result<()> {
     let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
     let chosen: Vec<String> = env::args().skip(1).collect();
-    if chosen == [SOAK] {
-        return soak::measure().await;
+    match chosen.as_slice() {
+        [part] if part == SOAK => return soak::measure().await,
+        [part] if part == VERIFIERS => return verifiers::measure(rounds).await,
+        _ => {}
     }
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
-        return Err(Error::Other(format!("there is no part {unknown}; there are {} and {SOAK}", PARTS.join(", "))));
+        return Err(Error::Other(format!(
+            "there is no part {unknown}; there are {}, {SOAK} and {VERIFIERS}",
+            PARTS.join(", ")
+        )));
     }
     for part in PARTS.into_iter().filter(|part| chosen.is_empty() || chosen.iter().any(|name| name == part)) {
         match part {
