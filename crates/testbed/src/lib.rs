@@ -35,5 +35,6 @@ pub mod workos;
 pub use cluster::Cluster;
 pub use error::{Error, Result};
 pub use pgbouncer::PgBouncer;
+pub use postgres::server_major;
 pub use server_copy::ServerCopy;
 pub use workos::{Browser, Callback, Workos, browser_sign_in};

@@ -43,6 +43,14 @@ fn packaged() -> Option<PathBuf> {
     found.into_iter().nth(with_extension.unwrap_or_default()).map(|(_, pg_config)| pg_config)
 }
 
+/// The major version of the server that clusters are made with, such as 15.
+///
+/// # Errors
+/// No server is installed, or it does not say.
+pub fn server_major() -> Result<u32> {
+    Installation::find()?.major()
+}
+
 /// An installed server.
 #[derive(Debug, Clone)]
 pub(crate) struct Installation {
@@ -90,6 +98,18 @@ impl Installation {
             None
         };
         Ok(Self { bin_dir, user })
+    }
+
+    /// Its major version, such as 15.
+    fn major(&self) -> Result<u32> {
+        let postgres = self.bin_dir.join("postgres");
+        let failed = |reason: String| Error::PgConfig { path: postgres.clone(), reason };
+        let output = Command::new(&postgres).arg("--version").output().map_err(|error| failed(error.to_string()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        // "postgres (PostgreSQL) 15.20 (Debian …)", "18.0", "19devel"
+        let version = text.split_once(") ").map_or("", |(_, version)| version);
+        let digits: String = version.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().map_err(|_| failed(format!("its version is {text}")))
     }
 
     /// Where its programs are.

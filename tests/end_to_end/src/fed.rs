@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
-use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
+use workos_testbed::{Cluster, server_major};
 
 use crate::bed::Bed;
 use crate::sql::{lines, text};
@@ -14,18 +14,25 @@ use crate::sql::{lines, text};
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
-/// The settings of a cluster that publishes.
-pub const LOGICAL: &[&str] = &[
-    "wal_level = logical",
-    "max_replication_slots = 100",
-    "max_wal_senders = 100",
-    "max_worker_processes = 200",
-    "max_logical_replication_workers = 100",
-    "max_sync_workers_per_subscription = 4",
-    "wal_retrieve_retry_interval = '200ms'",
-];
+/// The settings of a cluster with many publishers and verifiers.
+pub fn replicating() -> Vec<&'static str> {
+    let mut settings = vec![
+        "wal_level = logical",
+        "max_replication_slots = 100",
+        "max_wal_senders = 100",
+        "max_worker_processes = 200",
+        "max_logical_replication_workers = 100",
+        "max_sync_workers_per_subscription = 4",
+        "wal_retrieve_retry_interval = '200ms'",
+    ];
+    // Before, max_replication_slots was the bound.
+    if server_major().unwrap() >= 18 {
+        settings.push("max_active_replication_origins = 100");
+    }
+    settings
+}
 
-static SHARED: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_with(LOGICAL).unwrap());
+static SHARED: LazyLock<Cluster> = LazyLock::new(|| Cluster::start_with(&replicating()).unwrap());
 
 /// The cluster of all tests with a verifier that change nothing that is the cluster's.
 pub fn logical() -> &'static Cluster {

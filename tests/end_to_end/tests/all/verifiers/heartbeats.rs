@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, set_session};
-use workos_end_to_end::fed::{LOGICAL, Verifier};
+use workos_end_to_end::fed::{Verifier, replicating};
 use workos_end_to_end::sql::{refused, text};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -15,7 +15,7 @@ const LAG: &str = "workos_auth.max_replication_lag = '15s'";
 
 #[tokio::test]
 async fn the_worker_sends_them_whatever_else_it_waits_for() {
-    let mut settings = LOGICAL.to_vec();
+    let mut settings = replicating();
     settings.extend([
         "shared_preload_libraries = 'workos_auth'",
         "workos_auth.worker_databases = 'beating'",
@@ -55,8 +55,8 @@ async fn the_worker_sends_them_whatever_else_it_waits_for() {
 /// What the old publisher had not sent to its standby is lost, and so is what it had sent to the verifier alone.
 #[tokio::test]
 async fn a_standby_that_took_the_publishers_place() {
-    let primary = Cluster::start_with(LOGICAL).unwrap();
-    let mut there_has = LOGICAL.to_vec();
+    let primary = Cluster::start_with(&replicating()).unwrap();
+    let mut there_has = replicating();
     there_has.push("workos_auth.max_replication_lag = '3s'");
     let there = Cluster::start_with(&there_has).unwrap();
     let issuer = Bed::new(&primary, "taken").await;
