@@ -15,8 +15,9 @@
 //! whom the URL hints at signs in there, else somebody of the URL's organization.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 use url::Url;
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
@@ -28,7 +29,11 @@ use super::outputs::{Answer, Table, compare};
 use super::statements::{bind, quoted, statements};
 use crate::bed::{Pending, exchange, start_with};
 use crate::carried::{Request, ask};
-use crate::sql::{Notices, connect_with_notices, refusal};
+use crate::sql::{Notices, connect_with_notices, refusal, text};
+
+/// How long a reload may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
 
 /// The database that every page has.
 pub const DATABASE: &str = "app";
@@ -45,6 +50,11 @@ pub const RUN_ELSEWHERE: [(&str, &str); 6] = [
     ("event trigger", "policies/supabase_tests.rs"),
     ("tutorial", "documents/tutorial.rs"),
 ];
+
+/// When a connection last read the server's configuration.
+async fn loaded(client: &Client) -> Option<String> {
+    text(client, "select pg_conf_load_time()").await.unwrap()
+}
 
 /// What a page finds in its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,11 +291,18 @@ impl<'a> Reader<'a> {
             self.connections.insert(role.to_owned(), connection);
         }
         let (client, notices) = &self.connections[role];
+        let before = if statement.contains("pg_reload_conf") { loaded(client).await } else { None };
         let messages = match client.simple_query(&sql).await {
             Ok(messages) => messages,
             Err(error) => return Answer { refusal: Some(refusal(Err::<(), _>(error))), ..Answer::default() },
         };
         let said = notices.take_all();
+        // The signal may take longer than a reader takes to the next statement.
+        let deadline = Instant::now() + PATIENCE;
+        while before.is_some() && loaded(client).await == before {
+            assert!(Instant::now() < deadline, "{statement} is not heard of");
+            tokio::time::sleep(POLL).await;
+        }
         let mut table = None::<Table>;
         for message in &messages {
             match message {
