@@ -9,12 +9,12 @@ use workos_end_to_end::fed::{Verifier, logical};
 use workos_end_to_end::issuer::{AUTHKIT_CLIENT, OtherIssuer, accept};
 use workos_end_to_end::sql::{refused, text};
 
-/// An issuer, a verifier whose readers accept what is three seconds old, and Alice there.
+/// An issuer, a verifier whose readers accept what is six seconds old, and Alice there.
 async fn fed(name: &str) -> (Bed<'static>, Verifier<'static>, Client, String) {
     let issuer = Bed::new(logical(), &format!("closed_{name}")).await;
     let alice = issuer.sign_in(ALICE).await;
     let verifier = Verifier::of(logical(), &format!("closed_{name}_there")).await.subscribed_to(&issuer).await;
-    let setting = format!("alter database {} set workos_auth.max_replication_lag = '3s'", verifier.database);
+    let setting = format!("alter database {} set workos_auth.max_replication_lag = '6s'", verifier.database);
     verifier.admin.batch_execute(&setting).await.unwrap();
     let app = verifier.app("app").await;
     verifier.catch_up(&issuer).await;
@@ -26,7 +26,7 @@ async fn fed(name: &str) -> (Bed<'static>, Verifier<'static>, Client, String) {
 /// Alice is signed out at the issuer, which goes on sending heartbeats. None of it arrives: within the lag she may still be in, and never after it.
 async fn is_shut(issuer: &Bed<'_>, app: &Client, token: &str) {
     issuer.admin.execute("select auth.sign_out($1, 'global')", &[&token]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(6_100)).await;
     issuer.admin.batch_execute("select auth.send_heartbeat()").await.unwrap();
     for query in ["select auth.uid()", "select auth.jwt()", "select auth.has_role('admin')"] {
         refused(app.query(query, &[]).await, "verifier_stale");
@@ -151,7 +151,7 @@ async fn a_publication_that_lost_a_part() {
     // Verifiers refuse meanwhile.
     issuer.admin.batch_execute("alter publication workos_auth drop table auth.sessions").await.unwrap();
     issuer.admin.execute("select auth.sign_out($1, 'global')", &[&token]).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(6_100)).await;
     refused(issuer.admin.batch_execute("select auth.send_heartbeat()").await, "publication_incomplete");
     refused(app.query("select auth.uid()", &[]).await, "verifier_stale");
 
@@ -260,7 +260,7 @@ async fn a_copy_that_is_under_way_or_stuck() {
 async fn without_the_checks_of_sessions_a_token_is_good_until_it_expires() {
     let (issuer, verifier, app, token) = fed("unchecked").await;
     verifier.admin.batch_execute(&format!("alter subscription {} disable", verifier.database)).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(3_100)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(6_100)).await;
     refused(app.query("select auth.uid()", &[]).await, "verifier_stale");
     verifier
         .admin

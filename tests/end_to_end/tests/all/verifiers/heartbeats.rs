@@ -57,7 +57,7 @@ async fn the_worker_sends_them_whatever_else_it_waits_for() {
 async fn a_standby_that_took_the_publishers_place() {
     let primary = Cluster::start_with(&replicating()).unwrap();
     let mut there_has = replicating();
-    there_has.push("workos_auth.max_replication_lag = '3s'");
+    there_has.push("workos_auth.max_replication_lag = '6s'");
     let there = Cluster::start_with(&there_has).unwrap();
     let issuer = Bed::new(&primary, "taken").await;
     let alice = issuer.sign_in(ALICE).await;
@@ -75,7 +75,7 @@ async fn a_standby_that_took_the_publishers_place() {
     let connection = format!("host=127.0.0.1 port={} dbname=taken user=taken_to_taken_there", standby.port());
     let follow = format!("alter subscription taken_there connection '{connection}'");
     verifier.admin.batch_execute(&follow).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(3_100)).await;
+    tokio::time::sleep(Duration::from_millis(6_100)).await;
     refused(app.query("select auth.uid()", &[]).await, "verifier_stale");
     // With a slot of today, what came before it is missing, however often the new server sends heartbeats.
     admin.batch_execute("select auth.send_heartbeat()").await.unwrap();
