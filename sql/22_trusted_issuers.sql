@@ -42,4 +42,4 @@ CREATE FUNCTION auth.set_organization_issuer(organization text, issuer text DEFA
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'set_organization_issuer_wrapper';
 COMMENT ON FUNCTION auth.set_organization_issuer(text, text) IS
-    'says which trusted issuer an organization belongs to, from the next statement on; NULL: WorkOS. Nobody else speaks for it. Says how many organizations: 1, or 0 where there is none';
+    'says which trusted issuer an organization belongs to, from the next statement on; NULL: WorkOS. Nobody else speaks for it. Ends the sessions that sign-ins with WorkOS opened there. Says how many organizations: 1, or 0 where there is none';

@@ -35,7 +35,7 @@ fn require_spokesman(provider: &str, organization: &str) -> Result<()> {
 /// `auth.move_identity`: the identity is of another organization from now on, and leads into the same account.
 ///
 /// # Errors
-/// `identity_not_found`, `organization_not_found`, `cross_organization_link_disabled`.
+/// `identity_not_found`, `organization_not_found`, `organization_of_another_issuer`, `cross_organization_link_disabled`.
 pub fn move_identity(identity_id: Option<PgUuid>, organization: Option<&str>) -> Result<()> {
     require_writable()?;
     let identity_id = from_postgres(identity_id.ok_or_else(|| Error::null("identity_id"))?);
