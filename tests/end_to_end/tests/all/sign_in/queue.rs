@@ -13,7 +13,7 @@ use workos_simulator::{Fault, FaultKind};
 use workos_testbed::Cluster;
 
 /// What must happen at once may take this long on a busy machine.
-const AT_ONCE: Duration = Duration::from_secs(3);
+const AT_ONCE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
@@ -219,9 +219,12 @@ async fn whoever_waits_too_long_is_refused_with_the_time_and_keeps_the_code() {
         let began = Instant::now();
         let error = refused(caller.exchange().await.unwrap(), "over_request_rate_limit");
         assert_eq!(error.sqlstate, "53400");
-        assert!(error.detail.starts_with("All 1 of them are taken; this call has waited 1."), "{error}");
         let took = began.elapsed();
-        assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(1) + AT_ONCE, "{took:?}");
+        let waited = error.detail.strip_prefix("All 1 of them are taken; this call has waited ").unwrap();
+        let waited: f64 = waited.strip_suffix(" s for one.").unwrap().parse().unwrap();
+        // It is rounded to tenths.
+        assert!((1.0..took.as_secs_f64() + 0.1).contains(&waited), "{error}: {took:?}");
+        assert!(took < AT_ONCE, "{took:?}");
         if waiting.is_none() {
             waiting = Some(patient.queues(&bed, 1).await);
         }
@@ -252,13 +255,15 @@ async fn with_a_workos_that_hangs_every_call_ends_by_its_deadline() {
     let cluster = cluster(2);
     let bed = Bed::new(&cluster, "hanging").await;
     // The default of the queue is as long as the default of the request.
+    let deadline = Duration::from_secs(5);
     bed.set("workos_auth.request_timeout", "5s").await;
     let callers = join_all((0..12).map(|_| Caller::new(&bed))).await;
     bed.simulator().set_fault(Fault::token(FaultKind::Hang)).unwrap();
     let began = Instant::now();
     let ends = join_all(callers.iter().map(Caller::exchange)).await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(5) + AT_ONCE, "{took:?}");
+    // Whoever got a place only after somebody's deadline would take as long again.
+    assert!(took < deadline * 2, "{took:?}");
     let states: Vec<String> = ends.into_iter().map(|end| refusal(end.unwrap()).sqlstate).collect();
     let count = |sqlstate: &str| states.iter().filter(|state| *state == sqlstate).count();
     assert_eq!((count("WA302"), count("53400")), (2, 10), "{states:?}");
