@@ -69,6 +69,10 @@ test-newest: ## SQL, end to end and inside a backend on the newest Postgres, whi
 	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
 	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
 
+.PHONY: test-citus
+test-citus: install ## Row-level security on the nodes of Citus, which must be installed in the Postgres of PG_CONFIG. ONLY=name: tests with that path
+	@$(STEP) $@ "Nodes of Citus" tools/test-citus.sh
+
 .PHONY: test-format test-lint test-release test-crates test-docs test-core test-pgrx test-e2e test-gateway test-supabase test-clients test-sql test-node test-examples test-browser test-frameworks
 test-format: ## The formatting of the Rust code
 	@$(STEP) $@ "Format" cargo fmt --all --check

@@ -196,10 +196,12 @@ impl Hook {
                 "Look at the function. If it is to be the hook, run UPDATE auth.hooks SET function = function WHERE event = '…'. A superuser may, and an administrator who has the rights of its owner.",
             ));
         }
-        restricted_as(function.owner, || {
+        let returned = restricted_as(function.owner, || {
             current_session::clear_for_now()?;
             runs::without_running_queries(|| self.call(&function, document))
-        })
+        })?;
+        current_session::hand_on_again()?;
+        Ok(returned)
     }
 
     /// The hook's own error becomes ours. Nothing is undone for it: ours ends the statement.

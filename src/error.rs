@@ -188,7 +188,7 @@ pub mod sqlstate {
     const OUT_OF_MEMORY: &str = "53200";
 
     /// Five characters to Postgres's number (`MAKE_SQLSTATE`): six bits each.
-    fn number(sqlstate: &str) -> c_int {
+    pub fn number(sqlstate: &str) -> c_int {
         sqlstate.bytes().take(5).enumerate().fold(0, |n, (i, b)| n | ((c_int::from(b) - 0x30) & 0x3f) << (6 * i))
     }
 

@@ -107,6 +107,7 @@ fn remember(statement: Statement, session: Option<Rc<Verified>>) {
 /// The transaction is over: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
     run_cache::SESSION.forget();
+    token::transaction_ended();
     client_role::transaction_ended();
 }
 

@@ -26,6 +26,7 @@ pub use current::{
 pub use keys::{issuer, public_keys};
 pub use purpose::{Purpose, now};
 pub use request::use_request_token;
+pub use token::hand_on_again;
 pub use trusted::signed;
 pub use verified::{Origin, Set, Verified};
 pub use verify::{remember_own, verify};

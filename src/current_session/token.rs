@@ -4,7 +4,7 @@
 //! nothing, and it is taken from nowhere but a session's own SET, so that nobody can plant one.
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::LazyLock;
 
@@ -16,16 +16,47 @@ use zeroize::Zeroizing;
 
 use super::replacing::{SIGNED_IN_BY_OTHERS, may_set};
 use super::run_cache;
-use crate::error::unexpected;
+use crate::error::{sqlstate, unexpected};
+use crate::postgres::citus;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
 const NAME: &CStr = c"workos_auth.session_token";
 
-/// Message, detail and hint, for Postgres, which keeps the pointers until it has raised the error.
-static SIGNS_NOBODY_IN: LazyLock<[CString; 3]> = LazyLock::new(|| {
-    let code = ErrorCode::SessionChanged;
-    [code.message(), SIGNED_IN_BY_OTHERS, code.hint()].map(|text| CString::new(text).unwrap_or_default())
+/// SQLSTATE; message, detail and hint, for Postgres, which keeps the pointers until it has raised the error.
+struct Refusal(c_int, [CString; 3]);
+
+impl Refusal {
+    fn new(code: ErrorCode, detail: &str) -> Self {
+        let texts = [code.message(), detail, code.hint()].map(|text| CString::new(text).unwrap_or_default());
+        Self(sqlstate::number(code.sqlstate()), texts)
+    }
+
+    /// Says so of the value that the check hook refuses.
+    ///
+    /// # Safety
+    /// Called by the check hook, which returns false.
+    unsafe fn refuse(&'static self) -> bool {
+        // SAFETY: variables of the backend, which Postgres reads when the hook has returned.
+        unsafe {
+            let Self(sqlstate, [message, detail, hint]) = self;
+            pg_sys::GUC_check_errcode(*sqlstate);
+            pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();
+            pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut();
+            pg_sys::GUC_check_errhint_string = hint.as_ptr().cast_mut();
+        }
+        forget_context();
+        false
+    }
+}
+
+static SIGNS_NOBODY_IN: LazyLock<Refusal> =
+    LazyLock::new(|| Refusal::new(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS));
+static SETS_HERE_ALONE: LazyLock<Refusal> = LazyLock::new(|| {
+    Refusal::new(
+        ErrorCode::SessionNotHandedOn,
+        "A SET statement does not always reach the nodes that the client's queries run on.",
+    )
 });
 
 static SETTING: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
@@ -38,6 +69,10 @@ struct State {
     is_allowed: Cell<bool>,
     /// While the setting is declared, Postgres has the value looked at that it had before the library was loaded.
     is_declared: Cell<bool>,
+    /// Another node of Citus enters this backend: no token outlives its transaction, after which the connection is for somebody else.
+    ends_with_transaction: Cell<bool>,
+    /// The transaction is over, and nothing was set since. Postgres takes back what was local to it.
+    is_over: Cell<bool>,
 }
 
 // SAFETY: a backend has one thread.
@@ -48,6 +83,8 @@ static STATE: State = State {
     is_unverified: Cell::new(true),
     is_allowed: Cell::new(false),
     is_declared: Cell::new(false),
+    ends_with_transaction: Cell::new(false),
+    is_over: Cell::new(false),
 };
 
 /// Declares the setting.
@@ -110,6 +147,16 @@ pub fn mark_unverified() {
 /// `session_changed` where the code that runs now may not ([`replacing`](super::replacing)). Postgres's own error of SET would have a CONTEXT
 /// where a function raises it again.
 pub fn assign(token: &str, hash: &[u8; 32], is_local: bool, function: pg_sys::Oid) -> Result<()> {
+    let is_current = current().is_some_and(|current| *current == token);
+    if !may_set(Some(*hash), is_current, Some(function)) {
+        forget_context();
+        return Err(Error::with_detail(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS));
+    }
+    allowed(|| write(token, is_local))
+}
+
+/// Runs `f`, in which the check hook takes what is set.
+fn allowed<T>(f: impl FnOnce() -> T) -> T {
     struct Back(bool);
 
     impl Drop for Back {
@@ -118,13 +165,8 @@ pub fn assign(token: &str, hash: &[u8; 32], is_local: bool, function: pg_sys::Oi
         }
     }
 
-    let is_current = current().is_some_and(|current| *current == token);
-    if !may_set(Some(*hash), is_current, Some(function)) {
-        forget_context();
-        return Err(Error::with_detail(ErrorCode::SessionChanged, SIGNED_IN_BY_OTHERS));
-    }
     let _back = Back(STATE.is_allowed.replace(true));
-    write(token, is_local)
+    f()
 }
 
 /// Clears the token, for the transaction or for the session.
@@ -132,7 +174,62 @@ pub fn clear(is_local: bool) -> Result<()> {
     write("", is_local)
 }
 
+/// The transaction is over: called while Postgres ends it, so nothing may be raised.
+pub fn transaction_ended() {
+    if STATE.ends_with_transaction.get() {
+        STATE.is_over.set(true);
+        // SAFETY: the value that is current.
+        unsafe { wipe(STATE.value.get()) };
+        mark_unverified();
+    }
+}
+
+/// Makes a value empty.
+///
+/// # Safety
+/// `value` is NULL, or what Postgres holds as the setting's value.
+unsafe fn wipe(value: *const c_char) {
+    // SAFETY: the caller's word. Each value is a copy that Postgres has made of what was set; the one at the start is NULL.
+    unsafe {
+        if !value.is_null() && *value != 0 {
+            *value.cast_mut() = 0;
+        }
+    }
+}
+
+/// Has the nodes of Citus on which this transaction runs queries know the session, too.
+fn hand_on(token: &str, is_local: bool) -> Result<()> {
+    let refuse = |why| {
+        forget_context();
+        Err(Error::with_detail(ErrorCode::SessionNotHandedOn, why))
+    };
+    // SAFETY: reads the transaction state.
+    let is_in_subtransaction = unsafe { pg_sys::GetCurrentTransactionNestLevel() } > 1;
+    match () {
+        // Theirs is that of this backend: none.
+        () if token.is_empty() && current().is_none() => Ok(()),
+        () if !is_local && !token.is_empty() => {
+            refuse("Citus hands on what is local to a transaction, and nothing else.")
+        }
+        () if is_in_subtransaction => {
+            refuse("This is within a savepoint or an exception block, at the end of which Citus would forget it.")
+        }
+        () => citus::set_local(NAME, token),
+    }
+}
+
+/// The same of the session that is current, where Postgres has taken back another one in this backend alone.
+pub fn hand_on_again() -> Result<()> {
+    match current() {
+        Some(token) if citus::propagates_settings() => allowed(|| hand_on(&token, true)),
+        _ => Ok(()),
+    }
+}
+
 fn write(token: &str, is_local: bool) -> Result<()> {
+    if citus::propagates_settings() {
+        hand_on(token, is_local)?;
+    }
     let value = CString::new(token).map_err(|_| Error::invalid("access_token", "it holds a NUL character."))?;
     let value = Zeroizing::new(value.into_bytes_with_nul());
     let until = match is_local {
@@ -154,7 +251,14 @@ unsafe extern "C-unwind" fn check(
     // SAFETY: Postgres passes a pointer to its own copy of the value, which may be NULL. Writing one NUL byte into it makes it empty.
     unsafe {
         let value = *newval;
+        STATE.is_over.set(false);
         if value.is_null() || *value == 0 {
+            return true;
+        }
+        STATE.ends_with_transaction.set(citus::is_entered_by_node());
+        if STATE.ends_with_transaction.get() && !STATE.is_declared.get() {
+            // Set before the library was loaded: nobody knows in which transaction.
+            *value = 0;
             return true;
         }
         if source < pg_sys::GucSource::PGC_S_INTERACTIVE {
@@ -175,14 +279,13 @@ unsafe extern "C-unwind" fn check(
         };
         // A test is for a value that is kept elsewhere, as by CREATE FUNCTION … SET.
         let is_set = source != pg_sys::GucSource::PGC_S_TEST && STATE.is_declared.get();
-        if is_set && !STATE.is_allowed.get() && !is_allowed() {
-            pg_sys::GUC_check_errcode(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE as i32);
-            let [message, detail, hint] = &*SIGNS_NOBODY_IN;
-            pg_sys::GUC_check_errmsg_string = message.as_ptr().cast_mut();
-            pg_sys::GUC_check_errdetail_string = detail.as_ptr().cast_mut();
-            pg_sys::GUC_check_errhint_string = hint.as_ptr().cast_mut();
-            forget_context();
-            return false;
+        if is_set && !STATE.is_allowed.get() {
+            if !is_allowed() {
+                return SIGNS_NOBODY_IN.refuse();
+            }
+            if citus::propagates_settings() {
+                return SETS_HERE_ALONE.refuse();
+            }
         }
     }
     true
@@ -205,6 +308,10 @@ unsafe extern "C-unwind" fn show() -> *const c_char {
 }
 
 unsafe extern "C-unwind" fn assign_hook(newval: *const c_char, _extra: *mut c_void) {
+    if STATE.is_over.get() {
+        // SAFETY: what Postgres takes back to is a value of the setting.
+        unsafe { wipe(newval) };
+    }
     STATE.value.set(newval);
     mark_unverified();
 }

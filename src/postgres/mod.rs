@@ -18,6 +18,7 @@
 
 pub mod background;
 pub mod bare_function;
+pub mod citus;
 pub mod clock;
 pub mod executor;
 pub mod extension_script;

@@ -25,6 +25,14 @@ pub fn set_as_superuser(name: &CStr, value: &CStr, lifetime: Lifetime) {
     set_as(pg_sys::GucContext::PGC_SUSET, name, value, lifetime);
 }
 
+/// What a setting is now, of this or another library; `None` where nobody has set it, and nobody has declared it.
+pub fn value(name: &CStr) -> Option<String> {
+    // SAFETY: NULL for a name that is not there; Postgres owns the text.
+    let value = unsafe { pg_sys::GetConfigOption(name.as_ptr(), true, false) };
+    // SAFETY: as above.
+    (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+}
+
 fn set_as(context: pg_sys::GucContext::Type, name: &CStr, value: &CStr, lifetime: Lifetime) {
     let action = match lifetime {
         Lifetime::Session => pg_sys::GucAction::GUC_ACTION_SET,

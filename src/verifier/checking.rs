@@ -3,22 +3,12 @@
 use workos_auth_core::verifier::{Feed, Link, require_fresh};
 use workos_auth_core::{Error, Result};
 
+use super::citus;
+use super::finding::{Finding, by_hand};
 use super::publishing::is_complete;
 use crate::postgres::clock;
 use crate::store::{scan, verifier as store};
 use crate::{current_session, settings};
-
-/// One row of `auth.check()`.
-pub struct Finding {
-    /// error, warning or info
-    pub severity: &'static str,
-    /// what it is about
-    pub object: String,
-    /// what is wrong
-    pub finding: String,
-    /// the one statement that mends it
-    pub remedy: String,
-}
 
 /// All of them.
 pub fn findings() -> Result<Vec<Finding>> {
@@ -27,11 +17,8 @@ pub fn findings() -> Result<Vec<Finding>> {
         (None, Feed::Absent) => found.extend(sent()?),
         _ => found.extend(verified()),
     }
+    found.extend(citus::findings()?);
     Ok(found)
-}
-
-fn by_hand(what: &str) -> String {
-    format!("SELECT '{}' AS by_hand;", what.replace('\'', "''"))
 }
 
 /// What leaves this database.

@@ -6,13 +6,15 @@
 //! | `publishing.rs` | what the issuer publishes, and its heartbeat |
 //! | `becoming.rs` | what a database must be to become a verifier, and to stop |
 //! | `arriving.rs` | what a verifier notes of what arrives |
-//! | `checking.rs` | what `auth.check()` says of either |
+//! | `checking.rs`, `citus.rs`, `finding.rs` | what `auth.check()` says of either, and of Citus |
 //!
 //! Whether a reader believes what has arrived is decided by `core::verifier`, and asked by `current_session/link.rs`.
 
 mod arriving;
 mod becoming;
 mod checking;
+mod citus;
+mod finding;
 mod publishing;
 
 pub use arriving::{all_known, has_ended, is_copying_heartbeat};
