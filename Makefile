@@ -157,7 +157,7 @@ test-packages: setup-packaging ## Tries packages and images in fresh systems: mi
 
 .PHONY: bench
 bench: export PROFILE = dist
-bench: setup install ## Writes docs/benchmarks.md and its picture; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part
+bench: setup install ## Writes docs/benchmarks.md and its picture; wants a quiet machine. BENCH=readers, sign-in, sessions, gateway or moving: a part; soak, verifiers and scale: by their names alone
 	@$(STEP) $@-gateway "Build the gateway" cargo build --release -p workos_auth_gateway
 	@$(STEP) $@ "Benchmarks" cargo run --quiet --release -p workos_bench -- $(BENCH)
 

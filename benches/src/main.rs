@@ -17,6 +17,7 @@
 //! | [`gateway`] | Supabase's client: refreshes and sign-ins through the gateway |
 //! | [`soak`] | an hour of all of it, with restarts: what is lost and what grows. Only by its name, `make bench BENCH=soak` |
 //! | [`verifiers`] | how soon a verifier refuses, and what readers cost there. Only by its name, `make bench BENCH=verifiers` |
+//! | [`scale`] | what one issuer carries. Only by its name, `make bench BENCH=scale` |
 //! | [`moving`] | people who move in from Supabase Auth |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
@@ -32,6 +33,7 @@ mod moving;
 mod readers;
 mod report;
 mod sample;
+mod scale;
 mod sessions;
 mod soak;
 mod statements;
@@ -73,6 +75,7 @@ const GATEWAY: &str = "gateway";
 /// The parts that no other run has in it.
 const SOAK: &str = "soak";
 const VERIFIERS: &str = "verifiers";
+const SCALE: &str = "scale";
 
 async fn run() -> Result<()> {
     let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
@@ -80,11 +83,12 @@ async fn run() -> Result<()> {
     match chosen.as_slice() {
         [part] if part == SOAK => return soak::measure().await,
         [part] if part == VERIFIERS => return verifiers::measure(rounds).await,
+        [part] if part == SCALE => return scale::measure().await,
         _ => {}
     }
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(Error::Other(format!(
-            "there is no part {unknown}; there are {}, {SOAK} and {VERIFIERS}",
+            "there is no part {unknown}; there are {}, {SOAK}, {VERIFIERS} and {SCALE}",
             PARTS.join(", ")
         )));
     }

@@ -11,7 +11,8 @@ use workos_testbed::Result;
 /// What some clients did together in one round.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Sample {
-    count: usize,
+    /// How often it was done.
+    pub count: usize,
     elapsed: Duration,
     /// What the backends used, user and system; zero where there is none.
     cpu: Duration,

@@ -10,8 +10,8 @@
 //! | `writes.rs` | bytes of WAL, HOT updates, growth |
 
 pub mod people;
-mod refreshes;
-mod writes;
+pub mod refreshes;
+pub mod writes;
 
 use std::sync::Arc;
 use std::time::Instant;

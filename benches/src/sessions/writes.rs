@@ -51,7 +51,11 @@ pub async fn wal(cluster: &Cluster, sizes: &[Arc<People>], rounds: usize) -> Res
     Ok(())
 }
 
-async fn position(admin: &Client) -> Result<f64> {
+/// How many bytes of WAL there are.
+///
+/// # Errors
+/// The server does not answer.
+pub async fn position(admin: &Client) -> Result<f64> {
     Ok(admin.query_one("select (pg_current_wal_insert_lsn() - '0/0')::float8", &[]).await?.get(0))
 }
 

@@ -596,7 +596,7 @@ error_codes! {
 
     SessionNotHandedOn = "WA524", "session_not_handed_on", 400, "the session would not reach the other nodes of Citus",
         "",
-        "Call auth.set_session($1) after BEGIN, outside of savepoints and exception blocks.";
+        "Call auth.set_session($1) in the transaction itself, outside of savepoints and exception blocks.";
 
     // One's own account.
     UserMetadataTooLarge = "WA520", "user_metadata_too_large", 422, "user_metadata would be too large",

@@ -42,9 +42,12 @@ pub const DATABASE: &str = "app";
 const ADMINISTRATOR: &str = "administrator";
 
 /// Words behind `sql` of blocks that a test of their own runs, with that test's file.
-pub const RUN_ELSEWHERE: [(&str, &str); 6] = [
+pub const RUN_ELSEWHERE: [(&str, &str); 9] = [
     ("issuer", "verifiers/page.rs"),
     ("verifier", "verifiers/page.rs"),
+    ("coordinator", "../citus/page.rs"),
+    ("worker", "../citus/page.rs"),
+    ("node", "../citus/page.rs"),
     ("cron", "sessions/cleanup.rs"),
     ("helpers", "policies/supabase_tests.rs"),
     ("event trigger", "policies/supabase_tests.rs"),

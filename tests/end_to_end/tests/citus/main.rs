@@ -5,5 +5,6 @@
 mod nodes;
 
 mod handed_on;
+mod page;
 mod tables;
 mod workers;

@@ -21,11 +21,16 @@ const SCHEMA: &str = "
     create policy own on notes using (owner = auth.uid()) with check (owner = auth.uid());
     create policy own on topics using (owner = auth.uid()) with check (owner = auth.uid());";
 
+/// What docs/citus.md says of every node.
+pub const SETTINGS: [&str; 2] =
+    ["shared_preload_libraries = 'citus,workos_auth'", "citus.propagate_set_commands = 'local'"];
+
+const EXTENSION: &str = "create extension workos_auth";
+
 fn start() -> Cluster {
     let mut settings = replicating();
+    settings.extend(SETTINGS);
     settings.extend([
-        "shared_preload_libraries = 'citus,workos_auth'",
-        "citus.propagate_set_commands = 'local'",
         "citus.node_conninfo = 'sslmode=disable'",
         "citus.shard_count = 4",
         "citus.enable_repartition_joins = on",
@@ -65,9 +70,17 @@ impl Nodes {
         let mut nodes = Self::with_workers(database, 0).await;
         {
             let _one_at_a_time = SETTING_UP.lock().await;
-            nodes.add(&WORKERS[0]).await;
+            nodes.add(&WORKERS[0], EXTENSION).await;
         }
         nodes.spread().await;
+        nodes
+    }
+
+    /// A coordinator and a worker, set up as far as docs/citus.md does not say how.
+    pub async fn before_the_page(database: &str) -> Self {
+        let mut nodes = Self::with_workers(database, 0).await;
+        let _one_at_a_time = SETTING_UP.lock().await;
+        nodes.add(&WORKERS[0], "").await;
         nodes
     }
 
@@ -81,7 +94,7 @@ impl Nodes {
         issuer.admin.batch_execute("select auth.publish_sessions()").await.unwrap();
         let mut nodes = Self { issuer, workers: Vec::new(), app: String::new() };
         for cluster in &WORKERS[..workers] {
-            nodes.add(cluster).await;
+            nodes.add(cluster, EXTENSION).await;
             nodes.feed(nodes.workers.len() - 1).await;
         }
         nodes.app = nodes.issuer.role("app", "").await;
@@ -98,12 +111,12 @@ impl Nodes {
         self.issuer.admin.batch_execute(&give).await.unwrap();
     }
 
-    /// Another node with the extension, which nobody has made a verifier.
-    async fn add(&mut self, cluster: &'static Cluster) {
+    /// Another node, after this SQL there; nobody has made it a verifier.
+    async fn add(&mut self, cluster: &'static Cluster, prepare: &str) {
         let database = self.issuer.database.clone();
         cluster.create_database(&database).await.unwrap();
         let admin = cluster.connect(&database, SUPERUSER).await.unwrap();
-        admin.batch_execute("create extension citus; create extension workos_auth").await.unwrap();
+        admin.batch_execute(&format!("create extension citus; {prepare}")).await.unwrap();
         let add = format!("select citus_add_node('127.0.0.1', {})", cluster.port());
         self.issuer.admin.batch_execute(&add).await.unwrap();
         self.workers.push(Verifier { cluster, database, admin });

@@ -27,6 +27,29 @@ async fn tables_of_the_extension_are_not_spread() {
     assert_eq!(found(admin).await, Vec::<String>::new());
 }
 
+/// What docs/citus.md says of tables and roles of others.
+#[tokio::test]
+async fn what_citus_does_not_take() {
+    let nodes = Nodes::new("tables_refused").await;
+    let admin = &nodes.issuer.admin;
+    admin.batch_execute("create table profiles (id uuid primary key references auth.users)").await.unwrap();
+    for spread in ["create_distributed_table('profiles', 'id')", "create_reference_table('profiles')"] {
+        refusal(admin.query(&format!("select {spread}"), &[]).await);
+    }
+    let subquery = "create policy subquery on notes using (owner = (select auth.uid()))";
+    let error = refusal(admin.batch_execute(subquery).await);
+    assert!(error.message.contains("SubLink"), "{error}");
+    let nobody = format!("{}_nologin", nodes.issuer.database);
+    admin.batch_execute(&format!("create role {nobody} nologin")).await.unwrap();
+    admin.batch_execute(&format!("grant {nobody} to {}", nodes.app)).await.unwrap();
+    admin.batch_execute(&format!("grant select on notes to {nobody}")).await.unwrap();
+    let app = nodes.connect().await;
+    app.batch_execute("begin").await.unwrap();
+    app.batch_execute(&format!("set local role {nobody}")).await.unwrap();
+    let error = refusal(app.query("select * from notes", &[]).await);
+    assert!(error.message.contains("is not permitted to log in"), "{error}");
+}
+
 #[tokio::test]
 async fn settings_that_keep_tokens_or_hand_none_on_are_found() {
     let nodes = Nodes::new("tables_settings").await;
