@@ -1,7 +1,7 @@
 //! What a worker believes, and for how long.
 
 use workos_end_to_end::bed::{ALICE, BOB, set_session};
-use workos_end_to_end::sql::{refused, text};
+use workos_end_to_end::sql::{lines, refused, text};
 use workos_testbed::server_major;
 
 use crate::nodes::Nodes;
@@ -67,21 +67,22 @@ async fn no_token_outlives_its_transaction_on_a_connection_between_nodes() {
     assert_eq!(text(&app, WHO).await.unwrap(), alice);
 }
 
-/// Somebody who may run commands on workers plants a token there, which DISCARD ALL at the coordinator does not reach.
+/// A query that a worker answers alone runs its functions there, and DISCARD ALL at the coordinator does not reach what they set.
 #[tokio::test]
 async fn a_token_that_was_planted_on_a_worker_is_nobodys() {
     let nodes = Nodes::new("worker_planted").await;
     let alice = nodes.issuer.sign_in(ALICE).await;
     nodes.write(&alice, 1, 6).await;
     let app = nodes.begin_as(&alice).await;
-    assert_eq!(Nodes::seen(&app).await.len(), 6);
-    let plant = format!("set workos_auth.session_token = '{}'", alice.access_token);
-    for (when, end) in [("within a transaction", "commit"), ("outside of one", "")] {
-        let planted = app.query("select success from run_command_on_workers($1)", &[&plant]).await.unwrap();
-        assert!(planted.iter().all(|row| row.get(0)), "{when}");
-        app.batch_execute(end).await.unwrap();
-        app.batch_execute("discard all").await.unwrap();
-        assert_eq!(Nodes::seen(&app).await, Vec::<String>::new(), "{when}");
+    let plant = "select set_config('workos_auth.session_token', $1, false) from notes where id = ";
+    for id in 1..=6 {
+        app.query_one(&format!("{plant}{id}"), &[&alice.access_token]).await.unwrap();
+    }
+    app.batch_execute("commit").await.unwrap();
+    for discard in ["", "discard all"] {
+        app.batch_execute(discard).await.unwrap();
+        assert_eq!(Nodes::seen(&app).await, Vec::<String>::new());
+        assert_eq!(lines(&app, "select id from notes where id = 1").await.unwrap(), Vec::<String>::new());
     }
 }
 
