@@ -74,7 +74,7 @@ async fn a_token_that_was_planted_on_a_worker_is_nobodys() {
     let alice = nodes.issuer.sign_in(ALICE).await;
     nodes.write(&alice, 1, 6).await;
     let app = nodes.begin_as(&alice).await;
-    let plant = "select set_config('workos_auth.session_token', $1, false) from notes where id = ";
+    let plant = "select auth.set_session($1, false) from notes where id = ";
     for id in 1..=6 {
         app.query_one(&format!("{plant}{id}"), &[&alice.access_token]).await.unwrap();
     }
