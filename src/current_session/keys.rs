@@ -9,6 +9,7 @@ use workos_auth_core::token::PublicKey;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::issuers;
+use crate::postgres::citus;
 use crate::postgres::statement::Statement;
 use crate::settings;
 use crate::store::scan;
@@ -114,7 +115,11 @@ pub fn issuer() -> Result<Rc<str>> {
         return Ok(issuer.into());
     }
     ensure_loaded();
-    CACHED
-        .with_borrow(|cached| cached.as_ref().and_then(|cached| cached.issuer.clone()))
-        .ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))
+    CACHED.with_borrow(|cached| cached.as_ref().and_then(|cached| cached.issuer.clone())).ok_or_else(|| {
+        match citus::is_entered_by_node() {
+            true => Error::with_detail(ErrorCode::ProviderNotConfigured, "This node of Citus is no verifier yet.")
+                .hint("A superuser runs auth.become_verifier() and CREATE SUBSCRIPTION there, as docs/citus.md says."),
+            false => Error::new(ErrorCode::ProviderNotConfigured),
+        }
+    })
 }

@@ -101,7 +101,7 @@ fn verified() -> Vec<Finding> {
     if let Err(why) = require_fresh(link, clock::now(), settings::max_replication_lag()) {
         let remedy = match heartbeat {
             _ if link.feed == Feed::Absent => {
-                "As a superuser, run CREATE SUBSCRIPTION, as docs/verifiers.md says, and wait until it has copied."
+                "As a superuser, run CREATE SUBSCRIPTION, as docs/verifiers.md says, and wait until it has copied. One that is there and feeds no table was made before the publication was: run DROP SUBSCRIPTION first."
             }
             _ if link.feed == Feed::Uncalled => {
                 "If it is to verify what an issuer signs, copy anew: as a superuser, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again. If not, drop the subscription."

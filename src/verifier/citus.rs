@@ -4,13 +4,21 @@ use workos_auth_core::Result;
 
 use super::finding::{Finding, by_hand};
 use crate::postgres::{citus, setting};
-use crate::store::citus as store;
+use crate::store::{citus as store, configuration, scan};
 
 /// All of it.
 pub fn findings() -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     if !store::has_spread_tables()? {
         return Ok(found);
+    }
+    if scan::verifier().is_none() && configuration::provider()?.is_none() {
+        found.push(Finding {
+            severity: "error",
+            object: "auth.verifier".into(),
+            finding: "This node of Citus neither signs people in nor verifies: it refuses everybody who has a session.".into(),
+            remedy: by_hand("On a worker, run auth.become_verifier() and CREATE SUBSCRIPTION, as docs/citus.md says. On the coordinator, configure sign-in."),
+        });
     }
     if !citus::propagates_settings() {
         found.push(Finding {
@@ -23,6 +31,7 @@ pub fn findings() -> Result<Vec<Finding>> {
     let keeps = [
         (c"pg_stat_statements.track_utility", "on", "pg_stat_statements.track_utility = off"),
         (c"log_statement", "all", "log_statement to none, ddl or mod"),
+        (c"log_min_duration_statement", "0", "log_min_duration_statement to more than the time of a SET"),
     ];
     for (name, value, instead) in keeps {
         if setting::value(name).as_deref() == Some(value) {

@@ -324,7 +324,7 @@ error_codes! {
         "Make this call in the issuer's database.";
     InstallationExists = "WA126", "installation_exists", 409, "this database signs people in itself",
         "",
-        "A verifier starts empty: run auth.become_verifier() in a database in which auth.configure_workos was never called.";
+        "A verifier starts empty: run auth.become_verifier() in a database in which auth.configure_workos was never called. Where that was a mistake, auth.abandon_sealed_data() comes first.";
     VerifierIsFed = "WA127", "verifier_is_fed", 409, "a subscription still feeds this verifier",
         "",
         "Drop the subscription first, with DROP SUBSCRIPTION.";

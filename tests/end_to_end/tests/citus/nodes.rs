@@ -21,9 +21,15 @@ const SCHEMA: &str = "
     create policy own on notes using (owner = auth.uid()) with check (owner = auth.uid());
     create policy own on topics using (owner = auth.uid()) with check (owner = auth.uid());";
 
-/// What docs/citus.md says of every node.
-pub const SETTINGS: [&str; 2] =
-    ["shared_preload_libraries = 'citus,workos_auth'", "citus.propagate_set_commands = 'local'"];
+/// What docs/citus.md says of every node, but for the database of the background worker: the tests send heartbeats.
+pub const SETTINGS: [&str; 4] = [
+    "shared_preload_libraries = 'citus,workos_auth'",
+    "citus.propagate_set_commands = 'local'",
+    "wal_level = logical",
+    "max_slot_wal_keep_size = 10GB",
+];
+/// What it says of that.
+pub const WORKER: &str = "workos_auth.worker_databases = 'app'";
 
 const EXTENSION: &str = "create extension workos_auth";
 

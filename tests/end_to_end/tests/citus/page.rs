@@ -5,7 +5,7 @@ use workos_end_to_end::documents::Document;
 use workos_end_to_end::documents::markdown::Kind;
 use workos_end_to_end::sql::text;
 
-use crate::nodes::Nodes;
+use crate::nodes::{Nodes, SETTINGS, WORKER};
 
 #[tokio::test]
 async fn the_page_is_right() {
@@ -27,8 +27,8 @@ async fn the_page_is_right() {
             }
             // That of the clusters.
             "ini" => {
-                let settings = block.lines().all(|line| crate::nodes::SETTINGS.contains(&line));
-                assert!(settings, "{block}");
+                let said = SETTINGS.into_iter().chain([WORKER]);
+                assert_eq!(block.lines().collect::<Vec<_>>(), said.collect::<Vec<_>>());
                 continue;
             }
             other => panic!("a block of {other}"),
@@ -38,13 +38,13 @@ async fn the_page_is_right() {
         }
     }
     worker.until_fed().await;
-    nodes.issuer.admin.batch_execute(&format!("grant select, insert on notes to {}", nodes.app)).await.unwrap();
+    nodes.issuer.admin.batch_execute(&format!("grant requests to {}", nodes.app)).await.unwrap();
     let alice = nodes.issuer.sign_in(ALICE).await;
     let bob = nodes.issuer.sign_in(BOB).await;
     nodes.catch_up().await;
     let app = nodes.connect().await;
     for session in [&alice, &bob] {
-        app.batch_execute("begin").await.unwrap();
+        app.batch_execute("begin; set local role requests").await.unwrap();
         set_session(&app, &session.access_token, true).await.unwrap();
         app.batch_execute("insert into notes (body) values ('one''s own')").await.unwrap();
         app.batch_execute("commit").await.unwrap();
@@ -57,5 +57,7 @@ async fn the_page_is_right() {
             false => app.batch_execute(statement).await.unwrap(),
         }
     }
+    // Without a session there is nobody.
+    app.batch_execute("set role requests").await.unwrap();
     assert_eq!(text(&app, "select count(*) from notes").await.unwrap().as_deref(), Some("0"));
 }

@@ -57,12 +57,17 @@ async fn settings_that_keep_tokens_or_hand_none_on_are_found() {
     assert_eq!(found(admin).await, Vec::<String>::new());
     admin
         .batch_execute(
-            "set citus.propagate_set_commands = 'none'; set log_statement = 'all'; set pg_stat_statements.track_utility = 'on'",
+            "set citus.propagate_set_commands = 'none'; set log_statement = 'all';
+             set log_min_duration_statement = 0; set pg_stat_statements.track_utility = 'on'",
         )
         .await
         .unwrap();
-    let all =
-        ["warning|citus.propagate_set_commands", "warning|log_statement", "warning|pg_stat_statements.track_utility"];
+    let all = [
+        "warning|citus.propagate_set_commands",
+        "warning|log_min_duration_statement",
+        "warning|log_statement",
+        "warning|pg_stat_statements.track_utility",
+    ];
     assert_eq!(found(admin).await, all);
 }
 

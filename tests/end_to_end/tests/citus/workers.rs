@@ -109,10 +109,14 @@ async fn a_new_node_lets_nobody_in_until_it_is_fed() {
     let alice = nodes.issuer.sign_in(ALICE).await;
     let app = nodes.begin_as(&alice).await;
     // It holds every shard.
-    refused(app.query("select count(*) from notes", &[]).await, "provider_not_configured");
+    let error = refused(app.query("select count(*) from notes", &[]).await, "provider_not_configured");
+    assert!(error.hint.contains("auth.become_verifier"), "{error}");
+    let errors = "select object from auth.check() where severity = 'error' and finding like '%Citus%'";
+    assert_eq!(lines(&nodes.workers[0].admin, errors).await.unwrap(), ["auth.verifier"]);
     app.batch_execute("rollback").await.unwrap();
     nodes.feed(0).await;
     nodes.write(&alice, 1, 3).await;
     let app = nodes.begin_as(&alice).await;
     assert_eq!(Nodes::seen(&app).await, ["1", "2", "3"]);
+    assert_eq!(lines(&nodes.workers[0].admin, errors).await.unwrap(), Vec::<String>::new());
 }
