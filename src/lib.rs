@@ -107,6 +107,7 @@ pub extern "C-unwind" fn _PG_init() {
     settings::reserve_prefix();
     executor::install(Callbacks {
         identity: current_session::unverified_identity,
+        before_spread_query: current_session::require_handed_on,
         before_commit: admin::end_sessions_before_commit,
         transaction_ended,
     });

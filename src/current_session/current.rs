@@ -104,6 +104,12 @@ fn remember(statement: Statement, session: Option<Rc<Verified>>) {
     CURRENT.set(Some((statement, session)));
 }
 
+/// Refuses a query of which other nodes of Citus would run a part for somebody else.
+#[pg_guard]
+pub extern "C-unwind" fn require_handed_on() {
+    or_raise(token::require_handed_on());
+}
+
 /// The transaction is over: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
     run_cache::SESSION.forget();

@@ -20,8 +20,8 @@ mod verify;
 
 pub use client_role::client_role;
 pub use current::{
-    clear, clear_for_now, current, current_if_good, of_token, of_token_for, recheck_on_next_read, required,
-    session_of_run, set, transaction_ended, unverified_identity,
+    clear, clear_for_now, current, current_if_good, of_token, of_token_for, recheck_on_next_read, require_handed_on,
+    required, session_of_run, set, transaction_ended, unverified_identity,
 };
 pub use keys::{issuer, public_keys};
 pub use purpose::{Purpose, now};

@@ -37,6 +37,11 @@ pub fn may_set(identity: TokenHash, is_current: bool, function: Option<pg_sys::O
         && !runs::runs().enumerate().any(forbids)
 }
 
+/// Whether what runs is a SET that the client has sent, and nothing that a function or a block runs.
+pub fn is_sent_by_client() -> bool {
+    is_within(Work::ClientsSetting)
+}
+
 /// Whether a statement of the client's runs. At a bind, for which the function of a type may be called, none does, nor at the end of a
 /// transaction. Where there is no client, as in a background worker, everything is for whoever began it. A hook has a session of its own.
 fn is_for_the_client() -> bool {

@@ -14,10 +14,11 @@ use workos_auth_core::token::{Hashed, MAX_TOKEN_LEN};
 use workos_auth_core::{Error, ErrorCode, Result};
 use zeroize::Zeroizing;
 
-use super::replacing::{SIGNED_IN_BY_OTHERS, may_set};
+use super::replacing::{SIGNED_IN_BY_OTHERS, is_sent_by_client, may_set};
 use super::run_cache;
 use crate::error::{sqlstate, unexpected};
 use crate::postgres::citus;
+use crate::postgres::runs::TokenHash;
 use crate::postgres::setting::{self, Lifetime};
 use crate::settings;
 
@@ -73,6 +74,8 @@ struct State {
     ends_with_transaction: Cell<bool>,
     /// The transaction is over, and nothing was set since. Postgres takes back what was local to it.
     is_over: Cell<bool>,
+    /// What other nodes of Citus were told in this transaction.
+    handed_on: Cell<TokenHash>,
 }
 
 // SAFETY: a backend has one thread.
@@ -85,6 +88,7 @@ static STATE: State = State {
     is_declared: Cell::new(false),
     ends_with_transaction: Cell::new(false),
     is_over: Cell::new(false),
+    handed_on: Cell::new(None),
 };
 
 /// Declares the setting.
@@ -147,6 +151,7 @@ pub fn mark_unverified() {
 /// `session_changed` where the code that runs now may not ([`replacing`](super::replacing)). Postgres's own error of SET would have a CONTEXT
 /// where a function raises it again.
 pub fn assign(token: &str, hash: &[u8; 32], is_local: bool, function: pg_sys::Oid) -> Result<()> {
+    refuse_for_node()?;
     let is_current = current().is_some_and(|current| *current == token);
     if !may_set(Some(*hash), is_current, Some(function)) {
         forget_context();
@@ -176,6 +181,7 @@ pub fn clear(is_local: bool) -> Result<()> {
 
 /// The transaction is over: called while Postgres ends it, so nothing may be raised.
 pub fn transaction_ended() {
+    STATE.handed_on.set(None);
     if STATE.ends_with_transaction.get() {
         STATE.is_over.set(true);
         // SAFETY: the value that is current.
@@ -199,34 +205,66 @@ unsafe fn wipe(value: *const c_char) {
 
 /// Has the nodes of Citus on which this transaction runs queries know the session, too.
 fn hand_on(token: &str, is_local: bool) -> Result<()> {
-    let refuse = |why| {
-        forget_context();
-        Err(Error::with_detail(ErrorCode::SessionNotHandedOn, why))
-    };
     // SAFETY: reads the transaction state.
     let is_in_subtransaction = unsafe { pg_sys::GetCurrentTransactionNestLevel() } > 1;
     match () {
-        // Theirs is that of this backend: none.
-        () if token.is_empty() && current().is_none() => Ok(()),
+        () if token.is_empty() && STATE.handed_on.get().is_none() => return Ok(()),
         () if !is_local && !token.is_empty() => {
-            refuse("Citus hands on what is local to a transaction, and nothing else.")
+            return Err(not_handed_on("Citus hands on what is local to a transaction, and nothing else."));
         }
         () if is_in_subtransaction => {
-            refuse("This is within a savepoint or an exception block, at the end of which Citus would forget it.")
+            return Err(not_handed_on(
+                "This is within a savepoint or an exception block, at the end of which Citus would forget it.",
+            ));
         }
-        () => citus::set_local(NAME, token),
+        () => citus::set_local(NAME, token)?,
     }
+    STATE.handed_on.set(hash(token));
+    Ok(())
 }
 
 /// The same of the session that is current, where Postgres has taken back another one in this backend alone.
 pub fn hand_on_again() -> Result<()> {
-    match current() {
-        Some(token) if citus::propagates_settings() => allowed(|| hand_on(&token, true)),
-        _ => Ok(()),
+    let token = current().unwrap_or_default();
+    match citus::propagates_settings() && hash(&token) != STATE.handed_on.get() {
+        true => allowed(|| hand_on(&token, true)),
+        false => Ok(()),
     }
 }
 
+/// Refuses to have other nodes of Citus run a query for somebody else than this one would.
+///
+/// # Errors
+/// `session_not_handed_on`
+pub fn require_handed_on() -> Result<()> {
+    let is_same = || hash(&current().unwrap_or_default()) == STATE.handed_on.get();
+    match citus::is_entered_by_node() || is_same() {
+        true => Ok(()),
+        false => Err(not_handed_on(
+            "The other nodes were told of another session, or of none: this one was set, taken off or taken back in a way that Citus does not hand on.",
+        )),
+    }
+}
+
+fn refuse_for_node() -> Result<()> {
+    match citus::is_entered_by_node() {
+        true => Err(not_handed_on("This backend runs a part of a query for another node, whose session it has.")),
+        false => Ok(()),
+    }
+}
+
+fn not_handed_on(why: &'static str) -> Error {
+    forget_context();
+    Error::with_detail(ErrorCode::SessionNotHandedOn, why)
+}
+
+/// Of nobody's token, which is empty, none.
+fn hash(token: &str) -> TokenHash {
+    (!token.is_empty()).then(|| *Hashed::new(token).hash())
+}
+
 fn write(token: &str, is_local: bool) -> Result<()> {
+    refuse_for_node()?;
     if citus::propagates_settings() {
         hand_on(token, is_local)?;
     }
@@ -279,11 +317,19 @@ unsafe extern "C-unwind" fn check(
         };
         // A test is for a value that is kept elsewhere, as by CREATE FUNCTION … SET.
         let is_set = source != pg_sys::GucSource::PGC_S_TEST && STATE.is_declared.get();
+        if is_set && STATE.ends_with_transaction.get() {
+            if !is_sent_by_client() {
+                return SETS_HERE_ALONE.refuse();
+            }
+            // Others may see what a backend runs.
+            let shown = c"SET LOCAL workos_auth.session_token";
+            pg_sys::pgstat_report_activity(pg_sys::BackendState::STATE_RUNNING, shown.as_ptr());
+        }
         if is_set && !STATE.is_allowed.get() {
             if !is_allowed() {
                 return SIGNS_NOBODY_IN.refuse();
             }
-            if citus::propagates_settings() {
+            if citus::is_entered_by_client() {
                 return SETS_HERE_ALONE.refuse();
             }
         }

@@ -9,6 +9,7 @@ use std::ptr;
 
 use pgrx::prelude::*;
 
+use super::citus;
 use super::frames::{self, Work, call_within};
 use super::loading::join_running_queries;
 use super::others_code::{plan_with_rights, restrict, start_with_rights, with_rights_of_query};
@@ -21,6 +22,8 @@ use super::statement::{begin_statement, end_statement};
 pub struct Callbacks {
     /// Whose token a reader would find now.
     pub identity: fn() -> TokenHash,
+    /// Other nodes are about to run a part of a query. May raise an error.
+    pub before_spread_query: extern "C-unwind" fn(),
     /// The transaction is about to commit. May raise an error.
     pub before_commit: extern "C-unwind" fn(),
     /// The transaction is over. Must neither allocate nor raise.
@@ -107,6 +110,11 @@ unsafe extern "C-unwind" fn executor_start(query: *mut pg_sys::QueryDesc, flags:
             if run.is_clients_own {
                 begin_statement();
             }
+            if run.parts.is_spread
+                && let Some(callbacks) = STATE.callbacks.get()
+            {
+                (callbacks.before_spread_query)();
+            }
             start_with_rights(query, || match STATE.previous_start.get() {
                 Some(hook) => hook(query, flags),
                 None => standard_ExecutorStart(query, flags),
@@ -160,6 +168,11 @@ unsafe extern "C-unwind" fn process_utility(
         }
     };
     // SAFETY: Postgres passes a statement, which has a node.
+    let process = || match unsafe { citus::hands_on_text_of_others((*statement).utilityStmt, context) } {
+        true => citus::handing_nothing_on(process),
+        false => process(),
+    };
+    // SAFETY: as above.
     let process = || match unsafe { is_on_tables((*statement).utilityStmt) } {
         true => call_within(Work::CommandOnTables, process),
         false => process(),
@@ -167,7 +180,13 @@ unsafe extern "C-unwind" fn process_utility(
     match context {
         pg_sys::ProcessUtilityContext::PROCESS_UTILITY_TOPLEVEL => {
             begin_statement();
-            call_within(Work::ClientsCommand, process);
+            // SAFETY: as above.
+            match unsafe { (*(*statement).utilityStmt).type_ } {
+                pg_sys::NodeTag::T_VariableSetStmt => {
+                    call_within(Work::ClientsSetting, || call_within(Work::ClientsCommand, process))
+                }
+                _ => call_within(Work::ClientsCommand, process),
+            }
             end_statement();
         }
         _ => process(),

@@ -13,6 +13,8 @@ use pgrx::prelude::*;
 pub enum Work {
     /// A command that the client sent, such as SET, DO or CALL.
     ClientsCommand,
+    /// A SET that the client sent.
+    ClientsSetting,
     /// A command that calls what belongs to a table or a type, such as COPY or ALTER TABLE.
     CommandOnTables,
     /// The planner, which calls IMMUTABLE functions.

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use super::roles;
+use super::{citus, roles};
 
 /// Of a plan that runs. Copied when it begins to run: it may be asked for when the plan is gone.
 #[derive(Clone, Copy)]
@@ -11,6 +11,8 @@ pub struct Parts {
     pub writes: bool,
     /// Whether it names a table or a view.
     pub names_tables: bool,
+    /// Whether Citus has other nodes run a part of it. Which views there were, such a plan does not tell.
+    pub is_spread: bool,
     /// The hashes of the functions that it calls and that are not Postgres's own.
     functions: Few,
     /// The OIDs of the tables and views that it names, where it calls such a function.
@@ -30,9 +32,11 @@ impl Parts {
             // SAFETY: a list of OIDs.
             _ => Few::of(plan.relationOids, |cell| Some(unsafe { cell.oid_value }.to_u32())),
         };
+        let is_spread = citus::is_spread(plan);
         Self {
             writes: plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE,
-            names_tables: !plan.relationOids.is_null(),
+            names_tables: is_spread || !plan.relationOids.is_null(),
+            is_spread,
             functions,
             tables,
         }
@@ -67,7 +71,7 @@ impl Parts {
                             == pg_sys::CheckEnableRlsResult::RLS_ENABLED.cast_signed()
             }
         };
-        self.tables.all().is_none_or(|tables| tables.iter().any(is_of_others))
+        self.is_spread || self.tables.all().is_none_or(|tables| tables.iter().any(is_of_others))
     }
 }
 

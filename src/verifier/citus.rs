@@ -24,7 +24,7 @@ pub fn findings() -> Result<Vec<Finding>> {
         found.push(Finding {
             severity: "warning",
             object: "citus.propagate_set_commands".into(),
-            finding: "Other nodes of Citus do not learn who asks: to policies there, everybody is nobody.".into(),
+            finding: "Other nodes of Citus do not learn who asks: queries that they would run a part of are refused in a session.".into(),
             remedy: by_hand("Set citus.propagate_set_commands = 'local' in postgresql.conf on each node, and reload."),
         });
     }

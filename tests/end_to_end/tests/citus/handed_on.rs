@@ -2,6 +2,7 @@
 
 use workos_end_to_end::bed::{ALICE, BOB, set_session};
 use workos_end_to_end::sql::{lines, refused, text};
+use workos_testbed::server_major;
 
 use crate::nodes::Nodes;
 
@@ -69,7 +70,8 @@ async fn another_person_and_nobody_are_handed_on_too() {
     set_session(&app, &alice.access_token, true).await.unwrap();
     assert_eq!(Nodes::seen(&app).await.len(), 4);
     // A visitor of PostgREST.
-    app.batch_execute("set local request.headers = '{}'; select auth.use_request_token()").await.unwrap();
+    app.batch_execute("set local request.headers = '{}'").await.unwrap();
+    app.batch_execute("select auth.use_request_token()").await.unwrap();
     assert_eq!(Nodes::seen(&app).await, Vec::<String>::new());
     let headers = format!("set local request.headers = '{{\"authorization\": \"Bearer {}\"}}'", bob.access_token);
     app.batch_execute(&headers).await.unwrap();
@@ -157,4 +159,113 @@ async fn as_user_shows_what_a_person_sees_on_every_node() {
     admin.batch_execute(&act).await.unwrap();
     assert_eq!(Nodes::seen(&admin).await, ["5", "6"]);
     admin.batch_execute("rollback").await.unwrap();
+}
+
+/// Citus expands views, and sends other nodes the text of what functions run.
+#[tokio::test]
+async fn nobody_is_somebody_else_by_what_others_own() {
+    let nodes = Nodes::new("handed_others").await;
+    let alice = nodes.issuer.sign_in(ALICE).await;
+    let bob = nodes.issuer.sign_in(BOB).await;
+    nodes.write(&alice, 1, 4).await;
+    nodes.write(&bob, 5, 8).await;
+    let bobs = &bob.access_token;
+    let own = |sql: &str| sql.replace("BOB", bobs);
+    let admin = &nodes.issuer.admin;
+    for statement in [
+        "create table pub (id bigint primary key)",
+        "select create_distributed_table('pub', 'id')",
+        "insert into pub select generate_series(1, 20)",
+        "create view pushed as select id from pub where auth.set_session('BOB') is not null",
+        "create view pulled as with c as materialized (select count(*) as n from pub)
+         select n, auth.set_session('BOB') ->> 'sub' as sub from c",
+        "create function below(bigint) returns bigint language plpgsql as
+         $$ begin perform auth.set_session('BOB') from pub where id = 1; return $1; end $$",
+        "create function by_text() returns void language plpgsql as $f$ begin
+         execute $e$set local a.b = '1'; set local workos_auth.session_token = 'BOB'$e$; end $f$",
+        "create function quoted() returns void language plpgsql as $f$ begin
+         perform set_config('standard_conforming_strings', 'off', true);
+         execute $e$set local a.b = 'x\\'; set local workos_auth.session_token = $q$BOB$q$; --'$e$; end $f$",
+    ] {
+        admin.batch_execute(&own(statement)).await.unwrap();
+    }
+    admin.batch_execute(&format!("grant select on pub, pushed, pulled to {}", nodes.app)).await.unwrap();
+    for query in [
+        "select count(*) from pushed",
+        "select id from pushed where id = 3",
+        "select * from pulled",
+        "select below(1)",
+        "select below(id) from notes",
+        "select by_text()",
+        "select quoted()",
+    ] {
+        let app = nodes.begin_as(&alice).await;
+        app.batch_execute("savepoint s").await.unwrap();
+        // It is refused, or goes without an effect.
+        if app.query(query, &[]).await.is_err() {
+            app.batch_execute("rollback to s").await.unwrap();
+        }
+        app.batch_execute("release s").await.unwrap();
+        assert_eq!(Nodes::seen(&app).await, ["1", "2", "3", "4"], "{query}");
+        assert_eq!(app.execute("update notes set body = 'hers'", &[]).await.unwrap(), 4, "{query}");
+        let uid = text(&app, "select auth.uid()").await.unwrap();
+        assert_eq!(uid, Some(alice.user_id.to_string()), "{query}");
+        app.batch_execute("commit").await.unwrap();
+    }
+}
+
+/// There are ways past auth.set_session: no query goes to other nodes then.
+#[tokio::test]
+async fn a_query_that_nodes_would_run_for_somebody_else_is_refused() {
+    let nodes = Nodes::new("handed_apart").await;
+    let alice = nodes.issuer.sign_in(ALICE).await;
+    let bob = nodes.issuer.sign_in(BOB).await;
+    nodes.write(&alice, 1, 4).await;
+    let own = |sql: &str| sql.replace("BOB", &bob.access_token);
+    for statement in [
+        "create function taken_back() returns void language plpgsql set workos_auth.session_token = ''
+         as $$ begin perform auth.set_session('BOB'); end $$",
+        "create function counted() returns bigint language plpgsql set workos_auth.session_token = ''
+         as $$ begin return (select count(*) from notes); end $$",
+    ] {
+        nodes.issuer.admin.batch_execute(&own(statement)).await.unwrap();
+    }
+    for way in [
+        "select taken_back()",
+        "set workos_auth.session_token = ''",
+        "savepoint s; reset workos_auth.session_token; release s",
+        "set local citus.propagate_set_commands = 'none'; select auth.set_session('BOB')",
+        "set local citus.propagate_set_commands = 'none'; select auth.clear_session()",
+    ] {
+        let app = nodes.begin_as(&alice).await;
+        app.batch_execute(&own(way)).await.unwrap();
+        for query in [
+            "select * from notes",
+            "select * from notes where id = 1",
+            "select count(*) from notes",
+            "delete from notes",
+        ] {
+            app.batch_execute("savepoint q").await.unwrap();
+            refused(app.query(query, &[]).await, "session_not_handed_on");
+            app.batch_execute("rollback to q").await.unwrap();
+        }
+    }
+    let app = nodes.begin_as(&alice).await;
+    refused(app.query("select counted()", &[]).await, "session_not_handed_on");
+    // Where nothing is handed on, nobody reads without being known.
+    let app = nodes.connect().await;
+    app.batch_execute("set citus.propagate_set_commands = 'none'; begin").await.unwrap();
+    set_session(&app, &alice.access_token, true).await.unwrap();
+    refused(app.query("select * from notes", &[]).await, "session_not_handed_on");
+}
+
+#[tokio::test]
+async fn parallel_workers_of_the_coordinator_have_the_session() {
+    let nodes = Nodes::new("handed_parallel").await;
+    let alice = nodes.issuer.sign_in(ALICE).await;
+    let force = if server_major().unwrap() >= 16 { "debug_parallel_query" } else { "force_parallel_mode" };
+    let app = nodes.begin_as(&alice).await;
+    app.batch_execute(&format!("set local {force} = on")).await.unwrap();
+    let uid = text(&app, "select auth.uid() from (select count(*) from pg_class) as c").await.unwrap();
+    assert_eq!(uid, Some(alice.user_id.to_string()));
 }
