@@ -8,8 +8,9 @@
 //! | `seed`, `registry` | clients, organizations, connections, people |
 //! | `authorize`, `callback`, `login_page` | `GET /sso/authorize`: the checks, the errors, the page of `--interactive` |
 //! | `token` | `POST /sso/token`, `GET /sso/profile` |
-//! | `rest` | the REST API: connections, organizations, domains, IT contacts, links to the Admin Portal |
+//! | `rest` | the REST API: organizations, connections, directories, people, roles, events, the Admin Portal |
 //! | `changes`, `objects`, `refusal` | what changes at WorkOS, what its answers show, and what it refuses |
+//! | `events` | what happened, and in which order it is told |
 //! | `fault`, `answer`, `socket` | what goes wrong on demand, and how |
 //! | `admin`, `record` | `/_simulator/…`; the requests that came |
 //!
@@ -31,6 +32,7 @@ mod authorize;
 mod callback;
 mod changes;
 mod clock;
+mod events;
 mod expiring;
 mod fault;
 mod ids;
@@ -53,13 +55,28 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use crate::callback::CallbackError;
+pub use crate::changes::change::Change;
+pub use crate::changes::directories::NewDirectory;
+pub use crate::changes::directory_groups::NewDirectoryGroup;
+pub use crate::changes::directory_users::{Departure, DirectoryUserPatch, NewDirectoryUser};
+pub use crate::changes::memberships::{MembershipPatch, NewMembership};
+pub use crate::changes::roles::Role;
+pub use crate::changes::sessions::NewSession;
+pub use crate::changes::users::{NewUser, UserPatch};
+pub use crate::events::{DateFormat, EventSettings, NewEvent};
 pub use crate::fault::{Endpoint, Fault, FaultError, FaultKind, Missing, RetryAfter};
+pub use crate::objects::directory::{DirectoryState, DirectoryUserState};
+pub use crate::objects::user::MembershipStatus;
 pub use crate::record::RecordedRequest;
+pub use crate::refusal::Refusal;
 pub use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
 
+use crate::changes::change::apply;
+use crate::changes::{connections, organizations};
 use crate::registry::Registry;
 use crate::state::State;
 
@@ -162,10 +179,32 @@ impl Simulator {
         self.state.lock().clock.advance(by);
     }
 
+    /// Has something happen at WorkOS, and answers the id of what it happened to.
+    ///
+    /// # Errors
+    /// WorkOS would refuse it, or what it is about does not exist.
+    pub fn change(&self, change: Change) -> Result<String, Refusal> {
+        apply(&mut self.state.lock(), change)
+    }
+
+    /// Tells of an event that the simulator does not make by itself, and answers its id.
+    pub fn put_event(&self, event: NewEvent) -> String {
+        self.state.lock().put_event(event)
+    }
+
+    /// How events are told.
+    pub fn set_events(&self, settings: EventSettings) {
+        self.state.lock().events.set(settings);
+    }
+
+    /// All events in the order in which `GET /events` tells them, also those that are held back.
+    pub fn events(&self) -> Vec<Value> {
+        self.state.lock().events.all()
+    }
+
     /// Adds or replaces an organization.
     pub fn put_organization(&self, organization: Organization) {
-        let memory = &mut *self.state.lock();
-        memory.registry.put_organization(organization, memory.clock.timestamp());
+        organizations::put(&mut self.state.lock(), organization);
     }
 
     /// Adds or replaces a connection.
@@ -173,7 +212,7 @@ impl Simulator {
     /// # Errors
     /// Its organization does not exist.
     pub fn put_connection(&self, connection: Connection) -> Result<(), SeedError> {
-        self.state.lock().registry.put_connection(connection)
+        connections::put(&mut self.state.lock(), connection)
     }
 
     /// Adds or replaces a person.

@@ -1,13 +1,16 @@
 //! The people and connections as they stand now: the seed, and what was added at run time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Timestamp;
+use crate::objects::directory::{DirectoryGroupObject, DirectoryObject, DirectoryUserObject};
 use crate::objects::it_contact::ItContact;
 use crate::objects::organization::{DomainObject, DomainState, OrganizationObject, VerificationStrategy};
+use crate::objects::role::RoleObject;
+use crate::objects::user::{MembershipObject, SessionObject, UserObject};
 use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
 
 const BUILT_IN: &str = include_str!("../seed.yaml");
@@ -20,6 +23,18 @@ pub(crate) struct Registry {
     pub connections: IndexMap<String, Connection>,
     pub profiles: IndexMap<String, Profile>,
     pub it_contacts: IndexMap<String, ItContact>,
+    /// When a connection was made and when it changed; those of the seed that did not are not here.
+    pub connection_dates: HashMap<String, (Timestamp, Timestamp)>,
+    pub users: IndexMap<String, UserObject>,
+    pub memberships: IndexMap<String, MembershipObject>,
+    pub sessions: IndexMap<String, SessionObject>,
+    /// By organization, which is `None` for the environment's, and slug.
+    pub roles: IndexMap<(Option<String>, String), RoleObject>,
+    pub directories: IndexMap<String, DirectoryObject>,
+    pub directory_users: IndexMap<String, DirectoryUserObject>,
+    pub directory_groups: IndexMap<String, DirectoryGroupObject>,
+    /// Directory users that were deleted, by directory and `idp_id`: they may come back.
+    pub departed: HashMap<(String, String), DirectoryUserObject>,
 }
 
 impl Registry {
@@ -31,6 +46,15 @@ impl Registry {
             connections: IndexMap::new(),
             profiles: IndexMap::new(),
             it_contacts: IndexMap::new(),
+            connection_dates: HashMap::new(),
+            users: IndexMap::new(),
+            memberships: IndexMap::new(),
+            sessions: IndexMap::new(),
+            roles: IndexMap::new(),
+            directories: IndexMap::new(),
+            directory_users: IndexMap::new(),
+            directory_groups: IndexMap::new(),
+            departed: HashMap::new(),
         };
         for organization in seed.organizations {
             registry.put_organization(organization, Timestamp::SEEDED);
@@ -143,22 +167,30 @@ pub(crate) fn profile_json(profile: &Profile, connection: &Connection) -> Value 
     })
 }
 
-/// The Connection object of WorkOS's OpenAPI description.
-pub(crate) fn connection_json(connection: &Connection, organization: Option<&OrganizationObject>) -> Value {
-    json!({
-        "object": "connection",
-        "id": connection.id,
-        "organization_id": connection.organization,
-        "connection_type": connection.connection_type,
-        "name": connection.name,
-        "state": connection.state,
-        "status": connection.status,
-        "domains": organization
-            .map(|organization| organization.domains_of("connection_domain", "conn_domain_"))
-            .unwrap_or_default(),
-        "created_at": Timestamp::SEEDED,
-        "updated_at": Timestamp::SEEDED,
-    })
+impl Registry {
+    /// The Connection object of WorkOS's OpenAPI description.
+    pub fn connection_json(&self, connection: &Connection) -> Value {
+        let organization = self.organization_of(connection);
+        let dates = self.connection_dates.get(&connection.id).copied();
+        let (created_at, updated_at) = dates.unwrap_or((Timestamp::SEEDED, Timestamp::SEEDED));
+        let mut object = json!({
+            "object": "connection",
+            "id": connection.id,
+            "connection_type": connection.connection_type,
+            "name": connection.name,
+            "state": connection.state,
+            "status": connection.status,
+            "domains": organization
+                .map(|organization| organization.domains_of("connection_domain", "conn_domain_"))
+                .unwrap_or_default(),
+            "created_at": created_at,
+            "updated_at": updated_at,
+        });
+        if let Some(organization) = &connection.organization {
+            object["organization_id"] = organization.as_str().into();
+        }
+        object
+    }
 }
 
 #[cfg(test)]

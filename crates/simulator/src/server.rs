@@ -15,7 +15,10 @@ use uuid::Uuid;
 
 use crate::fault::Endpoint;
 use crate::record::RecordedRequest;
-use crate::rest::{connections, it_contacts, organization_domains, organizations, portal};
+use crate::rest::events::Bent;
+use crate::rest::{
+    connections, directories, events, it_contacts, organization_domains, organizations, portal, roles, user_management,
+};
 use crate::socket::{ResetHandle, SocketListener};
 use crate::state::State;
 use crate::{admin, answer, authorize, parameters, token};
@@ -55,6 +58,21 @@ fn api() -> Router<Arc<State>> {
         .route("/organization_domains", post(organization_domains::create))
         .route("/organization_domains/{id}", get(organization_domains::get).delete(organization_domains::delete))
         .route("/organization_domains/{id}/verify", post(organization_domains::verify))
+        .route("/events", get(events::list))
+        .route("/directories", get(directories::list))
+        .route("/directories/{id}", get(directories::get).delete(directories::delete))
+        .route("/directory_users", get(directories::users))
+        .route("/directory_users/{id}", get(directories::user))
+        .route("/directory_groups", get(directories::groups))
+        .route("/directory_groups/{id}", get(directories::group))
+        .route("/user_management/users", get(user_management::list))
+        .route("/user_management/users/{id}", get(user_management::get))
+        .route("/user_management/users/{id}/sessions", get(user_management::sessions_of))
+        .route("/user_management/sessions/revoke", post(user_management::revoke_session))
+        .route("/user_management/organization_memberships", get(user_management::memberships))
+        .route("/user_management/organization_memberships/{id}", get(user_management::membership))
+        .route("/authorization/roles", get(roles::of_environment))
+        .route("/authorization/organizations/{id}/roles", get(roles::of_organization))
         .route("/portal/generate_link", post(portal::generate_link))
         .route("/portal/launch", get(portal::launch))
 }
@@ -62,10 +80,12 @@ fn api() -> Router<Arc<State>> {
 async fn meet_faults(
     Shared(state): Shared<Arc<State>>,
     ConnectInfo(connection): ConnectInfo<ResetHandle>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let faults = state.lock().faults.take(Endpoint::Api, false);
+    let endpoint = if request.uri().path() == "/events" { Endpoint::Events } else { Endpoint::Api };
+    let faults = state.lock().faults.take(endpoint, false);
+    request.extensions_mut().insert(Bent(faults.grant.clone()));
     let response = match &faults.instead {
         Some(kind) => answer::instead(kind),
         None => next.run(request).await,

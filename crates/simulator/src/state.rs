@@ -3,9 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
+use crate::events::{Log, NewEvent};
 use crate::expiring::Expiring;
 use crate::fault::Faults;
 use crate::objects::portal::PortalLink;
@@ -35,6 +36,7 @@ pub(crate) struct Memory {
     pub tokens: Expiring<Value>,
     pub faults: Faults,
     pub requests: Requests,
+    pub events: Log,
     pub portal_links: Expiring<PortalLink>,
 }
 
@@ -48,6 +50,21 @@ pub(crate) struct Grant {
     pub profile_id: String,
 }
 
+impl Memory {
+    /// Tells of what happened. Answers the event's id.
+    pub fn emit(&mut self, event: &str, data: Value) -> String {
+        self.put_event(NewEvent { id: None, event: event.to_owned(), data, organization_id: None })
+    }
+
+    /// Tells of what a test says. Answers the event's id.
+    pub fn put_event(&mut self, new: NewEvent) -> String {
+        let client = self.registry.clients.keys().next();
+        let actor = json!({ "id": "workos", "source": "system", "name": null });
+        let context = json!({ "client_id": client, "actor": actor });
+        self.events.push(new, Some(context), self.clock.timestamp(), self.clock.now()).id
+    }
+}
+
 impl State {
     pub fn new(registry: Registry, interactive: bool, request_log: usize) -> Self {
         let memory = Memory {
@@ -57,6 +74,7 @@ impl State {
             tokens: Expiring::new(TOKEN_LIFETIME),
             faults: Faults::default(),
             requests: Requests::new(request_log),
+            events: Log::default(),
             portal_links: Expiring::new(PORTAL_LINK_LIFETIME),
         };
         Self { interactive, memory: Mutex::new(memory) }

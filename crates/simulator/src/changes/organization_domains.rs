@@ -1,5 +1,7 @@
 //! Domains of organizations come, are verified, fail and go.
 
+use serde_json::json;
+
 use crate::ids;
 use crate::objects::organization::{DomainObject, DomainState, VerificationStrategy};
 use crate::refusal::Refusal;
@@ -76,10 +78,11 @@ pub(crate) fn replace(memory: &mut Memory, organization: &str, domains: Vec<NewD
     }
     for new in domains {
         match own.iter().find(|old| new.is(&old.domain)) {
-            None => drop(add(memory, organization, new)?),
-            Some(old) if new.verified && old.state != DomainState::Verified => {
-                set_state(memory, &old.id, DomainState::Verified)?;
+            None => {
+                let added = add(memory, organization, new)?;
+                tell(memory, "organization_domain.created", &added);
             }
+            Some(old) if new.verified && old.state != DomainState::Verified => drop(verify(memory, &old.id)?),
             Some(_) => {}
         }
     }
@@ -90,7 +93,9 @@ pub(crate) fn replace(memory: &mut Memory, organization: &str, domains: Vec<NewD
 pub(crate) fn create(memory: &mut Memory, organization: &str, domain: &str) -> Result<DomainObject, Refusal> {
     let new = NewDomain { domain: domain.to_owned(), verified: false };
     check(memory, Some(organization), std::slice::from_ref(&new))?;
-    add(memory, organization, new)
+    let domain = add(memory, organization, new)?;
+    tell(memory, "organization_domain.created", &domain);
+    Ok(domain)
 }
 
 /// `POST /organization_domains/{id}/verify`: WorkOS looks for the TXT record anew.
@@ -98,15 +103,45 @@ pub(crate) fn restart(memory: &mut Memory, id: &str) -> Result<DomainObject, Ref
     if find(memory, id)?.state == DomainState::Verified {
         return Err(Refusal::bad_request("domain_already_verified", "The domain is verified already."));
     }
-    set_state(memory, id, DomainState::Pending)
+    let domain = set_state(memory, id, DomainState::Pending)?;
+    tell(memory, "organization_domain.updated", &domain);
+    Ok(domain)
+}
+
+/// The TXT record is there. Other organizations can no longer show that the domain is theirs.
+pub(super) fn verify(memory: &mut Memory, id: &str) -> Result<String, Refusal> {
+    let domain = find(memory, id)?.clone();
+    check(memory, Some(&domain.organization_id), &[NewDomain::from(&domain)])?;
+    let domain = set_state(memory, id, DomainState::Verified)?;
+    tell(memory, "organization_domain.verified", &domain);
+    let all = memory.registry.organizations.values().flat_map(|organization| &organization.domains);
+    let losers = all.filter(|other| other.domain == domain.domain && other.state == DomainState::Pending);
+    for loser in losers.map(|loser| loser.id.clone()).collect::<Vec<_>>() {
+        fail(memory, &loser, "domain_verified_by_other_organization")?;
+    }
+    Ok(domain.id)
+}
+
+/// WorkOS no longer looks for the TXT record.
+pub(super) fn fail(memory: &mut Memory, id: &str, reason: &str) -> Result<String, Refusal> {
+    let domain = set_state(memory, id, DomainState::Failed)?;
+    let data = json!({ "reason": reason, "organization_domain": domain });
+    memory.emit("organization_domain.verification_failed", data);
+    Ok(domain.id)
+}
+
+/// Tells of a domain.
+pub(super) fn tell(memory: &mut Memory, event: &str, domain: &DomainObject) {
+    memory.emit(event, json!(domain));
 }
 
 /// `DELETE /organization_domains/{id}`
 pub(crate) fn delete(memory: &mut Memory, id: &str) -> Result<(), Refusal> {
-    let organization = find(memory, id)?.organization_id.clone();
-    if let Some(organization) = memory.registry.organizations.get_mut(&organization) {
+    let domain = find(memory, id)?.clone();
+    if let Some(organization) = memory.registry.organizations.get_mut(&domain.organization_id) {
         organization.domains.retain(|domain| domain.id != id);
     }
+    tell(memory, "organization_domain.deleted", &domain);
     Ok(())
 }
 

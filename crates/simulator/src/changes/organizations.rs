@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::changes::organization_domains::{NewDomain, add, check, replace};
+use serde_json::{Value, json};
+
+use crate::changes::organization_domains::{NewDomain, add, check, replace, tell};
 use crate::ids;
 use crate::objects::organization::OrganizationObject;
 use crate::refusal::Refusal;
+use crate::seed::Organization;
 use crate::state::Memory;
 
 /// "External identifiers must be unique within your environment and are limited to 64 characters" (WorkOS's documentation; its OpenAPI
@@ -61,10 +64,11 @@ pub(crate) fn create(memory: &mut Memory, new: NewOrganization) -> Result<Organi
         updated_at: now,
     };
     memory.registry.organizations.insert(id.clone(), organization);
-    for domain in new.domains {
-        add(memory, &id, domain)?;
-    }
-    find(memory, &id).cloned()
+    let added = new.domains.into_iter().map(|domain| add(memory, &id, domain)).collect::<Result<Vec<_>, _>>()?;
+    let organization = find(memory, &id)?.clone();
+    memory.emit("organization.created", event_json(&organization));
+    added.iter().for_each(|domain| tell(memory, "organization_domain.created", domain));
+    Ok(organization)
 }
 
 /// `PUT /organizations/{id}`
@@ -95,19 +99,50 @@ pub(crate) fn update(memory: &mut Memory, id: &str, patch: OrganizationPatch) ->
     check(memory, Some(id), &domains)?;
     memory.registry.organizations.insert(id.to_owned(), organization);
     replace(memory, id, domains)?;
-    find(memory, id).cloned()
+    let organization = find(memory, id)?.clone();
+    memory.emit("organization.updated", event_json(&organization));
+    Ok(organization)
 }
 
 /// `DELETE /organizations/{id}`, with all that belongs to it.
 pub(crate) fn delete(memory: &mut Memory, id: &str) -> Result<(), Refusal> {
-    find(memory, id)?;
+    let organization = find(memory, id)?.clone();
     let registry = &mut memory.registry;
     registry.organizations.shift_remove(id);
     registry.it_contacts.retain(|_, contact| contact.organization_id != id);
     let gone = |organization: &Option<String>| organization.as_deref() == Some(id);
     registry.connections.retain(|_, connection| !gone(&connection.organization));
     registry.profiles.retain(|_, profile| registry.connections.contains_key(&profile.connection));
+    registry.memberships.retain(|_, membership| membership.organization_id != id);
+    registry.sessions.retain(|_, session| session.organization_id.as_deref() != Some(id));
+    registry.roles.retain(|(organization, _), _| !gone(organization));
+    registry.directories.retain(|_, directory| directory.organization_id != id);
+    registry.directory_users.retain(|_, user| user.organization_id != id);
+    registry.directory_groups.retain(|_, group| group.organization_id != id);
+    registry.departed.retain(|_, user| user.organization_id != id);
+    memory.emit("organization.deleted", event_json(&organization));
     Ok(())
+}
+
+/// Adds or replaces an organization.
+pub(crate) fn put(memory: &mut Memory, organization: Organization) {
+    let id = organization.id.clone();
+    let event =
+        if memory.registry.organizations.contains_key(&id) { "organization.updated" } else { "organization.created" };
+    memory.registry.put_organization(organization, memory.clock.timestamp());
+    if let Some(organization) = memory.registry.organizations.get(&id) {
+        let data = event_json(organization);
+        memory.emit(event, data);
+    }
+}
+
+/// As events have it.
+fn event_json(organization: &OrganizationObject) -> Value {
+    let mut object = json!(organization);
+    if let Some(members) = object.as_object_mut() {
+        members.remove("allow_profiles_outside_organization");
+    }
+    object
 }
 
 /// An organization by its id.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
@@ -39,9 +39,9 @@ pub(crate) struct DomainObject {
 }
 
 /// Whether an organization has shown that a domain is its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DomainState {
+pub(crate) enum DomainState {
     /// WorkOS looks for the TXT record.
     Pending,
     /// By the TXT record, or by whoever has the API key.

@@ -8,7 +8,6 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use crate::refusal::Refusal;
-use crate::registry::connection_json;
 use crate::rest::access::authorized;
 use crate::rest::page::{Query, contains};
 use crate::seed::Connection;
@@ -34,7 +33,7 @@ pub(crate) async fn list(
     query.page(
         registry.connections.values().filter(matches),
         |connection| &connection.id,
-        |connection| connection_json(connection, registry.organization_of(connection)),
+        |connection| registry.connection_json(connection),
     )
 }
 
@@ -46,5 +45,5 @@ pub(crate) async fn get(
 ) -> Result<Response, Refusal> {
     let registry = &authorized(&state, &headers)?.registry;
     let connection = registry.connections.get(&id).ok_or_else(|| Refusal::not_found("connection", &id))?;
-    Ok(Json(connection_json(connection, registry.organization_of(connection))).into_response())
+    Ok(Json(registry.connection_json(connection)).into_response())
 }

@@ -84,5 +84,6 @@ pub fn api(simulator: &Simulator, method: Method, path: &str, body: Value) -> (u
     let response = request.send().unwrap();
     let status = response.status().as_u16();
     let body = response.text().unwrap();
-    (status, if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() })
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap_or(Value::String(body)) };
+    (status, body)
 }
