@@ -20,6 +20,7 @@ use crate::fault::Fault;
 use crate::refusal::Refusal;
 use crate::seed::{Connection, Organization, Profile};
 use crate::state::State;
+use crate::webhooks::WebhookSettings;
 
 pub(crate) fn router() -> Router<Arc<State>> {
     Router::new()
@@ -29,6 +30,8 @@ pub(crate) fn router() -> Router<Arc<State>> {
         .route("/_simulator/changes", post(change))
         .route("/_simulator/events", get(list_events).post(put_event))
         .route("/_simulator/events/settings", put(set_events))
+        .route("/_simulator/webhooks", get(list_webhooks))
+        .route("/_simulator/webhooks/settings", put(set_webhooks))
         .route("/_simulator/organizations", post(put_organization))
         .route("/_simulator/connections", post(put_connection))
         .route("/_simulator/profiles", post(put_profile))
@@ -86,6 +89,15 @@ async fn put_event(Shared(state): Shared<Arc<State>>, Json(event): Json<NewEvent
 
 async fn set_events(Shared(state): Shared<Arc<State>>, Json(settings): Json<EventSettings>) -> StatusCode {
     state.lock().events.set(settings);
+    StatusCode::NO_CONTENT
+}
+
+async fn list_webhooks(Shared(state): Shared<Arc<State>>) -> Response {
+    Json(json!({ "attempts": state.lock().webhooks.attempts })).into_response()
+}
+
+async fn set_webhooks(Shared(state): Shared<Arc<State>>, Json(settings): Json<WebhookSettings>) -> StatusCode {
+    state.lock().webhooks.set(settings);
     StatusCode::NO_CONTENT
 }
 

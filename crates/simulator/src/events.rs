@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
 use crate::ids;
+use crate::random::Random;
 
 /// "Events are available for 90 days" (WorkOS's documentation).
 const KEPT: i64 = 90 * 24 * 60 * 60;
@@ -93,13 +94,12 @@ pub(crate) struct Log {
     events: Vec<Event>,
     /// How many of them are listed. They keep their places, and so do those before them.
     listed: usize,
-    random: u64,
+    random: Random,
 }
 
 impl Log {
     pub fn set(&mut self, settings: EventSettings) {
-        // xorshift, which must not begin with 0.
-        self.random = settings.reorder.unwrap_or_default() | 1;
+        self.random = Random::new(settings.reorder.unwrap_or_default());
         self.settings = settings;
     }
 
@@ -113,7 +113,7 @@ impl Log {
         let of_same = |other: &Event| other.organization_id == event.organization_id;
         let first = self.events.iter().rposition(of_same).map_or(0, |last| last.saturating_add(1)).max(self.listed);
         let place = match self.settings.reorder {
-            Some(_) => first.saturating_add(self.below(self.events.len().saturating_sub(first))),
+            Some(_) => first.saturating_add(self.random.at_most(self.events.len().saturating_sub(first))),
             None => self.events.len(),
         };
         self.events.insert(place, event.clone());
@@ -141,14 +141,6 @@ impl Log {
     /// All of them, in their order.
     pub fn all(&self) -> Vec<Value> {
         self.events.iter().map(|event| event.json(self.settings.dates)).collect()
-    }
-
-    /// A random number that is at most `most`.
-    fn below(&mut self, most: usize) -> usize {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        (self.random % (most as u64).saturating_add(1)) as usize
     }
 }
 

@@ -10,7 +10,8 @@
 //! | `token` | `POST /sso/token`, `GET /sso/profile` |
 //! | `rest` | the REST API: organizations, connections, directories, people, roles, events, the Admin Portal |
 //! | `changes`, `objects`, `refusal` | what changes at WorkOS, what its answers show, and what it refuses |
-//! | `events` | what happened, and in which order it is told |
+//! | `events`, `random` | what happened, and in which order it is told |
+//! | `webhooks`, `sender` | who wants webhooks, and their sending |
 //! | `fault`, `answer`, `socket` | what goes wrong on demand, and how |
 //! | `admin`, `record` | `/_simulator/…`; the requests that came |
 //!
@@ -39,15 +40,18 @@ mod ids;
 mod login_page;
 mod objects;
 mod parameters;
+mod random;
 mod record;
 mod refusal;
 mod registry;
 mod rest;
 mod seed;
+mod sender;
 mod server;
 mod socket;
 mod state;
 mod token;
+mod webhooks;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -74,6 +78,7 @@ pub use crate::objects::user::MembershipStatus;
 pub use crate::record::RecordedRequest;
 pub use crate::refusal::Refusal;
 pub use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
+pub use crate::webhooks::{WebhookAttempt, WebhookSettings};
 
 use crate::changes::change::apply;
 use crate::changes::{connections, organizations};
@@ -132,8 +137,9 @@ impl Simulator {
         let thread = std::thread::Builder::new().name("workos-simulator".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    // axum's server retries what fails at accept and never ends of itself.
-                    _ = server::serve(listener, shared) => {}
+                    // axum's server retries what fails at accept and never ends of itself, and neither does what sends webhooks.
+                    _ = server::serve(listener, Arc::clone(&shared)) => {}
+                    _ = sender::send(shared) => {}
                     _ = stopped => {}
                 }
             });
@@ -200,6 +206,16 @@ impl Simulator {
     /// All events in the order in which `GET /events` tells them, also those that are held back.
     pub fn events(&self) -> Vec<Value> {
         self.state.lock().events.all()
+    }
+
+    /// How webhooks are sent to the endpoints that `POST /webhook_endpoints` has made.
+    pub fn set_webhooks(&self, settings: WebhookSettings) {
+        self.state.lock().webhooks.set(settings);
+    }
+
+    /// The webhooks that were sent, oldest first.
+    pub fn webhook_attempts(&self) -> Vec<WebhookAttempt> {
+        self.state.lock().webhooks.attempts.clone()
     }
 
     /// Adds or replaces an organization.

@@ -38,6 +38,14 @@ pub enum Refusal {
         /// For people.
         message: String,
     },
+    /// 422 with a code.
+    #[error("{message}")]
+    Unprocessable {
+        /// `invalid_url`, …
+        code: &'static str,
+        /// For people.
+        message: String,
+    },
     /// 422: a field, or a parameter, is not as it should be.
     #[error("Validation failed: {field} {code}")]
     Invalid {
@@ -75,6 +83,9 @@ impl Refusal {
             Self::BadRequest { code, .. } => (StatusCode::BAD_REQUEST, json!({ "message": message, "code": code })),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, json!({ "message": message, "code": "entity_not_found" })),
             Self::Conflict { code, .. } => (StatusCode::CONFLICT, json!({ "message": message, "code": code })),
+            Self::Unprocessable { code, .. } => {
+                (StatusCode::UNPROCESSABLE_ENTITY, json!({ "message": message, "code": code }))
+            }
             Self::Invalid { field, code } => {
                 let errors = json!([{ "field": field, "code": code, "message": format!("{field} {code}") }]);
                 let body =

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ use crate::record::RecordedRequest;
 use crate::rest::events::Bent;
 use crate::rest::{
     connections, directories, events, it_contacts, organization_domains, organizations, portal, roles, user_management,
+    webhook_endpoints,
 };
 use crate::socket::{ResetHandle, SocketListener};
 use crate::state::State;
@@ -73,6 +74,8 @@ fn api() -> Router<Arc<State>> {
         .route("/user_management/organization_memberships/{id}", get(user_management::membership))
         .route("/authorization/roles", get(roles::of_environment))
         .route("/authorization/organizations/{id}/roles", get(roles::of_organization))
+        .route("/webhook_endpoints", get(webhook_endpoints::list).post(webhook_endpoints::create))
+        .route("/webhook_endpoints/{id}", patch(webhook_endpoints::update).delete(webhook_endpoints::delete))
         .route("/portal/generate_link", post(portal::generate_link))
         .route("/portal/launch", get(portal::launch))
 }

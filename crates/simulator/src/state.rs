@@ -12,6 +12,7 @@ use crate::fault::Faults;
 use crate::objects::portal::PortalLink;
 use crate::record::Requests;
 use crate::registry::Registry;
+use crate::webhooks::Webhooks;
 
 /// "Authorization codes are good for 10 minutes, once" (WorkOS's reference of `/sso/token`).
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
@@ -37,6 +38,7 @@ pub(crate) struct Memory {
     pub faults: Faults,
     pub requests: Requests,
     pub events: Log,
+    pub webhooks: Webhooks,
     pub portal_links: Expiring<PortalLink>,
 }
 
@@ -61,7 +63,10 @@ impl Memory {
         let client = self.registry.clients.keys().next();
         let actor = json!({ "id": "workos", "source": "system", "name": null });
         let context = json!({ "client_id": client, "actor": actor });
-        self.events.push(new, Some(context), self.clock.timestamp(), self.clock.now()).id
+        let event = self.events.push(new, Some(context), self.clock.timestamp(), self.clock.now());
+        let body = event.json(self.events.settings.dates).to_string();
+        self.webhooks.push(&event.id, &event.event, &body);
+        event.id
     }
 }
 
@@ -75,6 +80,7 @@ impl State {
             faults: Faults::default(),
             requests: Requests::new(request_log),
             events: Log::default(),
+            webhooks: Webhooks::default(),
             portal_links: Expiring::new(PORTAL_LINK_LIFETIME),
         };
         Self { interactive, memory: Mutex::new(memory) }

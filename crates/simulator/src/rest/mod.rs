@@ -12,3 +12,4 @@ pub(crate) mod page;
 pub(crate) mod portal;
 pub(crate) mod roles;
 pub(crate) mod user_management;
+pub(crate) mod webhook_endpoints;

@@ -156,7 +156,7 @@ fn a_membership_that_the_directory_manages_follows_and_gets_its_role_back() {
 
     let path = format!("/user_management/organization_memberships?user_id={user}");
     let ids = |query: &str| list(&simulator, &format!("{path}{query}")).iter().map(id).collect::<Vec<_>>();
-    assert_eq!(ids(""), [elsewhere.clone()], "only active ones");
+    assert_eq!(ids(""), vec![elsewhere.clone()], "only active ones");
     assert_eq!(ids("&statuses=active,inactive,pending"), [elsewhere, managed.clone()]);
     let back = Change::DirectoryUserComesBack { directory, idp_id: "okta-anna".into() };
     let (types, data) = told(&simulator, || drop(change(&simulator, back)));

@@ -38,9 +38,9 @@ fn an_event_is_held_back_for_a_while() {
     assert_eq!(ids(&page(&simulator, "events=a.b")), Vec::<String>::new());
     simulator.advance_clock(HOLD_BACK);
     let second = put(&simulator, "a.b", None);
-    assert_eq!(ids(&page(&simulator, "events=a.b")), [first.clone()]);
+    assert_eq!(ids(&page(&simulator, "events=a.b")), vec![first.clone()]);
     // What a consumer loses that moves its cursor by a webhook's id.
-    assert_eq!(ids(&page(&simulator, &format!("events=a.b&after={second}"))), [first.clone()], "it is unknown yet");
+    assert_eq!(ids(&page(&simulator, &format!("events=a.b&after={second}"))), vec![first.clone()], "it is unknown yet");
     simulator.set_events(EventSettings { hold_back_ms: 0, ..EventSettings::default() });
     assert_eq!(ids(&page(&simulator, "events=a.b")), [first, second]);
 }
@@ -70,8 +70,12 @@ fn events_are_filtered() {
     let three = put(&simulator, "e.f", None);
     simulator.advance_clock(HOLD_BACK);
     assert_eq!(ids(&page(&simulator, "events=a.b,e.f")), [one.clone(), three]);
-    assert_eq!(ids(&page(&simulator, "events=a.b,c.d,e.f&organization_id=org_globex")), [two.clone()]);
-    assert_eq!(ids(&page(&simulator, &format!("events=c.d&after={one}"))), [two.clone()], "after one of another type");
+    assert_eq!(ids(&page(&simulator, "events=a.b,c.d,e.f&organization_id=org_globex")), vec![two.clone()]);
+    assert_eq!(
+        ids(&page(&simulator, &format!("events=c.d&after={one}"))),
+        vec![two.clone()],
+        "after one of another type"
+    );
 
     let past = "2020-01-01T00:00:00.000Z";
     assert_eq!(ids(&page(&simulator, &format!("events=a.b&range_start={past}"))), [one]);

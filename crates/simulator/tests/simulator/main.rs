@@ -11,3 +11,4 @@ mod faults;
 mod login_page;
 mod organizations;
 mod token;
+mod webhooks;
