@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { after, before, beforeEach, test } from 'node:test';
 
@@ -13,6 +15,7 @@ import {
   NotFoundException,
   OauthException,
   RateLimitExceededException,
+  SignatureVerificationException,
   UnauthorizedException,
   UnprocessableEntityException,
   WorkOS,
@@ -229,6 +232,85 @@ test('sets a customer up', async () => {
 
   await workos.organizations.deleteOrganization(made.id);
   await assert.rejects(workos.organizations.getOrganization(made.id), NotFoundException);
+});
+
+// Asks the simulator for something that WorkOS's API does not have.
+async function simulate(method, what, body) {
+  const response = await fetch(`${base}/_simulator/${what}`, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, text);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+test('reads every event that the simulator can make, and what became of it', async () => {
+  const { changes, events: types } = JSON.parse(await readFile(new URL('history.json', import.meta.url)));
+  const ids = {};
+  await simulate('PUT', 'events/settings', { hold_back_ms: 0 });
+  for (const [name, change] of changes) {
+    const known = JSON.stringify(change).replace(/"\$(\w+)"/g, (_, id) => JSON.stringify(ids[id]));
+    ids[name] = (await simulate('POST', 'changes', JSON.parse(known))).id;
+  }
+
+  const workos = sdk();
+  const events = [];
+  for (let after; ; ) {
+    const page = await workos.events.listEvents({ events: types, limit: 20, after, order: 'desc' });
+    events.push(...page.data);
+    after = page.listMetadata.after;
+    if (after === null) break;
+  }
+  assert.deepEqual([...new Set(events.map(({ event }) => event))].sort(), types);
+  const find = (type) => events.find(({ event }) => event === type).data;
+  assert.equal(find('dsync.user.deleted').state, 'inactive');
+  assert.deepEqual(find('dsync.user.updated').previousAttributes.state, 'active');
+  assert.equal(find('dsync.group.user_added').user.idpId, 'okta-alice');
+  assert.equal(find('organization_membership.updated').status, 'inactive');
+  assert.equal(find('session.created').userId, 'user_anton');
+  assert.deepEqual(find('role.updated').permissions, ['posts:read', 'posts:write']);
+  assert.deepEqual(find('organization_role.updated').permissions, []);
+  assert.ok(!Number.isNaN(Date.parse(events[0].createdAt)));
+
+  const users = await workos.directorySync.listUsers({ directory: ids.directory });
+  assert.deepEqual((await users.autoPagination()).map(({ idpId }) => idpId), ['okta-anton', 'okta-robot', 'okta-anna', 'okta-alice']);
+  const [alice] = (await workos.directorySync.listUsers({ directory: ids.directory, order: 'asc' })).data;
+  assert.deepEqual(alice.groups.map(({ name }) => name), ['Builders']);
+  assert.deepEqual(alice.customAttributes, { depth: { of: 1 } });
+  assert.equal((await workos.directorySync.listGroups({ directory: ids.directory })).data[0].name, 'Builders');
+  assert.equal((await workos.directorySync.getDirectory(ids.directory)).state, 'active', 'what the SDK makes of linked');
+  const memberships = await workos.userManagement.listOrganizationMemberships({ organizationId: 'org_acme', statuses: ['active', 'inactive'] });
+  assert.deepEqual(memberships.data.map(({ id, role }) => [id, role.slug]), [['om_anton', 'editor']]);
+  assert.equal((await workos.userManagement.getUser('user_anton')).lastName, 'Bruckner');
+  assert.equal((await workos.authorization.listEnvironmentRoles()).data[0].slug, 'editor');
+});
+
+test('constructs an event of a webhook, by its signature', async () => {
+  const workos = sdk();
+  let secret;
+  const received = new Promise((resolve) => {
+    const server = createServer(async (request, response) => {
+      const payload = (await request.toArray()).join('');
+      response.end();
+      server.close();
+      resolve({ payload, sigHeader: request.headers['workos-signature'] });
+    });
+    server.listen(0, '127.0.0.1', async () => {
+      const endpointUrl = `http://127.0.0.1:${server.address().port}/`;
+      ({ secret } = await workos.webhooks.createWebhookEndpoint({ endpointUrl, events: ['user.created'] }));
+      await simulate('POST', 'changes', { create_user: { email: 'webhook@acme.com' } });
+    });
+  });
+  const { payload, sigHeader } = await received;
+  assert.match(sigHeader, /^t=\d{13}, v1=[0-9a-f]{64}$/);
+  const event = await workos.webhooks.constructEvent({ payload: JSON.parse(payload), sigHeader, secret });
+  assert.equal(event.data.email, 'webhook@acme.com');
+  await assert.rejects(
+    workos.webhooks.constructEvent({ payload: JSON.parse(payload), sigHeader, secret: 'another' }),
+    SignatureVerificationException,
+  );
 });
 
 test('retries 429 after the time it is told, with the same code', async () => {

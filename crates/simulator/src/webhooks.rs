@@ -61,7 +61,7 @@ pub(crate) enum WebhookStatus {
 /// A webhook that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookAttempt {
-    /// `webhook_endpoint_…`
+    /// `we_…`
     pub endpoint: String,
     /// `event_…`
     pub event: String,

@@ -47,7 +47,7 @@ pub(crate) async fn create(
     check_events(&events)?;
     let now = memory.clock.timestamp();
     let endpoint = WebhookEndpoint {
-        id: id("webhook_endpoint_", now),
+        id: id("we_", now),
         endpoint_url: url,
         secret: random(""),
         status: WebhookStatus::Enabled,
