@@ -110,14 +110,20 @@ impl Log {
         let organization_id = organization_id.or_else(|| organization_of(&event, &data));
         let id = id.unwrap_or_else(|| ids::id("event_", created_at));
         let event = Event { id, event, organization_id, created_at, data, context, happened: now };
-        let of_same = |other: &Event| other.organization_id == event.organization_id;
-        let first = self.events.iter().rposition(of_same).map_or(0, |last| last.saturating_add(1)).max(self.listed);
         let place = match self.settings.reorder {
-            Some(_) => first.saturating_add(self.random.at_most(self.events.len().saturating_sub(first))),
+            Some(_) => self.place_among_held(&event),
             None => self.events.len(),
         };
         self.events.insert(place, event.clone());
         event
+    }
+
+    /// A place behind all that are listed and all of the same organization.
+    fn place_among_held(&mut self, event: &Event) -> usize {
+        let of_same = |other: &Event| other.organization_id == event.organization_id;
+        let behind = self.events.iter().rposition(of_same).map_or(0, |last| last.saturating_add(1));
+        let first = behind.max(self.listed);
+        first.saturating_add(self.random.at_most(self.events.len().saturating_sub(first)))
     }
 
     /// Those that are listed now, oldest first: an event that is held back holds back all behind it, so that no cursor passes it by.
@@ -165,7 +171,8 @@ mod tests {
         let mut pushed = Vec::new();
         for n in 0_u64..200 {
             let now = Duration::from_millis(n * 100);
-            let organization_id = Some(format!("org_{}", n % 3));
+            // Three that have events held back at any time, and many that have not.
+            let organization_id = Some(format!("org_{}", if n % 2 == 0 { n % 3 } else { n % 40 }));
             let new = NewEvent { id: Some(n.to_string()), event: "x".into(), data: json!({}), organization_id };
             pushed.push(log.push(new, None, Timestamp::SEEDED, now).id);
             let all: Vec<_> = log.list(now).iter().map(|event| event.id.clone()).collect();
@@ -175,7 +182,7 @@ mod tests {
         let all: Vec<_> = log.list(Duration::from_secs(60)).to_vec();
         assert_eq!(all.len(), 200);
         assert_ne!(all.iter().map(|event| event.id.clone()).collect::<Vec<_>>(), pushed, "they changed places");
-        for organization in 0_u64..3 {
+        for organization in 0_u64..40 {
             let own = all.iter().filter(|event| event.organization_id == Some(format!("org_{organization}")));
             let own: Vec<u64> = own.filter_map(|event| event.id.parse().ok()).collect();
             assert!(own.is_sorted(), "{own:?}");

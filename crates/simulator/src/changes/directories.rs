@@ -1,5 +1,7 @@
 //! Directories come, change and go.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 
 use crate::changes::directory_groups::{self, NewDirectoryGroup};
@@ -49,8 +51,10 @@ pub(super) fn create(memory: &mut Memory, new: NewDirectory) -> Result<String, R
     let organization = memory.registry.organizations.get(&directory.organization_id);
     memory.emit("dsync.activated", directory.activated_json(organization));
     memory.registry.directories.insert(id.clone(), directory);
+    let mut users = HashMap::new();
     for user in new.users {
-        directory_users::create(memory, NewDirectoryUser { directory: id.clone(), ..user })?;
+        let idp_id = user.idp_id.clone();
+        users.insert(idp_id, directory_users::create(memory, NewDirectoryUser { directory: id.clone(), ..user })?);
     }
     let mut members = Vec::new();
     for (group, idp_ids) in new.groups {
@@ -58,8 +62,8 @@ pub(super) fn create(memory: &mut Memory, new: NewDirectory) -> Result<String, R
         members.extend(idp_ids.into_iter().map(|idp_id| (group.clone(), idp_id)));
     }
     for (group, idp_id) in members {
-        let user = directory_users::by_idp_id(memory, &id, &idp_id)?;
-        directory_groups::add(memory, &group, &user)?;
+        let user = users.get(&idp_id).ok_or_else(|| Refusal::not_found("directory_user", &idp_id))?;
+        directory_groups::add(memory, &group, user)?;
     }
     Ok(id)
 }

@@ -173,7 +173,7 @@ pub(crate) fn find<'a>(memory: &'a Memory, id: &str) -> Result<&'a DirectoryUser
 }
 
 /// The id of somebody in a directory.
-pub(super) fn by_idp_id(memory: &Memory, directory: &str, idp_id: &str) -> Result<String, Refusal> {
+fn by_idp_id(memory: &Memory, directory: &str, idp_id: &str) -> Result<String, Refusal> {
     let mut all = memory.registry.directory_users.values();
     let found = all.find(|user| user.directory_id == directory && user.idp_id == idp_id);
     found.map(|user| user.id.clone()).ok_or_else(|| Refusal::not_found("directory_user", idp_id))

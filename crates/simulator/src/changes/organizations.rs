@@ -95,10 +95,13 @@ pub(crate) fn update(memory: &mut Memory, id: &str, patch: OrganizationPatch) ->
     organization.allow_profiles_outside_organization =
         patch.allow_profiles_outside_organization.unwrap_or(organization.allow_profiles_outside_organization);
     organization.updated_at = memory.clock.timestamp();
-    let domains = patch.domains.unwrap_or_else(|| organization.domains.iter().map(NewDomain::from).collect());
-    check(memory, Some(id), &domains)?;
+    if let Some(domains) = &patch.domains {
+        check(memory, Some(id), domains)?;
+    }
     memory.registry.organizations.insert(id.to_owned(), organization);
-    replace(memory, id, domains)?;
+    if let Some(domains) = patch.domains {
+        replace(memory, id, domains)?;
+    }
     let organization = find(memory, id)?.clone();
     memory.emit("organization.updated", event_json(&organization));
     Ok(organization)

@@ -133,6 +133,7 @@ fn in_an_older_environment_they_become_inactive_and_keep_their_id() {
     let back = Change::DirectoryUserComesBack { directory, idp_id: "okta-anna".into() };
     let (types, data) = told(&simulator, || drop(change(&simulator, back)));
     assert_eq!((types, &data["id"]), (vec!["dsync.user.updated".to_owned()], &json!(anna)));
+    assert_eq!(data["state"], "active");
 }
 
 #[test]
@@ -158,10 +159,16 @@ fn a_membership_that_the_directory_manages_follows_and_gets_its_role_back() {
     let ids = |query: &str| list(&simulator, &format!("{path}{query}")).iter().map(id).collect::<Vec<_>>();
     assert_eq!(ids(""), vec![elsewhere.clone()], "only active ones");
     assert_eq!(ids("&statuses=active,inactive,pending"), [elsewhere, managed.clone()]);
-    let back = Change::DirectoryUserComesBack { directory, idp_id: "okta-anna".into() };
+    let back = Change::DirectoryUserComesBack { directory: directory.clone(), idp_id: "okta-anna".into() };
     let (types, data) = told(&simulator, || drop(change(&simulator, back)));
     assert_eq!(types, ["dsync.user.created", "organization_membership.updated"]);
     assert_eq!((&data["status"], &data["role"]), (&json!("active"), &json!({"slug": "admin"})));
+
+    let alice = id(&directory_user(&simulator, &directory, "alice@acme.com"));
+    member(&simulator, &self::user(&simulator, "alice@acme.com"), "org_acme", false, "admin");
+    let leave = Change::DirectoryUserDeparts { id: alice, departure: Departure::Deleted };
+    let (types, _) = told(&simulator, || drop(change(&simulator, leave)));
+    assert_eq!(types, ["dsync.user.deleted"], "nobody manages this membership");
 }
 
 #[test]
@@ -369,6 +376,12 @@ fn organizations_and_domains_tell_of_themselves() {
     assert_eq!(types, ["organization_domain.verified", "organization_domain.verification_failed"]);
     assert_eq!(data["reason"], "domain_verified_by_other_organization");
     assert_eq!(data["organization_domain"]["id"], json!(theirs));
+    let rename = Change::RenameOrganization { id: "org_acme".into(), name: "Acme Inc.".into() };
+    assert_eq!(
+        told(&simulator, || drop(change(&simulator, rename))).0,
+        ["organization.updated"],
+        "its domains stay out of it"
+    );
     let refused = simulator.change(Change::VerifyDomain { id: theirs.clone() });
     assert!(matches!(refused, Err(Refusal::Conflict { code: "domain_already_exists", .. })), "{refused:?}");
     let restart = format!("/organization_domains/{theirs}/verify");
