@@ -1,4 +1,15 @@
 //! `/_simulator/…`: what the library's methods do, over HTTP, for tests that are not in Rust.
+//!
+//! | path | methods |
+//! |---|---|
+//! | `faults` | GET, POST a `Fault`, DELETE |
+//! | `requests` | GET, DELETE |
+//! | `clock` | POST `{"advance_seconds": 600}` |
+//! | `changes` | POST a `Change`; the answer is `{"id": …}` |
+//! | `events` | GET, POST a `NewEvent` |
+//! | `events/settings`, `webhooks/settings` | PUT `EventSettings`, `WebhookSettings` |
+//! | `webhooks` | GET what was sent |
+//! | `organizations`, `connections`, `profiles` | POST one of the seed's |
 
 use std::fmt::Display;
 use std::sync::Arc;

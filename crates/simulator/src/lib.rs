@@ -16,12 +16,17 @@
 //! | `admin`, `record` | `/_simulator/…`; the requests that came |
 //!
 //! ```
-//! use workos_simulator::{Fault, FaultKind, Options, Simulator};
+//! use workos_simulator::{Change, Fault, FaultKind, NewUser, Options, Simulator};
 //!
 //! let simulator = Simulator::start(Options::default())?;
 //! simulator.set_fault(Fault::token(FaultKind::RateLimited { retry_after: None }).times(1))?;
 //! assert!(simulator.url().starts_with("http://127.0.0.1:"));
 //! assert!(simulator.requests().is_empty());
+//!
+//! let anna = NewUser { email: "anna@acme.com".into(), ..NewUser::default() };
+//! let id = simulator.change(Change::CreateUser(anna))?;
+//! assert_eq!(simulator.events()[0]["event"], "user.created");
+//! assert_eq!(simulator.events()[0]["data"]["id"], id.as_str());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
