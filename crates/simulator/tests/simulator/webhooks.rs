@@ -10,7 +10,7 @@ use crate::common::{api, start};
 use aws_lc_rs::hmac;
 use reqwest::Method;
 use serde_json::{Value, json};
-use workos_simulator::{NewEvent, Simulator, WebhookSettings};
+use workos_simulator::{EventSettings, NewEvent, Simulator, WebhookSettings};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -85,6 +85,7 @@ fn next(received: &Receiver<Received>) -> Received {
 #[test]
 fn a_webhook_comes_at_once_and_is_signed() {
     let simulator = start();
+    simulator.set_events(EventSettings { hold_back_ms: 60_000, ..EventSettings::default() });
     let (url, received) = receiver(&[]);
     let endpoint = endpoint(&simulator, &url, &["user.deleted"]);
     put(&simulator, "user.created");
