@@ -114,8 +114,8 @@ test-clients: ## Supabase's clients of other languages against the gateway
 test-sql: ## SQL in, SQL out (pg_regress)
 	@$(STEP) $@ "SQL" tests/pg_regress/run.sh
 
-test-node: ## WorkOS's own SDK against the simulator
-	@$(STEP) $@ "WorkOS's SDK" tools/test-node.sh
+test-node: ## WorkOS's own SDKs against the simulator
+	@$(STEP) $@ "WorkOS's SDKs" tools/test-node.sh
 
 test-examples: ## The examples, each as it stands
 	@$(STEP) $@ "Examples" tools/test-examples.sh
@@ -176,5 +176,5 @@ fuzz: ## The readers of tokens against a fuzzer, FUZZ_SECONDS (60) for each targ
 .PHONY: clean
 clean: ## Removes what was built; installed files stay
 	@$(ENV) cargo clean --quiet
-	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules examples/psycopg/.venv tests/clients/python/.venv tests/clients/kotlin/.build target/screenshots
+	@rm -rf tests/pg_regress/results tests/pg_regress/regression.* tests/node/node_modules tests/supabase/node_modules examples/express/node_modules examples/browser/node_modules tests/browser/node_modules examples/supabase/*/node_modules examples/psycopg/.venv tests/clients/python/.venv tests/workos-python/.venv tests/clients/kotlin/.build target/screenshots
 	@for made in .next .svelte-kit .astro .react-router build dist; do rm -rf examples/supabase/*/$$made; done

@@ -46,7 +46,7 @@ case ${1:-} in
         install -m 755 "$CARGO_TARGET_DIR/$PROFILE/workos-simulator" "$stage/programs/bin/workos-simulator"
         install -m 755 "$CARGO_TARGET_DIR/$PROFILE/workos_demo" "$stage/programs/bin/workos-auth-demo"
         man_page 8 workos-auth-gateway "serve Supabase's /auth/v1 from a database that has workos_auth"
-        man_page 1 workos-simulator "stand in for WorkOS's single-sign-on endpoints, for tests"
+        man_page 1 workos-simulator "stand in for WorkOS's API, for tests"
         man_page 1 workos-auth-demo "sign two people in with WorkOS, in a throw-away Postgres"
         notices "$stage/programs/doc/gateway" workos_auth_gateway
         notices "$stage/programs/doc/simulator" workos_simulator workos_demo

@@ -162,6 +162,7 @@ pip_ci() {
     cp "$dir/requirements.txt" "$dir/.venv/requirements.txt"
 }
 pip_ci tests/clients/python
+pip_ci tests/workos-python
 
 # --- Java, for Supabase's client for Kotlin. Maven finds the libraries; what it brings must be what it was when they were chosen.
 

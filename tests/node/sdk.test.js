@@ -5,10 +5,21 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { NotFoundException, OauthException, RateLimitExceededException, UnauthorizedException, WorkOS } from '@workos-inc/node';
+import {
+  ConflictException,
+  NotFoundException,
+  OauthException,
+  RateLimitExceededException,
+  SignatureVerificationException,
+  UnauthorizedException,
+  UnprocessableEntityException,
+  WorkOS,
+} from '@workos-inc/node';
 
 const clientId = 'client_demo';
 const redirectUri = 'http://localhost:3000/callback';
@@ -166,7 +177,7 @@ test('lists and gets connections and organizations', async () => {
   const all = await (await workos.sso.listConnections()).autoPagination();
   assert.equal(all.length, 9);
   const { data } = await workos.sso.listConnections({ organizationId: 'org_initech' });
-  assert.deepEqual(data.map(({ id }) => id), ['conn_initech_okta', 'conn_initech_google']);
+  assert.deepEqual(data.map(({ id }) => id), ['conn_initech_google', 'conn_initech_okta']);
   const connection = await workos.sso.getConnection('conn_acme');
   assert.equal(connection.type, 'OktaSAML');
   assert.equal(connection.organizationId, 'org_acme');
@@ -177,6 +188,129 @@ test('lists and gets connections and organizations', async () => {
   const organizations = await workos.organizations.listOrganizations({ domains: ['globex.com'] });
   assert.deepEqual(organizations.data.map(({ id }) => id), ['org_globex']);
   assert.equal((await workos.organizations.getOrganization('org_acme')).domains[0].state, 'verified');
+});
+
+test('sets a customer up', async () => {
+  const workos = sdk();
+  const made = await workos.organizations.createOrganization({
+    name: 'Piper',
+    externalId: 'customer-7',
+    metadata: { plan: 'gold' },
+    domainData: [{ domain: 'piper.example', state: 'verified' }],
+  });
+  assert.equal(made.externalId, 'customer-7');
+  assert.deepEqual(made.metadata, { plan: 'gold' });
+  assert.deepEqual(await workos.organizations.getOrganizationByExternalId('customer-7'), made);
+  await assert.rejects(workos.organizations.createOrganization({ name: 'Again', externalId: 'customer-7' }), (error) => {
+    assert.equal(error.status, 400);
+    assert.equal(error.code, 'external_id_already_used');
+    return true;
+  });
+  const domainData = [{ domain: 'acme.com', state: 'verified' }];
+  await assert.rejects(workos.organizations.createOrganization({ name: 'Again', domainData }), ConflictException);
+  await assert.rejects(workos.organizations.createOrganization({ name: '' }), UnprocessableEntityException);
+  const renamed = await workos.organizations.updateOrganization({ organization: made.id, name: 'Pied Piper' });
+  assert.equal(renamed.name, 'Pied Piper');
+  assert.deepEqual(renamed.domains, made.domains);
+
+  const domain = await workos.organizationDomains.createOrganizationDomain({ organizationId: made.id, domain: 'piper.test' });
+  assert.equal(domain.state, 'pending');
+  assert.ok(domain.verificationToken);
+  assert.deepEqual(await workos.organizationDomains.getOrganizationDomain(domain.id), domain);
+  assert.equal((await workos.organizationDomains.verifyOrganizationDomain(domain.id)).state, 'pending');
+  await workos.organizationDomains.deleteOrganizationDomain(domain.id);
+  await assert.rejects(workos.organizationDomains.getOrganizationDomain(domain.id), NotFoundException);
+
+  const { link } = await workos.adminPortal.generateLink({ organization: made.id, intent: 'sso', returnUrl: 'https://app.example/' });
+  assert.match(link, /^https:/);
+  const contact = await workos.organizations.createItContact({ organizationId: made.id, email: 'it@piper.example' });
+  const { data } = await workos.organizations.listItContacts({ organizationId: made.id });
+  assert.deepEqual(data, [contact]);
+  await workos.organizations.inviteItContact({ organizationId: made.id, contactId: contact.id, intents: ['sso', 'directory_sync'] });
+  await workos.organizations.revokeItContact({ organizationId: made.id, contactId: contact.id });
+  await workos.organizations.deleteItContact({ organizationId: made.id, contactId: contact.id });
+
+  await workos.organizations.deleteOrganization(made.id);
+  await assert.rejects(workos.organizations.getOrganization(made.id), NotFoundException);
+});
+
+// Asks the simulator for something that WorkOS's API does not have.
+async function simulate(method, what, body) {
+  const response = await fetch(`${base}/_simulator/${what}`, {
+    method,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  assert.ok(response.ok, text);
+  return text === '' ? undefined : JSON.parse(text);
+}
+
+test('reads every event that the simulator can make, and what became of it', async () => {
+  const { changes, events: types } = JSON.parse(await readFile(new URL('history.json', import.meta.url)));
+  const ids = {};
+  await simulate('PUT', 'events/settings', { hold_back_ms: 0 });
+  for (const [name, change] of changes) {
+    const known = JSON.stringify(change).replace(/"\$(\w+)"/g, (_, id) => JSON.stringify(ids[id]));
+    ids[name] = (await simulate('POST', 'changes', JSON.parse(known))).id;
+  }
+
+  const workos = sdk();
+  const events = [];
+  for (let after; ; ) {
+    const page = await workos.events.listEvents({ events: types, limit: 20, after, order: 'desc' });
+    events.push(...page.data);
+    after = page.listMetadata.after;
+    if (after === null) break;
+  }
+  assert.deepEqual([...new Set(events.map(({ event }) => event))].sort(), types);
+  const find = (type) => events.find(({ event }) => event === type).data;
+  assert.equal(find('dsync.user.deleted').state, 'inactive');
+  assert.deepEqual(find('dsync.user.updated').previousAttributes.state, 'active');
+  assert.equal(find('dsync.group.user_added').user.idpId, 'okta-alice');
+  assert.equal(find('organization_membership.updated').status, 'inactive');
+  assert.equal(find('session.created').userId, 'user_anton');
+  assert.deepEqual(find('role.updated').permissions, ['posts:read', 'posts:write']);
+  assert.deepEqual(find('organization_role.updated').permissions, []);
+  assert.ok(!Number.isNaN(Date.parse(events[0].createdAt)));
+
+  const users = await workos.directorySync.listUsers({ directory: ids.directory });
+  assert.deepEqual((await users.autoPagination()).map(({ idpId }) => idpId), ['okta-anton', 'okta-robot', 'okta-anna', 'okta-alice']);
+  const [alice] = (await workos.directorySync.listUsers({ directory: ids.directory, order: 'asc' })).data;
+  assert.deepEqual(alice.groups.map(({ name }) => name), ['Builders']);
+  assert.deepEqual(alice.customAttributes, { depth: { of: 1 } });
+  assert.equal((await workos.directorySync.listGroups({ directory: ids.directory })).data[0].name, 'Builders');
+  assert.equal((await workos.directorySync.getDirectory(ids.directory)).state, 'active', 'what the SDK makes of linked');
+  const memberships = await workos.userManagement.listOrganizationMemberships({ organizationId: 'org_acme', statuses: ['active', 'inactive'] });
+  assert.deepEqual(memberships.data.map(({ id, role }) => [id, role.slug]), [['om_anton', 'editor']]);
+  assert.equal((await workos.userManagement.getUser('user_anton')).lastName, 'Bruckner');
+  assert.equal((await workos.authorization.listEnvironmentRoles()).data[0].slug, 'editor');
+});
+
+test('constructs an event of a webhook, by its signature', async () => {
+  const workos = sdk();
+  let secret;
+  const received = new Promise((resolve) => {
+    const server = createServer(async (request, response) => {
+      const payload = (await request.toArray()).join('');
+      response.end();
+      server.close();
+      resolve({ payload, sigHeader: request.headers['workos-signature'] });
+    });
+    server.listen(0, '127.0.0.1', async () => {
+      const endpointUrl = `http://127.0.0.1:${server.address().port}/`;
+      ({ secret } = await workos.webhooks.createWebhookEndpoint({ endpointUrl, events: ['user.created'] }));
+      await simulate('POST', 'changes', { create_user: { email: 'webhook@acme.com' } });
+    });
+  });
+  const { payload, sigHeader } = await received;
+  assert.match(sigHeader, /^t=\d{13}, v1=[0-9a-f]{64}$/);
+  const event = await workos.webhooks.constructEvent({ payload: JSON.parse(payload), sigHeader, secret });
+  assert.equal(event.data.email, 'webhook@acme.com');
+  await assert.rejects(
+    workos.webhooks.constructEvent({ payload: JSON.parse(payload), sigHeader, secret: 'another' }),
+    SignatureVerificationException,
+  );
 });
 
 test('retries 429 after the time it is told, with the same code', async () => {

@@ -27,15 +27,21 @@ pub enum Endpoint {
     Token,
     /// `GET /sso/authorize`
     Authorize,
+    /// `GET /events`
+    Events,
+    /// Everything else that needs an API key: organizations, directories, the Admin Portal, …
+    Api,
 }
 
 /// What goes wrong.
 ///
 /// A kind that says *instead* answers without looking at the request: the code stays good. Every other kind lets the
-/// request be processed first: the code is spent, though the client may never learn of it.
+/// request be processed first: the code is spent, or the organization
+/// made, though the client may never learn of it.
 ///
 /// Faults are taken in the order in which they were set. One request meets at most one *instead*, at most one kind
-/// that changes the body, and all of the others; while an *instead* answers, what changes the profile waits.
+/// that changes the body, and all of the others; while an *instead* answers, what changes the profile or the
+/// page of events waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
@@ -85,6 +91,11 @@ pub enum FaultKind {
         /// The patch.
         patch: Value,
     },
+
+    /// Events: every event stands on the page twice, as far as the limit goes.
+    RepeatedEvents,
+    /// Events: the parameter `events` is ignored, and types come that nobody asked for.
+    EventFilterIgnored,
 
     /// Announces the whole body, sends half of it, and hangs up.
     TruncatedBody,
@@ -167,6 +178,16 @@ impl Fault {
         Self { endpoint: Endpoint::Authorize, times: None, kind }
     }
 
+    /// At `GET /events`, until cleared.
+    pub fn events(kind: FaultKind) -> Self {
+        Self { endpoint: Endpoint::Events, times: None, kind }
+    }
+
+    /// At everything else that needs an API key, until cleared.
+    pub fn api(kind: FaultKind) -> Self {
+        Self { endpoint: Endpoint::Api, times: None, kind }
+    }
+
     /// For this many requests only.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
@@ -177,6 +198,7 @@ impl Fault {
         let only = match &self.kind {
             FaultKind::JsonOnly => Some(Endpoint::Token),
             FaultKind::CallbackError { .. } => Some(Endpoint::Authorize),
+            FaultKind::RepeatedEvents | FaultKind::EventFilterIgnored => Some(Endpoint::Events),
             kind if kind.stage() == Stage::Grant => Some(Endpoint::Token),
             _ => None,
         };
@@ -200,7 +222,7 @@ impl Fault {
 enum Stage {
     /// Answers instead.
     Instead,
-    /// Bends the rules of the grant, or the profile.
+    /// Bends the rules of the grant, the profile or the page of events.
     Grant,
     /// Changes the body.
     Body,
@@ -219,7 +241,9 @@ impl FaultKind {
             | Self::WrongConnection
             | Self::WrongConnectionType
             | Self::MissingProfileFields { .. }
-            | Self::ProfileOverrides { .. } => Stage::Grant,
+            | Self::ProfileOverrides { .. }
+            | Self::RepeatedEvents
+            | Self::EventFilterIgnored => Stage::Grant,
             Self::TruncatedBody
             | Self::OversizedBody { .. }
             | Self::MalformedJson

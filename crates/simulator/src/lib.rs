@@ -1,24 +1,32 @@
-//! A strict stand-in for WorkOS's single-sign-on endpoints.
+//! A strict stand-in for WorkOS's API.
 //!
 //! WorkOS's own emulator takes any secret, any verifier and any redirect; this one takes only what is right, says the
 //! documented error otherwise, and fails on demand in every way a network can. It listens on loopback only.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `seed`, `directory` | clients, organizations, connections, people |
+//! | `seed`, `registry` | clients, organizations, connections, people |
 //! | `authorize`, `callback`, `login_page` | `GET /sso/authorize`: the checks, the errors, the page of `--interactive` |
 //! | `token` | `POST /sso/token`, `GET /sso/profile` |
-//! | `resources` | `GET /connections`, `GET /organizations` |
+//! | `rest` | the REST API: organizations, connections, directories, people, roles, events, the Admin Portal |
+//! | `changes`, `objects`, `refusal` | what changes at WorkOS, what its answers show, and what it refuses |
+//! | `events`, `random` | what happened, and in which order it is told |
+//! | `webhooks`, `sender` | who wants webhooks, and their sending |
 //! | `fault`, `answer`, `socket` | what goes wrong on demand, and how |
 //! | `admin`, `record` | `/_simulator/…`; the requests that came |
 //!
 //! ```
-//! use workos_simulator::{Fault, FaultKind, Options, Simulator};
+//! use workos_simulator::{Change, Fault, FaultKind, NewUser, Options, Simulator};
 //!
 //! let simulator = Simulator::start(Options::default())?;
 //! simulator.set_fault(Fault::token(FaultKind::RateLimited { retry_after: None }).times(1))?;
 //! assert!(simulator.url().starts_with("http://127.0.0.1:"));
 //! assert!(simulator.requests().is_empty());
+//!
+//! let anna = NewUser { email: "anna@acme.com".into(), ..NewUser::default() };
+//! let id = simulator.change(Change::CreateUser(anna))?;
+//! assert_eq!(simulator.events()[0]["event"], "user.created");
+//! assert_eq!(simulator.events()[0]["data"]["id"], id.as_str());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -28,18 +36,27 @@ mod admin;
 mod answer;
 mod authorize;
 mod callback;
-mod directory;
+mod changes;
+mod clock;
+mod events;
 mod expiring;
 mod fault;
+mod ids;
 mod login_page;
+mod objects;
 mod parameters;
+mod random;
 mod record;
-mod resources;
+mod refusal;
+mod registry;
+mod rest;
 mod seed;
+mod sender;
 mod server;
 mod socket;
 mod state;
 mod token;
+mod webhooks;
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -47,14 +64,30 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub use crate::callback::CallbackError;
+pub use crate::changes::change::Change;
+pub use crate::changes::directories::NewDirectory;
+pub use crate::changes::directory_groups::NewDirectoryGroup;
+pub use crate::changes::directory_users::{Departure, DirectoryUserPatch, NewDirectoryUser};
+pub use crate::changes::memberships::{MembershipPatch, NewMembership};
+pub use crate::changes::roles::Role;
+pub use crate::changes::sessions::NewSession;
+pub use crate::changes::users::{NewUser, UserPatch};
+pub use crate::events::{DateFormat, EventSettings, NewEvent};
 pub use crate::fault::{Endpoint, Fault, FaultError, FaultKind, Missing, RetryAfter};
+pub use crate::objects::directory::{DirectoryState, DirectoryUserState};
+pub use crate::objects::user::MembershipStatus;
 pub use crate::record::RecordedRequest;
+pub use crate::refusal::Refusal;
 pub use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
+pub use crate::webhooks::{WebhookAttempt, WebhookSettings};
 
-use crate::directory::Directory;
+use crate::changes::change::apply;
+use crate::changes::{connections, organizations};
+use crate::registry::Registry;
 use crate::state::State;
 
 /// How a simulator is started.
@@ -93,8 +126,8 @@ impl Simulator {
     pub fn start(options: Options) -> io::Result<Self> {
         let invalid = |error: SeedError| io::Error::new(io::ErrorKind::InvalidData, error);
         let seed = options.seed.map_or_else(Seed::built_in, Ok).map_err(invalid)?;
-        let directory = Directory::new(seed).map_err(invalid)?;
-        let state = Arc::new(State::new(directory, options.interactive, options.request_log));
+        let registry = Registry::new(seed).map_err(invalid)?;
+        let state = Arc::new(State::new(registry, options.interactive, options.request_log));
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
@@ -109,8 +142,9 @@ impl Simulator {
         let thread = std::thread::Builder::new().name("workos-simulator".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    // axum's server retries what fails at accept and never ends of itself.
-                    _ = server::serve(listener, shared) => {}
+                    // axum's server retries what fails at accept and never ends of itself, and neither does what sends webhooks.
+                    _ = server::serve(listener, Arc::clone(&shared)) => {}
+                    _ = sender::send(shared) => {}
                     _ = stopped => {}
                 }
             });
@@ -153,12 +187,45 @@ impl Simulator {
 
     /// Puts the clock forward, by which codes and tokens expire.
     pub fn advance_clock(&self, by: Duration) {
-        self.state.lock().advance(by);
+        self.state.lock().clock.advance(by);
+    }
+
+    /// Has something happen at WorkOS, and answers the id of what it happened to.
+    ///
+    /// # Errors
+    /// WorkOS would refuse it, or what it is about does not exist.
+    pub fn change(&self, change: Change) -> Result<String, Refusal> {
+        apply(&mut self.state.lock(), change)
+    }
+
+    /// Tells of an event that the simulator does not make by itself, and answers its id.
+    pub fn put_event(&self, event: NewEvent) -> String {
+        self.state.lock().put_event(event)
+    }
+
+    /// How events are told.
+    pub fn set_events(&self, settings: EventSettings) {
+        self.state.lock().events.set(settings);
+    }
+
+    /// All events in the order in which `GET /events` tells them, also those that are held back.
+    pub fn events(&self) -> Vec<Value> {
+        self.state.lock().events.all()
+    }
+
+    /// How webhooks are sent to the endpoints that `POST /webhook_endpoints` has made.
+    pub fn set_webhooks(&self, settings: WebhookSettings) {
+        self.state.lock().webhooks.set(settings);
+    }
+
+    /// The webhooks that were sent, oldest first.
+    pub fn webhook_attempts(&self) -> Vec<WebhookAttempt> {
+        self.state.lock().webhooks.attempts.clone()
     }
 
     /// Adds or replaces an organization.
     pub fn put_organization(&self, organization: Organization) {
-        self.state.lock().directory.put_organization(organization);
+        organizations::put(&mut self.state.lock(), organization);
     }
 
     /// Adds or replaces a connection.
@@ -166,7 +233,7 @@ impl Simulator {
     /// # Errors
     /// Its organization does not exist.
     pub fn put_connection(&self, connection: Connection) -> Result<(), SeedError> {
-        self.state.lock().directory.put_connection(connection)
+        connections::put(&mut self.state.lock(), connection)
     }
 
     /// Adds or replaces a person.
@@ -174,7 +241,7 @@ impl Simulator {
     /// # Errors
     /// The connection does not exist.
     pub fn put_profile(&self, profile: Profile) -> Result<(), SeedError> {
-        self.state.lock().directory.put_profile(profile)
+        self.state.lock().registry.put_profile(profile)
     }
 }
 

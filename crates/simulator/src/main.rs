@@ -11,7 +11,7 @@ use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use workos_simulator::{Options, Seed, Simulator};
 
-/// A strict stand-in for WorkOS's single-sign-on endpoints, on loopback only
+/// A strict stand-in for WorkOS's API, on loopback only
 #[derive(Parser)]
 #[command(name = "workos-simulator", version)]
 struct Arguments {

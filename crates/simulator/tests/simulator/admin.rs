@@ -48,6 +48,11 @@ fn faults_are_set_and_cleared_over_http() {
     assert_eq!(delete(&simulator, "faults"), 204);
     assert_eq!(get(&simulator, "faults"), json!({"faults": []}));
 
+    for (endpoint, kind) in [("events", "repeated_events"), ("events", "event_filter_ignored"), ("api", "reset")] {
+        assert_eq!(post(&simulator, "faults", &json!({"endpoint": endpoint, "kind": kind})), 204, "{kind}");
+    }
+    assert_eq!(delete(&simulator, "faults"), 204);
+
     let fault = json!({"endpoint": "authorize", "kind": {"callback_error": {"code": "server_error"}}});
     assert_eq!(post(&simulator, "faults", &fault), 204);
     let (_, callback) = redirect(&authorize(&simulator, &[("organization", "org_acme")]));
@@ -69,6 +74,7 @@ fn a_fault_that_is_none_is_refused() {
         json!({"endpoint": "token", "kind": {"delay": {"ms": 1, "seconds": 1}}}),
         json!({"endpoint": "token", "kind": {"status": {"code": 99}}}),
         json!({"endpoint": "token", "kind": {"callback_error": {"code": "server_error"}}}),
+        json!({"endpoint": "api", "kind": "repeated_events"}),
     ] {
         assert_eq!(post(&simulator, "faults", &fault), 422, "{fault}");
     }

@@ -4,7 +4,11 @@
 mod admin;
 mod authorize;
 mod binary;
+mod changes;
 mod common;
+mod events;
 mod faults;
 mod login_page;
+mod organizations;
 mod token;
+mod webhooks;

@@ -1,0 +1,165 @@
+//! Domains of organizations come, are verified, fail and go.
+
+use serde_json::json;
+
+use crate::ids;
+use crate::objects::organization::{DomainObject, DomainState, VerificationStrategy};
+use crate::refusal::Refusal;
+use crate::state::Memory;
+
+/// A domain that an organization is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewDomain {
+    pub domain: String,
+    /// Pending, until the TXT record is there; or verified by the word of whoever has the API key.
+    pub verified: bool,
+}
+
+impl NewDomain {
+    /// Whether it is this domain: upper and lower case are one.
+    pub fn is(&self, domain: &str) -> bool {
+        self.domain.eq_ignore_ascii_case(domain)
+    }
+}
+
+impl From<&DomainObject> for NewDomain {
+    fn from(domain: &DomainObject) -> Self {
+        Self { domain: domain.domain.clone(), verified: domain.state == DomainState::Verified }
+    }
+}
+
+/// Whether the organization may have these domains: they are domains, and no other organization has shown that one is its own.
+pub(crate) fn check(memory: &Memory, organization: Option<&str>, domains: &[NewDomain]) -> Result<(), Refusal> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    for (at, new) in domains.iter().enumerate() {
+        if !new.domain.contains('.') || new.domain.split('.').any(str::is_empty) || !new.domain.bytes().all(allowed) {
+            return Err(Refusal::invalid("domain", "invalid_domain"));
+        }
+        let taken = |other: &DomainObject| {
+            new.is(&other.domain)
+                && other.state == DomainState::Verified
+                && Some(other.organization_id.as_str()) != organization
+        };
+        let mut others = memory.registry.organizations.values().flat_map(|organization| &organization.domains);
+        if others.any(taken) || domains.iter().take(at).any(|earlier| earlier.is(&new.domain)) {
+            return Err(already_exists(&new.domain));
+        }
+    }
+    Ok(())
+}
+
+/// Gives an organization a domain. The caller has checked it.
+pub(crate) fn add(memory: &mut Memory, organization: &str, new: NewDomain) -> Result<DomainObject, Refusal> {
+    let now = memory.clock.timestamp();
+    let found = memory.registry.organizations.get_mut(organization);
+    let organization = found.ok_or_else(|| Refusal::not_found("organization", organization))?;
+    if organization.domains.iter().any(|own| new.is(&own.domain)) {
+        return Err(already_exists(&new.domain));
+    }
+    let domain = DomainObject {
+        id: ids::id("org_domain_", now),
+        organization_id: organization.id.clone(),
+        domain: new.domain.to_ascii_lowercase(),
+        state: if new.verified { DomainState::Verified } else { DomainState::Pending },
+        verification_strategy: if new.verified { VerificationStrategy::Manual } else { VerificationStrategy::Dns },
+        verification_token: (!new.verified).then(|| ids::random("")),
+        created_at: now,
+        updated_at: now,
+    };
+    organization.domains.push(domain.clone());
+    Ok(domain)
+}
+
+/// Gives an organization these domains and no others. The caller has checked them.
+pub(crate) fn replace(memory: &mut Memory, organization: &str, domains: Vec<NewDomain>) -> Result<(), Refusal> {
+    let own = memory.registry.organizations.get(organization).map(|own| own.domains.clone()).unwrap_or_default();
+    for old in own.iter().filter(|old| !domains.iter().any(|new| new.is(&old.domain))) {
+        delete(memory, &old.id)?;
+    }
+    for new in domains {
+        match own.iter().find(|old| new.is(&old.domain)) {
+            None => {
+                let added = add(memory, organization, new)?;
+                tell(memory, "organization_domain.created", &added);
+            }
+            Some(old) if new.verified && old.state != DomainState::Verified => drop(verify(memory, &old.id)?),
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// `POST /organization_domains`
+pub(crate) fn create(memory: &mut Memory, organization: &str, domain: &str) -> Result<DomainObject, Refusal> {
+    let new = NewDomain { domain: domain.to_owned(), verified: false };
+    check(memory, Some(organization), std::slice::from_ref(&new))?;
+    let domain = add(memory, organization, new)?;
+    tell(memory, "organization_domain.created", &domain);
+    Ok(domain)
+}
+
+/// `POST /organization_domains/{id}/verify`: WorkOS looks for the TXT record anew.
+pub(crate) fn restart(memory: &mut Memory, id: &str) -> Result<DomainObject, Refusal> {
+    if find(memory, id)?.state == DomainState::Verified {
+        return Err(Refusal::bad_request("domain_already_verified", "The domain is verified already."));
+    }
+    let domain = set_state(memory, id, DomainState::Pending)?;
+    tell(memory, "organization_domain.updated", &domain);
+    Ok(domain)
+}
+
+/// The TXT record is there. Other organizations can no longer show that the domain is theirs.
+pub(super) fn verify(memory: &mut Memory, id: &str) -> Result<String, Refusal> {
+    let domain = find(memory, id)?.clone();
+    check(memory, Some(&domain.organization_id), &[NewDomain::from(&domain)])?;
+    let domain = set_state(memory, id, DomainState::Verified)?;
+    tell(memory, "organization_domain.verified", &domain);
+    let all = memory.registry.organizations.values().flat_map(|organization| &organization.domains);
+    let losers = all.filter(|other| other.domain == domain.domain && other.state == DomainState::Pending);
+    for loser in losers.map(|loser| loser.id.clone()).collect::<Vec<_>>() {
+        fail(memory, &loser, "domain_verified_by_other_organization")?;
+    }
+    Ok(domain.id)
+}
+
+/// WorkOS no longer looks for the TXT record.
+pub(super) fn fail(memory: &mut Memory, id: &str, reason: &str) -> Result<String, Refusal> {
+    let domain = set_state(memory, id, DomainState::Failed)?;
+    let data = json!({ "reason": reason, "organization_domain": domain });
+    memory.emit("organization_domain.verification_failed", data);
+    Ok(domain.id)
+}
+
+/// Tells of a domain.
+pub(super) fn tell(memory: &mut Memory, event: &str, domain: &DomainObject) {
+    memory.emit(event, json!(domain));
+}
+
+/// `DELETE /organization_domains/{id}`
+pub(crate) fn delete(memory: &mut Memory, id: &str) -> Result<(), Refusal> {
+    let domain = find(memory, id)?.clone();
+    if let Some(organization) = memory.registry.organizations.get_mut(&domain.organization_id) {
+        organization.domains.retain(|domain| domain.id != id);
+    }
+    tell(memory, "organization_domain.deleted", &domain);
+    Ok(())
+}
+
+/// A domain by its id.
+pub(crate) fn find<'a>(memory: &'a Memory, id: &str) -> Result<&'a DomainObject, Refusal> {
+    let mut all = memory.registry.organizations.values().flat_map(|organization| &organization.domains);
+    all.find(|domain| domain.id == id).ok_or_else(|| Refusal::not_found("organization_domain", id))
+}
+
+fn set_state(memory: &mut Memory, id: &str, state: DomainState) -> Result<DomainObject, Refusal> {
+    let now = memory.clock.timestamp();
+    let mut all = memory.registry.organizations.values_mut().flat_map(|organization| &mut organization.domains);
+    let domain = all.find(|domain| domain.id == id).ok_or_else(|| Refusal::not_found("organization_domain", id))?;
+    domain.state = state;
+    domain.updated_at = now;
+    Ok(domain.clone())
+}
+
+fn already_exists(domain: &str) -> Refusal {
+    Refusal::conflict("domain_already_exists", format!("The domain '{domain}' is an organization's already."))
+}
