@@ -67,8 +67,10 @@ fn error_code(status: u16, name: &str) -> ErrorCode {
         (400..=499, "invalid_client" | "unauthorized_client") => ErrorCode::WorkosInvalidClient,
         // The latter two are the emulator's.
         (400..=499, "invalid_grant" | "invalid_code" | "expired_code") => ErrorCode::WorkosInvalidGrant,
+        (400..=499, "external_id_already_used") => ErrorCode::WorkosConflict,
         (401 | 403, _) => ErrorCode::WorkosInvalidClient,
         (404, _) => ErrorCode::WorkosNotFound,
+        (409, _) => ErrorCode::WorkosConflict,
         (422, _) => ErrorCode::WorkosUnprocessable,
         _ => ErrorCode::WorkosRejected,
     }

@@ -313,6 +313,8 @@ fn refusals_by_name_and_status() {
         (400, r#"{"message":"Invalid authorization code","code":"invalid_code"}"#, WorkosInvalidGrant),
         (400, r#"{"message":"x","code":"expired_code"}"#, WorkosInvalidGrant),
         (404, r#"{"message":"Not Found"}"#, WorkosNotFound),
+        (409, r#"{"message":"x","code":"conflict"}"#, WorkosConflict),
+        (400, r#"{"message":"x","code":"external_id_already_used"}"#, WorkosConflict),
         (422, r#"{"message":"x","errors":[]}"#, WorkosUnprocessable),
         (429, r#"{"error":"invalid_grant"}"#, WorkosRateLimited),
         (500, r#"{"error":"invalid_client"}"#, WorkosUnavailable),
