@@ -8,7 +8,15 @@ import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { after, before, beforeEach, test } from 'node:test';
 
-import { NotFoundException, OauthException, RateLimitExceededException, UnauthorizedException, WorkOS } from '@workos-inc/node';
+import {
+  ConflictException,
+  NotFoundException,
+  OauthException,
+  RateLimitExceededException,
+  UnauthorizedException,
+  UnprocessableEntityException,
+  WorkOS,
+} from '@workos-inc/node';
 
 const clientId = 'client_demo';
 const redirectUri = 'http://localhost:3000/callback';
@@ -166,7 +174,7 @@ test('lists and gets connections and organizations', async () => {
   const all = await (await workos.sso.listConnections()).autoPagination();
   assert.equal(all.length, 9);
   const { data } = await workos.sso.listConnections({ organizationId: 'org_initech' });
-  assert.deepEqual(data.map(({ id }) => id), ['conn_initech_okta', 'conn_initech_google']);
+  assert.deepEqual(data.map(({ id }) => id), ['conn_initech_google', 'conn_initech_okta']);
   const connection = await workos.sso.getConnection('conn_acme');
   assert.equal(connection.type, 'OktaSAML');
   assert.equal(connection.organizationId, 'org_acme');
@@ -177,6 +185,50 @@ test('lists and gets connections and organizations', async () => {
   const organizations = await workos.organizations.listOrganizations({ domains: ['globex.com'] });
   assert.deepEqual(organizations.data.map(({ id }) => id), ['org_globex']);
   assert.equal((await workos.organizations.getOrganization('org_acme')).domains[0].state, 'verified');
+});
+
+test('sets a customer up', async () => {
+  const workos = sdk();
+  const made = await workos.organizations.createOrganization({
+    name: 'Piper',
+    externalId: 'customer-7',
+    metadata: { plan: 'gold' },
+    domainData: [{ domain: 'piper.example', state: 'verified' }],
+  });
+  assert.equal(made.externalId, 'customer-7');
+  assert.deepEqual(made.metadata, { plan: 'gold' });
+  assert.deepEqual(await workos.organizations.getOrganizationByExternalId('customer-7'), made);
+  await assert.rejects(workos.organizations.createOrganization({ name: 'Again', externalId: 'customer-7' }), (error) => {
+    assert.equal(error.status, 400);
+    assert.equal(error.code, 'external_id_already_used');
+    return true;
+  });
+  const domainData = [{ domain: 'acme.com', state: 'verified' }];
+  await assert.rejects(workos.organizations.createOrganization({ name: 'Again', domainData }), ConflictException);
+  await assert.rejects(workos.organizations.createOrganization({ name: '' }), UnprocessableEntityException);
+  const renamed = await workos.organizations.updateOrganization({ organization: made.id, name: 'Pied Piper' });
+  assert.equal(renamed.name, 'Pied Piper');
+  assert.deepEqual(renamed.domains, made.domains);
+
+  const domain = await workos.organizationDomains.createOrganizationDomain({ organizationId: made.id, domain: 'piper.test' });
+  assert.equal(domain.state, 'pending');
+  assert.ok(domain.verificationToken);
+  assert.deepEqual(await workos.organizationDomains.getOrganizationDomain(domain.id), domain);
+  assert.equal((await workos.organizationDomains.verifyOrganizationDomain(domain.id)).state, 'pending');
+  await workos.organizationDomains.deleteOrganizationDomain(domain.id);
+  await assert.rejects(workos.organizationDomains.getOrganizationDomain(domain.id), NotFoundException);
+
+  const { link } = await workos.adminPortal.generateLink({ organization: made.id, intent: 'sso', returnUrl: 'https://app.example/' });
+  assert.match(link, /^https:/);
+  const contact = await workos.organizations.createItContact({ organizationId: made.id, email: 'it@piper.example' });
+  const { data } = await workos.organizations.listItContacts({ organizationId: made.id });
+  assert.deepEqual(data, [contact]);
+  await workos.organizations.inviteItContact({ organizationId: made.id, contactId: contact.id, intents: ['sso', 'directory_sync'] });
+  await workos.organizations.revokeItContact({ organizationId: made.id, contactId: contact.id });
+  await workos.organizations.deleteItContact({ organizationId: made.id, contactId: contact.id });
+
+  await workos.organizations.deleteOrganization(made.id);
+  await assert.rejects(workos.organizations.getOrganization(made.id), NotFoundException);
 });
 
 test('retries 429 after the time it is told, with the same code', async () => {

@@ -58,21 +58,22 @@ struct Clock {
 }
 
 async fn advance_clock(Shared(state): Shared<Arc<State>>, Json(clock): Json<Clock>) -> StatusCode {
-    state.lock().advance(Duration::from_secs(clock.advance_seconds.into()));
+    state.lock().clock.advance(Duration::from_secs(clock.advance_seconds.into()));
     StatusCode::NO_CONTENT
 }
 
 async fn put_organization(Shared(state): Shared<Arc<State>>, Json(organization): Json<Organization>) -> StatusCode {
-    state.lock().directory.put_organization(organization);
+    let memory = &mut *state.lock();
+    memory.registry.put_organization(organization, memory.clock.timestamp());
     StatusCode::NO_CONTENT
 }
 
 async fn put_connection(Shared(state): Shared<Arc<State>>, Json(connection): Json<Connection>) -> Response {
-    done(state.lock().directory.put_connection(connection))
+    done(state.lock().registry.put_connection(connection))
 }
 
 async fn put_profile(Shared(state): Shared<Arc<State>>, Json(profile): Json<Profile>) -> Response {
-    done(state.lock().directory.put_profile(profile))
+    done(state.lock().registry.put_profile(profile))
 }
 
 fn done<E: Display>(result: Result<(), E>) -> Response {

@@ -12,13 +12,14 @@ use url::Url;
 
 use crate::answer;
 use crate::callback::{CallbackError, location};
-use crate::directory::Directory;
 use crate::fault::{Endpoint, FaultKind};
+use crate::ids::random;
 use crate::login_page;
 use crate::parameters::{self, Pairs};
+use crate::registry::Registry;
 use crate::seed::{Connection, Profile};
 use crate::socket::ResetHandle;
-use crate::state::{Grant, State, random};
+use crate::state::{Grant, State};
 
 /// The values of `provider` in WorkOS's OpenAPI description.
 const PROVIDERS: [&str; 13] = [
@@ -88,7 +89,7 @@ pub(crate) async fn authorize(
 /// `POST /sso/authorize/continue`: the login page's answer. The request it belongs to comes along and is checked anew.
 pub(crate) async fn resume(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     let form = parameters::decode(&body);
-    let request = match Request::check(&state.lock().directory, parameters::get(&form, "request").unwrap_or_default()) {
+    let request = match Request::check(&state.lock().registry, parameters::get(&form, "request").unwrap_or_default()) {
         Ok(request) => request,
         Err(why) => return page(why),
     };
@@ -99,7 +100,7 @@ pub(crate) async fn resume(Shared(state): Shared<Arc<State>>, body: Bytes) -> Re
 }
 
 fn begin(state: &State, query: &str) -> Response {
-    let request = match Request::check(&state.lock().directory, query) {
+    let request = match Request::check(&state.lock().registry, query) {
         Ok(request) => request,
         Err(why) => return page(why),
     };
@@ -111,12 +112,12 @@ fn begin(state: &State, query: &str) -> Response {
         });
     }
     let memory = state.lock();
-    let directory = &memory.directory;
-    match request.check_rest().and_then(|_| Ok(select(directory, &request.parameters)?)) {
+    let registry = &memory.registry;
+    match request.check_rest().and_then(|_| Ok(select(registry, &request.parameters)?)) {
         Err(refused) => request.refuse(refused),
         Ok(connection) => {
-            let organization = directory.organization_of(connection);
-            let people = directory.people(connection);
+            let organization = registry.organization_of(connection);
+            let people = registry.people(connection);
             login_page::render(connection, organization, people, hint.as_deref(), query).into_response()
         }
     }
@@ -124,13 +125,13 @@ fn begin(state: &State, query: &str) -> Response {
 
 impl Request {
     /// Whether the client is known and the redirect URI is its own; the reason why not never leaves by redirect.
-    fn check(directory: &Directory, query: &str) -> Result<Self, &'static str> {
+    fn check(registry: &Registry, query: &str) -> Result<Self, &'static str> {
         let parameters = parameters::decode(query.as_bytes());
         if let Some(name) = parameters::repeated(&parameters, &["client_id", "redirect_uri"]) {
             return Err(if name == "client_id" { "client_id stands twice." } else { "redirect_uri stands twice." });
         }
         let client_id = parameters::get(&parameters, "client_id").ok_or("client_id is missing.")?;
-        let client = directory.clients.get(client_id).ok_or("There is no application with this client_id.")?;
+        let client = registry.clients.get(client_id).ok_or("There is no application with this client_id.")?;
         let redirect_uri = parameters::get(&parameters, "redirect_uri").ok_or("redirect_uri is missing.")?;
         if !client.allows_redirect(redirect_uri) {
             return Err("This redirect_uri is not in the application's list.");
@@ -143,7 +144,7 @@ impl Request {
         parameters::get(&self.parameters, name)
     }
 
-    /// Everything that needs no directory. Answers the code challenge.
+    /// Everything that needs no registry. Answers the code challenge.
     fn check_rest(&self) -> Result<Option<&str>, Refused> {
         if parameters::repeated(&self.parameters, &SINGLE).is_some() {
             return Err(Refused("invalid_request", "A parameter stands twice."));
@@ -172,12 +173,12 @@ impl Request {
     fn finish(self, state: &State, is_the_one: impl Fn(&Profile) -> bool) -> Response {
         let mut memory = state.lock();
         let chosen = self.check_rest().and_then(|challenge| {
-            let connection = select(&memory.directory, &self.parameters)?;
+            let connection = select(&memory.registry, &self.parameters)?;
             let person = memory
-                .directory
+                .registry
                 .people(connection)
                 .find(|person| is_the_one(person))
-                .ok_or_else(|| nobody(&memory.directory, connection, self.get("login_hint")))?;
+                .ok_or_else(|| nobody(&memory.registry, connection, self.get("login_hint")))?;
             Ok((challenge.map(str::to_owned), person.id.clone()))
         });
         let (code_challenge, profile_id) = match chosen {
@@ -192,7 +193,7 @@ impl Request {
             code_challenge,
             profile_id,
         };
-        let now = state.now(&memory);
+        let now = memory.clock.now();
         memory.codes.insert(code.clone(), grant, now);
         found(location(&self.redirect_uri, &[("code", Some(&code)), ("state", self.get("state"))]))
     }
@@ -205,26 +206,26 @@ impl Request {
 }
 
 /// The one connection that is meant.
-fn select<'a>(directory: &'a Directory, parameters: &[(String, String)]) -> Result<&'a Connection, CallbackError> {
+fn select<'a>(registry: &'a Registry, parameters: &[(String, String)]) -> Result<&'a Connection, CallbackError> {
     let get = |name| parameters::get(parameters, name);
     if get("domain").is_some() {
         return Err(CallbackError::DomainConnectionSelectorNotAllowed);
     }
     match (get("connection"), get("organization"), get("provider")) {
         (Some(id), None, None) => {
-            let connection = directory.connections.get(id).ok_or(CallbackError::ConnectionInvalid)?;
+            let connection = registry.connections.get(id).ok_or(CallbackError::ConnectionInvalid)?;
             usable(&[connection], CallbackError::ConnectionInvalid)
         }
         (None, Some(id), None) => {
             let of_organization: Vec<_> =
-                directory.connections.values().filter(|c| c.organization.as_deref() == Some(id)).collect();
+                registry.connections.values().filter(|c| c.organization.as_deref() == Some(id)).collect();
             if of_organization.is_empty() {
                 return Err(CallbackError::OrganizationInvalid);
             }
             usable(&of_organization, CallbackError::AmbiguousConnectionSelector)
         }
         (None, None, Some(provider)) if PROVIDERS.contains(&provider) => {
-            let of_provider: Vec<_> = directory
+            let of_provider: Vec<_> = registry
                 .connections
                 .values()
                 .filter(|c| c.organization.is_none() && c.connection_type == provider)
@@ -253,10 +254,10 @@ fn usable<'a>(connections: &[&'a Connection], several: CallbackError) -> Result<
 }
 
 /// Why nobody of this connection can be signed in.
-fn nobody(directory: &Directory, connection: &Connection, login_hint: Option<&str>) -> Refused {
-    let outside = directory.organization_of(connection).zip(login_hint).is_some_and(|(organization, hint)| {
+fn nobody(registry: &Registry, connection: &Connection, login_hint: Option<&str>) -> Refused {
+    let outside = registry.organization_of(connection).zip(login_hint).is_some_and(|(organization, hint)| {
         let domain = hint.rsplit_once('@').map_or("", |(_, domain)| domain);
-        !organization.domains.iter().any(|own| own.eq_ignore_ascii_case(domain))
+        !organization.verified_domains().any(|own| own.eq_ignore_ascii_case(domain))
     });
     if outside { CallbackError::ProfileNotAllowedOutsideOrganization } else { CallbackError::AccessDenied }.into()
 }
@@ -264,7 +265,7 @@ fn nobody(directory: &Directory, connection: &Connection, login_hint: Option<&st
 /// The fault `callback_error`. An unlisted redirect URI is not followed for it either.
 fn callback_error(state: &State, query: &str, code: &str, description: Option<&str>) -> Response {
     let memory = state.lock();
-    let request = match Request::check(&memory.directory, query) {
+    let request = match Request::check(&memory.registry, query) {
         Ok(request) => request,
         Err(why) => return page(why),
     };
@@ -273,7 +274,7 @@ fn callback_error(state: &State, query: &str, code: &str, description: Option<&s
     // "The error callback will include the connection and organization IDs."
     let connection = known
         .filter(|error| *error == CallbackError::IdpInitiatedSsoDisabled)
-        .and_then(|_| select(&memory.directory, &request.parameters).ok());
+        .and_then(|_| select(&memory.registry, &request.parameters).ok());
     let parameters = [
         ("error", Some(code)),
         ("error_description", description),

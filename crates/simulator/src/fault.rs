@@ -27,12 +27,15 @@ pub enum Endpoint {
     Token,
     /// `GET /sso/authorize`
     Authorize,
+    /// Everything that needs an API key: organizations, connections, the Admin Portal, …
+    Api,
 }
 
 /// What goes wrong.
 ///
 /// A kind that says *instead* answers without looking at the request: the code stays good. Every other kind lets the
-/// request be processed first: the code is spent, though the client may never learn of it.
+/// request be processed first: the code is spent, or the organization
+/// made, though the client may never learn of it.
 ///
 /// Faults are taken in the order in which they were set. One request meets at most one *instead*, at most one kind
 /// that changes the body, and all of the others; while an *instead* answers, what changes the profile waits.
@@ -165,6 +168,11 @@ impl Fault {
     /// At `GET /sso/authorize`, until cleared.
     pub fn authorize(kind: FaultKind) -> Self {
         Self { endpoint: Endpoint::Authorize, times: None, kind }
+    }
+
+    /// At everything that needs an API key, until cleared.
+    pub fn api(kind: FaultKind) -> Self {
+        Self { endpoint: Endpoint::Api, times: None, kind }
     }
 
     /// For this many requests only.

@@ -1,14 +1,15 @@
-//! A strict stand-in for WorkOS's single-sign-on endpoints.
+//! A strict stand-in for WorkOS's API.
 //!
 //! WorkOS's own emulator takes any secret, any verifier and any redirect; this one takes only what is right, says the
 //! documented error otherwise, and fails on demand in every way a network can. It listens on loopback only.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `seed`, `directory` | clients, organizations, connections, people |
+//! | `seed`, `registry` | clients, organizations, connections, people |
 //! | `authorize`, `callback`, `login_page` | `GET /sso/authorize`: the checks, the errors, the page of `--interactive` |
 //! | `token` | `POST /sso/token`, `GET /sso/profile` |
-//! | `resources` | `GET /connections`, `GET /organizations` |
+//! | `rest` | the REST API: connections, organizations, domains, IT contacts, links to the Admin Portal |
+//! | `changes`, `objects`, `refusal` | what changes at WorkOS, what its answers show, and what it refuses |
 //! | `fault`, `answer`, `socket` | what goes wrong on demand, and how |
 //! | `admin`, `record` | `/_simulator/…`; the requests that came |
 //!
@@ -28,13 +29,18 @@ mod admin;
 mod answer;
 mod authorize;
 mod callback;
-mod directory;
+mod changes;
+mod clock;
 mod expiring;
 mod fault;
+mod ids;
 mod login_page;
+mod objects;
 mod parameters;
 mod record;
-mod resources;
+mod refusal;
+mod registry;
+mod rest;
 mod seed;
 mod server;
 mod socket;
@@ -54,7 +60,7 @@ pub use crate::fault::{Endpoint, Fault, FaultError, FaultKind, Missing, RetryAft
 pub use crate::record::RecordedRequest;
 pub use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
 
-use crate::directory::Directory;
+use crate::registry::Registry;
 use crate::state::State;
 
 /// How a simulator is started.
@@ -93,8 +99,8 @@ impl Simulator {
     pub fn start(options: Options) -> io::Result<Self> {
         let invalid = |error: SeedError| io::Error::new(io::ErrorKind::InvalidData, error);
         let seed = options.seed.map_or_else(Seed::built_in, Ok).map_err(invalid)?;
-        let directory = Directory::new(seed).map_err(invalid)?;
-        let state = Arc::new(State::new(directory, options.interactive, options.request_log));
+        let registry = Registry::new(seed).map_err(invalid)?;
+        let state = Arc::new(State::new(registry, options.interactive, options.request_log));
 
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
@@ -153,12 +159,13 @@ impl Simulator {
 
     /// Puts the clock forward, by which codes and tokens expire.
     pub fn advance_clock(&self, by: Duration) {
-        self.state.lock().advance(by);
+        self.state.lock().clock.advance(by);
     }
 
     /// Adds or replaces an organization.
     pub fn put_organization(&self, organization: Organization) {
-        self.state.lock().directory.put_organization(organization);
+        let memory = &mut *self.state.lock();
+        memory.registry.put_organization(organization, memory.clock.timestamp());
     }
 
     /// Adds or replaces a connection.
@@ -166,7 +173,7 @@ impl Simulator {
     /// # Errors
     /// Its organization does not exist.
     pub fn put_connection(&self, connection: Connection) -> Result<(), SeedError> {
-        self.state.lock().directory.put_connection(connection)
+        self.state.lock().registry.put_connection(connection)
     }
 
     /// Adds or replaces a person.
@@ -174,7 +181,7 @@ impl Simulator {
     /// # Errors
     /// The connection does not exist.
     pub fn put_profile(&self, profile: Profile) -> Result<(), SeedError> {
-        self.state.lock().directory.put_profile(profile)
+        self.state.lock().registry.put_profile(profile)
     }
 }
 

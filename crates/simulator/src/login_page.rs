@@ -4,7 +4,8 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::seed::{Connection, Organization, Profile};
+use crate::objects::organization::OrganizationObject;
+use crate::seed::{Connection, Profile};
 
 const STYLE: &str = include_str!("login_page.css");
 
@@ -15,7 +16,7 @@ const CONTENT_SECURITY_POLICY: &str =
 /// Pick a person. `request` is the query string of the request that led here.
 pub(crate) fn render<'a>(
     connection: &Connection,
-    organization: Option<&Organization>,
+    organization: Option<&OrganizationObject>,
     people: impl Iterator<Item = &'a Profile>,
     login_hint: Option<&str>,
     request: &str,

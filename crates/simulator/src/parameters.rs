@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
 /// Decoded pairs in the order in which they came.
@@ -51,7 +52,12 @@ pub(crate) fn decode_body(content_type: Option<&str>, body: &[u8]) -> Result<Pai
     if !is_media_type(content_type, "application/json") {
         return Err(BodyError::MediaType);
     }
-    #[allow(clippy::disallowed_methods, reason = "no code of the extension: nothing of anybody's is kept")]
-    let object: BTreeMap<String, Option<String>> = serde_json::from_slice(body).map_err(|_| BodyError::Json)?;
+    let object: BTreeMap<String, Option<String>> = decode_json(content_type, body).ok_or(BodyError::Json)?;
     Ok(object.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+/// A body that says that it is JSON, and is.
+pub(crate) fn decode_json<T: DeserializeOwned>(content_type: Option<&str>, body: &[u8]) -> Option<T> {
+    #[allow(clippy::disallowed_methods, reason = "no code of the extension: nothing of anybody's is kept")]
+    is_media_type(content_type, "application/json").then(|| serde_json::from_slice(body).ok())?
 }

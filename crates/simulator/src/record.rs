@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::parameters::{self, Pairs};
 
@@ -23,6 +24,8 @@ pub struct RecordedRequest {
     pub content_type: Option<String>,
     /// The body's fields, decoded, in their order; empty where the body is neither form nor JSON object of strings.
     pub fields: Pairs,
+    /// The body, where it is JSON.
+    pub json: Option<Value>,
 }
 
 impl RecordedRequest {

@@ -152,7 +152,7 @@ pub enum SeedError {
 }
 
 impl Seed {
-    /// Everything but that references lead somewhere, which the directory checks as it is filled.
+    /// Everything but that references lead somewhere, which the registry checks as it is filled.
     pub(crate) fn check(&self) -> Result<(), SeedError> {
         if self.clients.is_empty() {
             return Err(SeedError::NoClient);

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State as Shared};
+use axum::extract::{ConnectInfo, Request, State as Shared};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde_json::json;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::fault::Endpoint;
 use crate::record::RecordedRequest;
+use crate::rest::{connections, it_contacts, organization_domains, organizations, portal};
 use crate::socket::{ResetHandle, SocketListener};
 use crate::state::State;
-use crate::{admin, answer, authorize, parameters, resources, token};
+use crate::{admin, answer, authorize, parameters, token};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BODY: usize = 1024 * 1024;
@@ -28,10 +30,7 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::
         .route("/sso/authorize/continue", post(authorize::resume))
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(token::profile))
-        .route("/connections", get(resources::connections))
-        .route("/connections/{id}", get(resources::connection))
-        .route("/organizations", get(resources::organizations))
-        .route("/organizations/{id}", get(resources::organization))
+        .merge(api().layer(from_fn_with_state(Arc::clone(&state), meet_faults)))
         .route("/health", get(async || Json(json!({ "status": "ok" }))))
         .merge(admin::router())
         .fallback(async || answer::message(StatusCode::NOT_FOUND, "Not Found"))
@@ -39,6 +38,39 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::
         .layer(from_fn_with_state(Arc::clone(&state), identify_and_record))
         .with_state(state);
     axum::serve(SocketListener(listener), router.into_make_service_with_connect_info::<ResetHandle>()).await
+}
+
+/// What needs an API key, and the Admin Portal.
+fn api() -> Router<Arc<State>> {
+    Router::new()
+        .route("/connections", get(connections::list))
+        .route("/connections/{id}", get(connections::get))
+        .route("/organizations", get(organizations::list).post(organizations::create))
+        .route("/organizations/{id}", get(organizations::get).put(organizations::update).delete(organizations::delete))
+        .route("/organizations/external_id/{external_id}", get(organizations::get_by_external_id))
+        .route("/organizations/{id}/it_contacts", get(it_contacts::list).post(it_contacts::create))
+        .route("/organizations/{id}/it_contacts/{contact}", delete(it_contacts::delete))
+        .route("/organizations/{id}/it_contacts/{contact}/invite", post(it_contacts::invite))
+        .route("/organizations/{id}/it_contacts/{contact}/revoke", post(it_contacts::revoke))
+        .route("/organization_domains", post(organization_domains::create))
+        .route("/organization_domains/{id}", get(organization_domains::get).delete(organization_domains::delete))
+        .route("/organization_domains/{id}/verify", post(organization_domains::verify))
+        .route("/portal/generate_link", post(portal::generate_link))
+        .route("/portal/launch", get(portal::launch))
+}
+
+async fn meet_faults(
+    Shared(state): Shared<Arc<State>>,
+    ConnectInfo(connection): ConnectInfo<ResetHandle>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let faults = state.lock().faults.take(Endpoint::Api, false);
+    let response = match &faults.instead {
+        Some(kind) => answer::instead(kind),
+        None => next.run(request).await,
+    };
+    answer::damage(response, faults, &connection).await
 }
 
 async fn identify_and_record(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
@@ -60,6 +92,7 @@ async fn identify_and_record(Shared(state): Shared<Arc<State>>, request: Request
                     query: parameters::decode(parts.uri.query().unwrap_or_default().as_bytes()),
                     headers: headers.collect(),
                     content_type: content_type.map(str::to_owned),
+                    json: parameters::decode_json(content_type, &body),
                     fields: parameters::decode_body(content_type, &body).unwrap_or_default(),
                 };
                 state.lock().requests.push(record);

@@ -1,39 +1,41 @@
 //! What the handlers share.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::directory::Directory;
+use crate::clock::Clock;
 use crate::expiring::Expiring;
 use crate::fault::Faults;
+use crate::objects::portal::PortalLink;
 use crate::record::Requests;
+use crate::registry::Registry;
 
 /// "Authorization codes are good for 10 minutes, once" (WorkOS's reference of `/sso/token`).
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// The `expires_in` of the token answer.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+/// "Links expire after five minutes" (WorkOS's documentation of the Admin Portal).
+const PORTAL_LINK_LIFETIME: Duration = Duration::from_secs(300);
 
 /// The simulator's whole memory.
 #[derive(Debug)]
 pub(crate) struct State {
     pub interactive: bool,
-    started: Instant,
     memory: Mutex<Memory>,
 }
 
 /// What changes.
 #[derive(Debug)]
 pub(crate) struct Memory {
-    pub directory: Directory,
+    pub clock: Clock,
+    pub registry: Registry,
     pub codes: Expiring<Grant>,
     pub tokens: Expiring<Value>,
     pub faults: Faults,
     pub requests: Requests,
-    /// How far the clock was put forward.
-    advanced: Duration,
+    pub portal_links: Expiring<PortalLink>,
 }
 
 /// What a code stands for.
@@ -46,44 +48,22 @@ pub(crate) struct Grant {
     pub profile_id: String,
 }
 
-impl Memory {
-    /// Puts the clock forward.
-    pub fn advance(&mut self, by: Duration) {
-        self.advanced = self.advanced.saturating_add(by);
-    }
-}
-
 impl State {
-    pub fn new(directory: Directory, interactive: bool, request_log: usize) -> Self {
+    pub fn new(registry: Registry, interactive: bool, request_log: usize) -> Self {
         let memory = Memory {
-            directory,
+            clock: Clock::default(),
+            registry,
             codes: Expiring::new(CODE_LIFETIME),
             tokens: Expiring::new(TOKEN_LIFETIME),
             faults: Faults::default(),
             requests: Requests::new(request_log),
-            advanced: Duration::ZERO,
+            portal_links: Expiring::new(PORTAL_LINK_LIFETIME),
         };
-        Self { interactive, started: Instant::now(), memory: Mutex::new(memory) }
+        Self { interactive, memory: Mutex::new(memory) }
     }
 
     /// The memory; held for a moment only, never across an await.
     pub fn lock(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The time on the simulator's clock, counted from its start.
-    pub fn now(&self, memory: &Memory) -> Duration {
-        self.started.elapsed().saturating_add(memory.advanced)
-    }
-
-    /// The time on the simulator's clock in seconds since 1970.
-    pub fn unix_now(&self, memory: &Memory) -> u64 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        now.saturating_add(memory.advanced).as_secs()
-    }
-}
-
-/// 244 random bits behind a prefix.
-pub(crate) fn random(prefix: &str) -> String {
-    format!("{prefix}{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::answer::{self, oauth_error};
-use crate::directory::profile_json;
 use crate::fault::{Endpoint, FaultKind, Missing};
+use crate::ids::random;
 use crate::parameters::{self, BodyError};
+use crate::registry::profile_json;
 use crate::socket::ResetHandle;
-use crate::state::{Grant, Memory, State, TOKEN_LIFETIME, random};
+use crate::state::{Grant, Memory, State, TOKEN_LIFETIME};
 
 const SINGLE: [&str; 6] = ["client_id", "client_secret", "grant_type", "code", "code_verifier", "redirect_uri"];
 
@@ -49,25 +50,20 @@ fn exchange(state: &State, content_type: Option<&str>, body: &[u8], faults: &[Fa
         }
     };
     let mut memory = state.lock();
-    match redeem(state, &mut memory, &fields, faults.contains(&FaultKind::PkceIgnored)) {
-        Ok(grant) => answer_with_profile(state, &mut memory, &grant, faults),
+    match redeem(&mut memory, &fields, faults.contains(&FaultKind::PkceIgnored)) {
+        Ok(grant) => answer_with_profile(&mut memory, &grant, faults),
         Err(Refused(error, description)) => oauth_error(error, description),
     }
 }
 
 /// Checks in this order: form, client, grant type, code. A code is spent once its own client has shown it, whatever
 /// comes of it.
-fn redeem(
-    state: &State,
-    memory: &mut Memory,
-    fields: &[(String, String)],
-    pkce_ignored: bool,
-) -> Result<Grant, Refused> {
+fn redeem(memory: &mut Memory, fields: &[(String, String)], pkce_ignored: bool) -> Result<Grant, Refused> {
     let get = |name| parameters::get(fields, name);
     if parameters::repeated(fields, &SINGLE).is_some() {
         return Err(Refused("invalid_request", "A field stands twice."));
     }
-    let client = get("client_id").and_then(|id| memory.directory.clients.get(id));
+    let client = get("client_id").and_then(|id| memory.registry.clients.get(id));
     let Some(client) = client.filter(|client| get("client_secret") == Some(&client.api_key)) else {
         return Err(Refused("invalid_client", "Invalid client ID or client secret."));
     };
@@ -76,7 +72,7 @@ fn redeem(
     }
     let code = get("code").ok_or(Refused("invalid_request", "The field code is missing."))?;
     let gone = Refused("invalid_grant", "The code has expired or has already been used.");
-    let now = state.now(memory);
+    let now = memory.clock.now();
     let Some(grant) = memory.codes.get(code, now).filter(|grant| grant.client_id == client.client_id) else {
         return Err(gone);
     };
@@ -96,10 +92,10 @@ fn redeem(
     }
 }
 
-fn answer_with_profile(state: &State, memory: &mut Memory, grant: &Grant, faults: &[FaultKind]) -> Response {
-    let directory = &memory.directory;
-    let found = directory.profiles.get(&grant.profile_id);
-    let Some((profile, connection)) = found.and_then(|p| Some((p, directory.connections.get(&p.connection)?))) else {
+fn answer_with_profile(memory: &mut Memory, grant: &Grant, faults: &[FaultKind]) -> Response {
+    let registry = &memory.registry;
+    let found = registry.profiles.get(&grant.profile_id);
+    let Some((profile, connection)) = found.and_then(|p| Some((p, registry.connections.get(&p.connection)?))) else {
         return answer::message(StatusCode::NOT_FOUND, "Profile not found.");
     };
     let provider = connection.organization.is_none().then(|| connection.connection_type.clone());
@@ -119,11 +115,11 @@ fn answer_with_profile(state: &State, memory: &mut Memory, grant: &Grant, faults
             "provider": provider,
             "access_token": random("provider_access_"),
             "refresh_token": random("provider_refresh_"),
-            "expires_at": state.unix_now(memory).saturating_add(3600),
+            "expires_at": memory.clock.since_1970().as_secs().saturating_add(3600),
             "scopes": ["openid", "email", "profile"],
         });
     }
-    let now = state.now(memory);
+    let now = memory.clock.now();
     memory.tokens.insert(access_token, profile, now);
     // RFC 6749, section 5.1.
     ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
@@ -156,7 +152,7 @@ fn bend(profile: &mut Value, fault: &FaultKind) {
 /// `GET /sso/profile`
 pub(crate) async fn profile(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> Response {
     let memory = state.lock();
-    let now = state.now(&memory);
+    let now = memory.clock.now();
     match bearer(&headers).and_then(|token| memory.tokens.get(token, now)) {
         Some(profile) => Json(profile.clone()).into_response(),
         None => (StatusCode::UNAUTHORIZED, Json(json!({ "error": "Unauthorized" }))).into_response(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::redirect::Policy;
-use reqwest::{StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 use workos_simulator::{Options, Simulator};
 
@@ -75,4 +75,14 @@ pub fn token_fields<'a>(code: &'a str, more: Pairs<'a>) -> Vec<(&'a str, &'a str
 pub fn exchange(simulator: &Simulator, code: &str, more: Pairs) -> (StatusCode, Value) {
     let response = token_request(simulator).form(&token_fields(code, more)).send().unwrap();
     (response.status(), response.json().unwrap())
+}
+
+/// Asks the REST API with the key of the demo; a body that is null is none.
+pub fn api(simulator: &Simulator, method: Method, path: &str, body: Value) -> (u16, Value) {
+    let request = http().request(method, format!("{}{path}", simulator.url())).bearer_auth("sk_test_demo");
+    let request = if body.is_null() { request } else { request.json(&body) };
+    let response = request.send().unwrap();
+    let status = response.status().as_u16();
+    let body = response.text().unwrap();
+    (status, if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() })
 }

@@ -7,4 +7,5 @@ mod binary;
 mod common;
 mod faults;
 mod login_page;
+mod organizations;
 mod token;

@@ -202,11 +202,11 @@ fn connections_and_organizations_are_found_by_key_only() {
         answer["data"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(ids("/connections").len(), 9);
-    assert_eq!(ids("/connections?organization_id=org_initech"), ["conn_initech_okta", "conn_initech_google"]);
+    assert_eq!(ids("/connections?organization_id=org_initech"), ["conn_initech_google", "conn_initech_okta"]);
     assert_eq!(ids("/connections?connection_type=GoogleOAuth"), ["conn_google"]);
     assert_eq!(ids("/connections?domain=globex.com"), ["conn_globex"]);
     assert_eq!(ids("/connections?search=entra"), ["conn_globex"]);
-    assert_eq!(ids("/organizations?domains=acme.com&domains=globex.com"), ["org_acme", "org_globex"]);
+    assert_eq!(ids("/organizations?domains=acme.com,globex.com"), ["org_globex", "org_acme"]);
     assert_eq!(ids("/organizations?search=INITECH"), ["org_initech"]);
 
     let connection: Value = get("/connections/conn_hooli", "sk_test_demo").json().unwrap();

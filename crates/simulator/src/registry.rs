@@ -1,46 +1,75 @@
 //! The people and connections as they stand now: the seed, and what was added at run time.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
+use crate::clock::Timestamp;
+use crate::objects::it_contact::ItContact;
+use crate::objects::organization::{DomainObject, DomainState, OrganizationObject, VerificationStrategy};
 use crate::seed::{Client, Connection, ConnectionState, ConnectionStatus, Organization, Profile, Seed, SeedError};
 
 const BUILT_IN: &str = include_str!("../seed.yaml");
-/// What WorkOS's answers give as `created_at`; nothing in the simulator has a history.
-const CREATED_AT: &str = "2026-01-01T00:00:00.000Z";
 
 /// Every table by id, in seed order.
 #[derive(Debug)]
-pub(crate) struct Directory {
+pub(crate) struct Registry {
     pub clients: IndexMap<String, Client>,
-    pub organizations: IndexMap<String, Organization>,
+    pub organizations: IndexMap<String, OrganizationObject>,
     pub connections: IndexMap<String, Connection>,
     pub profiles: IndexMap<String, Profile>,
+    pub it_contacts: IndexMap<String, ItContact>,
 }
 
-impl Directory {
+impl Registry {
     pub fn new(seed: Seed) -> Result<Self, SeedError> {
         seed.check()?;
-        let mut directory = Self {
+        let mut registry = Self {
             clients: seed.clients.into_iter().map(|client| (client.client_id.clone(), client)).collect(),
             organizations: IndexMap::new(),
             connections: IndexMap::new(),
             profiles: IndexMap::new(),
+            it_contacts: IndexMap::new(),
         };
         for organization in seed.organizations {
-            directory.put_organization(organization);
+            registry.put_organization(organization, Timestamp::SEEDED);
         }
         for connection in seed.connections {
-            directory.put_connection(connection)?;
+            registry.put_connection(connection)?;
         }
         for profile in seed.profiles {
-            directory.put_profile(profile)?;
+            registry.put_profile(profile)?;
         }
-        Ok(directory)
+        Ok(registry)
     }
 
-    pub fn put_organization(&mut self, organization: Organization) {
-        self.organizations.insert(organization.id.clone(), organization);
+    pub fn put_organization(&mut self, organization: Organization, now: Timestamp) {
+        let Organization { id, name, domains } = organization;
+        let before = self.organizations.get(&id);
+        let created_at = before.map_or(now, |before| before.created_at);
+        let verified = |domain: String| DomainObject {
+            id: format!("org_domain_{domain}"),
+            organization_id: id.clone(),
+            domain,
+            state: DomainState::Verified,
+            verification_strategy: VerificationStrategy::Manual,
+            verification_token: None,
+            created_at,
+            updated_at: now,
+        };
+        let organization = OrganizationObject {
+            id: id.clone(),
+            name,
+            domains: domains.into_iter().map(verified).collect(),
+            metadata: BTreeMap::new(),
+            external_id: before.and_then(|before| before.external_id.clone()),
+            stripe_customer_id: None,
+            allow_profiles_outside_organization: false,
+            created_at,
+            updated_at: now,
+        };
+        self.organizations.insert(id, organization);
     }
 
     pub fn put_connection(&mut self, connection: Connection) -> Result<(), SeedError> {
@@ -61,7 +90,7 @@ impl Directory {
         Ok(())
     }
 
-    pub fn organization_of(&self, connection: &Connection) -> Option<&Organization> {
+    pub fn organization_of(&self, connection: &Connection) -> Option<&OrganizationObject> {
         self.organizations.get(connection.organization.as_deref()?)
     }
 
@@ -75,7 +104,7 @@ impl Seed {
     /// Reads a seed file and checks that its ids are unique and its references lead somewhere.
     pub fn from_yaml(yaml: &str) -> Result<Self, SeedError> {
         let seed: Self = serde_saphyr::from_str(yaml)?;
-        Directory::new(seed.clone())?;
+        Registry::new(seed.clone())?;
         Ok(seed)
     }
 
@@ -115,8 +144,7 @@ pub(crate) fn profile_json(profile: &Profile, connection: &Connection) -> Value 
 }
 
 /// The Connection object of WorkOS's OpenAPI description.
-pub(crate) fn connection_json(connection: &Connection, organization: Option<&Organization>) -> Value {
-    let domains = organization.map(|organization| organization.domains.as_slice()).unwrap_or_default();
+pub(crate) fn connection_json(connection: &Connection, organization: Option<&OrganizationObject>) -> Value {
     json!({
         "object": "connection",
         "id": connection.id,
@@ -125,40 +153,11 @@ pub(crate) fn connection_json(connection: &Connection, organization: Option<&Org
         "name": connection.name,
         "state": connection.state,
         "status": connection.status,
-        "domains": domains
-            .iter()
-            .map(|domain| json!({ "object": "connection_domain", "id": format!("conn_domain_{domain}"), "domain": domain }))
-            .collect::<Vec<_>>(),
-        "created_at": CREATED_AT,
-        "updated_at": CREATED_AT,
-    })
-}
-
-/// The Organization object of WorkOS's OpenAPI description.
-pub(crate) fn organization_json(organization: &Organization) -> Value {
-    json!({
-        "object": "organization",
-        "id": organization.id,
-        "name": organization.name,
-        "allow_profiles_outside_organization": false,
         "domains": organization
-            .domains
-            .iter()
-            .map(|domain| json!({
-                "object": "organization_domain",
-                "id": format!("org_domain_{domain}"),
-                "organization_id": organization.id,
-                "domain": domain,
-                "state": "verified",
-                "verification_strategy": "manual",
-                "created_at": CREATED_AT,
-                "updated_at": CREATED_AT,
-            }))
-            .collect::<Vec<_>>(),
-        "external_id": null,
-        "metadata": {},
-        "created_at": CREATED_AT,
-        "updated_at": CREATED_AT,
+            .map(|organization| organization.domains_of("connection_domain", "conn_domain_"))
+            .unwrap_or_default(),
+        "created_at": Timestamp::SEEDED,
+        "updated_at": Timestamp::SEEDED,
     })
 }
 
