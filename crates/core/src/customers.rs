@@ -10,8 +10,10 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::workos::api::NewOrganization;
 use crate::workos_id;
 
-/// The longest name and the longest external id, in characters.
+/// The longest name, in characters.
 const LONGEST_NAME: usize = 255;
+/// The longest external id, in characters, all of them ASCII (WorkOS's OpenAPI file; its documentation says 64).
+const LONGEST_EXTERNAL_ID: usize = 128;
 /// The longest address to go back to, in bytes.
 const LONGEST_URL: usize = 2048;
 /// The most domains and the most intents of one call.
@@ -44,7 +46,10 @@ pub fn new_organization(
     let name = name.ok_or_else(|| Error::null("name"))?;
     check_line("name", name, LONGEST_NAME)?;
     if let Some(external_id) = external_id {
-        check_line("external_id", external_id, LONGEST_NAME)?;
+        check_line("external_id", external_id, LONGEST_EXTERNAL_ID)?;
+        if !external_id.is_ascii() {
+            return Err(Error::invalid("external_id", "it has other than ASCII characters."));
+        }
         // It becomes a part of a URL's path, where these two mean another path, however they are written.
         if matches!(external_id, "." | "..") {
             return Err(Error::invalid("external_id", "it cannot stand in a URL's path."));
