@@ -160,14 +160,10 @@ impl Api<'_> {
     /// # Errors
     /// The failures of [`super::parse_token_answer`] for other statuses than 2xx; `workos_answer_malformed`.
     pub fn organization(&self, answer: &HttpAnswer) -> Result<Organization> {
-        let raw: RawOrganization = self.read(answer)?;
-        let domains = raw.domains.unwrap_or_default().into_iter().map(|domain| self.checked_domain(domain, answer));
-        Ok(Organization {
-            id: self.checked_id("organization", raw.id, answer)?,
-            name: raw.name.unwrap_or_default(),
-            external_id: raw.external_id,
-            domains: domains.collect::<Result<_>>()?,
-        })
+        let RawOrganization { id, name, external_id, domains } = self.read(answer)?;
+        workos_id::check(&id).map_err(|why| self.malformed(&format!("The id of the organization {why}"), answer))?;
+        let domains = domains.unwrap_or_default().into_iter().map(|domain| self.checked_domain(domain, answer));
+        Ok(Organization { id, name: name.unwrap_or_default(), external_id, domains: domains.collect::<Result<_>>()? })
     }
 
     /// The organization that was looked up by its external id; `None` where there is none.
@@ -240,27 +236,25 @@ impl Api<'_> {
     }
 
     fn checked_domain(&self, raw: RawDomain, answer: &HttpAnswer) -> Result<Domain> {
-        let is_text = |text: &String| text.len() <= workos_id::MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic());
         let token = raw.verification_token.filter(|token| !token.is_empty());
-        if !token.iter().all(is_text) {
-            return Err(self.malformed("The verification_token of a domain has other than visible characters", answer));
-        }
         Ok(Domain {
-            id: self.checked_id("domain", raw.id, answer)?,
+            id: self.checked_word("id of a domain", raw.id, answer)?,
             name: raw.domain,
-            state: self.checked_id("state of a domain", raw.state, answer)?,
-            token,
+            state: self.checked_word("state of a domain", raw.state, answer)?,
+            token: token.map(|token| self.checked_word("verification_token of a domain", token, answer)).transpose()?,
         })
     }
 
     fn checked_contact(&self, raw: RawContact, answer: &HttpAnswer) -> Result<Contact> {
-        Ok(Contact { id: self.checked_id("IT contact", raw.id, answer)?, email: raw.email })
+        Ok(Contact { id: self.checked_word("id of an IT contact", raw.id, answer)?, email: raw.email })
     }
 
-    fn checked_id(&self, what: &str, id: String, answer: &HttpAnswer) -> Result<String> {
-        match workos_id::check(&id) {
-            Ok(()) => Ok(id),
-            Err(why) => Err(self.malformed(&format!("The id of the {what} {why}"), answer)),
+    /// What is shown to people, and may become a part of a path.
+    fn checked_word(&self, what: &str, word: String, answer: &HttpAnswer) -> Result<String> {
+        let is_word = (1..=workos_id::MAX_BYTES).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_graphic());
+        match is_word && !matches!(word.as_str(), "." | "..") {
+            true => Ok(word),
+            false => Err(self.malformed(&format!("The {what} is not 1 to 255 visible ASCII characters"), answer)),
         }
     }
 

@@ -92,6 +92,8 @@ fn an_organization_is_read_with_its_domains() {
         ("id", json!("../x")),
         ("domains", json!({})),
         ("domains", json!([{"id": "d", "domain": "a.com", "state": "a\u{0}"}])),
+        ("domains", json!([{"id": "..", "domain": "a.com", "state": "pending"}])),
+        ("domains", json!([{"id": "", "domain": "a.com", "state": "pending"}])),
         ("domains", json!([{"id": "d", "domain": "a.com", "state": "pending", "verification_token": "a\u{0}"}])),
         ("domains", json!([{"id": "d", "domain": "a.com", "state": "pending", "verification_token": "a b"}])),
     ] {
