@@ -33,4 +33,4 @@ CREATE FUNCTION auth.workos_portal_link(
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'workos_portal_link_wrapper';
 COMMENT ON FUNCTION auth.workos_portal_link(text, text, text, text) IS
-    'makes a link into WorkOS''s Admin Portal for one click of a customer''s administrator: it ends after five minutes, cannot be taken back, and must not be sent by e-mail. The intent is sso, dsync, audit_logs, log_streams, domain_verification, certificate_renewal or bring_your_own_key. return_url and success_url are https';
+    'makes a link into WorkOS''s Admin Portal, for one click of a customer''s administrator; it ends after five minutes, and must not be sent by e-mail. The intent is sso, dsync, audit_logs, log_streams, domain_verification, certificate_renewal or bring_your_own_key. return_url and success_url are https';
