@@ -53,7 +53,7 @@ pub fn add_domain(organization: Option<&str>, domain: Option<&str>) -> Result<(D
     let known = workos.organization(organization)?;
     let domain = match known.domain(&name) {
         Some(known) if known.has_failed() => workos.ask(|api| api.verify_domain(&known.id), Api::domain)?,
-        Some(known) => known.clone(),
+        Some(known) => return Ok((known.clone(), name)),
         None => workos.ask(|api| api.create_domain(organization, &name), Api::domain)?,
     };
     audit("organization_domain_added", &about(organization), json!({ "domain": name, "state": domain.state }))?;

@@ -85,10 +85,14 @@ pub fn check_organization(organization: Option<&str>) -> Result<&str> {
 /// `null_value`, `validation_failed`
 pub fn check_domain(argument: &str, domain: Option<&str>) -> Result<String> {
     let domain = domain.ok_or_else(|| Error::null(argument))?;
-    // A single label is a domain of addresses inside a company, and none that the name system has records of.
-    match email::is_domain(domain) && domain.contains('.') {
+    // A single label is a domain of addresses inside a company, and none that the name system has records of. It has names in ASCII alone
+    // (RFC 5890, section 2.3.2.1).
+    match domain.is_ascii() && email::is_domain(domain) && domain.contains('.') {
         true => Ok(domain.to_ascii_lowercase()),
-        false => Err(Error::invalid(argument, "it must be a domain, such as acme.com.")),
+        false => {
+            let why = "it must be a domain, such as acme.com; one with other letters is written as xn--….";
+            Err(Error::invalid(argument, why))
+        }
     }
 }
 

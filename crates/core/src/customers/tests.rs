@@ -57,6 +57,7 @@ fn a_domain_has_a_dot() {
         "acme.com/x",
         "https://acme.com",
         "*.acme.com",
+        "bücher.example",
     ] {
         assert_eq!(code(check_domain("domain", Some(bad))), ErrorCode::InvalidArgument, "{bad}");
     }

@@ -72,6 +72,7 @@ async fn what_cannot_be_used_is_refused_before_workos_is_asked() {
         ("auth.workos_add_domain('org_acme', '')", "domain"),
         ("auth.workos_add_domain('org_acme', 'it@acme.com')", "domain"),
         ("auth.workos_add_domain('org_acme', '*.acme.com')", "domain"),
+        ("auth.workos_add_domain('org_acme', 'bücher.example')", "domain"),
         ("auth.workos_invite_it_contact('org_acme', 'acme.com', '{sso}')", "email"),
         ("auth.workos_invite_it_contact('org_acme', 'it@acme.com', '{}')", "intents"),
         ("auth.workos_invite_it_contact('org_acme', 'it@acme.com', '{audit_logs}')", "intents"),
