@@ -81,7 +81,7 @@ CREATE TABLE auth.organizations (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     issuer text
 );
-COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from';
+COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, or that auth.workos_create_organization made';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';

@@ -88,7 +88,7 @@ CREATE FUNCTION auth.grant_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'grant_admin_wrapper';
 COMMENT ON FUNCTION auth.grant_admin(regrole) IS
-    'makes a role an administrator: it reads people, sessions and the audit log, configures WorkOS and keeps the lists; it grants sign-in, bans, revokes, moves, merges, deletes and cleans up; its own tables may reference auth.users; superusers only';
+    'makes a role an administrator: it reads people, sessions and the audit log, configures WorkOS, sets customers up there and keeps the lists; it grants sign-in, bans, revokes, moves, merges, deletes and cleans up; its own tables may reference auth.users; superusers only';
 
 CREATE FUNCTION auth.revoke_admin(role regrole) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -75,7 +75,8 @@ extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = 
 extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
 extension_sql_file!("../sql/23_verifiers.sql", name = "verifiers", requires = ["trusted_issuers"]);
-extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["verifiers"]);
+extension_sql_file!("../sql/24_customers.sql", name = "customers", requires = ["verifiers"]);
+extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["customers"]);
 extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);

@@ -10,14 +10,16 @@
 //! | `joining.rs` | `auth.move_identity`, `auth.merge_users` |
 //! | `issuers.rs` | `auth.trust_issuer` and its like |
 //! | `visitor_token.rs` | `auth.create_visitor_token` |
+//! | `customers.rs` | `auth.workos_create_organization` and its like |
 //! | `signing_keys.rs` | `auth.add_signing_key` and its like |
 //! | `stored_settings.rs` | `auth.reset_setting` |
 //! | `sealed_data.rs` | `auth.reseal`, `auth.abandon_sealed_data` |
 //!
-//! What may be asked for is `core::admin`.
+//! What may be asked for is `core::admin`, and of customers `core::customers`.
 
 mod as_user;
 pub mod configure;
+pub mod customers;
 mod find_user;
 mod import;
 pub mod issuers;

@@ -2,6 +2,7 @@
 //! `sql/` with the same name.
 
 mod brokering;
+mod customers;
 mod identities;
 mod operating;
 mod own_account;

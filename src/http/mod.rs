@@ -12,6 +12,8 @@ mod roots;
 mod wait;
 
 use workos_auth_core::Result;
+use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::workos::api::ApiRequest;
 use workos_auth_core::workos::{self, HttpAnswer, MAX_ANSWER, TokenRequest};
 use zeroize::Zeroizing;
 
@@ -57,6 +59,25 @@ impl Reply {
             body: &self.body,
         }
     }
+}
+
+/// Asks WorkOS's API with the API key, by the same rules.
+///
+/// # Errors
+/// As [`ask`].
+pub fn call(request: &ApiRequest, key: &ClientSecret) -> Result<Reply> {
+    let mut deadline = Deadline::new(settings::request_timeout());
+    let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
+    deadline.has_its_turn();
+    let reply = send(&request.url, &deadline, |client| {
+        let request = match &request.body {
+            Some(body) => client.post(&request.url).header("content-type", workos::JSON).body(body.clone()),
+            None => client.get(&request.url),
+        };
+        request.header("accept", workos::JSON).bearer_auth(key.expose())
+    })?;
+    drop(slot);
+    Ok(reply)
 }
 
 /// Fetches what is published at an address: one `GET`, by the same rules.

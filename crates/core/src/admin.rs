@@ -66,7 +66,8 @@ impl<'a> Actor<'a> {
     }
 }
 
-fn check_line(argument: &str, text: &str, longest: usize) -> Result<()> {
+/// Refuses what is empty, longer than so many characters, or more than one line.
+pub(crate) fn check_line(argument: &str, text: &str, longest: usize) -> Result<()> {
     if text.trim().is_empty() || text.chars().count() > longest || text.contains(char::is_control) {
         let why = format!("it must be 1 to {longest} characters on one line.");
         return Err(Error::invalid(argument, &why));

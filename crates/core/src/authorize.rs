@@ -297,6 +297,15 @@ pub fn check_redirect_uri(redirect_uri: &str) -> Result<()> {
     parse_web_url(redirect_uri).map(|_| ()).map_err(|why| Error::with_detail(ErrorCode::RedirectUriInvalid, why))
 }
 
+/// The scheme of a page that a browser may be sent to: https, or http for loopback. Pages of one address are told apart by their fragment.
+pub(crate) fn page_scheme(url: &str) -> Option<&'static str> {
+    let (address, fragment) = url.split_once('#').unwrap_or((url, ""));
+    if fragment.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+        return None;
+    }
+    Some(if parse_web_url(address).ok()?.scheme() == "https" { "https" } else { "http" })
+}
+
 /// An https URL, or http for loopback, as an administrator writes it; the error is a sentence without it.
 pub(crate) fn parse_web_url(text: &str) -> std::result::Result<Url, &'static str> {
     if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {

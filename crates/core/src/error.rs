@@ -439,6 +439,9 @@ error_codes! {
     ProviderMismatch = "WA322", "provider_mismatch", 403, "the profile comes from another provider than the one asked for",
         "",
         "Sign in through the provider that the sign-in was started for.";
+    WorkosConflict = "WA323", "workos_conflict", 409, "WorkOS has something that stands in the way of the request",
+        "",
+        "See what WorkOS says in the detail.";
 
     // Whose account it is.
     SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",

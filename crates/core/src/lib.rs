@@ -19,6 +19,7 @@
 //! | [`lock_name`] | what locks are called where everybody sees them |
 //! | [`metadata`] | what is kept of a profile beside its columns |
 //! | [`admin`] | people and sessions that do not come through WorkOS |
+//! | [`customers`] | what may be said of a customer who is set up at WorkOS |
 //! | [`signing_key`] | the keys of access tokens (RFC 7517) |
 //! | [`token`] | signing and verifying access tokens (RFC 7515, 7519) |
 //! | [`verifier`] | what a database believes that verifies what another one signs |
@@ -42,6 +43,7 @@ pub mod authorize;
 pub mod call_hash;
 pub mod callback;
 pub mod claims;
+pub mod customers;
 pub mod email;
 pub mod email_copies;
 pub mod error;

@@ -1,12 +1,14 @@
-//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile.
+//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. Those about customers stand in [`api`].
 
 mod answer;
+pub mod api;
 mod carried;
 mod profile;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use url::form_urlencoded::Serializer;
@@ -132,10 +134,7 @@ pub fn parse_token_answer(answer: &HttpAnswer, redact: &[&str]) -> Result<TokenA
     if !(200..300).contains(&answer.status) {
         return Err(refusal::error(answer, redact));
     }
-    let raw = parse_body(answer.body).map_err(|why| {
-        let detail = format!("WorkOS answered {} with {why}{}.", answer.status, request_id(answer, redact));
-        Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail)
-    })?;
+    let raw: RawAnswer = parse_object(answer, redact)?;
     let access_token = raw.access_token.map(ProviderToken::new).filter(|token| !token.expose().is_empty());
     if access_token.as_ref().is_some_and(|token| token.expose().contains('\0')) {
         let detail = format!("The access_token contains a NUL character{}.", request_id(answer, redact));
@@ -160,8 +159,15 @@ struct RawAnswer {
     expires_in: Option<Free>,
 }
 
-/// The error says what the body is, never what it holds: it may be a token.
-fn parse_body(body: &[u8]) -> std::result::Result<RawAnswer, String> {
+/// Reads the body of an answer of 2xx. The error says what the body is, never what it holds: it may be a token.
+fn parse_object<T: DeserializeOwned>(answer: &HttpAnswer, redact: &[&str]) -> Result<T> {
+    parse_body(answer.body).map_err(|why| {
+        let detail = format!("WorkOS answered {} with {why}{}.", answer.status, request_id(answer, redact));
+        Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail)
+    })
+}
+
+fn parse_body<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, String> {
     let length = body.len();
     if length == 0 {
         return Err("an empty body".to_owned());

@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod check;
 pub mod documents;
 pub mod dumps;
+pub mod emulator;
 pub mod fed;
 pub mod hooks;
 pub mod issuer;

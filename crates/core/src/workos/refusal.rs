@@ -24,20 +24,32 @@ pub(super) struct ErrorBody {
     pub(super) code: Option<String>,
     /// `error_description`, else `message`.
     description: Option<String>,
+    /// Which fields are wrong, and how, where `errors` says so.
+    fields: Option<String>,
 }
 
 impl ErrorBody {
     pub(super) fn parse(body: &[u8]) -> Self {
         let Free(mut body) = json::read(body).unwrap_or_default();
+        let fields = body.get("errors").map(fields).filter(|fields| !fields.is_empty());
         let mut member = |name: &str| match body.get_mut(name).map(Value::take) {
             Some(Value::String(text)) if !text.is_empty() => Some(text),
             _ => None,
         };
         Self {
+            fields,
             code: member("error").or_else(|| member("code")),
             description: member("error_description").or_else(|| member("message")),
         }
     }
+}
+
+/// `[{"field": "name", "code": "required"}]` as `name required`.
+fn fields(errors: &Value) -> String {
+    let text = |error: &Value, name| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let fields =
+        errors.as_array().into_iter().flatten().map(|error| [text(error, "field"), text(error, "code")].join(" "));
+    fields.map(|field| field.trim().to_owned()).filter(|field| !field.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// The failure that an answer other than 2xx stands for.
@@ -45,7 +57,9 @@ pub(super) fn error(answer: &HttpAnswer, redact: &[&str]) -> Error {
     let refusal = ErrorBody::parse(answer.body);
     let code = error_code(answer.status, refusal.code.as_deref().unwrap_or_default());
     let mut detail = format!("WorkOS answered {}", answer.status);
-    for (text, most) in [(&refusal.code, MAX_NAME), (&refusal.description, MAX_DESCRIPTION)] {
+    let texts =
+        [(&refusal.code, MAX_NAME), (&refusal.description, MAX_DESCRIPTION), (&refusal.fields, MAX_DESCRIPTION)];
+    for (text, most) in texts {
         if let Some(text) = text.as_deref().and_then(|text| presentable(text, most, redact)) {
             detail.push_str(": ");
             detail.push_str(text.trim_end_matches('.'));
@@ -67,8 +81,10 @@ fn error_code(status: u16, name: &str) -> ErrorCode {
         (400..=499, "invalid_client" | "unauthorized_client") => ErrorCode::WorkosInvalidClient,
         // The latter two are the emulator's.
         (400..=499, "invalid_grant" | "invalid_code" | "expired_code") => ErrorCode::WorkosInvalidGrant,
+        (400..=499, "external_id_already_used") => ErrorCode::WorkosConflict,
         (401 | 403, _) => ErrorCode::WorkosInvalidClient,
         (404, _) => ErrorCode::WorkosNotFound,
+        (409, _) => ErrorCode::WorkosConflict,
         (422, _) => ErrorCode::WorkosUnprocessable,
         _ => ErrorCode::WorkosRejected,
     }

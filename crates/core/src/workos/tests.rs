@@ -313,6 +313,8 @@ fn refusals_by_name_and_status() {
         (400, r#"{"message":"Invalid authorization code","code":"invalid_code"}"#, WorkosInvalidGrant),
         (400, r#"{"message":"x","code":"expired_code"}"#, WorkosInvalidGrant),
         (404, r#"{"message":"Not Found"}"#, WorkosNotFound),
+        (409, r#"{"message":"x","code":"conflict"}"#, WorkosConflict),
+        (400, r#"{"message":"x","code":"external_id_already_used"}"#, WorkosConflict),
         (422, r#"{"message":"x","errors":[]}"#, WorkosUnprocessable),
         (429, r#"{"error":"invalid_grant"}"#, WorkosRateLimited),
         (500, r#"{"error":"invalid_client"}"#, WorkosUnavailable),
@@ -341,6 +343,11 @@ fn the_detail_of_a_refusal() {
     assert_eq!(
         detail(404, r#"{"message":"Not\r\n\u0000 Found\u0085"}"#),
         "WorkOS answered 404: Not Found (X-Request-ID req_1)."
+    );
+    let fields = r#"{"message":"Validation failed","code":"x","errors":[{"field":"name","code":"required"},{"code":"bad"},7,{"field":1}]}"#;
+    assert_eq!(
+        detail(422, fields),
+        "WorkOS answered 422: x: Validation failed: name required, bad (X-Request-ID req_1)."
     );
     assert_eq!(detail(429, ""), "WorkOS answered 429 (X-Request-ID req_1). Retry-After: 60.");
     assert_eq!(detail(503, ""), "WorkOS answered 503 (X-Request-ID req_1).");
@@ -470,7 +477,7 @@ proptest! {
         let text = format!("{before}{}{after}", if place % 2 == 0 { &shown } else { &spliced });
         let body = match place {
             0 | 1 => json!({"error": text, "error_description": text}),
-            2 | 3 => json!({"code": text, "message": text}),
+            2 | 3 => json!({"code": text, "message": text, "errors": [{"field": text, "code": text}]}),
             4 => json!({"profile": {&text: text, "id": text}, "access_token": [text]}),
             5 => json!({"profile": {"id": {&text: 1}}}),
             _ => json!(text),

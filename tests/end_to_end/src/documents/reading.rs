@@ -327,7 +327,9 @@ impl<'a> Reader<'a> {
     /// Keeps what later statements take, and does what happens outside the database: in a browser, and at WorkOS for a broker.
     async fn take_values(&mut self, row: &SimpleQueryRow) {
         let column = |name: &str| row.try_get(name).ok().flatten().map(str::to_owned);
-        for name in ["access_token", "refresh_token", "user_id", "session_id", "identity_id", "exchange_id"] {
+        for name in
+            ["access_token", "refresh_token", "user_id", "session_id", "identity_id", "exchange_id", "organization"]
+        {
             self.values.extend(column(name).map(|value| (name.to_owned(), value)));
         }
         if let (Some(id), Some(headers), Some(body)) = (column("exchange_id"), column("headers"), column("body")) {

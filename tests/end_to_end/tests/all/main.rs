@@ -128,6 +128,14 @@ mod secrets {
     mod signing_keys;
 }
 
+/// Customers that are set up at WorkOS in SQL.
+mod customers {
+    mod emulated;
+    mod refused;
+    mod setting_up;
+    mod who_may;
+}
+
 /// `auth.check()`: every fault is planted, reported, and mended by its own remedy.
 mod check {
     use std::sync::LazyLock;

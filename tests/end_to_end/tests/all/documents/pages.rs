@@ -24,6 +24,7 @@ pages! {
     accounts: "docs/accounts.md",
     administration: "docs/administration.md",
     backend: "docs/backend.md",
+    customers: "docs/customers.md",
     faq: "docs/faq.md",
     gateway: "docs/gateway.md",
     hooks: "docs/hooks.md",

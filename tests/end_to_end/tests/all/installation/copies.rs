@@ -83,6 +83,10 @@ async fn mints_nothing(what: &str, client: &Client, session: &Session) {
         "select auth.exchange_code('code', 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk', 'state')".to_owned(),
         "select auth.rotate_signing_key()".to_owned(),
         "select auth.add_signing_key()".to_owned(),
+        "select auth.workos_create_organization('Acme', 'customer-7')".to_owned(),
+        "select auth.workos_add_domain('org_acme', 'acme.com')".to_owned(),
+        "select auth.workos_invite_it_contact('org_acme', 'it@acme.com', '{sso}')".to_owned(),
+        "select auth.workos_portal_link('org_acme', 'sso')".to_owned(),
         "select auth.configure_workos(client_id, redirect_uri, client_secret => 'k', api_url => api_url) from auth.providers".to_owned(),
     ];
     let before = rows(client).await;

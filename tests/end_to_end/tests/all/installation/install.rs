@@ -346,7 +346,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         link_identity,member_changed,merge_users,move_identity,my_sessions,note_ended_session,refresh_issuer_keys,refresh_session,remove_member,\
         remove_orphans,retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,\
         revoke_sign_in,rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,sign_out,start_sign_in,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,\
-        update_user,workos_authorize_url",
+        update_user,workos_add_domain,workos_authorize_url,workos_create_organization,workos_invite_it_contact,workos_portal_link",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
@@ -357,7 +357,8 @@ async fn every_function_is_labelled_as_it_behaves() {
         move_identity,publish_sessions,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
         rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,sign_out,start_sign_in,stop_verifying,take_over_installation,trust_issuer,\
-        trust_workos,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_authorize_url",
+        trust_workos,try_exchange_answer,try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_add_domain,workos_authorize_url,workos_create_organization,\
+        workos_invite_it_contact,workos_portal_link",
         ),
     ] {
         assert_eq!(text(&bed.admin, &of(condition)).await.unwrap().unwrap_or_default(), expected, "{condition}");

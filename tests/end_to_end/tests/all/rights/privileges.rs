@@ -115,7 +115,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         refresh_session,remove_member,remove_orphans,require_ready,reseal,reset_setting,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,\
         send_heartbeat,set_issuer_keys,set_organization_issuer,start_sign_in,stop_verifying,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,try_exchange_code,unban_user,\
-        workos_authorize_url";
+        workos_add_domain,workos_authorize_url,workos_create_organization,workos_invite_it_contact,workos_portal_link";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
     // create_root_key asks for pg_write_server_files where EXECUTE would not stop a grant to it.
     assert_eq!(forbidden(&bed.admin, &caller).await, denied);
