@@ -147,12 +147,13 @@ async fn no_token_of_another_issuer_counts_there() {
     assert_eq!(error.sqlstate, "WA525");
     refused(accept(&backend, &later).await, "sso_required");
     // Who is not known stays so, also where sessions are not looked at.
+    let eve = authkit.token("eve", json!({ "auth_time": now() }));
     let people = "select count(*) from auth.users";
     let before = bed.count(people).await;
     for checks in ["on", "off"] {
         bed.set("workos_auth.check_sessions", checks).await;
         let backend = bed.backend().await;
-        refused(accept(&backend, &authkit.token("eve", json!({}))).await, "sso_required");
+        refused(accept(&backend, &eve).await, "sso_required");
         assert_eq!(bed.count(people).await, before, "{checks}");
     }
     bed.set("workos_auth.check_sessions", "on").await;
