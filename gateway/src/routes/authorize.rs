@@ -126,8 +126,7 @@ pub fn requested(parameters: &Parameters) -> Result<Authorize<'_>> {
         let message = "User identified by token not found";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "user_not_found", message));
     }
-    let (challenge, method) =
-        challenge(parameters.one("code_challenge")?, parameters.one("code_challenge_method")?)?;
+    let (challenge, method) = challenge(parameters.one("code_challenge")?, parameters.one("code_challenge_method")?)?;
     Ok(Authorize {
         organization: parameters.one("organization")?,
         connection: parameters.one("connection")?,

@@ -54,7 +54,9 @@ async fn an_implicit_sign_in_is_bound_to_its_browser() {
 async fn there_is_one_answer_for_every_other_domain() {
     let gateway = gateway("unknown", &[]).await;
     let mut answers = Vec::new();
-    for domain in ["unknown.example", "both.example", "sub.acme.com", "x@acme.com", "@acme.com", "acme.com ' or true --", "é"] {
+    for domain in
+        ["unknown.example", "both.example", "sub.acme.com", "x@acme.com", "@acme.com", "acme.com ' or true --", "é"]
+    {
         answers.push(refused(send(gateway.post("/sso", &wanted(domain, Some(CHALLENGE)))).await).await);
     }
     answers.dedup();
@@ -74,7 +76,11 @@ async fn what_cannot_be_asked_for_is_refused() {
         (json!({ "domain": "acme.com\0" }), 400, "validation_failed"),
         (json!({ "domain": "acme.com", "redirect_to": "https://evil.example" }), 400, "redirect_to_not_allowed"),
         (json!({ "domain": "acme.com", "code_challenge": CHALLENGE }), 400, "validation_failed"),
-        (json!({ "domain": "acme.com", "code_challenge": "x", "code_challenge_method": "s256" }), 400, "validation_failed"),
+        (
+            json!({ "domain": "acme.com", "code_challenge": "x", "code_challenge_method": "s256" }),
+            400,
+            "validation_failed",
+        ),
         (json!({ "domain": 1 }), 400, "bad_json"),
         (json!({ "provider_id": "5a9d9d5a-0000-4000-8000-000000000000" }), 404, "sso_provider_not_found"),
     ] {

@@ -73,7 +73,8 @@ async fn people_are_not_read() {
     bed.admin.batch_execute(create).await.unwrap();
     let mut lock = bed.superuser().await;
     let lock = lock.transaction().await.unwrap();
-    let people = "lock table auth.users, auth.identities, auth.organization_memberships, auth.sessions in access exclusive mode";
+    let people =
+        "lock table auth.users, auth.identities, auth.organization_memberships, auth.sessions in access exclusive mode";
     lock.batch_execute(people).await.unwrap();
     backend.batch_execute("set lock_timeout = '1s'").await.unwrap();
     let found = "select concat_ws(',', auth.organization_for_email('alice@acme.com'), auth.organization_for_email('nobody@acme.com'),
@@ -118,7 +119,9 @@ async fn a_sign_in_begins_with_the_address_alone() {
     let flow = "select code_challenge from auth.flow_states order by created_at desc limit 1";
     assert_eq!(text(&bed.admin, flow).await.unwrap().as_deref(), Some(challenge));
     let error = refused(
-        backend.batch_execute("select auth.workos_authorize_url_by_email('alice@acme.com', 'https://evil.example')").await,
+        backend
+            .batch_execute("select auth.workos_authorize_url_by_email('alice@acme.com', 'https://evil.example')")
+            .await,
         "redirect_to_not_allowed",
     );
     assert_eq!(error.sqlstate, "WA004");
@@ -163,7 +166,10 @@ async fn whoever_signs_people_in_may_ask_and_nobody_else() {
         backend.batch_execute(&sql).await.unwrap();
     }
     // Calls of before mean what they meant.
-    backend.batch_execute("select auth.start_sign_in('org_acme'), auth.workos_authorize_url('org_acme')").await.unwrap();
+    backend
+        .batch_execute("select auth.start_sign_in('org_acme'), auth.workos_authorize_url('org_acme')")
+        .await
+        .unwrap();
     let one = "select count(*)::text from pg_proc where proname in ('start_sign_in', 'workos_authorize_url')";
     assert_eq!(lines(&bed.admin, one).await.unwrap(), ["2"]);
 }

@@ -73,11 +73,15 @@ async fn nobody_opens_a_session_without_it_but_support_staff() {
     create(&bed.admin, &format!("'{}'", alice.user_id)).await.unwrap();
     // A test of policies is one person's until the end of its transaction, and leaves no session.
     let role = bed.role("app", "").await;
-    let policies = format!("begin; select auth.as_user('{}', '{role}'); select auth.organization_id(); commit", alice.user_id);
+    let policies =
+        format!("begin; select auth.as_user('{}', '{role}'); select auth.organization_id(); commit", alice.user_id);
     bed.admin.batch_execute(&policies).await.unwrap();
     let status = "select http_status from auth.error_codes where name = 'sso_required'";
     assert_eq!(text(&bed.admin, status).await.unwrap().as_deref(), Some("403"));
-    assert_eq!(bed.count("select count(*) from auth.sessions where organization_id is not null and actor is null").await, 1);
+    assert_eq!(
+        bed.count("select count(*) from auth.sessions where organization_id is not null and actor is null").await,
+        1
+    );
 }
 
 /// A session that was there all the same, as of a restored row, is not renewed.
@@ -207,7 +211,10 @@ async fn administrators_say_it_and_by_the_function_alone() {
     let foreign = "insert into auth.organizations (id, issuer) values ('org_foreign', 'https://login.example.com')";
     bed.admin.batch_execute(foreign).await.unwrap();
     refused(operator.batch_execute("select auth.require_sso('org_foreign')").await, "organization_of_another_issuer");
-    assert_eq!(bed.count("select count(*) from auth.audit_log_entries where action = 'organization_sso_changed'").await, 0);
+    assert_eq!(
+        bed.count("select count(*) from auth.audit_log_entries where action = 'organization_sso_changed'").await,
+        0
+    );
     // Nothing has happened where the transaction is rolled back.
     operator.batch_execute(&format!("begin; {REQUIRE}; rollback")).await.unwrap();
     let required = "select require_sso from auth.organizations where id = 'org_acme'";
