@@ -79,11 +79,13 @@ COMMENT ON INDEX auth.users_email_key IS 'one account an address; folds ASCII ca
 CREATE TABLE auth.organizations (
     id text PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    issuer text
+    issuer text,
+    require_sso boolean NOT NULL DEFAULT false
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, or that auth.workos_create_organization made';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
+COMMENT ON COLUMN auth.organizations.require_sso IS 'whether its sessions begin by sign-ins with WorkOS''s single sign-on alone; auth.require_sso changes it';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (
@@ -92,8 +94,10 @@ CREATE TABLE auth.organization_domains (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     PRIMARY KEY (organization_id, domain)
 );
+CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
+COMMENT ON INDEX auth.organization_domains_domain_idx IS 'for the organization of an address';
 COMMENT ON COLUMN auth.organization_domains.domain IS 'what stands behind the @ of an address, in lower case (ASCII letters)';
-COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by workos_auth.account_linking = email';
+COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by auth.organization_for_email and by workos_auth.account_linking = email';
 COMMENT ON COLUMN auth.organization_domains.organization_id IS 'the organization that vouches for addresses of the domain';
 COMMENT ON COLUMN auth.organization_domains.created_at IS 'when the domain was added';
 

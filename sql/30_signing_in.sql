@@ -46,6 +46,46 @@ CREATE FUNCTION auth.workos_authorize_url(
 COMMENT ON FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb) IS
     'starts a sign-in for a caller that holds its own PKCE verifier; the state stands in the URL';
 
+CREATE FUNCTION auth.organization_for_email(email text) RETURNS text
+    LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    AS 'MODULE_PATHNAME', 'organization_for_email_wrapper';
+COMMENT ON FUNCTION auth.organization_for_email(text) IS
+    'the WorkOS organization that alone vouches for the domain of an e-mail address (auth.organization_domains); NULL where none does or several do, and for what is no address. Of people it reads nothing';
+
+-- An argument email of auth.start_sign_in would make another function of the name, and calls such as auth.start_sign_in('org_…') ambiguous.
+CREATE FUNCTION auth.start_sign_in_by_email(
+    email text,
+    redirect_to text DEFAULT NULL,
+    login_hint text DEFAULT NULL,
+    domain_hint text DEFAULT NULL,
+    params jsonb DEFAULT NULL,
+    OUT url text,
+    OUT state text,
+    OUT code_verifier text,
+    OUT expires_at timestamptz
+) RETURNS record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'start_sign_in_by_email_wrapper';
+COMMENT ON FUNCTION auth.start_sign_in_by_email(text, text, text, text, jsonb) IS
+    'as auth.start_sign_in with the organization of auth.organization_for_email, which must be there; the address is the login_hint unless another is given';
+
+CREATE FUNCTION auth.workos_authorize_url_by_email(
+    email text,
+    redirect_to text DEFAULT NULL,
+    code_challenge text DEFAULT NULL,
+    code_challenge_method text DEFAULT 'S256',
+    login_hint text DEFAULT NULL,
+    domain_hint text DEFAULT NULL,
+    params jsonb DEFAULT NULL
+) RETURNS text
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    AS 'MODULE_PATHNAME', 'workos_authorize_url_by_email_wrapper';
+COMMENT ON FUNCTION auth.workos_authorize_url_by_email(text, text, text, text, text, text, jsonb) IS
+    'as auth.workos_authorize_url with the organization of auth.organization_for_email, which must be there; the address is the login_hint unless another is given';
+
 CREATE FUNCTION auth.handle_callback(
     code text,
     state text,

@@ -55,6 +55,12 @@ CREATE FUNCTION auth.revoke_organization(organization text) RETURNS bigint
 COMMENT ON FUNCTION auth.revoke_organization(text) IS
     'ends the sessions of a WorkOS organization from the next statement on and says how many; its people may sign in again, unless their connection is switched off at WorkOS';
 
+CREATE FUNCTION auth.require_sso(organization text, required boolean DEFAULT true) RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'require_sso_wrapper';
+COMMENT ON FUNCTION auth.require_sso(text, boolean) IS
+    'says whether the sessions of a WorkOS organization begin by sign-ins with WorkOS''s single sign-on alone, and ends those there that began otherwise. Sessions with an actor, of auth.create_session, go on. Says how many organizations: 1, or 0 where there is none';
+
 CREATE FUNCTION auth.delete_user(user_id uuid) RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'delete_user_wrapper';

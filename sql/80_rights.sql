@@ -44,6 +44,9 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         -- What a backend needs to sign people in.
         ('sign_in', 'EXECUTE', 'FUNCTION auth.start_sign_in(text, text, text, text, text, text, jsonb)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.workos_authorize_url(text, text, text, text, text, text, text, text, jsonb)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.organization_for_email(text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.start_sign_in_by_email(text, text, text, text, jsonb)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.workos_authorize_url_by_email(text, text, text, text, text, text, jsonb)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.handle_callback(text, text, text, text, text, text, boolean)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.try_exchange_code(text, text, text, inet, text)'),
@@ -86,6 +89,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_session(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.remove_orphans()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.revoke_organization(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.require_sso(text, boolean)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.cleanup(integer)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.create_user(text, text, uuid)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.import_supabase(jsonb, jsonb)'),

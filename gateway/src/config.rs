@@ -132,7 +132,7 @@ pub struct Config {
     #[arg(long, env = "GATEWAY_TRUSTED_PROXIES", value_delimiter = ',', value_name = "NETWORK", value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Requests a minute for each client address (IPv6: each /64), counted apart for /authorize, /callback and /token;
+    /// Requests a minute for each client address (IPv6: each /64), counted apart for /authorize with /sso, for /callback and for /token;
     /// 0: no limit. A company behind one address shares it, and so do the users of a server that calls for them. The same number
     /// is how often a minute a session may be refreshed, and how often it may change its account
     #[arg(long, env = "GATEWAY_RATE_LIMIT", default_value_t = 60, value_name = "N")]

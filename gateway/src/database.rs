@@ -39,8 +39,8 @@ use rows::{get, opened, raw};
 use share::Share;
 use statements::{
     ACCEPT_TOKEN, AUTHORIZE_URL, CALLBACK_ANSWER, CALLBACK_REQUEST, EXCHANGE_ANSWER, EXCHANGE_CODE, EXCHANGE_REQUEST,
-    GET_USER, HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, READY, REFRESH_SESSION, REQUIRE_READY, SETTINGS,
-    SIGN_OUT, UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
+    GET_USER, HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, ORGANIZATION_FOR_DOMAIN, READY, REFRESH_SESSION,
+    REQUIRE_READY, SETTINGS, SIGN_OUT, UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
 };
 
 /// How long the process waits at its end for servers that were asked to cancel.
@@ -162,6 +162,14 @@ impl Database {
         let params = to.params();
         let row = self.call(AUTHORIZE_URL, &to.arguments(&params)).await?;
         get(&row, 0)
+    }
+
+    /// `auth.organization_for_email`
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn organization_for_domain(&self, domain: &str) -> Result<Option<String>> {
+        get(&self.call(ORGANIZATION_FOR_DOMAIN, &[(&domain, Type::TEXT)]).await?, 0)
     }
 
     /// `auth.handle_callback`

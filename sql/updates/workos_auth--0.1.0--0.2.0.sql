@@ -1,6 +1,8 @@
 -- What becomes of tables, types, triggers and policies from 0.1.0 to 0.2.0. tools/extension-files.sh adds the rest.
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
 ALTER TABLE auth.organizations ADD COLUMN issuer text;
+ALTER TABLE auth.organizations ADD COLUMN require_sso boolean NOT NULL DEFAULT false;
+CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
 
 CREATE TABLE auth.trusted_issuers (
     issuer text PRIMARY KEY,

@@ -112,6 +112,31 @@ pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
     Ok(count(ended))
 }
 
+/// `auth.require_sso`: how many organizations.
+///
+/// # Errors
+/// `organization_of_another_issuer`
+pub fn require_sso(organization: Option<&str>, required: Option<bool>) -> Result<i64> {
+    require_writable()?;
+    let organization = organization.ok_or_else(|| Error::null("organization"))?;
+    let required = required.ok_or_else(|| Error::null("required"))?;
+    if required {
+        accounts::require_issuer(organization, None)?;
+    }
+    // The organization's row comes first: auth.create_session holds it, so its session is there to be ended afterwards.
+    let changed = accounts::require_sso(organization, required)?;
+    if changed > 0 {
+        let ended = match required {
+            true => sessions::end_without_sso(organization)? + ended_sessions::end_of_organization(organization)?,
+            false => 0,
+        };
+        let subject = Subject { organization_id: Some(organization), ..Subject::default() };
+        audit("organization_sso_changed", &subject, json!({ "required": required, "sessions": ended }))?;
+        current_session::recheck_on_next_read();
+    }
+    Ok(count(changed))
+}
+
 /// `auth.delete_user`: how many users.
 ///
 /// # Errors

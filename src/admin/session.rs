@@ -40,7 +40,7 @@ pub fn microseconds(months: i32, days: i32, micros: i64) -> i128 {
 /// Opens a session, by a method of the caller's or for somebody who acts as the person.
 ///
 /// # Errors
-/// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`.
+/// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`, `sso_required`.
 pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
     require_writable()?;
     installation::refuse_verifier()?;
@@ -58,6 +58,10 @@ pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
         && !accounts::lock_membership(user_id, organization)?
     {
         return Err(ErrorCode::NotAMember.into());
+    }
+    if let (Some(organization), None) = (request.organization, &actor) {
+        accounts::lock_organization(organization)?;
+        accounts::refuse_without_sso(organization)?;
     }
     let session = open(&user, request.organization, method, actor.map(|actor| actor.name), ttl)?;
     let subject = Subject::of_session(user_id, session.session_id, request.organization, None);

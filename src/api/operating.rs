@@ -71,6 +71,11 @@ fn revoke_organization(organization: Option<&str>) -> i64 {
 }
 
 #[pg_extern(sql = false)]
+fn require_sso(organization: Option<&str>, required: Option<bool>) -> i64 {
+    or_raise(operating::require_sso(organization, required))
+}
+
+#[pg_extern(sql = false)]
 fn delete_user(user_id: Option<pgrx::Uuid>) -> i64 {
     or_raise(operating::delete(user_id))
 }

@@ -79,6 +79,47 @@ fn workos_authorize_url(
 }
 
 #[pg_extern(sql = false)]
+fn organization_for_email(email: Option<&str>) -> Option<String> {
+    or_raise(sign_in::organization_for_email(email))
+}
+
+#[pg_extern(sql = false)]
+fn start_sign_in_by_email(
+    email: Option<&str>,
+    redirect_to: Option<&str>,
+    login_hint: Option<&str>,
+    domain_hint: Option<&str>,
+    params: Option<Jsonb>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let params = or_raise(params.as_ref().map(parse_params).transpose());
+    let request = SignInRequest { redirect_to, login_hint, domain_hint, params: params.as_ref(), ..Default::default() };
+    let answer = or_raise(once_per_query::answer(fcinfo, &(email, &request), || {
+        sign_in::start_by_email(email, &request, sign_in::start_with_verifier)
+    }));
+    let (started, verifier) = &*answer;
+    started_record(started, Some(verifier))
+}
+
+#[pg_extern(sql = false)]
+fn workos_authorize_url_by_email(
+    email: Option<&str>,
+    redirect_to: Option<&str>,
+    code_challenge: Option<&str>,
+    code_challenge_method: Option<&str>,
+    login_hint: Option<&str>,
+    domain_hint: Option<&str>,
+    params: Option<Jsonb>,
+) -> String {
+    let params = or_raise(params.as_ref().map(parse_params).transpose());
+    let request = SignInRequest { redirect_to, login_hint, domain_hint, params: params.as_ref(), ..Default::default() };
+    or_raise(sign_in::start_by_email(email, &request, |request| {
+        sign_in::start(request, code_challenge, code_challenge_method)
+    }))
+    .url
+}
+
+#[pg_extern(sql = false)]
 fn handle_callback(
     code: Option<&str>,
     state: Option<&str>,

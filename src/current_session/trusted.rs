@@ -13,7 +13,7 @@ use super::{keys, link};
 use crate::postgres::clock::unix_seconds;
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::settings;
-use crate::store::{scan, users};
+use crate::store::{accounts, scan, users};
 
 /// A token of an issuer whose signature is good, and that this database has not ended.
 pub struct Signed {
@@ -28,7 +28,7 @@ pub struct Signed {
 /// Verifies a token of a trusted issuer; `None` for any other, which is ours or nobody's.
 ///
 /// # Errors
-/// One code a check, class WA5; `user_banned`, `user_deleted`, `role_not_allowed`.
+/// One code a check, class WA5; `user_banned`, `user_deleted`, `role_not_allowed`, `organization_of_another_issuer`, `sso_required`.
 pub fn verify(purpose: Purpose, hash: [u8; 32], access_token: &str) -> Result<Option<Verified>> {
     let Some(Signed { issuer, key, claims }) = signed(purpose, access_token)? else { return Ok(None) };
     // Before the look, which sees no less.
@@ -137,6 +137,9 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
             && !scan::organization_is_of(organization, issuer.organizations_issuer())
         {
             return Err(ErrorCode::OrganizationOfAnotherIssuer.into());
+        }
+        if let Some(organization) = &claims.organization {
+            accounts::refuse_without_sso(organization)?;
         }
         // Whoever only signs out, or looks at their own account, need not be a member any more.
         if purpose == Purpose::Acting

@@ -23,7 +23,7 @@ const METHOD: &str = "token";
 ///
 /// # Errors
 /// Those of a bad token; `session_not_found` for a session that ended here; `user_banned`, `user_deleted`, `signup_disabled`, `hook_failed`;
-/// `organization_of_another_issuer`.
+/// `organization_of_another_issuer`, `sso_required`.
 pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
     require_writable()?;
     let token = access_token.ok_or_else(|| Error::null("access_token"))?;
@@ -67,6 +67,7 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     store::record_sign_in(user_id, user_metadata(claims))?;
     store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
     if let Some(organization) = &claims.organization {
+        store::refuse_without_sso(organization)?;
         store::ensure_organization_of(organization, organizations_issuer)?;
         store::ensure_membership(user_id, organization)?;
     }

@@ -4,6 +4,7 @@
 //! | file | to change |
 //! |---|---|
 //! | `start.rs` | what is checked and kept when a sign-in begins; the URL itself is `core::authorize` |
+//! | `discovery.rs` | which organization an e-mail address leads to |
 //! | `exchange.rs` | the order of an exchange: lock, call, consume, write |
 //! | `redemption.rs` | what WorkOS is asked, and by whom: the database, or a broker in two halves |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
@@ -17,6 +18,7 @@
 mod accept;
 mod account;
 mod callback;
+mod discovery;
 mod exchange;
 mod link;
 mod redemption;
@@ -28,6 +30,7 @@ mod unlink;
 pub use accept::accept;
 pub use account::{change_email, lock_email, lock_identity};
 pub use callback::{CallbackQuery, CallbackStep, callback_answer, callback_request, handle_callback};
+pub use discovery::{organization_for_email, start_by_email};
 pub use exchange::{
     ExchangeRequest, Exchanged, exchange, exchange_answer, exchange_request, try_exchange, try_exchange_answer,
 };

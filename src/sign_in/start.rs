@@ -14,7 +14,7 @@ use crate::store::flows::{self, Link, NewFlow};
 use crate::{installation, secrets, settings};
 
 /// What a caller asks for. Everything as it came from SQL.
-#[derive(Hash)]
+#[derive(Hash, Default)]
 pub struct SignInRequest<'a> {
     /// WorkOS's organization, `org_…`
     pub organization: Option<&'a str>,

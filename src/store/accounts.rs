@@ -188,6 +188,47 @@ pub fn assign_organization(id: &str, issuer: Option<&str>) -> Result<u64> {
     )
 }
 
+/// The organization of WorkOS that alone vouches for a domain.
+pub fn organization_to_sign_in(domain: &str) -> Result<Option<String>> {
+    query::row(
+        "SELECT pg_catalog.min(d.organization_id) FROM auth.organization_domains AS d
+         JOIN auth.organizations AS o ON o.id OPERATOR(pg_catalog.=) d.organization_id
+         WHERE d.domain OPERATOR(pg_catalog.=) $1
+         HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 AND pg_catalog.bool_and(o.issuer IS NULL)",
+        &[domain.into()],
+        |row| row.get(1),
+    )
+}
+
+/// Says whether an organization asks for single sign-on; says how many.
+pub fn require_sso(id: &str, required: bool) -> Result<u64> {
+    query::execute(
+        "UPDATE auth.organizations SET require_sso = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into(), required.into()],
+    )
+}
+
+/// Keeps an organization as it is until the end of the transaction, so that what was seen of it holds for what comes of it.
+pub fn lock_organization(id: &str) -> Result<()> {
+    query::row(
+        "SELECT true FROM auth.organizations AS o WHERE o.id OPERATOR(pg_catalog.=) $1 FOR SHARE",
+        &[id.into()],
+        |row| row.get::<bool>(1),
+    )
+    .map(drop)
+}
+
+/// Refuses what would be a session of an organization without a sign-in through it, where it asks for that.
+///
+/// # Errors
+/// `sso_required`
+pub fn refuse_without_sso(id: &str) -> Result<()> {
+    match scan::organization_requires_sso(id) {
+        true => Err(ErrorCode::SsoRequired.into()),
+        false => Ok(()),
+    }
+}
+
 /// One issuer never speaks for the organization of another; without an issuer it is WorkOS that speaks.
 ///
 /// # Errors

@@ -433,6 +433,13 @@ pub fn organization_is_of(id: &str, issuer: Option<&str>) -> bool {
             .is_none_or(|of| of.as_deref() == issuer)
 }
 
+/// Whether an organization asks for single sign-on; before there was a column for it, none did.
+pub fn organization_requires_sso(id: &str) -> bool {
+    can_trust_issuers()
+        && row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], None, |row| row.get::<bool>(c"require_sso"))
+            == Some(Some(true))
+}
+
 /// Whether the organization vouches for a domain.
 pub fn organization_has_domain(organization_id: &str, domain: &str, snapshot: &Snapshot) -> bool {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Text(c"domain", domain)];

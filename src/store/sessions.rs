@@ -456,6 +456,17 @@ pub fn end_of_organization(organization_id: &str) -> Result<u64> {
     )
 }
 
+/// Ends the sessions of an organization that no sign-in with WorkOS opened, but for those of somebody who acts as a person; says how many.
+pub fn end_without_sso(organization_id: &str) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions
+             WHERE organization_id OPERATOR(pg_catalog.=) $1 AND connection_id IS NULL AND actor IS NULL
+             ORDER BY id FOR UPDATE))",
+        &[organization_id.into()],
+    )
+}
+
 /// Ends every session; says how many.
 pub fn end_all() -> Result<u64> {
     query::execute("DELETE FROM auth.sessions", &[])

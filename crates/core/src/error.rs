@@ -224,6 +224,9 @@ error_codes! {
     RedirectPatternUnsafe = "WA011", "redirect_pattern_unsafe", 400, "the pattern could match a foreign address",
         "",
         "Write scheme and host out; a wildcard may stand in the left-most labels of the host, in front of at least two literal ones, and in the path.";
+    SsoProviderNotFound = "WA012", "sso_provider_not_found", 404, "no organization is found for this e-mail address",
+        "There is no organization of WorkOS that alone vouches for the domain of the address.",
+        "Offer another way to sign in. An administrator lists a domain with INSERT INTO auth.organization_domains (organization_id, domain) VALUES ('org_…', '…'), for one organization.";
 
     // Setting up.
     ProviderNotConfigured = "WA101", "provider_not_configured", 503, "WorkOS is not configured in this database",
@@ -596,6 +599,10 @@ error_codes! {
     OrganizationOfAnotherIssuer = "WA523", "organization_of_another_issuer", 403, "the organization belongs to another issuer",
         "",
         "auth.organizations.issuer says whose it is. An administrator changes that: select auth.set_organization_issuer(organization => …, issuer => …).";
+
+    SsoRequired = "WA525", "sso_required", 403, "the organization requires single sign-on",
+        "auth.organizations.require_sso is set, and the session would not come from a sign-in with WorkOS.",
+        "Sign in through the organization. An administrator changes that: select auth.require_sso(organization => …, required => false).";
 
     SessionNotHandedOn = "WA524", "session_not_handed_on", 400, "the session would not reach the other nodes of Citus",
         "",

@@ -32,6 +32,8 @@ macro_rules! workos_request {
 pub const AUTHORIZE_URL: &str =
     "select auth.workos_authorize_url(organization => $1, connection => $2, provider => $3, redirect_to => $4,
     code_challenge => $5, code_challenge_method => $6, login_hint => $7, domain_hint => $8, params => $9)";
+/// Finds the organization of a domain. Of the address, what stands before the @ is not looked at.
+pub const ORGANIZATION_FOR_DOMAIN: &str = "select auth.organization_for_email(email => 'x@' || $1)";
 /// Takes what WorkOS sends the browser back with.
 pub const HANDLE_CALLBACK: &str =
     "select auth.handle_callback(code => $1, state => $2, error => $3, error_description => $4,

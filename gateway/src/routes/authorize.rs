@@ -67,19 +67,35 @@ pub async fn authorize(
 async fn begin(app: &App, query: &str) -> Result<Response> {
     let parameters = Parameters::parse(query.as_bytes())?;
     let mut to = requested(&parameters)?;
-    let url = match app.database.authorize_url(&to).await {
+    let url = url_for(app, &mut to).await?;
+    begun(app, &to, &url, redirect(StatusCode::FOUND, &url)?)
+}
+
+/// The URL of WorkOS's that a new sign-in begins with. A page that is not listed is dropped where `--redirect-fallback` says so.
+///
+/// # Errors
+/// What the database said.
+pub async fn url_for(app: &App, to: &mut Authorize<'_>) -> Result<String> {
+    match app.database.authorize_url(to).await {
         Err(error) if app.config.redirect_fallback && is_about_redirect(&error) => {
             to.redirect_to = None;
-            app.database.authorize_url(&to).await?
+            app.database.authorize_url(to).await
         }
-        other => other?,
-    };
+        other => other,
+    }
+}
+
+/// The answer that sends a browser to that URL, with what the log has of the sign-in.
+///
+/// # Errors
+/// The URL has no state.
+pub fn begun(app: &App, to: &Authorize<'_>, url: &str, response: Response) -> Result<Response> {
     app.metrics.sign_ins.started();
-    let about = About { organization: to.organization.map(str::to_owned), ..sign_in_of(&url) };
-    let mut response = about.on(redirect(StatusCode::FOUND, &url)?);
+    let about = About { organization: to.organization.map(str::to_owned), ..sign_in_of(url) };
+    let mut response = about.on(response);
     // Without a challenge there is no verifier, so the browser itself has to be known again.
     if to.code_challenge.is_none() {
-        bind(app, &url, &mut response)?;
+        bind(app, url, &mut response)?;
     }
     Ok(response)
 }
@@ -110,7 +126,7 @@ pub fn requested(parameters: &Parameters) -> Result<Authorize<'_>> {
         let message = "User identified by token not found";
         return Err(ApiError::new(StatusCode::NOT_FOUND, "user_not_found", message));
     }
-    let (challenge, method) = challenge(parameters)?;
+    let (challenge, method) = challenge(parameters.one("code_challenge")?, parameters.one("code_challenge_method")?)?;
     Ok(Authorize {
         organization: parameters.one("organization")?,
         connection: parameters.one("connection")?,
@@ -126,9 +142,13 @@ pub fn requested(parameters: &Parameters) -> Result<Authorize<'_>> {
 }
 
 /// The challenge and its method, checked as Supabase Auth checks them; the database is stricter.
-fn challenge(parameters: &Parameters) -> Result<(Option<&str>, Option<&'static str>)> {
-    let method = parameters.one("code_challenge_method")?;
-    let challenge = parameters.one("code_challenge")?;
+///
+/// # Errors
+/// 400 `validation_failed`
+pub fn challenge<'a>(
+    challenge: Option<&'a str>,
+    method: Option<&str>,
+) -> Result<(Option<&'a str>, Option<&'static str>)> {
     let (challenge, method) = match (challenge, method) {
         (None, None) => return Ok((None, None)),
         (Some(challenge), Some(method)) => (challenge, method),

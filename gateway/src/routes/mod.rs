@@ -7,6 +7,7 @@ mod headers;
 mod health;
 mod identities;
 mod logout;
+mod sso;
 mod switched_off;
 mod token;
 mod user;
@@ -39,6 +40,7 @@ pub fn public(app: &Arc<App>) -> Router {
             "/callback",
             get(callback::get).post(callback::post).layer(from_fn_with_state("GET,POST", authorize::no_head)),
         )
+        .route("/sso", post(sso::sso))
         .route("/token", post(token::token))
         .route("/user", get(user::get).merge(put(user::put).layer(counted.clone())).layer(from_fn(with_token)))
         .route(

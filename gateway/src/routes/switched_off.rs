@@ -42,9 +42,7 @@ pub fn endpoints() -> Router<Arc<App>> {
     for path in ["/oauth/{*more}", "/user/oauth/{*more}"] {
         router = router.route(path, any(oauth_server));
     }
-    for path in ["/sso", "/sso/{*more}"] {
-        router = router.route(path, any(sso));
-    }
+    router = router.route("/sso/{*more}", any(saml));
     for path in ["/factors", "/factors/{*more}"] {
         router = router.route(path, any(factors));
     }
@@ -85,7 +83,7 @@ async fn verify() -> ApiError {
     refusal(StatusCode::UNPROCESSABLE_ENTITY, "otp_disabled", "One-time passwords are disabled")
 }
 
-async fn sso() -> ApiError {
+async fn saml() -> ApiError {
     refusal(StatusCode::NOT_FOUND, "saml_provider_disabled", "SAML 2.0 is disabled")
 }
 

@@ -12,6 +12,7 @@ mod sign_in {
     mod flows;
     mod idp_initiated;
     mod linking;
+    mod sso;
 }
 
 /// What clients send that is wrong, or meant to do harm.

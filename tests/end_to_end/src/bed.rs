@@ -139,10 +139,14 @@ pub async fn start(client: &impl GenericClient, person: Person) -> Pending {
 
 /// The same for anybody: `arguments` are those of `auth.start_sign_in`, as SQL.
 pub async fn start_with(client: &impl GenericClient, arguments: &str, email: &str) -> Pending {
-    let sql = format!("select url, state, code_verifier from auth.start_sign_in({arguments})");
-    let row = client.query_one(&sql, &[]).await.unwrap();
+    finish(client, &format!("auth.start_sign_in({arguments})"), Some(email)).await
+}
+
+/// The same of whatever begins a sign-in; without an address, as the one that its URL suggests.
+pub async fn finish(client: &impl GenericClient, call: &str, email: Option<&str>) -> Pending {
+    let row = client.query_one(&format!("select url, state, code_verifier from {call}"), &[]).await.unwrap();
     let (url, state, verifier): (String, String, String) = (row.get(0), row.get(1), row.get(2));
-    let Callback { code, state: returned } = browser_sign_in(&url, Some(email)).await.unwrap();
+    let Callback { code, state: returned } = browser_sign_in(&url, email).await.unwrap();
     assert_eq!(returned, state);
     Pending { url, code, verifier, state }
 }

@@ -25,7 +25,6 @@ async fn what_is_switched_off_has_supabases_name_for_that() {
         ("/resend", &email, 400, "email_provider_disabled"),
         ("/resend", &phone, 400, "phone_provider_disabled"),
         ("/verify", &email, 422, "otp_disabled"),
-        ("/sso", &json!({ "domain": "acme.com" }), 404, "saml_provider_disabled"),
         ("/sso/saml/acs", &json!({}), 404, "saml_provider_disabled"),
         ("/passkeys/authentication/options", &json!({}), 404, "passkey_disabled"),
         ("/oauth/token", &json!({}), 404, "feature_disabled"),

@@ -32,6 +32,12 @@ mod sign_in {
     mod workos_faults;
 }
 
+/// Which organization an e-mail address leads to, and organizations whose people sign in through it alone.
+mod discovery {
+    mod by_email;
+    mod required_sso;
+}
+
 /// Whose account it is, and what is done to people and by people.
 mod accounts {
     mod account_vectors;
