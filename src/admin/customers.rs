@@ -29,9 +29,13 @@ pub fn create_organization(
     let (organization, is_new) = Workos::open()?.find_or_create(&wanted)?;
     accounts::ensure_organization(&organization.id)?;
     if let Some(difference) = organization.difference(&wanted) {
+        let message = match is_new {
+            true => "the organization was made, and is not as it was to be",
+            false => "the organization is there already, and not as it was to be",
+        };
         warn(
             pgrx::PgSqlErrorCode::ERRCODE_WARNING,
-            "the organization is there already, and not as it was to be",
+            message,
             &format!("{}: {difference}", organization.id),
             "It stays as it is. auth.workos_add_domain adds a domain; the WorkOS dashboard changes the name.",
         );
@@ -51,10 +55,11 @@ pub fn add_domain(organization: Option<&str>, domain: Option<&str>) -> Result<(D
     let name = check_domain("domain", domain)?;
     let workos = Workos::open()?;
     let known = workos.organization(organization)?;
+    let read = |api: &Api, answer: &HttpAnswer| api.domain(answer, organization, &name);
     let domain = match known.domain(&name) {
-        Some(known) if known.has_failed() => workos.ask(|api| api.verify_domain(&known.id), Api::domain)?,
+        Some(known) if known.has_failed() => workos.ask(|api| api.verify_domain(&known.id), read)?,
         Some(known) => return Ok((known.clone(), name)),
-        None => workos.ask(|api| api.create_domain(organization, &name), Api::domain)?,
+        None => workos.ask(|api| api.create_domain(organization, &name), read)?,
     };
     audit("organization_domain_added", &about(organization), json!({ "domain": name, "state": domain.state }))?;
     Ok((domain, name))
@@ -74,7 +79,9 @@ pub fn invite_it_contact(
     let contacts = workos.ask(|api| api.list_contacts(organization), Api::contacts)?;
     let contact = match contacts.into_iter().find(|contact| contact.email.eq_ignore_ascii_case(&email)) {
         Some(contact) => contact,
-        None => workos.ask(|api| api.create_contact(organization, &email), Api::contact)?,
+        None => {
+            workos.ask(|api| api.create_contact(organization, &email), |api, answer| api.contact(answer, &email))?
+        }
     };
     let invited = workos.ask(|api| api.invite_contact(organization, &contact.id, &intents), Api::done);
     invited.map_err(|error| match error.code() {
@@ -137,7 +144,7 @@ impl Workos {
     }
 
     fn organization(&self, id: &str) -> Result<Organization> {
-        self.ask(|api| api.get_organization(id), Api::organization)
+        self.ask(|api| api.get_organization(id), |api, answer| api.organization(answer, id))
     }
 
     /// The organization, and whether it is new.
@@ -145,7 +152,7 @@ impl Workos {
         if let Some(found) = self.find(wanted)? {
             return Ok((found, false));
         }
-        let created = self.ask(|api| api.create_organization(wanted), Api::organization);
+        let created = self.ask(|api| api.create_organization(wanted), |api, answer| api.created(answer, wanted));
         match created {
             // Somebody else may have made it since.
             Err(error) if error.code() == ErrorCode::WorkosConflict => match self.find(wanted)? {

@@ -17,6 +17,11 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::secret::{ClientSecret, PortalLink};
 use crate::workos_id;
 
+/// The longest link into the Admin Portal, in bytes.
+const LONGEST_LINK: usize = 8192;
+/// The longest state of a domain, in bytes.
+const LONGEST_STATE: usize = 32;
+
 /// An organization as it is to be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NewOrganization {
@@ -155,11 +160,30 @@ impl Api<'_> {
         Ok(url.into())
     }
 
-    /// The organization of this id that WorkOS answers with.
+    /// The organization that was asked for by its id.
     ///
     /// # Errors
-    /// The failures of [`super::parse_token_answer`] for other statuses than 2xx; `workos_answer_malformed`.
-    pub fn organization(&self, answer: &HttpAnswer) -> Result<Organization> {
+    /// The failures of [`super::parse_token_answer`] for other statuses than 2xx; `workos_answer_malformed`, also where the answer is about
+    /// something else than what was asked for.
+    pub fn organization(&self, answer: &HttpAnswer, id: &str) -> Result<Organization> {
+        let organization = self.any_organization(answer)?;
+        self.require_same("id of the organization", &organization.id, id, answer)?;
+        Ok(organization)
+    }
+
+    /// The organization that was made.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn created(&self, answer: &HttpAnswer, wanted: &NewOrganization) -> Result<Organization> {
+        let organization = self.any_organization(answer)?;
+        if let (Some(made), Some(wanted)) = (&organization.external_id, &wanted.external_id) {
+            self.require_same("external_id of the organization", made, wanted, answer)?;
+        }
+        Ok(organization)
+    }
+
+    fn any_organization(&self, answer: &HttpAnswer) -> Result<Organization> {
         let RawOrganization { id, name, external_id, domains } = self.read(answer)?;
         workos_id::check(&id).map_err(|why| self.malformed(&format!("The id of the organization {why}"), answer))?;
         let domains = domains.unwrap_or_default().into_iter().map(|domain| self.checked_domain(domain, answer));
@@ -174,19 +198,25 @@ impl Api<'_> {
         if answer.status == 404 {
             return Ok(None);
         }
-        let organization = self.organization(answer)?;
-        match organization.external_id.as_deref() == Some(external_id) {
-            true => Ok(Some(organization)),
-            false => Err(self.malformed("The organization has another external_id than the one asked for", answer)),
-        }
+        let organization = self.any_organization(answer)?;
+        let found = organization.external_id.as_deref().unwrap_or_default();
+        self.require_same("external_id of the organization", found, external_id, answer)?;
+        Ok(Some(organization))
     }
 
-    /// The domain that WorkOS answers with.
+    /// The domain of this name, of this organization.
     ///
     /// # Errors
     /// As above.
-    pub fn domain(&self, answer: &HttpAnswer) -> Result<Domain> {
-        self.checked_domain(self.read(answer)?, answer)
+    pub fn domain(&self, answer: &HttpAnswer, organization: &str, name: &str) -> Result<Domain> {
+        let raw: RawDomain = self.read(answer)?;
+        let of = raw.organization_id.clone();
+        let domain = self.checked_domain(raw, answer)?;
+        self.require_same("name of the domain", &domain.name.to_ascii_lowercase(), name, answer)?;
+        if let Some(of) = of {
+            self.require_same("organization of the domain", &of, organization, answer)?;
+        }
+        Ok(domain)
     }
 
     /// The IT contacts of an organization.
@@ -198,12 +228,14 @@ impl Api<'_> {
         list.data.into_iter().map(|contact| self.checked_contact(contact, answer)).collect()
     }
 
-    /// The IT contact that WorkOS answers with.
+    /// The IT contact with this address.
     ///
     /// # Errors
     /// As above.
-    pub fn contact(&self, answer: &HttpAnswer) -> Result<Contact> {
-        self.checked_contact(self.read(answer)?, answer)
+    pub fn contact(&self, answer: &HttpAnswer, email: &str) -> Result<Contact> {
+        let contact = self.checked_contact(self.read(answer)?, answer)?;
+        self.require_same("address of the IT contact", &contact.email.to_lowercase(), email, answer)?;
+        Ok(contact)
     }
 
     /// Whether WorkOS has done it. What stands in the body does not matter.
@@ -223,7 +255,8 @@ impl Api<'_> {
     /// As above.
     pub fn link(&self, answer: &HttpAnswer) -> Result<PortalLink> {
         let link = PortalLink::new(self.read::<RawLink>(answer)?.link);
-        match page_scheme(link.expose()) {
+        let can_be_one = link.expose().is_ascii() && link.expose().len() <= LONGEST_LINK;
+        match page_scheme(link.expose()).filter(|_| can_be_one) {
             Some("https") => Ok(link),
             Some(_) if self.api_url.starts_with("http:") => Ok(link),
             _ => Err(self.malformed("The link is no https URL", answer)),
@@ -240,7 +273,7 @@ impl Api<'_> {
         Ok(Domain {
             id: self.checked_word("id of a domain", raw.id, answer)?,
             name: raw.domain,
-            state: self.checked_word("state of a domain", raw.state, answer)?,
+            state: self.checked_state(raw.state, answer)?,
             token: token.map(|token| self.checked_word("verification_token of a domain", token, answer)).transpose()?,
         })
     }
@@ -255,6 +288,24 @@ impl Api<'_> {
         match is_word && !matches!(word.as_str(), "." | "..") {
             true => Ok(word),
             false => Err(self.malformed(&format!("The {what} is not 1 to 255 visible ASCII characters"), answer)),
+        }
+    }
+
+    /// A word of WorkOS's, which is written down.
+    fn checked_state(&self, state: String, answer: &HttpAnswer) -> Result<String> {
+        let is_state =
+            (1..=LONGEST_STATE).contains(&state.len()) && state.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        match is_state {
+            true => Ok(state),
+            false => Err(self.malformed("The state of a domain is no word in lower case", answer)),
+        }
+    }
+
+    /// What WorkOS has is what was asked for.
+    fn require_same(&self, what: &str, found: &str, asked: &str, answer: &HttpAnswer) -> Result<()> {
+        match found == asked {
+            true => Ok(()),
+            false => Err(self.malformed(&format!("The {what} is not the one asked for"), answer)),
         }
     }
 
@@ -341,6 +392,7 @@ struct RawOrganization {
 #[derive(Deserialize)]
 struct RawDomain {
     id: String,
+    organization_id: Option<String>,
     domain: String,
     state: String,
     verification_token: Option<String>,

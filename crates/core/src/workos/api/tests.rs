@@ -29,7 +29,7 @@ fn organization() -> Value {
 }
 
 fn read(body: &Value) -> Result<Organization> {
-    api(|api| api.organization(&answer(200, body.to_string().as_bytes())))
+    api(|api| api.organization(&answer(200, body.to_string().as_bytes()), "org_1"))
 }
 
 #[test]
@@ -91,7 +91,9 @@ fn an_organization_is_read_with_its_domains() {
         ("id", json!(1)),
         ("id", json!("../x")),
         ("domains", json!({})),
+        ("id", json!("org_2")),
         ("domains", json!([{"id": "d", "domain": "a.com", "state": "a\u{0}"}])),
+        ("domains", json!([{"id": "d", "domain": "a.com", "state": KEY}])),
         ("domains", json!([{"id": "..", "domain": "a.com", "state": "pending"}])),
         ("domains", json!([{"id": "", "domain": "a.com", "state": "pending"}])),
         ("domains", json!([{"id": "d", "domain": "a.com", "state": "pending", "verification_token": "a\u{0}"}])),
@@ -151,6 +153,8 @@ fn a_link_is_https() {
         (WORKOS, "javascript:alert(1)"),
         (WORKOS, "https://id.workos.com/\u{0}secretsecret"),
         (WORKOS, "https://user@id.workos.com/secretsecret"),
+        (WORKOS, "https://id.workos.com/\u{202e}secretsecret"),
+        (WORKOS, &format!("https://id.workos.com/{}", "a".repeat(8192))),
         (WORKOS, ""),
     ] {
         let error = link(api_url, bad).unwrap_err();
@@ -186,11 +190,41 @@ fn contacts_are_a_list() {
         json!({"object": "list", "data": [contact], "list_metadata": {"before": null, "after": null}}).to_string();
     let read = api(|api| api.contacts(&answer(200, list.as_bytes()))).unwrap();
     assert_eq!((read[0].id.as_str(), read[0].email.as_str()), ("itc_1", "It@Acme.com"));
-    assert!(api(|api| api.contact(&answer(201, contact.to_string().as_bytes()))).is_ok());
+    assert!(api(|api| api.contact(&answer(201, contact.to_string().as_bytes()), "it@acme.com")).is_ok());
     // It becomes a part of a path.
     let bad = json!({"id": "..", "email": "it@acme.com"}).to_string();
     assert_eq!(
-        api(|api| api.contact(&answer(201, bad.as_bytes()))).unwrap_err().code(),
+        api(|api| api.contact(&answer(201, bad.as_bytes()), "it@acme.com")).unwrap_err().code(),
         ErrorCode::WorkosAnswerMalformed
     );
+}
+
+/// An answer about something else would be taken for one about what was asked.
+#[test]
+fn answers_are_about_what_was_asked() {
+    let refused = |error: Error| {
+        assert_eq!(error.code(), ErrorCode::WorkosAnswerMalformed);
+        assert!(error.detail().unwrap().contains("is not the one asked for"), "{error:?}");
+    };
+    let organization = organization().to_string();
+    let wanted = |external_id: Option<&str>| NewOrganization {
+        name: "Acme".into(),
+        external_id: external_id.map(str::to_owned),
+        domains: Vec::new(),
+    };
+    let created = |external_id| api(|api| api.created(&answer(201, organization.as_bytes()), &wanted(external_id)));
+    assert_eq!(created(Some("customer-7")).unwrap().id, "org_1");
+    assert_eq!(created(None).unwrap().id, "org_1");
+    refused(created(Some("customer-8")).unwrap_err());
+
+    let domain = |of: Value, name: &str| {
+        let body = json!({"id": "d", "organization_id": of, "domain": name, "state": "verified"}).to_string();
+        api(|api| api.domain(&answer(201, body.as_bytes()), "org_1", "acme.com"))
+    };
+    assert!(domain(json!("org_1"), "Acme.com").is_ok() && domain(json!(null), "acme.com").is_ok());
+    refused(domain(json!("org_2"), "acme.com").unwrap_err());
+    refused(domain(json!("org_1"), "evil.com").unwrap_err());
+
+    let contact = json!({"id": "itc_1", "email": "eve@acme.com"}).to_string();
+    refused(api(|api| api.contact(&answer(201, contact.as_bytes()), "it@acme.com")).unwrap_err());
 }
