@@ -44,6 +44,9 @@ thread_local! {
 }
 
 /// Runs `f` as a part of this work. Where an error jumps over it, nothing needs to be dropped.
+///
+/// Never inlined: two marks in one frame of the stack lie in any order, and the inner one must be below.
+#[inline(never)]
 pub fn call_within<T>(work: Work, f: impl FnOnce() -> T) -> T {
     let mark = 0_u8;
     let frame = Frame { address: (&raw const mark).addr(), message: message(), work };
