@@ -6,10 +6,11 @@ use pgrx::Uuid as PgUuid;
 use pgrx::datum::TimestampWithTimeZone;
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::issuers::unknown_issuer;
 use crate::audit::audit;
+use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::store::sessions::{self, Scope};
@@ -115,13 +116,21 @@ pub fn revoke_organization(organization: Option<&str>) -> Result<i64> {
 /// `auth.require_sso`: how many organizations.
 ///
 /// # Errors
-/// `organization_of_another_issuer`
+/// `organization_of_another_issuer`, `verifier_only`; `conflict` in a transaction that keeps one snapshot.
 pub fn require_sso(organization: Option<&str>, required: Option<bool>) -> Result<i64> {
     require_writable()?;
     let organization = organization.ok_or_else(|| Error::null("organization"))?;
     let required = required.ok_or_else(|| Error::null("required"))?;
+    installation::refuse_verifier()?;
     if required {
         accounts::require_issuer(organization, None)?;
+        // A session that was opened since the snapshot would not be seen, and go on.
+        if uses_one_snapshot() {
+            let detail = "This transaction sees the sessions of when it began, and not those that were opened since.";
+            return Err(
+                Error::with_detail(ErrorCode::Conflict, detail).hint("Call it in a transaction of READ COMMITTED.")
+            );
+        }
     }
     // The organization's row comes first: auth.create_session holds it, so its session is there to be ended afterwards.
     let changed = accounts::require_sso(organization, required)?;

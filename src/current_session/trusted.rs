@@ -138,10 +138,12 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
         {
             return Err(ErrorCode::OrganizationOfAnotherIssuer.into());
         }
-        if let Some(organization) = &claims.organization {
+        // Whoever only signs out, or looks at their own account, need not be a member any more.
+        if purpose == Purpose::Acting
+            && let Some(organization) = &claims.organization
+        {
             accounts::refuse_without_sso(organization)?;
         }
-        // Whoever only signs out, or looks at their own account, need not be a member any more.
         if purpose == Purpose::Acting
             && let Some(organization) = &claims.organization
             && !scan::is_member(user_id, organization)

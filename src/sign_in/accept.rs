@@ -47,6 +47,9 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
         organization_id: claims.organization.as_deref(),
         email: claims.email.as_deref(),
     };
+    if let Some(organization) = &claims.organization {
+        store::refuse_without_sso(organization)?;
+    }
     // As every sign-in: of two at once, one decides after the other.
     lock_identity(person.issuer, person.subject);
     if let Some(email) = person.email {
@@ -67,7 +70,6 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     store::record_sign_in(user_id, user_metadata(claims))?;
     store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
     if let Some(organization) = &claims.organization {
-        store::refuse_without_sso(organization)?;
         store::ensure_organization_of(organization, organizations_issuer)?;
         store::ensure_membership(user_id, organization)?;
     }

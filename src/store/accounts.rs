@@ -180,10 +180,10 @@ pub fn ensure_organization_of(id: &str, issuer: Option<&str>) -> Result<()> {
     require_issuer(id, Some(issuer))
 }
 
-/// Says whose an organization is; says how many.
+/// Says whose an organization is; says how many. One that is not WorkOS's asks for no single sign-on of it.
 pub fn assign_organization(id: &str, issuer: Option<&str>) -> Result<u64> {
     query::execute(
-        "UPDATE auth.organizations SET issuer = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        "UPDATE auth.organizations SET issuer = $2, require_sso = require_sso AND $2 IS NULL WHERE id OPERATOR(pg_catalog.=) $1",
         &[id.into(), issuer.into()],
     )
 }

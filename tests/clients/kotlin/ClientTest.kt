@@ -25,7 +25,9 @@ import java.net.http.HttpClient
 import java.net.http.HttpRequest
 import java.net.http.HttpResponse
 import java.util.UUID
+import kotlinx.coroutines.delay
 import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
 import kotlinx.serialization.json.JsonPrimitive
 import kotlinx.serialization.json.buildJsonObject
 import kotlinx.serialization.json.put
@@ -260,6 +262,8 @@ class ClientTest {
         val code = parameters(browse(signInUrl(app), somebody())).getValue("code")
         val stranger = application()
         signInUrl(stranger)
+        // The client stores its verifier in the background.
+        withTimeout(10_000) { while (stranger.auth.codeVerifierCache.loadCodeVerifier() == null) delay(10) }
         refused("bad_code_verifier") { stranger.auth.exchangeCodeForSession(code) }
         app.auth.exchangeCodeForSession(code)
         val id = session(app).user!!.id

@@ -275,6 +275,14 @@ class Client(unittest.TestCase):
         as_superuser(f"update auth.users set banned_until = now() + interval '1 h' where id = '{user_id}'")
         self.refused("user_banned", auth.refresh_session, status=403)
 
+    def test_single_sign_on_by_the_domain_of_an_organization(self):
+        domain = f"{uuid.uuid4().hex}.example"
+        as_superuser("insert into auth.organizations (id) values ('org_acme') on conflict do nothing")
+        as_superuser(f"insert into auth.organization_domains (organization_id, domain) values ('org_acme', '{domain}')")
+        url = urllib.parse.urlsplit(client().sign_in_with_sso({"domain": domain}).url)
+        self.assertEqual(urllib.parse.parse_qs(url.query)["organization"], ["org_acme"])
+        self.refused("sso_provider_not_found", client().sign_in_with_sso, {"domain": "nobody.example"}, status=404)
+
     def test_what_is_switched_off(self):
         auth = client()
         credentials = {"email": "pat@acme.com", "password": "correct horse"}
@@ -285,7 +293,6 @@ class Client(unittest.TestCase):
             ("email_provider_disabled", auth.sign_in_with_otp, [{"email": "pat@acme.com"}]),
             ("phone_provider_disabled", auth.sign_in_with_otp, [{"phone": "+491234"}]),
             ("email_provider_disabled", auth.reset_password_for_email, ["pat@acme.com"]),
-            ("saml_provider_disabled", auth.sign_in_with_sso, [{"domain": "acme.com"}]),
             ("otp_disabled", auth.verify_otp, [{"email": "pat@acme.com", "token": "123456", "type": "email"}]),
         ]:
             with self.subTest(call.__name__):

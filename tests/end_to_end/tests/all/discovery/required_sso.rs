@@ -220,3 +220,36 @@ async fn administrators_say_it_and_by_the_function_alone() {
     let required = "select require_sso from auth.organizations where id = 'org_acme'";
     assert_eq!(text(&operator, required).await.unwrap().as_deref(), Some("f"));
 }
+
+/// A session that was opened since the snapshot would not be seen, and go on.
+#[tokio::test]
+async fn a_transaction_with_a_snapshot_of_its_own_does_not_switch_it_on() {
+    let bed = Bed::shared("snapshot").await;
+    bed.sign_in(ALICE).await;
+    for level in ["repeatable read", "serializable"] {
+        bed.admin.batch_execute(&format!("begin isolation level {level}")).await.unwrap();
+        let error = refused(bed.admin.query(REQUIRE, &[]).await, "conflict");
+        assert!(error.hint.contains("READ COMMITTED"), "{error}");
+        bed.admin.batch_execute("rollback").await.unwrap();
+        bed.admin.batch_execute(&format!("begin isolation level {level}; {ALLOW}; commit")).await.unwrap();
+    }
+}
+
+/// Nobody could sign in to an organization of another issuer by WorkOS.
+#[tokio::test]
+async fn an_organization_that_is_handed_over_asks_for_it_no_more() {
+    let bed = Bed::shared("handed").await;
+    bed.sign_in(ALICE).await;
+    let issuer = OtherIssuer::new("https://login.example.com", Algorithm::Es256);
+    let trust = r#"select auth.trust_issuer($1, 'oidc', jwks => $2, audience => 'app', claims => '{"organization": "org_id"}')"#;
+    bed.admin.execute(trust, &[&issuer.name, &issuer.jwks()]).await.unwrap();
+    bed.admin.batch_execute(REQUIRE).await.unwrap();
+    let assign = format!("select auth.set_organization_issuer('org_acme', '{}')", issuer.name);
+    bed.admin.batch_execute(&assign).await.unwrap();
+    let asks = "select require_sso from auth.organizations where id = 'org_acme'";
+    assert_eq!(text(&bed.admin, asks).await.unwrap().as_deref(), Some("f"));
+    bed.admin.batch_execute(&format!("select auth.set_organization_issuer('org_acme'); {REQUIRE}")).await.unwrap();
+    assert_eq!(text(&bed.admin, asks).await.unwrap().as_deref(), Some("t"));
+    bed.admin.batch_execute("select auth.set_organization_issuer('org_acme')").await.unwrap();
+    assert_eq!(text(&bed.admin, asks).await.unwrap().as_deref(), Some("t"));
+}

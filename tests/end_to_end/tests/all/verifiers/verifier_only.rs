@@ -34,6 +34,7 @@ const ISSUERS_OWN: &[&str] = &[
     "auth.remove_member('00000000-0000-4000-8000-000000000001', 'org_acme')",
     "auth.remove_orphans()",
     "auth.workos_create_organization('Acme')",
+    "auth.require_sso('org_acme')",
     "auth.workos_add_domain('org_acme', 'acme.com')",
     "auth.workos_invite_it_contact('org_acme', 'it@acme.com', '{sso}')",
     "auth.workos_portal_link('org_acme', 'sso')",
