@@ -57,7 +57,7 @@ pub async fn measure() -> Result<()> {
 
     tell!("\n| what | clients | a second | CPU, ms | bytes of WAL |\n|---|---|---|---|---|");
     let (sample, wal) = with_wal(admin, exchanges(&bench, DATABASE, CLIENTS)).await?;
-    line("a sign-in, from `auth.start_sign_in`", CLIENTS, &sample, wal);
+    line("`auth.exchange_code`; its WAL has `auth.start_sign_in` in it", CLIENTS, &sample, wal);
     let refreshes = run(&bench.cluster, &people, Call::Refresh, CLIENTS, Amount::Spread(REFRESHES));
     let (sample, wal) = with_wal(admin, refreshes).await?;
     line("a refresh", CLIENTS, &sample, wal);
