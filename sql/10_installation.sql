@@ -44,9 +44,10 @@ CREATE TABLE auth.signing_keys (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     activated_at timestamptz,
     retired_at timestamptz,
-    visitors_until timestamptz
+    visitors_until timestamptz,
+    subscription oid
 );
-CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (status) WHERE status = 'active';
+CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (subscription) NULLS NOT DISTINCT WHERE status = 'active';
 CREATE INDEX signing_keys_data_key_id_idx ON auth.signing_keys (data_key_id);
 COMMENT ON TABLE auth.signing_keys IS 'the keys access tokens are signed with and verified by';
 COMMENT ON COLUMN auth.signing_keys.algorithm IS 'ES256 or RS256';
@@ -59,7 +60,8 @@ COMMENT ON COLUMN auth.signing_keys.kid IS 'the RFC 7638 thumbprint of the publi
 COMMENT ON COLUMN auth.signing_keys.public_key IS 'a JWK (RFC 7517), as auth.jwks() publishes it';
 COMMENT ON COLUMN auth.signing_keys.private_key IS 'in the form of RFC 5208, sealed; absent in a database that only verifies';
 COMMENT ON COLUMN auth.signing_keys.visitors_until IS 'when the last visitor''s key expires that was signed with it (auth.create_visitor_token)';
-COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time';
+COMMENT ON COLUMN auth.signing_keys.subscription IS 'which subscription has brought the row into a verifier; NULL at the issuer';
+COMMENT ON INDEX auth.signing_keys_active_key IS 'one active key at a time; in a verifier, one of each issuer';
 COMMENT ON INDEX auth.signing_keys_data_key_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.providers (

@@ -80,12 +80,14 @@ CREATE TABLE auth.organizations (
     id text PRIMARY KEY,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     issuer text,
-    require_sso boolean NOT NULL DEFAULT false
+    require_sso boolean NOT NULL DEFAULT false,
+    subscription oid
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, or that auth.workos_create_organization made';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
 COMMENT ON COLUMN auth.organizations.require_sso IS 'whether its sessions begin by sign-ins with WorkOS''s single sign-on alone; auth.require_sso changes it';
+COMMENT ON COLUMN auth.organizations.subscription IS 'which subscription has brought the row into a verifier; NULL at the issuer, and where it was written in this database';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (
@@ -186,7 +188,8 @@ CREATE TABLE auth.sessions (
     not_after timestamptz,
     refreshed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    subscription oid
 ) WITH (fillfactor = 85);
 CREATE INDEX sessions_user_id_idx ON auth.sessions (user_id);
 CREATE INDEX sessions_identity_id_idx ON auth.sessions (identity_id);
@@ -206,6 +209,7 @@ COMMENT ON COLUMN auth.sessions.ip IS 'the address that the backend passed at th
 COMMENT ON COLUMN auth.sessions.user_agent IS 'the User-Agent that the backend passed at the sign-in or the last refresh';
 COMMENT ON COLUMN auth.sessions.created_at IS 'when the person signed in';
 COMMENT ON COLUMN auth.sessions.updated_at IS 'when the extension last changed the row';
+COMMENT ON COLUMN auth.sessions.subscription IS 'which subscription has brought the row into a verifier; NULL at the issuer';
 COMMENT ON COLUMN auth.sessions.claims_version IS 'rises when the person''s rights change; an older token is then stale';
 COMMENT ON COLUMN auth.sessions.email IS 'the address of the identity that signed in';
 COMMENT ON COLUMN auth.sessions.refresh_token_salt IS 'NULL for a session that cannot be refreshed';

@@ -4,7 +4,7 @@
 CREATE FUNCTION auth.publish_sessions(publication name DEFAULT 'workos_auth') RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'publish_sessions_wrapper';
 COMMENT ON FUNCTION auth.publish_sessions(name) IS
-    'makes a publication of what verifiers need, or mends it: which sessions there are, the public keys, the id of the installation and the heartbeat; no column with a secret. Superusers only';
+    'makes a publication of what verifiers need, or mends it: which sessions and organizations there are, the public keys and the heartbeat; no column with a secret. Superusers only';
 
 CREATE FUNCTION auth.send_heartbeat() RETURNS bigint
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -16,12 +16,17 @@ COMMENT ON FUNCTION auth.send_heartbeat() IS
 CREATE FUNCTION auth.become_verifier(issuer_database text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'become_verifier_wrapper';
 COMMENT ON FUNCTION auth.become_verifier(text) IS
-    'has this database verify what another one signs: a subscription to the publication of auth.publish_sessions then feeds it. It signs nobody in or out. issuer_database is where the issuer is, for the hint of errors. Called again after DROP SUBSCRIPTION, it empties what was fed, so that a new subscription can copy it. Superusers only';
+    'has this database verify what another one signs: a subscription to the publication of auth.publish_sessions then feeds it. It signs nobody in or out. issuer_database is where the issuer is, for the hint of errors. Several subscriptions, each of another issuer, may feed it. Called again after DROP SUBSCRIPTION, it removes what that one brought, so that a new one can copy it. Superusers only';
 
 CREATE FUNCTION auth.stop_verifying() RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'stop_verifying_wrapper';
 COMMENT ON FUNCTION auth.stop_verifying() IS
     'undoes auth.become_verifier(), after DROP SUBSCRIPTION: removes what was fed. Superusers only';
+
+CREATE FUNCTION auth.keep_feeds_apart() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'keep_feeds_apart_wrapper';
+COMMENT ON FUNCTION auth.keep_feeds_apart() IS
+    'trigger of what a verifier is fed: notes which subscription brings a row, and refuses changes of what another one has brought';
 
 CREATE FUNCTION auth.mark_lost_heartbeat() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'mark_lost_heartbeat_wrapper';

@@ -192,16 +192,19 @@ SELECT 'error', format('%I ON %s', coalesce(k.conname, t.tgname), t.tgrelid::reg
         WHEN t.tgfoid = to_regprocedure('auth.note_ended_session()') THEN 'a verifier accepts tokens of sessions that have just ended'
         WHEN t.tgfoid = to_regprocedure('auth.identity_left()') THEN 'a token from before makes a person known again who is gone'
         WHEN t.tgfoid = to_regprocedure('auth.mark_lost_heartbeat()') THEN 'a verifier does not notice that changes were lost'
+        WHEN t.tgfoid = to_regprocedure('auth.keep_feeds_apart()') THEN 'a verifier takes what one issuer says for the word of another'
         ELSE 'what it refuses is taken' END),
     format('ALTER TABLE %s ENABLE %sTRIGGER %I;', t.tgrelid::regclass, CASE
-        WHEN t.tgfoid IN (to_regprocedure('auth.note_ended_session()'), to_regprocedure('auth.mark_lost_heartbeat()')) THEN 'REPLICA '
+        WHEN t.tgfoid = ANY (f.only_fed) THEN 'REPLICA '
         WHEN k.oid IS NULL THEN 'ALWAYS ' END, t.tgname)
 FROM pg_trigger AS t JOIN own_relation AS c ON c.oid = t.tgrelid
     LEFT JOIN pg_constraint AS k ON k.oid = t.tgconstraint AND k.contype = 'f' AND k.conrelid IN (SELECT o.oid FROM own_relation AS o)
+    CROSS JOIN (SELECT ARRAY[to_regprocedure('auth.note_ended_session()'), to_regprocedure('auth.mark_lost_heartbeat()'),
+        to_regprocedure('auth.keep_feeds_apart()')]::oid[]) AS f (only_fed)
 WHERE (NOT t.tgisinternal OR k.oid IS NOT NULL)
     AND CASE
         -- Where a subscription writes, and nowhere else.
-        WHEN t.tgfoid IN (to_regprocedure('auth.note_ended_session()'), to_regprocedure('auth.mark_lost_heartbeat()')) THEN t.tgenabled NOT IN ('R', 'A')
+        WHEN t.tgfoid = ANY (f.only_fed) THEN t.tgenabled NOT IN ('R', 'A')
         WHEN t.tgfoid IN (to_regprocedure('auth.forget_cached_rows()'), to_regprocedure('auth.restore_rows()')) THEN t.tgenabled <> 'A'
         ELSE t.tgenabled NOT IN ('O', 'A') END
 UNION ALL

@@ -8,7 +8,7 @@ BEGIN
     FOR name, command IN VALUES
         ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
         ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT'),
-        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('heartbeat', 'SELECT'), ('verifier', 'SELECT'), ('worker_status', 'SELECT')
+        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('heartbeat', 'SELECT'), ('verifier', 'SELECT'), ('feeds', 'SELECT'), ('worker_status', 'SELECT')
     LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
@@ -19,7 +19,7 @@ BEGIN
     END LOOP;
 END
 $policies$;
-CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (
+CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (subscription IS NULL AND
     (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
 COMMENT ON POLICY administrators_add ON auth.organizations IS 'those whom auth.grant_admin made administrators';
 
@@ -63,7 +63,25 @@ COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.trusted_issuers IS 'tell
 COMMENT ON TRIGGER forget_cached_rows ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.issuer_keys IS 'tells every backend that its cached issuers are old';
 
--- Verifiers.
+-- Verifiers. REPLICA: they fire where a subscription changes the table, and nowhere else.
+DO $fed$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER keep_feeds_apart BEFORE INSERT OR UPDATE OR DELETE ON auth.%I FOR EACH ROW EXECUTE FUNCTION auth.keep_feeds_apart()', name);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER keep_feeds_apart_truncated BEFORE TRUNCATE ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.keep_feeds_apart()', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart_truncated', name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses changes of what another one has brought'$comment$, name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER keep_feeds_apart_truncated ON auth.%I IS 'refuses in a verifier that one of several subscriptions empties the table'$comment$, name);
+    END LOOP;
+END
+$fed$;
 CREATE TRIGGER mark_lost_heartbeat BEFORE UPDATE ON auth.heartbeat FOR EACH ROW
     WHEN (NEW.beat <> OLD.beat + 1) EXECUTE FUNCTION auth.mark_lost_heartbeat();
 CREATE TRIGGER mark_new_heartbeat BEFORE INSERT ON auth.heartbeat FOR EACH ROW EXECUTE FUNCTION auth.mark_lost_heartbeat();
@@ -72,7 +90,7 @@ ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_new_heartbeat;
 COMMENT ON TRIGGER mark_new_heartbeat ON auth.heartbeat IS 'notes in a verifier that the issuer began to count anew, but for the first copy';
 COMMENT ON TRIGGER mark_lost_heartbeat ON auth.heartbeat IS 'notes in a verifier that a heartbeat did not arrive';
 
--- REPLICA: they fire where a subscription changes the table, and nowhere else. Triggers of statements fire for its first copy and TRUNCATE.
+-- Triggers of statements fire for the first copy and TRUNCATE.
 CREATE TRIGGER note_ended_session AFTER DELETE ON auth.sessions
     FOR EACH ROW EXECUTE FUNCTION auth.note_ended_session();
 CREATE TRIGGER note_ended_sessions AFTER INSERT OR TRUNCATE ON auth.sessions
@@ -90,6 +108,14 @@ ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows;
 ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
 COMMENT ON TRIGGER forget_cached_rows ON auth.verifier IS 'tells every backend whether this database only verifies';
 COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.verifier IS 'tells every backend whether this database only verifies';
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.feeds
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.feeds
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.feeds ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.feeds ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+COMMENT ON TRIGGER forget_cached_rows ON auth.feeds IS 'tells every backend what feeds a verifier';
+COMMENT ON TRIGGER forget_cached_rows_truncated ON auth.feeds IS 'tells every backend what feeds a verifier';
 
 -- A foreign key is checked as workos_auth_owner. The library refuses one that would run somebody's cast; a session that has not loaded it
 -- yet does so here: by every command that makes a constraint or changes a column's type, through a typed table, a parent or another name

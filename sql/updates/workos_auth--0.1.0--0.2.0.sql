@@ -2,6 +2,13 @@
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
 ALTER TABLE auth.organizations ADD COLUMN issuer text;
 ALTER TABLE auth.organizations ADD COLUMN require_sso boolean NOT NULL DEFAULT false;
+ALTER TABLE auth.organizations ADD COLUMN subscription oid;
+ALTER TABLE auth.sessions ADD COLUMN subscription oid;
+ALTER TABLE auth.signing_keys ADD COLUMN subscription oid;
+DROP INDEX auth.signing_keys_active_key;
+CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (subscription) NULLS NOT DISTINCT WHERE status = 'active';
+ALTER POLICY administrators_add ON auth.organizations WITH CHECK (subscription IS NULL AND
+    (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
 CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
 
 CREATE TABLE auth.trusted_issuers (
@@ -29,22 +36,26 @@ CREATE TABLE auth.issuer_keys (
 );
 
 CREATE TABLE auth.heartbeat (
-    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    installation_id uuid PRIMARY KEY,
     beat bigint NOT NULL,
     sent_at timestamptz NOT NULL,
-    issuer text,
+    issuer text UNIQUE,
     audience text,
     is_whole boolean NOT NULL DEFAULT true,
-    publications jsonb NOT NULL DEFAULT '{}'
+    publications jsonb NOT NULL DEFAULT '{}',
+    subscription oid UNIQUE NULLS NOT DISTINCT
 );
 
 CREATE TABLE auth.verifier (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     issuer_database text,
-    created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    known_since timestamptz,
-    subscription oid,
-    publications text[]
+    created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+
+CREATE TABLE auth.feeds (
+    subscription oid PRIMARY KEY,
+    publications text[] NOT NULL,
+    known_since timestamptz NOT NULL
 );
 
 -- No foreign keys: what has ended stays so when the issuer is trusted again, or the person is accepted again.
@@ -75,7 +86,7 @@ DO $policies$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions', 'heartbeat', 'verifier', 'worker_status'] LOOP
+    FOREACH name IN ARRAY ARRAY['trusted_issuers', 'issuer_keys', 'ended_sessions', 'heartbeat', 'verifier', 'feeds', 'worker_status'] LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR SELECT USING (
                 (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE'))
@@ -110,13 +121,34 @@ CREATE FUNCTION auth.identity_left() RETURNS trigger LANGUAGE c AS 'MODULE_PATHN
 CREATE FUNCTION auth.mark_lost_heartbeat() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'mark_lost_heartbeat_wrapper';
 CREATE FUNCTION auth.note_ended_session() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'note_ended_session_wrapper';
 
+CREATE FUNCTION auth.keep_feeds_apart() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'keep_feeds_apart_wrapper';
+
+-- REPLICA: they fire where a subscription changes the table, and nowhere else.
+DO $fed$
+DECLARE
+    name text;
+BEGIN
+    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER keep_feeds_apart BEFORE INSERT OR UPDATE OR DELETE ON auth.%I FOR EACH ROW EXECUTE FUNCTION auth.keep_feeds_apart()', name);
+        EXECUTE pg_catalog.format(
+            'CREATE TRIGGER keep_feeds_apart_truncated BEFORE TRUNCATE ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.keep_feeds_apart()', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart', name);
+        EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart_truncated', name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses changes of what another one has brought'$comment$, name);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON TRIGGER keep_feeds_apart_truncated ON auth.%I IS 'refuses in a verifier that one of several subscriptions empties the table'$comment$, name);
+    END LOOP;
+END
+$fed$;
 CREATE TRIGGER mark_lost_heartbeat BEFORE UPDATE ON auth.heartbeat FOR EACH ROW
     WHEN (NEW.beat <> OLD.beat + 1) EXECUTE FUNCTION auth.mark_lost_heartbeat();
 CREATE TRIGGER mark_new_heartbeat BEFORE INSERT ON auth.heartbeat FOR EACH ROW EXECUTE FUNCTION auth.mark_lost_heartbeat();
 ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_lost_heartbeat;
 ALTER TABLE auth.heartbeat ENABLE REPLICA TRIGGER mark_new_heartbeat;
 
--- REPLICA: they fire where a subscription changes the table, and nowhere else. Triggers of statements fire for its first copy and TRUNCATE.
+-- Triggers of statements fire for the first copy and TRUNCATE.
 CREATE TRIGGER note_ended_session AFTER DELETE ON auth.sessions
     FOR EACH ROW EXECUTE FUNCTION auth.note_ended_session();
 CREATE TRIGGER note_ended_sessions AFTER INSERT OR TRUNCATE ON auth.sessions
@@ -130,6 +162,12 @@ CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.verifier
     FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
 ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows;
 ALTER TABLE auth.verifier ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
+CREATE TRIGGER forget_cached_rows AFTER INSERT OR UPDATE OR DELETE ON auth.feeds
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_cached_rows();
+CREATE TRIGGER forget_cached_rows_truncated AFTER TRUNCATE ON auth.feeds
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_cached_rows();
+ALTER TABLE auth.feeds ENABLE ALWAYS TRIGGER forget_cached_rows;
+ALTER TABLE auth.feeds ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
 
 CREATE TRIGGER identity_left AFTER DELETE ON auth.identities FOR EACH ROW
     WHEN (pg_catalog.strpos(OLD.provider, ':') > 0) EXECUTE FUNCTION auth.identity_left();

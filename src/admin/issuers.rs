@@ -50,8 +50,11 @@ pub fn trust(arguments: Trust) -> Result<()> {
         mapping: Mapping::read(kind, &claims)?,
     };
     issuer.check()?;
-    if current_session::issuer().is_ok_and(|own| *own == *issuer.name) {
-        return Err(Error::invalid("issuer", "it is this installation, whose own tokens are good without it."));
+    if current_session::is_own_issuer(&issuer.name) {
+        return Err(Error::invalid(
+            "issuer",
+            "it is this installation, or one that feeds this database: its tokens are good without it.",
+        ));
     }
     if arguments.jwks_uri.is_none() && arguments.jwks.is_none() {
         return Err(Error::invalid(

@@ -86,7 +86,7 @@ fn fill_in_defaults<'a>(
     Ok(Some(new))
 }
 
-fn unchanged(error: impl std::fmt::Display) -> Error {
+pub(super) fn unchanged(error: impl std::fmt::Display) -> Error {
     unexpected(&format!("The row cannot be changed: {error}."))
 }
 

@@ -4,7 +4,9 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
-use crate::error::{or_raise, unexpected};
+use super::triggers::unchanged;
+use crate::error::or_raise;
+use crate::postgres::replication;
 use crate::verifier;
 
 #[pg_extern(sql = false)]
@@ -38,6 +40,31 @@ fn check_verifier() -> TableIterator<
     TableIterator::new(findings.into_iter().map(|found| (found.severity, found.object, found.finding, found.remedy)))
 }
 
+/// Trigger of what subscriptions feed: a row says which has brought it, and no other changes it. None of several empties a table.
+#[pg_trigger(sql = false)]
+fn keep_feeds_apart<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    const SUBSCRIPTION: &str = "subscription";
+    let (old, new) = (trigger.old(), trigger.new());
+    match &old {
+        Some(old) => or_raise(verifier::require_own(old.get_by_name(SUBSCRIPTION).ok().flatten())),
+        None if new.is_none() => or_raise(verifier::require_alone()),
+        None => {}
+    }
+    let Some(new) = new else { return Ok(old.map(PgHeapTuple::into_owned)) };
+    let mut new = new.into_owned();
+    let issuer =
+        trigger.table_name().is_ok_and(|table| table == "heartbeat").then(|| new.get_by_name::<String>("issuer"));
+    if let Some(Ok(Some(issuer))) = issuer {
+        or_raise(verifier::require_not_trusted(&issuer));
+    }
+    if let Some(subscription) = replication::subscription() {
+        or_raise(new.set_by_name(SUBSCRIPTION, subscription).map_err(unchanged));
+    }
+    Ok(Some(new))
+}
+
 /// Trigger of `auth.heartbeat`: the next heartbeat is not the next, or the row is new. In the first copy it is.
 #[pg_trigger(sql = false)]
 fn mark_lost_heartbeat<'a>(
@@ -48,8 +75,7 @@ fn mark_lost_heartbeat<'a>(
     if trigger.old().is_none() && verifier::is_copying_heartbeat() {
         return Ok(Some(new));
     }
-    let marked = new.set_by_name("is_whole", false);
-    or_raise(marked.map_err(|error| unexpected(&format!("The row cannot be changed: {error}."))));
+    or_raise(new.set_by_name("is_whole", false).map_err(unchanged));
     Ok(Some(new))
 }
 

@@ -12,14 +12,22 @@ use super::issuers;
 use crate::postgres::citus;
 use crate::postgres::statement::Statement;
 use crate::settings;
-use crate::store::scan;
+use crate::store::scan::{self, PublicKeyRow};
+
+/// A key that verifies.
+pub struct KnownKey {
+    /// the key
+    pub key: PublicKey,
+    /// which subscription has brought it into a verifier
+    pub subscription: Option<pg_sys::Oid>,
+    jwk: Value,
+}
 
 struct Cached {
     /// the installation's own name
     issuer: Option<Rc<str>>,
-    /// where this database only verifies: since when it knows all sessions
-    verifier: Option<Option<i64>>,
-    keys: Vec<(Value, Rc<PublicKey>)>,
+    is_verifier: bool,
+    keys: Vec<Rc<KnownKey>>,
     loaded_in: Statement,
 }
 
@@ -56,18 +64,21 @@ fn load() {
     STALE.0.set(false);
     let before = CACHED.take().map(|cached| cached.keys).unwrap_or_default();
     let issuer = scan::installation_id().map(|id| format!("urn:uuid:{id}").into());
-    let keys = scan::signing_keys()
+    let is_verifier = scan::verifier().is_some();
+    let keys = scan::signing_keys(is_verifier)
         .into_iter()
         .filter(|row| row.status != "retired")
         .filter_map(|row| {
+            let PublicKeyRow { public_key: jwk, subscription, .. } = row;
             // A key that did not change stays the same one, and what it verified stays verified.
-            let known = before.iter().find(|(jwk, _)| *jwk == row.public_key).map(|(_, key)| Rc::clone(key));
-            let key = known.or_else(|| PublicKey::from_jwk(&row.public_key).ok().map(Rc::new));
-            key.map(|key| (row.public_key, key))
+            let known = before.iter().find(|known| known.jwk == jwk && known.subscription == subscription);
+            known.map(Rc::clone).or_else(|| {
+                let key = PublicKey::from_jwk(&jwk).ok()?;
+                Some(Rc::new(KnownKey { key, subscription, jwk }))
+            })
         })
         .collect();
-    let verifier = scan::verifier().map(|row| row.known_since);
-    CACHED.set(Some(Cached { issuer, verifier, keys, loaded_in: Statement::current() }));
+    CACHED.set(Some(Cached { issuer, is_verifier, keys, loaded_in: Statement::current() }));
 }
 
 fn ensure_loaded() {
@@ -77,39 +88,39 @@ fn ensure_loaded() {
 }
 
 /// The key of this `kid`, if it is known and not retired. An unknown one has the keys loaded again, once a statement.
-pub fn find(kid: &str) -> Result<Rc<PublicKey>> {
+pub fn find(kid: &str) -> Option<Rc<KnownKey>> {
     ensure_loaded();
     let known = || {
         CACHED.with_borrow(|cached| {
             let keys = &cached.as_ref()?.keys;
-            keys.iter().find(|(_, key)| key.kid() == kid).map(|(_, key)| Rc::clone(key))
+            keys.iter().find(|known| known.key.kid() == kid).map(Rc::clone)
         })
     };
     if let Some(key) = known() {
-        return Ok(key);
+        return Some(key);
     }
     let this = Statement::current();
     if CACHED.with_borrow(|cached| cached.as_ref().is_some_and(|cached| cached.loaded_in != this)) {
         load();
     }
-    known().ok_or_else(|| Error::new(ErrorCode::BadJwtKey))
+    known()
 }
 
 /// The JWKs of all keys that are not retired.
 pub fn public_keys() -> Vec<Value> {
     ensure_loaded();
     CACHED.with_borrow(|cached| {
-        cached.as_ref().map(|cached| cached.keys.iter().map(|(jwk, _)| jwk.clone()).collect()).unwrap_or_default()
+        cached.as_ref().map(|cached| cached.keys.iter().map(|known| known.jwk.clone()).collect()).unwrap_or_default()
     })
 }
 
-/// Where this database only verifies: since when it knows all sessions, in Postgres's own microseconds.
-pub fn verifier() -> Option<Option<i64>> {
+/// Whether this database only verifies.
+pub fn is_verifier() -> bool {
     ensure_loaded();
-    CACHED.with_borrow(|cached| cached.as_ref().and_then(|cached| cached.verifier))
+    CACHED.with_borrow(|cached| cached.as_ref().is_some_and(|cached| cached.is_verifier))
 }
 
-/// What `iss` must be: the setting, or the installation's own name.
+/// What `iss` is in the tokens that this database signs: the setting, or the installation's own name.
 pub fn issuer() -> Result<Rc<str>> {
     if let Some(issuer) = settings::issuer() {
         return Ok(issuer.into());

@@ -24,6 +24,7 @@ pub use current::{
     required, session_of_run, set, transaction_ended, unverified_identity,
 };
 pub use keys::{issuer, public_keys};
+pub use link::is_own as is_own_issuer;
 pub use purpose::{Purpose, now};
 pub use request::use_request_token;
 pub use token::hand_on_again;

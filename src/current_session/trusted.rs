@@ -7,9 +7,9 @@ use workos_auth_core::trusted_issuer::{self, Claims, IssuerKey};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::issuers::{self, TrustedIssuer};
+use super::link;
 use super::purpose::{Purpose, expired_for, now};
 use super::verified::{Person, Trusted, Verified};
-use super::{keys, link};
 use crate::postgres::clock::unix_seconds;
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::settings;
@@ -53,9 +53,9 @@ pub fn signed(purpose: Purpose, access_token: &str) -> Result<Option<Signed>> {
     }
     // What has another form is refused, by name, where our own are verified.
     let Ok(unverified) = trusted_issuer::parse(access_token) else { return Ok(None) };
-    link::require_fresh()?;
-    let is_own = || keys::issuer().is_ok_and(|own| *own == *unverified.issuer());
+    let is_own = || link::is_own(unverified.issuer());
     let Some(issuer) = issuers::find(unverified.issuer()).filter(|_| !is_own()) else { return Ok(None) };
+    link::require_all_fresh()?;
     let key = issuers::key(&issuer, unverified.kid())?;
     let claims = unverified.verify(&issuer.rules, &key, now(), expired_for(purpose))?;
     refuse_ended(&claims)?;
@@ -69,12 +69,11 @@ pub fn signed(purpose: Purpose, access_token: &str) -> Result<Option<Signed>> {
 pub fn recheck(purpose: Purpose, verified: &Verified, trusted: &Trusted) -> Result<bool> {
     // SAFETY: as above.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    link::require_fresh()?;
+    link::require_all_fresh()?;
     let is_same = |issuer: &Rc<TrustedIssuer>| Rc::ptr_eq(issuer, &trusted.issuer);
     let name = &trusted.issuer.rules.name;
     let has_same_key = || issuers::find_key(name, trusted.key.kid()).is_some_and(|key| Rc::ptr_eq(&key, &trusted.key));
-    let is_own = keys::issuer().is_ok_and(|own| *own == **name);
-    if is_own || !issuers::find(name).is_some_and(|issuer| is_same(&issuer)) || !has_same_key() {
+    if link::is_own(name) || !issuers::find(name).is_some_and(|issuer| is_same(&issuer)) || !has_same_key() {
         return Ok(false);
     }
     trusted.claims.recheck(now(), expired_for(purpose))?;

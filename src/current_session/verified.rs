@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use hashbrown::HashSet;
 use workos_auth_core::Result;
-use workos_auth_core::token::{Claims, PublicKey};
+use workos_auth_core::token::Claims;
 use workos_auth_core::trusted_issuer::{self, IssuerKey};
 
 use super::issuers::TrustedIssuer;
+use super::keys::KnownKey;
 use crate::error::unexpected;
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::postgres::varlena::{Text, Uuid, Varlena};
@@ -57,10 +58,10 @@ pub struct Verified {
 
 /// Who signed a token.
 pub enum Origin {
-    /// This installation.
+    /// This installation, or in a verifier an issuer that feeds it.
     Own {
         /// The key that verified it.
-        key: Rc<PublicKey>,
+        key: Rc<KnownKey>,
         /// What it says.
         claims: Box<Claims>,
     },
@@ -111,7 +112,7 @@ impl Verified {
     }
 
     /// Prepares a verified token of our own for being read.
-    pub fn new(hash: [u8; 32], key: Rc<PublicKey>, mut claims: Box<Claims>) -> Self {
+    pub fn new(hash: [u8; 32], key: Rc<KnownKey>, mut claims: Box<Claims>) -> Self {
         Self {
             hash,
             user_id: claims.sub,

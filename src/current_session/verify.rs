@@ -7,14 +7,16 @@ use std::thread::LocalKey;
 
 use lru::LruCache;
 use pgrx::prelude::*;
-use workos_auth_core::token::{self, Bearer, Claims, Hashed, Own, PublicKey, Rules, Visitor};
+use workos_auth_core::token::{self, Bearer, Claims, Hashed, Own, Rules, Visitor};
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::keys::KnownKey;
 use super::purpose::{Purpose, expired_for, now};
 use super::verified::{Origin, Verified};
-use super::{keys, link, trusted};
+use super::{link, trusted};
 use crate::postgres::snapshot::SnapshotStamp;
-use crate::{settings, store};
+use crate::settings;
+use crate::store::scan;
 
 thread_local! {
     /// By the token's hash.
@@ -28,7 +30,7 @@ thread_local! {
 /// A visitor's key that was verified.
 struct KnownVisitor {
     /// what verified it
-    key: Rc<PublicKey>,
+    key: Rc<KnownKey>,
     claims: Visitor,
 }
 
@@ -83,21 +85,23 @@ fn verify_any(purpose: Purpose, access_token: &str) -> Result<Option<Rc<Verified
         remember(&KNOWN, hash, Rc::clone(&verified));
         return Ok(Some(verified));
     }
-    with_rules(purpose, |rules| {
-        let unverified = token.parse()?;
-        let key = keys::find(unverified.kid())?;
+    accept_changes();
+    link::require_signer()?;
+    let unverified = token.parse()?;
+    let kid = unverified.kid().to_owned();
+    with_rules(purpose, &kid, |key, rules| {
         let own = OWN.with_borrow_mut(|own| own.pop(&hash));
-        match unverified.verify_bearer(own.as_ref(), &key, rules)? {
+        match unverified.verify_bearer(own.as_ref(), &key.key, rules)? {
             Bearer::Person(claims) => {
-                let verified = Rc::new(Verified::new(hash, key, claims));
+                let verified = Rc::new(Verified::new(hash, Rc::clone(key), claims));
                 remember(&KNOWN, hash, Rc::clone(&verified));
                 if let Origin::Own { claims, .. } = &verified.origin {
-                    check_session(purpose, &verified, claims)?;
+                    check_session(purpose, &verified, key, claims)?;
                 }
                 Ok(Some(verified))
             }
             Bearer::Visitor(claims) => {
-                remember(&VISITORS, hash, Rc::new(KnownVisitor { key, claims }));
+                remember(&VISITORS, hash, Rc::new(KnownVisitor { key: Rc::clone(key), claims }));
                 Ok(None)
             }
         }
@@ -113,8 +117,9 @@ fn remember<T>(cache: &'static LocalKey<RefCell<LruCache<[u8; 32], T>>>, hash: [
 
 /// As [`recheck`].
 fn recheck_visitor(visitor: &KnownVisitor) -> Result<bool> {
-    with_rules(Purpose::Acting, |rules| {
-        if !Rc::ptr_eq(&keys::find(visitor.key.kid())?, &visitor.key) {
+    accept_changes();
+    with_rules(Purpose::Acting, visitor.key.key.kid(), |key, rules| {
+        if !Rc::ptr_eq(key, &visitor.key) {
             return Ok(false);
         }
         visitor.claims.recheck(rules)?;
@@ -136,29 +141,33 @@ fn recheck_for(purpose: Purpose, verified: &Verified) -> Result<bool> {
         Origin::Own { key, claims } => (key, claims),
         Origin::Trusted(trusted) => return trusted::recheck(purpose, verified, trusted),
     };
-    with_rules(purpose, |rules| {
-        if !Rc::ptr_eq(&keys::find(key.kid())?, key) {
+    accept_changes();
+    with_rules(purpose, key.key.kid(), |now, rules| {
+        if !Rc::ptr_eq(now, key) {
             return Ok(false);
         }
         claims.recheck(rules)?;
-        check_session(purpose, verified, claims)?;
+        check_session(purpose, verified, key, claims)?;
         Ok(true)
     })
 }
 
-fn with_rules<T>(purpose: Purpose, check: impl FnOnce(&Rules) -> Result<T>) -> Result<T> {
-    // What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
+/// What other backends did to keys and issuer is otherwise learnt at the begin of a transaction and when a lock is taken.
+fn accept_changes() {
     // SAFETY: in a transaction, as every SQL function is.
     unsafe { pg_sys::AcceptInvalidationMessages() };
-    link::require_fresh()?;
-    let issuer = keys::issuer()?;
-    let audience = settings::audience();
-    check(&Rules { issuer: &issuer, audience: &audience, now: now(), expired_for: expired_for(purpose) })
+}
+
+/// With the key of a `kid`, and what the claims of its tokens are compared with.
+fn with_rules<T>(purpose: Purpose, kid: &str, check: impl FnOnce(&Rc<KnownKey>, &Rules) -> Result<T>) -> Result<T> {
+    let (key, signer) = link::key(kid)?;
+    let (issuer, audience) = (&signer.issuer, &signer.audience);
+    check(&key, &Rules { issuer, audience, now: now(), expired_for: expired_for(purpose) })
 }
 
 /// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
 /// anybody may have changed it.
-fn check_session(purpose: Purpose, verified: &Verified, claims: &Claims) -> Result<()> {
+fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: &Claims) -> Result<()> {
     if !settings::check_sessions() {
         return Ok(());
     }
@@ -167,8 +176,15 @@ fn check_session(purpose: Purpose, verified: &Verified, claims: &Claims) -> Resu
     if stamp.is_some() && verified.session_checked_at.get() == stamp {
         return Ok(());
     }
-    match store::scan::live_session(claims.session_id) {
-        None if link::is_on_its_way(claims) => {
+    let session = match key.subscription {
+        None => scan::live_session(claims.session_id),
+        Some(subscription) => scan::fed_session(claims.session_id, subscription),
+    };
+    if let Some(subscription) = key.subscription {
+        link::require_organization(claims, subscription, session.is_some())?;
+    }
+    match session {
+        None if key.subscription.is_some_and(|subscription| link::is_on_its_way(claims, subscription)) => {
             verified.session_checked_at.set(stamp);
             Ok(())
         }

@@ -13,6 +13,7 @@
 //! | `background.rs`, `wishes.rs` | background workers: how one begins, its transactions, its waits, and what others tell it |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
 //! | `extension_script.rs` | what runs in an extension's script and does not belong to it |
+//! | `replication.rs` | which subscription a process applies |
 //! | `wait_event.rs` | what `pg_stat_activity` shows of a wait |
 //! | `bare_function.rs`, `record.rs`, `varlena.rs`, `jsonb.rs`, `uuid.rs` | functions, and values in and out |
 
@@ -31,6 +32,7 @@ pub mod pinning;
 mod plan;
 mod portals;
 pub mod record;
+pub mod replication;
 pub mod roles;
 pub mod runs;
 pub mod setting;

@@ -119,14 +119,7 @@ pub fn set_up() -> Result<()> {
 
 /// The same under this root key.
 pub fn set_up_under(root: &RootKey) -> Result<()> {
-    let installation = match scan::installation_id() {
-        Some(id) => id,
-        None => {
-            let id = random::uuid()?;
-            store::insert(id, store::here(), &random::bytes()?)?;
-            id
-        }
-    };
+    let installation = store::id_or_new()?;
     for &purpose in Purpose::ALL {
         match configuration::active_data_key(purpose) {
             // Opening says whether this is the root key that the database was set up with.

@@ -3,8 +3,8 @@
 
 use pgrx::prelude::*;
 use uuid::Uuid;
-use workos_auth_core::Result;
 use workos_auth_core::installation::Place;
+use workos_auth_core::{Result, random};
 
 use super::{query, scan, spi, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
@@ -28,8 +28,19 @@ pub fn row() -> Option<InstallationRow> {
     })
 }
 
-/// The first set-up of a database names it.
-pub fn insert(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
+/// Which installation it is. The first set-up of a database names it.
+pub fn id_or_new() -> Result<Uuid> {
+    match scan::installation_id() {
+        Some(id) => Ok(id),
+        None => {
+            let id = random::uuid()?;
+            insert(id, here(), &random::bytes()?)?;
+            Ok(id)
+        }
+    }
+}
+
+fn insert(id: Uuid, home: Place, lock_key: &LockKey) -> Result<()> {
     query::execute(
         "INSERT INTO auth.installation (id, system_identifier, database_oid, lock_key) VALUES ($1, $2, $3, $4)",
         &[uuid_arg(id), system(home).into(), database(home).into(), lock_key.as_slice().into()],

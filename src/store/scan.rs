@@ -4,6 +4,7 @@
 //! a REPEATABLE READ transaction that must still see a later sign-out. A scan sees what is there now: it is given a fresh snapshot
 //! each time, or, where several rows must agree, a [`Snapshot`]. For a handful of rows it also costs a fraction of what a plan does.
 
+mod feeds;
 mod table;
 
 use std::ffi::CStr;
@@ -12,12 +13,15 @@ use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::installation::Homes;
-use workos_auth_core::verifier::{Feed, Heartbeat};
 
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
 use table::{Key, Table, collect, row_by_key, search_all_rows};
 
+pub use feeds::{
+    FED, FeedRow, HeartbeatRow, concerns_feeds, fed_session, feeds, has_another_feed, heartbeats, is_copying_heartbeat,
+    organization_is_fed, organization_is_fed_by, verifier,
+};
 pub use table::{ScannedRow, unreadable};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
@@ -26,6 +30,8 @@ pub struct PublicKeyRow {
     pub public_key: Value,
     /// pending, active, retiring or retired
     pub status: String,
+    /// which subscription has brought it into a verifier
+    pub subscription: Option<pg_sys::Oid>,
 }
 
 static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
@@ -55,13 +61,14 @@ static TRUSTED_ISSUERS: Table = Table::new(c"trusted_issuers", c"trusted_issuers
 static ISSUER_KEYS: Table = Table::new(c"issuer_keys", c"issuer_keys_pkey");
 static HEARTBEAT: Table = Table::new(c"heartbeat", c"heartbeat_pkey");
 static VERIFIER: Table = Table::new(c"verifier", c"verifier_pkey");
+static FEEDS: Table = Table::new(c"feeds", c"feeds_pkey");
 static SUBSCRIBED: Table = Table::catalog(c"pg_subscription_rel", c"pg_subscription_rel_srrelid_srsubid_index");
 static SUBSCRIPTIONS: Table = Table::catalog(c"pg_subscription", c"pg_subscription_oid_index");
 static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
 static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
 
 /// In no order.
-static ALL: [&Table; 31] = [
+static ALL: [&Table; 32] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -89,6 +96,7 @@ static ALL: [&Table; 31] = [
     &ISSUER_KEYS,
     &HEARTBEAT,
     &VERIFIER,
+    &FEEDS,
     &SUBSCRIBED,
     &SUBSCRIPTIONS,
     &ENDED_SESSIONS,
@@ -110,7 +118,7 @@ pub fn forget(relation: pg_sys::Oid) -> Changed {
         all || one.is(relation) || other.is(relation) || !(one.is_known() || other.is_known())
     };
     let changed = Changed {
-        own: concerns(&SIGNING_KEYS, &INSTALLATION) || concerns(&VERIFIER, &HEARTBEAT),
+        own: concerns(&SIGNING_KEYS, &INSTALLATION) || concerns(&VERIFIER, &FEEDS),
         issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS),
     };
     for table in ALL {
@@ -129,11 +137,15 @@ pub struct LiveSession {
     pub user_id: Option<Uuid>,
 }
 
+impl LiveSession {
+    fn read(row: &ScannedRow) -> Option<Self> {
+        Some(Self { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
+    }
+}
+
 /// A session, or `None` where it has ended.
 pub fn live_session(id: Uuid) -> Option<LiveSession> {
-    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| {
-        Some(LiveSession { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
-    })?
+    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], None, LiveSession::read)?
 }
 
 /// A row of `auth.flow_states` as it is now, or `None` where it is gone.
@@ -178,11 +190,13 @@ pub fn provider<T>(mut read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     search_all_rows(&PROVIDERS, |row| Some(read(row)))
 }
 
-/// Every signing key.
-pub fn signing_keys() -> Vec<PublicKeyRow> {
+/// Every signing key; in a verifier, of every issuer.
+pub fn signing_keys(is_verifier: bool) -> Vec<PublicKeyRow> {
     collect(&SIGNING_KEYS, &[], None, |row| {
         let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
-        Some(PublicKeyRow { public_key, status: row.get(c"status")? })
+        // The SQL of before has no such column, and no verifiers.
+        let subscription = if is_verifier { row.get(c"subscription") } else { None };
+        Some(PublicKeyRow { public_key, status: row.get(c"status")?, subscription })
     })
 }
 
@@ -308,6 +322,11 @@ pub fn can_have_a_worker() -> bool {
     WORKER_STATUS.exists()
 }
 
+/// Whether an issuer is trusted, which signs elsewhere and feeds nobody.
+pub fn trusts_issuer(issuer: &str) -> bool {
+    row_by_key(&TRUSTED_ISSUERS, &[Key::Text(c"issuer", issuer)], None, |_| ()).is_some()
+}
+
 /// Every trusted issuer.
 pub fn trusted_issuers() -> Vec<IssuerRow> {
     collect(&TRUSTED_ISSUERS, &[], None, |row| {
@@ -340,84 +359,6 @@ pub fn sessions_ended_at(issuer: &str, sid: &str, subject: &str, organization_id
         Key::Text(c"organization_id", organization_id),
     ];
     row_by_key(&ENDED_SESSIONS, &keys, None, |row| row.micros(c"ended_at"))?
-}
-
-/// Whether a change of this relation may be one of `auth.verifier`. Called where nothing may be allocated or raised.
-pub fn concerns_verifier(relation: pg_sys::Oid) -> bool {
-    relation == pg_sys::InvalidOid || VERIFIER.is(relation) || !VERIFIER.is_known()
-}
-
-/// What stands for the issuer that feeds a verifier in `auth.ended_sessions`.
-pub const FED: &str = "";
-
-/// The row of `auth.verifier`, in a database that only verifies.
-pub struct VerifierRow {
-    /// where its issuer is
-    pub issuer_database: Option<String>,
-    /// since when it knows all sessions, in Postgres's own microseconds
-    pub known_since: Option<i64>,
-    /// which subscription has copied them
-    pub subscription: Option<pg_sys::Oid>,
-    /// to what that was subscribed then
-    pub publications: Option<Vec<String>>,
-}
-
-/// It, if there is one.
-pub fn verifier() -> Option<VerifierRow> {
-    search_all_rows(&VERIFIER, |row| {
-        Some(VerifierRow {
-            issuer_database: row.get(c"issuer_database"),
-            known_since: row.micros(c"known_since"),
-            subscription: row.get(c"subscription"),
-            publications: row.get(c"publications"),
-        })
-    })
-}
-
-/// The last heartbeat that arrived.
-pub fn heartbeat() -> Option<Heartbeat> {
-    search_all_rows(&HEARTBEAT, |row| {
-        Some(Heartbeat { sent_at: row.micros(c"sent_at")?, is_whole: row.get(c"is_whole")? })
-    })
-}
-
-/// What `iss` and `aud` the tokens of the issuer have, by its heartbeat.
-pub fn heartbeats_claims() -> Option<(Option<String>, Option<String>)> {
-    search_all_rows(&HEARTBEAT, |row| Some((row.get(c"issuer"), row.get(c"audience"))))
-}
-
-/// Whether one subscription feeds all that a verifier needs, has copied it, and is what it was then.
-pub fn feed() -> Feed {
-    let tables = [&SESSIONS, &SIGNING_KEYS, &INSTALLATION, &HEARTBEAT].map(subscriptions_to);
-    if tables.iter().all(Vec::is_empty) {
-        return Feed::Absent;
-    }
-    let Some(verifier) = verifier() else { return Feed::Uncalled };
-    let is_whole = verifier.subscription.is_some_and(|copied| {
-        tables.iter().all(|table| table.contains(&(copied, READY)))
-            && row_by_key(&SUBSCRIPTIONS, &[Key::Oid(c"oid", copied)], None, |row| row.get(c"subpublications"))
-                .is_some_and(|publications| publications == verifier.publications)
-    });
-    match is_whole {
-        true => Feed::Whole,
-        false => Feed::Partial,
-    }
-}
-
-/// Whether a subscription is making its first copy of `auth.heartbeat` (`SUBREL_STATE_DATASYNC`, pg_subscription_rel.h).
-pub fn is_copying_heartbeat() -> bool {
-    subscriptions_to(&HEARTBEAT).iter().any(|(_, state)| *state == b'd'.cast_signed())
-}
-
-/// `SUBREL_STATE_READY`, pg_subscription_rel.h
-const READY: i8 = b'r'.cast_signed();
-
-/// The subscriptions that feed a table, and how far each has copied it.
-fn subscriptions_to(table: &Table) -> Vec<(pg_sys::Oid, i8)> {
-    let Some(table) = table.oid() else { return Vec::new() };
-    collect(&SUBSCRIBED, &[Key::Oid(c"srrelid", table)], None, |row| {
-        Some((row.get(c"srsubid")?, row.get(c"srsubstate")?))
-    })
 }
 
 /// Whether an organization is known.

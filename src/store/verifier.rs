@@ -1,10 +1,12 @@
 //! `heartbeat` and `verifier`, and the publication that carries them.
 
 use pgrx::JsonB;
+use pgrx::prelude::*;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 use workos_auth_core::Result;
 
-use super::{query, scan, spi};
+use super::{query, scan, spi, uuid_arg};
 use crate::error::unexpected;
 
 /// What verifiers need of a table: its columns, by name.
@@ -19,8 +21,8 @@ pub struct Published {
 pub static PUBLISHED: [Published; 4] = [
     Published { table: "sessions", columns: &["id", "claims_version"] },
     Published { table: "signing_keys", columns: &["kid", "algorithm", "public_key", "status"] },
-    Published { table: "installation", columns: &["singleton", "id"] },
-    Published { table: "heartbeat", columns: &["singleton", "beat", "sent_at", "issuer", "audience"] },
+    Published { table: "organizations", columns: &["id", "issuer"] },
+    Published { table: "heartbeat", columns: &["installation_id", "beat", "sent_at", "issuer", "audience"] },
 ];
 
 /// A publication that has `auth.heartbeat`.
@@ -114,52 +116,82 @@ pub fn quoted(name: &str) -> Result<String> {
 }
 
 /// Sends a heartbeat; says which. One is left out where a publication is not what it was at the last one.
-pub fn beat(issuer: Option<&str>, audience: &str, publications: &[Publication]) -> Result<i64> {
+pub fn beat(installation: Uuid, issuer: &str, audience: &str, publications: &[Publication]) -> Result<i64> {
     let publications: Map<String, Value> =
         publications.iter().map(|publication| (publication.name.clone(), json!(publication.rows))).collect();
     let beat = query::row(
-        "INSERT INTO auth.heartbeat AS h (beat, sent_at, issuer, audience, publications) VALUES (1, pg_catalog.clock_timestamp(), $1, $2, $3)
-         ON CONFLICT (singleton) DO UPDATE
+        "INSERT INTO auth.heartbeat AS h (installation_id, beat, sent_at, issuer, audience, publications)
+         VALUES ($1, 1, pg_catalog.clock_timestamp(), $2, $3, $4)
+         ON CONFLICT (subscription) DO UPDATE
          SET beat = h.beat OPERATOR(pg_catalog.+) CASE WHEN EXISTS (
                  SELECT FROM pg_catalog.jsonb_each(h.publications) AS before (name, rows)
                  WHERE excluded.publications OPERATOR(pg_catalog.?) before.name
                      AND (excluded.publications OPERATOR(pg_catalog.->) before.name) OPERATOR(pg_catalog.<>) before.rows) THEN 2 ELSE 1 END,
-             sent_at = pg_catalog.clock_timestamp(), issuer = excluded.issuer, audience = excluded.audience,
+             installation_id = excluded.installation_id, sent_at = pg_catalog.clock_timestamp(),
+             issuer = excluded.issuer, audience = excluded.audience,
              publications = h.publications OPERATOR(pg_catalog.||) excluded.publications
          RETURNING beat",
-        &[issuer.into(), audience.into(), JsonB(Value::Object(publications)).into()],
+        &[uuid_arg(installation), issuer.into(), audience.into(), JsonB(Value::Object(publications)).into()],
         |row| row.get::<i64>(1),
     )?;
     beat.ok_or_else(|| unexpected("The heartbeat was not written."))
+}
+
+/// What a subscription is called.
+pub fn subscription_name(subscription: pg_sys::Oid) -> Result<Option<String>> {
+    let sql = "SELECT subname::pg_catalog.text FROM pg_catalog.pg_subscription WHERE oid OPERATOR(pg_catalog.=) $1";
+    let found = query::catalog_rows(sql, &[subscription.into()], |row| row.get::<String>(1))?;
+    Ok(found.into_iter().next())
 }
 
 /// From now on this database only verifies.
 pub fn become_verifier(issuer_database: Option<&str>) -> Result<()> {
     query::execute(
         "INSERT INTO auth.verifier (issuer_database) VALUES ($1)
-         ON CONFLICT (singleton) DO UPDATE
-         SET issuer_database = excluded.issuer_database, known_since = NULL, subscription = NULL, publications = NULL",
+         ON CONFLICT (singleton) DO UPDATE SET issuer_database = excluded.issuer_database",
         &[issuer_database.into()],
     )
     .map(drop)
 }
 
-/// It does not any more; says whether it did.
+/// It does not any more, and has no name; says whether it did.
 pub fn stop_verifying() -> Result<bool> {
-    Ok(query::execute("DELETE FROM auth.verifier", &[])? > 0)
+    let did = query::execute("DELETE FROM auth.verifier", &[])? > 0;
+    if did {
+        query::execute("DELETE FROM auth.installation", &[])?;
+    }
+    Ok(did)
 }
 
-/// Removes what was fed.
-pub fn empty() -> Result<()> {
-    for statement in [
-        "DELETE FROM auth.sessions",
-        "DELETE FROM auth.signing_keys",
-        "DELETE FROM auth.installation",
-        "DELETE FROM auth.heartbeat",
-    ] {
-        query::execute(statement, &[])?;
+/// Removes what was fed by subscriptions that are gone, and what none has brought; says whether there was any.
+pub fn empty() -> Result<bool> {
+    /// Of rows that no subscription has brought which still feeds this database.
+    macro_rules! orphans {
+        ($table:literal, $unless_fed:literal) => {
+            concat!(
+                "DELETE FROM auth.",
+                $table,
+                " WHERE subscription IS ",
+                $unless_fed,
+                " subscription OPERATOR(pg_catalog.<>) ALL (ARRAY(
+                     SELECT r.srsubid FROM pg_catalog.pg_subscription_rel AS r WHERE r.srrelid OPERATOR(pg_catalog.=) ANY (
+                         ARRAY['auth.sessions', 'auth.signing_keys', 'auth.organizations', 'auth.heartbeat']::pg_catalog.regclass[])))"
+            )
+        };
     }
-    Ok(())
+    let statements = [
+        orphans!("sessions", "NULL OR"),
+        orphans!("signing_keys", "NULL OR"),
+        orphans!("heartbeat", "NULL OR"),
+        orphans!("feeds", "NULL OR"),
+        // One that no subscription has brought was written here.
+        orphans!("organizations", "NOT NULL AND"),
+    ];
+    let mut removed = 0;
+    for statement in statements {
+        removed += query::execute(statement, &[])?;
+    }
+    Ok(removed > 0)
 }
 
 /// A session was here, and has ended at the issuer. Until no token of it can be taken for one whose session is on its way.
@@ -173,18 +205,25 @@ pub fn note_ended(session: &str) -> Result<()> {
     .map(drop)
 }
 
-/// All sessions have ended at the issuer.
-pub fn note_emptied() -> Result<()> {
-    query::execute("UPDATE auth.verifier SET known_since = pg_catalog.clock_timestamp()", &[]).map(drop)
+/// All sessions have ended at the issuer that this subscription brings.
+pub fn note_emptied(subscription: pg_sys::Oid) -> Result<()> {
+    query::execute(
+        "UPDATE auth.feeds SET known_since = pg_catalog.clock_timestamp() WHERE subscription OPERATOR(pg_catalog.=) $1",
+        &[subscription.into()],
+    )
+    .map(drop)
 }
 
 /// A subscription has copied every session.
-pub fn note_copy() -> Result<()> {
+pub fn note_copy(subscription: pg_sys::Oid) -> Result<()> {
     query::execute(
-        "UPDATE auth.verifier AS v SET known_since = pg_catalog.clock_timestamp(), subscription = s.oid, publications = s.subpublications
+        "INSERT INTO auth.feeds AS f (subscription, publications, known_since)
+         SELECT s.oid, s.subpublications, pg_catalog.clock_timestamp()
          FROM pg_catalog.pg_subscription_rel AS r JOIN pg_catalog.pg_subscription AS s ON s.oid OPERATOR(pg_catalog.=) r.srsubid
-         WHERE r.srrelid OPERATOR(pg_catalog.=) 'auth.sessions'::pg_catalog.regclass AND r.srsubstate OPERATOR(pg_catalog.=) 'd'",
-        &[],
+         WHERE s.oid OPERATOR(pg_catalog.=) $1 AND r.srrelid OPERATOR(pg_catalog.=) 'auth.sessions'::pg_catalog.regclass
+             AND r.srsubstate OPERATOR(pg_catalog.=) 'd' AND EXISTS (SELECT FROM auth.verifier)
+         ON CONFLICT (subscription) DO UPDATE SET publications = excluded.publications, known_since = excluded.known_since",
+        &[subscription.into()],
     )
     .map(drop)
 }

@@ -1,14 +1,13 @@
 //! Who becomes a verifier, and who stops being one.
 
 use serde_json::json;
-use workos_auth_core::verifier::Feed;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
 use crate::current_session;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
-use crate::store::{Subject, configuration, locks, scan, verifier as store};
+use crate::store::{Subject, configuration, installation, locks, scan, verifier as store};
 
 /// `auth.become_verifier`
 ///
@@ -18,14 +17,19 @@ pub fn become_verifier(issuer_database: Option<&str>) -> Result<()> {
     require_superuser()?;
     as_owner(|| {
         locks::lock_setup();
-        if scan::feed() != Feed::Absent {
-            return Err(ErrorCode::VerifierIsFed.into());
-        }
-        if scan::verifier().is_none() {
+        let is_fed = !scan::feeds().is_empty();
+        let was_verifier = scan::verifier().is_some();
+        if !was_verifier {
+            refuse_fed()?;
             refuse_installation()?;
         }
         store::become_verifier(issuer_database)?;
-        store::empty()?;
+        // Its locks are named by it.
+        installation::id_or_new()?;
+        // Other issuers may go on feeding it while one is copied anew.
+        if !store::empty()? && was_verifier && is_fed {
+            return Err(ErrorCode::VerifierIsFed.into());
+        }
         audit("became_verifier", &Subject::default(), json!({ "issuer_database": issuer_database }))
     })?;
     current_session::recheck_on_next_read();
@@ -40,9 +44,7 @@ pub fn stop_verifying() -> Result<()> {
     require_superuser()?;
     as_owner(|| {
         locks::lock_setup();
-        if scan::feed() != Feed::Absent {
-            return Err(ErrorCode::VerifierIsFed.into());
-        }
+        refuse_fed()?;
         if store::stop_verifying()? {
             store::empty()?;
             audit("stopped_verifying", &Subject::default(), json!({}))?;
@@ -51,6 +53,13 @@ pub fn stop_verifying() -> Result<()> {
     })?;
     current_session::recheck_on_next_read();
     Ok(())
+}
+
+fn refuse_fed() -> Result<()> {
+    match scan::feeds().is_empty() {
+        true => Ok(()),
+        false => Err(ErrorCode::VerifierIsFed.into()),
+    }
 }
 
 /// What it has signed would be good nowhere any more. What a subscription has left behind is no installation: it has no keys that seal.

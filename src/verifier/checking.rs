@@ -1,21 +1,21 @@
 //! What `auth.check()` says of publications of sessions, and of a database that only verifies.
 
+use workos_auth_core::Result;
 use workos_auth_core::verifier::{Feed, Link, require_fresh};
-use workos_auth_core::{Error, Result};
 
 use super::citus;
 use super::finding::{Finding, by_hand};
 use super::publishing::is_complete;
 use crate::postgres::clock;
+use crate::settings;
 use crate::store::{scan, verifier as store};
-use crate::{current_session, settings};
 
 /// All of them.
 pub fn findings() -> Result<Vec<Finding>> {
     let mut found = published()?;
-    match (scan::verifier(), scan::feed()) {
-        (None, Feed::Absent) => found.extend(sent()?),
-        _ => found.extend(verified()),
+    match scan::verifier().is_none() && scan::feeds().is_empty() {
+        true => found.extend(sent()?),
+        false => found.extend(verified()?),
     }
     found.extend(citus::findings()?);
     Ok(found)
@@ -25,7 +25,7 @@ pub fn findings() -> Result<Vec<Finding>> {
 fn published() -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     // Nobody has called auth.publish_sessions: what is published is no verifier's.
-    if scan::heartbeat().is_none() {
+    if scan::heartbeats().is_empty() {
         return Ok(found);
     }
     for (object, column, is_named) in store::leaks()? {
@@ -67,7 +67,7 @@ fn sent() -> Result<Vec<Finding>> {
         }
     }
     let lag = i64::try_from(settings::max_replication_lag().as_micros()).unwrap_or(i64::MAX);
-    if scan::heartbeat().is_none_or(|last| clock::now().saturating_sub(last.sent_at) > lag) {
+    if scan::heartbeats().first().is_none_or(|last| clock::now().saturating_sub(last.heartbeat.sent_at) > lag) {
         found.push(Finding {
             severity: "error",
             object: "auth.heartbeat".into(),
@@ -86,59 +86,47 @@ fn sent() -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// What has arrived in a verifier.
-fn verified() -> Vec<Finding> {
-    let heartbeat = scan::heartbeat();
-    let link = Link { feed: scan::feed(), heartbeat };
-    let error = |finding: String, remedy: &str| Finding {
-        severity: "error",
-        object: "auth.heartbeat".into(),
-        finding,
-        remedy: by_hand(remedy),
-    };
-    let refused = |why: &Error| format!("Every access token is refused. {}", why.detail().unwrap_or_default());
+/// What has arrived in a verifier, of each issuer.
+fn verified() -> Result<Vec<Finding>> {
+    let heartbeats = scan::heartbeats();
+    let feeds = scan::feeds();
+    let is_verifier = scan::verifier().is_some();
     let mut found = Vec::new();
-    if let Err(why) = require_fresh(link, clock::now(), settings::max_replication_lag()) {
-        let remedy = match heartbeat {
-            _ if link.feed == Feed::Absent => {
-                "As a superuser, run CREATE SUBSCRIPTION, as docs/verifiers.md says, and wait until it has copied. One that is there and feeds no table was made before the publication was: run DROP SUBSCRIPTION first."
-            }
-            _ if link.feed == Feed::Uncalled => {
-                "If it is to verify what an issuer signs, copy anew: as a superuser, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again. If not, drop the subscription."
-            }
-            _ if link.feed == Feed::Partial => {
-                "Wait until pg_subscription_rel.srsubstate is r for each table. If that never comes, look at this server's log and at pg_subscription.subenabled."
-            }
-            None => {
-                "As a superuser at the issuer, run ALTER ROLE … BYPASSRLS for the role of the connection. Then copy anew: here, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again."
-            }
-            Some(heartbeat) if !heartbeat.is_whole => {
-                "Copy anew: as a superuser, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again. Where the slot is gone, run ALTER SUBSCRIPTION … DISABLE and ALTER SUBSCRIPTION … SET (slot_name = NONE) first."
-            }
-            Some(_) => {
-                "Look at pg_stat_subscription here and at pg_replication_slots at the issuer, at both logs, at the clocks, and at auth.check() of the issuer."
-            }
-        };
-        found.push(error(refused(&why), remedy));
+    if feeds.is_empty() {
+        found.extend(stale("auth.feeds".into(), Link { feed: Feed::Absent, heartbeat: None }));
     }
-    let ours = (current_session::issuer().ok().map(|issuer| issuer.to_string()), Some(settings::audience()));
-    if let Some(theirs) = scan::heartbeats_claims() {
-        for (setting, claim, theirs, ours) in
-            [("workos_auth.issuer", "iss", theirs.0, ours.0), ("workos_auth.audience", "aud", theirs.1, ours.1)]
-        {
-            if let (Some(theirs), Some(ours)) = (theirs, ours)
-                && theirs != ours
-            {
-                found.push(Finding {
-                    severity: "error",
-                    object: setting.into(),
-                    finding: format!(
-                        "The tokens of the issuer have another {claim} than the one that is expected here: every one is refused."
-                    ),
-                    remedy: format!("SELECT auth.alter_system('{setting}', '{}');", theirs.replace('\'', "''")),
-                });
-            }
+    for row in feeds {
+        let heartbeat = heartbeats.iter().find(|heartbeat| heartbeat.subscription == Some(row.subscription));
+        let feed = if is_verifier { row.feed } else { Feed::Uncalled };
+        let name = store::subscription_name(row.subscription)?.unwrap_or_default();
+        found.extend(stale(name, Link { feed, heartbeat: heartbeat.map(|row| row.heartbeat) }));
+    }
+    Ok(found)
+}
+
+/// What is wrong with a feed, by the name of its subscription.
+fn stale(object: String, link: Link) -> Option<Finding> {
+    let why = require_fresh(link, clock::now(), settings::max_replication_lag()).err()?;
+    let remedy = match link.heartbeat {
+        _ if link.feed == Feed::Absent => {
+            "As a superuser, run CREATE SUBSCRIPTION, as docs/verifiers.md says, and wait until it has copied. One that is there and feeds no table was made before the publication was: run DROP SUBSCRIPTION first."
         }
-    }
-    found
+        _ if link.feed == Feed::Uncalled => {
+            "If it is to verify what an issuer signs, copy anew: as a superuser, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again. If not, drop the subscription."
+        }
+        _ if link.feed == Feed::Partial => {
+            "Wait until pg_subscription_rel.srsubstate is r for each table. If that never comes, look at this server's log and at pg_subscription.subenabled."
+        }
+        None => {
+            "As a superuser at the issuer, run ALTER ROLE … BYPASSRLS for the role of the connection. Then copy anew: here, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again."
+        }
+        Some(heartbeat) if !heartbeat.is_whole => {
+            "Copy anew: as a superuser, run DROP SUBSCRIPTION, auth.become_verifier(), and CREATE SUBSCRIPTION again. Where the slot is gone, run ALTER SUBSCRIPTION … DISABLE and ALTER SUBSCRIPTION … SET (slot_name = NONE) first."
+        }
+        Some(_) => {
+            "Look at pg_stat_subscription here and at pg_replication_slots at the issuer, at both logs, at the clocks, and at auth.check() of the issuer."
+        }
+    };
+    let finding = format!("Every access token of this issuer is refused. {}", why.detail().unwrap_or_default());
+    Some(Finding { severity: "error", object, finding, remedy: by_hand(remedy) })
 }

@@ -1,11 +1,11 @@
-//! Databases that verify what another one signs. The issuer publishes which sessions there are, its public keys and a heartbeat; logical
-//! replication carries them; the verifier reads them as its own.
+//! Databases that verify what another one signs, or several. An issuer publishes which sessions and organizations there are, its public keys and
+//! a heartbeat; logical replication carries them; the verifier reads them as its own, each issuer's apart.
 //!
 //! | file | to change |
 //! |---|---|
 //! | `publishing.rs` | what the issuer publishes, and its heartbeat |
 //! | `becoming.rs` | what a database must be to become a verifier, and to stop |
-//! | `arriving.rs` | what a verifier notes of what arrives |
+//! | `arriving.rs` | what a verifier notes of what arrives, and what it refuses to take |
 //! | `checking.rs`, `citus.rs`, `finding.rs` | what `auth.check()` says of either, and of Citus |
 //!
 //! Whether a reader believes what has arrived is decided by `core::verifier`, and asked by `current_session/link.rs`.
@@ -17,7 +17,7 @@ mod citus;
 mod finding;
 mod publishing;
 
-pub use arriving::{all_known, has_ended, is_copying_heartbeat};
+pub use arriving::{all_known, has_ended, is_copying_heartbeat, require_alone, require_not_trusted, require_own};
 pub use becoming::{become_verifier, stop_verifying};
 pub use checking::findings;
 pub use publishing::{publish, send_heartbeat, send_heartbeat_if_heard};

@@ -1,6 +1,7 @@
 //! What the issuer publishes.
 
 use serde_json::json;
+use uuid::Uuid;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
@@ -18,7 +19,7 @@ pub fn publish(publication: Option<&str>) -> Result<()> {
     if publication.is_empty() {
         return Err(Error::invalid("publication", "it is empty."));
     }
-    installation::minting()?;
+    let installation = installation::minting()?;
     locks::lock_setup();
     let name = store::quoted(publication)?;
     match store::is_for_all_tables(publication)? {
@@ -49,7 +50,7 @@ pub fn publish(publication: Option<&str>) -> Result<()> {
     }
     as_owner(|| {
         // A subscription that is made now finds one to copy. Where this has mended the publication, verifiers learn that changes were lost.
-        beat(&store::publications()?)?;
+        beat(installation.id, &store::publications()?)?;
         audit("sessions_published", &Subject::default(), json!({ "publication": publication }))
     })
 }
@@ -87,9 +88,7 @@ pub fn send_heartbeat_if_heard() -> Result<Option<i64>> {
         return Ok(None);
     }
     let publications = store::publications()?;
-    if publications.is_empty() {
-        return Ok(None);
-    }
+    let Some(installation) = scan::installation_id().filter(|_| !publications.is_empty()) else { return Ok(None) };
     if let Some(incomplete) = publications.iter().find(|publication| !is_complete(publication)) {
         let name = &incomplete.name;
         let detail = format!(
@@ -97,7 +96,7 @@ pub fn send_heartbeat_if_heard() -> Result<Option<i64>> {
         );
         return Err(Error::with_detail(ErrorCode::PublicationIncomplete, detail));
     }
-    beat(&publications).map(Some)
+    beat(installation, &publications).map(Some)
 }
 
 /// Whether it has all that verifiers need.
@@ -105,6 +104,6 @@ pub(super) fn is_complete(publication: &Publication) -> bool {
     usize::try_from(publication.complete) == Ok(PUBLISHED.len())
 }
 
-fn beat(publications: &[Publication]) -> Result<i64> {
-    store::beat(current_session::issuer().ok().as_deref(), &settings::audience(), publications)
+fn beat(installation: Uuid, publications: &[Publication]) -> Result<i64> {
+    store::beat(installation, &current_session::issuer()?, &settings::audience(), publications)
 }

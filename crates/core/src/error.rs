@@ -335,6 +335,10 @@ error_codes! {
         "",
         "A superuser runs select auth.publish_sessions(publication => …), which mends it. Verifiers refuse everybody until then.";
 
+    ChangedByAnotherFeed = "WA129", "changed_by_another_feed", 409, "a subscription changes what it has not brought",
+        "",
+        "auth.sessions.subscription and the like say which subscription has brought a row. Each issuer has organizations, sessions and keys of its own. Once that is so again, copy this issuer anew, as docs/verifiers.md says.";
+
     // Exchanging a code.
     FlowStateNotFound = "WA201", "flow_state_not_found", 404, "no sign-in is waiting for this verifier or state",
         "No row of auth.flow_states has its challenge or state.",

@@ -20,16 +20,16 @@ pub struct Heartbeat {
     pub is_whole: bool,
 }
 
-/// Whether subscriptions feed a verifier.
+/// Whether a subscription feeds a verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Feed {
-    /// One feeds every table, and has copied them.
+    /// It feeds every table, and has copied them.
     Whole,
-    /// Some table is still being copied, or by another subscription than the rest, or one that was changed since.
+    /// Some table is still being copied, or it does not feed all, or was changed since.
     Partial,
-    /// One does, of a database that was not made a verifier.
+    /// It does, a database that was not made a verifier.
     Uncalled,
-    /// None does.
+    /// There is none.
     Absent,
 }
 
@@ -46,17 +46,26 @@ pub struct Link {
 const COPY_ANEW: &str =
     "Trying again does not help: a superuser copies everything anew, as an administrator's auth.check() says.";
 
+fn stale(why: &str) -> Error {
+    Error::with_detail(ErrorCode::VerifierStale, why)
+}
+
+/// `verifier_stale`: the issuer has never been heard.
+pub fn without_heartbeat() -> Error {
+    stale("No heartbeat has arrived: the issuer sends none, or the role of the subscription's connection has no BYPASSRLS.")
+        .hint(COPY_ANEW)
+}
+
 /// Refuses what may be old. `now` counts as [`Heartbeat::sent_at`] does.
 ///
 /// # Errors
 /// `verifier_stale`.
 pub fn require_fresh(link: Link, now: i64, max_lag: Duration) -> Result<()> {
-    let stale = |why: &str| Error::with_detail(ErrorCode::VerifierStale, why);
     match link.feed {
         Feed::Whole => {}
         Feed::Partial => {
             return Err(stale(
-                "A subscription is still copying, or it is not one subscription that feeds every table and has copied it, or it was changed since.",
+                "The issuer's subscription is still copying, or it does not feed every table, or it was changed since.",
             )
             .hint("Try again when the copy is complete. An administrator's auth.check() says what holds it up."));
         }
@@ -66,16 +75,11 @@ pub fn require_fresh(link: Link, now: i64, max_lag: Duration) -> Result<()> {
             );
         }
         Feed::Absent => {
-            return Err(stale("No subscription feeds this database.")
+            return Err(stale("No subscription feeds this database with what this issuer signs.")
                 .hint("A superuser runs CREATE SUBSCRIPTION, as an administrator's auth.check() says."));
         }
     }
-    let Some(heartbeat) = link.heartbeat else {
-        return Err(stale(
-            "No heartbeat has arrived: the issuer sends none, or the role of the subscription's connection has no BYPASSRLS.",
-        )
-        .hint(COPY_ANEW));
-    };
+    let heartbeat = link.heartbeat.ok_or_else(without_heartbeat)?;
     if !heartbeat.is_whole {
         let why =
             "Heartbeats are missing: changes were lost between the issuer and this database, and do not come again.";

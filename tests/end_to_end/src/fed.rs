@@ -55,8 +55,8 @@ pub fn grants(role: &str) -> String {
         "grant usage on schema auth to {role};
          grant select (id, claims_version) on auth.sessions to {role};
          grant select (kid, algorithm, public_key, status) on auth.signing_keys to {role};
-         grant select (singleton, id) on auth.installation to {role};
-         grant select (singleton, beat, sent_at, issuer, audience) on auth.heartbeat to {role};"
+         grant select (id, issuer) on auth.organizations to {role};
+         grant select (installation_id, beat, sent_at, issuer, audience) on auth.heartbeat to {role};"
     )
 }
 
@@ -72,21 +72,38 @@ impl<'a> Verifier<'a> {
     /// Has an issuer publish, and subscribes to it over a role with what it needs and no more; returns once all is copied.
     pub async fn subscribed_to(self, issuer: &Bed<'_>) -> Self {
         issuer.admin.batch_execute("select auth.publish_sessions()").await.unwrap();
-        let link = issuer.role(&format!("to_{}", self.database), "replication bypassrls").await;
-        issuer.admin.batch_execute(&grants(&link)).await.unwrap();
+        let link = self.link(issuer).await;
         self.subscribe(issuer, &link, "").await;
         self.until_fed().await;
         self
     }
 
+    /// Has another issuer publish, and subscribes to it too, by a subscription of this name; returns at once.
+    pub async fn also_subscribe(&self, issuer: &Bed<'_>, subscription: &str) {
+        issuer.admin.batch_execute("select auth.publish_sessions()").await.unwrap();
+        let link = self.link(issuer).await;
+        self.subscribe_by(subscription, issuer, &link, "").await;
+    }
+
+    /// A role of the issuer's for the connection of a subscription, with what that needs and no more.
+    async fn link(&self, issuer: &Bed<'_>) -> String {
+        let link = issuer.role(&format!("to_{}", self.database), "replication bypassrls").await;
+        issuer.admin.batch_execute(&grants(&link)).await.unwrap();
+        link
+    }
+
     /// CREATE SUBSCRIPTION, over a role of the issuer's, with further options. The slot is made first: within one cluster it must be.
     pub async fn subscribe(&self, issuer: &Bed<'_>, role: &str, options: &str) {
-        let slot = format!("select pg_create_logical_replication_slot('{}', 'pgoutput')", self.database);
+        self.subscribe_by(&self.database, issuer, role, options).await;
+    }
+
+    /// The same by a name of its own, which is that of its slot too.
+    pub async fn subscribe_by(&self, subscription: &str, issuer: &Bed<'_>, role: &str, options: &str) {
+        let slot = format!("select pg_create_logical_replication_slot('{subscription}', 'pgoutput')");
         issuer.admin.batch_execute(&slot).await.unwrap();
         let sql = format!(
-            "create subscription {0} connection 'host=127.0.0.1 port={1} dbname={2} user={role}' publication workos_auth
-             with (create_slot = false, slot_name = '{0}' {options})",
-            self.database,
+            "create subscription {subscription} connection 'host=127.0.0.1 port={} dbname={} user={role}' publication workos_auth
+             with (create_slot = false, slot_name = '{subscription}' {options})",
             issuer.cluster.port(),
             issuer.database
         );
@@ -95,7 +112,12 @@ impl<'a> Verifier<'a> {
 
     /// Waits until everything is copied.
     pub async fn until_fed(&self) {
-        self.until("(select count(*) = 4 and bool_and(srsubstate = 'r') from pg_subscription_rel)").await;
+        let all = "4 * (select count(*) from pg_subscription as s where s.subdbid = d.oid)";
+        self.until(&format!(
+            "(select (select count(*) = {all} and bool_and(srsubstate = 'r') from pg_subscription_rel)
+              from pg_database as d where d.datname = current_database())"
+        ))
+        .await;
     }
 
     /// Waits until this SQL condition is true here.
@@ -113,10 +135,27 @@ impl<'a> Verifier<'a> {
         }
     }
 
+    /// Waits until the server has written this about the verifier, or about a process that feeds it.
+    pub async fn until_logged(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.cluster.log_of(&self.database).unwrap();
+            if log.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not in the log: {text}\n{log}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// Has the issuer send a heartbeat, and waits until it has arrived: with it, all that was committed before.
     pub async fn catch_up(&self, issuer: &Bed<'_>) {
         let beat = text(&issuer.admin, "select auth.send_heartbeat()").await.unwrap().unwrap();
-        self.until(&format!("(select beat >= {beat} from auth.heartbeat)")).await;
+        let installation = text(&issuer.admin, "select id from auth.installation").await.unwrap().unwrap();
+        self.until(&format!(
+            "exists (select from auth.heartbeat where installation_id = '{installation}' and beat >= {beat})"
+        ))
+        .await;
     }
 
     /// Drops the subscription, whose slot stays with the issuer where it is gone already, and empties what it fed.

@@ -171,6 +171,7 @@ mod verifiers {
     mod feeding;
     mod heartbeats;
     mod page;
+    mod several;
     mod verifier_only;
 }
 

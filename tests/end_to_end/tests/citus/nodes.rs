@@ -143,7 +143,7 @@ impl Nodes {
         worker.admin.batch_execute(&subscribe).await.unwrap();
         worker.until_fed().await;
         // The copy was made long ago: sessions that are opened from now on may be on their way.
-        let copied = "update auth.verifier set known_since = now() - interval '1 hour'";
+        let copied = "update auth.feeds set known_since = now() - interval '1 hour'";
         worker.admin.batch_execute(copied).await.unwrap();
     }
 

@@ -6,7 +6,7 @@ use workos_end_to_end::fed::{Verifier, grants, logical};
 use workos_end_to_end::sql::{lines, refused, text};
 
 /// The copy of sessions was made long ago.
-const LONG_AGO: &str = "update auth.verifier set known_since = now() - interval '1 hour'";
+const LONG_AGO: &str = "update auth.feeds set known_since = now() - interval '1 hour'";
 
 const READERS: &str = "select auth.uid(), auth.role(), auth.email(), auth.session_id(), auth.organization_id(), auth.connection_id(),
     auth.jwt(), auth.issuer(), auth.subject(), auth.has_role('admin', 'org_acme'), auth.in_group('admins'), auth.has_permission('p'), auth.jwks()";
@@ -24,7 +24,7 @@ async fn a_verifier_reads_what_the_issuer_signs() {
     assert_eq!(lines(&app, READERS).await.unwrap(), lines(&at_home, READERS).await.unwrap());
 
     // Nobody is known there, and nothing that is secret.
-    for table in ["users", "identities", "organizations", "organization_memberships", "providers", "data_keys"] {
+    for table in ["users", "identities", "organization_memberships", "providers", "data_keys"] {
         assert_eq!(text(&verifier.admin, &format!("select count(*) from auth.{table}")).await.unwrap().unwrap(), "0");
     }
     let rows = "select count(*), count(user_id), count(refresh_token_salt), count(email), count(ip) from auth.sessions";
@@ -33,6 +33,8 @@ async fn a_verifier_reads_what_the_issuer_signs() {
         lines(&verifier.admin, "select count(*), count(private_key) from auth.signing_keys").await.unwrap(),
         ["1|0"]
     );
+    let organizations = "select id, issuer, require_sso from auth.organizations";
+    assert_eq!(lines(&verifier.admin, organizations).await.unwrap(), ["org_acme|NULL|f"]);
     let lock_key = "select encode(lock_key, 'hex') from auth.installation";
     let lock_keys = (text(&verifier.admin, lock_key).await.unwrap(), text(&issuer.admin, lock_key).await.unwrap());
     assert!(lock_keys.0.is_some() && lock_keys.0 != lock_keys.1);

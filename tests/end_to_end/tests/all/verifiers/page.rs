@@ -1,10 +1,10 @@
 //! `docs/verifiers.md`, from an issuer to a verifier on another server and back.
 
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, set_session};
+use workos_end_to_end::bed::{ALICE, BOB, set_session};
 use workos_end_to_end::documents::Document;
 use workos_end_to_end::documents::markdown::Kind;
-use workos_end_to_end::fed::{Verifier, logical};
+use workos_end_to_end::fed::{Verifier, grants, logical};
 use workos_end_to_end::sql::{lines, refused};
 use workos_testbed::Cluster;
 use workos_testbed::cluster::SUPERUSER;
@@ -18,11 +18,22 @@ async fn the_page_is_right() {
     let admin = there.connect("app", SUPERUSER).await.unwrap();
     let verifier = Verifier { cluster: &there, database: "app".into(), admin };
     let connection = format!("host=127.0.0.1 port={} dbname=page_issuer user=verifiers", issuer.cluster.port());
+    // The second issuer, in the same cluster, where the page's first one has made the role.
+    let second = Bed::new(logical(), "page_second").await;
+    let other = format!("host=127.0.0.1 port={} dbname=page_second user=verifiers", second.cluster.port());
+    let bob = second.sign_in(BOB).await;
     let mut alice = None;
     let mut ran = (0, 0);
     for piece in Document::read("docs/verifiers.md").pieces() {
         let Kind::Code(words) = piece.kind else { continue };
-        let block = piece.text.replace("host=db1.example.com dbname=app user=verifiers password=…", &connection);
+        let block = piece
+            .text
+            .replace("host=db1.example.com dbname=app user=verifiers password=…", &connection)
+            .replace("host=db2.example.com dbname=app user=verifiers password=…", &other);
+        if block.contains("page_second") {
+            second.admin.batch_execute("select auth.publish_sessions()").await.unwrap();
+            second.admin.batch_execute(&grants("verifiers")).await.unwrap();
+        }
         let client = match words.as_str() {
             "sql issuer" => &issuer.admin,
             "sql verifier" => &verifier.admin,
@@ -40,6 +51,11 @@ async fn the_page_is_right() {
         // Once it subscribes, and once it has copied anew, people are there.
         if block.contains("CREATE SUBSCRIPTION") {
             verifier.until_fed().await;
+            if block.contains("workos_auth_us") {
+                verifier.catch_up(&second).await;
+                let app = verifier.app("app_second").await;
+                set_session(&app, &bob.access_token, false).await.unwrap();
+            }
             verifier.catch_up(&issuer).await;
             alice = Some(issuer.sign_in(ALICE).await);
             verifier.catch_up(&issuer).await;
@@ -53,7 +69,7 @@ async fn the_page_is_right() {
             assert!(error.hint.contains("the database app on db1.example.com"), "{error}");
         }
     }
-    assert_eq!(ran, (3, 5));
+    assert_eq!(ran, (3, 7));
     // It is no verifier any more.
     let app = there.connect("app", "app_app_4").await.unwrap();
     refused(set_session(&app, &alice.unwrap().access_token, false).await, "provider_not_configured");

@@ -93,7 +93,7 @@ async fn who_may_become_a_verifier_and_stop() {
         refused_as(operator.batch_execute(&format!("select auth.{call}")).await, "42501");
     }
     // Administrators see what there is.
-    for table in ["heartbeat", "verifier"] {
+    for table in ["heartbeat", "verifier", "feeds"] {
         operator.batch_execute(&format!("table auth.{table}")).await.unwrap();
     }
     // It is a verifier still, and says the same when it is asked again.
@@ -134,14 +134,14 @@ async fn what_a_publication_must_be() {
         "select pubname, tablename, attnames from pg_publication_tables order by pubname collate \"C\", tablename";
     let ours = |name: &str| {
         [
-            format!("{name}|heartbeat|{{singleton,beat,sent_at,issuer,audience}}"),
-            format!("{name}|installation|{{singleton,id}}"),
+            format!("{name}|heartbeat|{{installation_id,beat,sent_at,issuer,audience}}"),
+            format!("{name}|organizations|{{id,issuer}}"),
             format!("{name}|sessions|{{id,claims_version}}"),
             format!("{name}|signing_keys|{{kid,algorithm,public_key,status}}"),
         ]
     };
     let mut expected = ours("Odd \"name").to_vec();
-    expected.insert(2, "Odd \"name|mine|{id}".into());
+    expected.insert(1, "Odd \"name|mine|{id}".into());
     expected.extend(ours("workos_auth"));
     assert_eq!(lines(&issuer.admin, published).await.unwrap(), expected);
     assert!(text(&issuer.admin, "select auth.send_heartbeat()").await.unwrap().is_some());
