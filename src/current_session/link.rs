@@ -87,6 +87,7 @@ pub fn require_signer() -> Result<()> {
 /// `bad_jwt_key`, `verifier_stale`, `provider_not_configured`.
 pub fn key(kid: &str) -> Result<(Rc<KnownKey>, Signer)> {
     let Some(key) = keys::find(kid) else {
+        require_signer()?;
         // It may be one that has not arrived yet.
         require_all_fresh()?;
         return Err(ErrorCode::BadJwtKey.into());
