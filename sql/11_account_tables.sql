@@ -81,13 +81,15 @@ CREATE TABLE auth.organizations (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     issuer text,
     require_sso boolean NOT NULL DEFAULT false,
-    subscription oid
+    feed text,
+    contested_by text
 );
 COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, or that auth.workos_create_organization made';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
 COMMENT ON COLUMN auth.organizations.require_sso IS 'whether its sessions begin by sign-ins with WorkOS''s single sign-on alone; auth.require_sso changes it';
-COMMENT ON COLUMN auth.organizations.subscription IS 'which subscription has brought the row into a verifier; NULL at the issuer, and where it was written in this database';
+COMMENT ON COLUMN auth.organizations.feed IS 'the name of the subscription that has brought the row into a verifier, and stays with it when that one is copied anew; NULL at the issuer, and where it was written in this database';
+COMMENT ON COLUMN auth.organizations.contested_by IS 'the name of another subscription that has brought the same organization, whose issuer is not believed about it';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (

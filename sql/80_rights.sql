@@ -150,7 +150,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (issuer, sid, subject, organization_id, ended_at, expires_at)', 'TABLE auth.ended_sessions'),
         ('admin', 'SELECT (installation_id, beat, sent_at, issuer, audience, is_whole, publications, subscription)', 'TABLE auth.heartbeat'),
         ('admin', 'SELECT (singleton, issuer_database, created_at)', 'TABLE auth.verifier'),
-        ('admin', 'SELECT (subscription, publications, known_since)', 'TABLE auth.feeds'),
+        ('admin', 'SELECT (subscription, name, publications, known_since)', 'TABLE auth.feeds'),
         ('admin', 'SELECT (task, last_started_at, last_succeeded_at, last_failed_at, failures, last_count, last_error, next_at)', 'TABLE auth.worker_status'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 

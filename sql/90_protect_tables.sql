@@ -19,7 +19,7 @@ BEGIN
     END LOOP;
 END
 $policies$;
-CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (subscription IS NULL AND
+CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (feed IS NULL AND contested_by IS NULL AND
     (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
 COMMENT ON POLICY administrators_add ON auth.organizations IS 'those whom auth.grant_admin made administrators';
 
@@ -68,7 +68,9 @@ DO $fed$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat'] LOOP
+    -- After the first four, those that say whom a verifier believes: they take nothing from a subscription.
+    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat',
+        'trusted_issuers', 'issuer_keys', 'ended_sessions', 'identities', 'verifier', 'feeds'] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER keep_feeds_apart BEFORE INSERT OR UPDATE OR DELETE ON auth.%I FOR EACH ROW EXECUTE FUNCTION auth.keep_feeds_apart()', name);
         EXECUTE pg_catalog.format(
@@ -76,7 +78,7 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart', name);
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart_truncated', name);
         EXECUTE pg_catalog.format(
-            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses changes of what another one has brought'$comment$, name);
+            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses what it may not bring'$comment$, name);
         EXECUTE pg_catalog.format(
             $comment$COMMENT ON TRIGGER keep_feeds_apart_truncated ON auth.%I IS 'refuses in a verifier that one of several subscriptions empties the table'$comment$, name);
     END LOOP;

@@ -2,12 +2,13 @@
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
 ALTER TABLE auth.organizations ADD COLUMN issuer text;
 ALTER TABLE auth.organizations ADD COLUMN require_sso boolean NOT NULL DEFAULT false;
-ALTER TABLE auth.organizations ADD COLUMN subscription oid;
+ALTER TABLE auth.organizations ADD COLUMN feed text;
+ALTER TABLE auth.organizations ADD COLUMN contested_by text;
 ALTER TABLE auth.sessions ADD COLUMN subscription oid;
 ALTER TABLE auth.signing_keys ADD COLUMN subscription oid;
 DROP INDEX auth.signing_keys_active_key;
 CREATE UNIQUE INDEX signing_keys_active_key ON auth.signing_keys (subscription) NULLS NOT DISTINCT WHERE status = 'active';
-ALTER POLICY administrators_add ON auth.organizations WITH CHECK (subscription IS NULL AND
+ALTER POLICY administrators_add ON auth.organizations WITH CHECK (feed IS NULL AND contested_by IS NULL AND
     (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
 CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
 
@@ -39,8 +40,8 @@ CREATE TABLE auth.heartbeat (
     installation_id uuid PRIMARY KEY,
     beat bigint NOT NULL,
     sent_at timestamptz NOT NULL,
-    issuer text UNIQUE,
-    audience text,
+    issuer text UNIQUE CHECK (pg_catalog.octet_length(issuer) <= 2048),
+    audience text CHECK (pg_catalog.octet_length(audience) <= 2048),
     is_whole boolean NOT NULL DEFAULT true,
     publications jsonb NOT NULL DEFAULT '{}',
     subscription oid UNIQUE NULLS NOT DISTINCT
@@ -54,6 +55,7 @@ CREATE TABLE auth.verifier (
 
 CREATE TABLE auth.feeds (
     subscription oid PRIMARY KEY,
+    name text NOT NULL,
     publications text[] NOT NULL,
     known_since timestamptz NOT NULL
 );
@@ -128,7 +130,9 @@ DO $fed$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat'] LOOP
+    -- After the first four, those that say whom a verifier believes: they take nothing from a subscription.
+    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat',
+        'trusted_issuers', 'issuer_keys', 'ended_sessions', 'identities', 'verifier', 'feeds'] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER keep_feeds_apart BEFORE INSERT OR UPDATE OR DELETE ON auth.%I FOR EACH ROW EXECUTE FUNCTION auth.keep_feeds_apart()', name);
         EXECUTE pg_catalog.format(
@@ -136,7 +140,7 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart', name);
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart_truncated', name);
         EXECUTE pg_catalog.format(
-            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses changes of what another one has brought'$comment$, name);
+            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses what it may not bring'$comment$, name);
         EXECUTE pg_catalog.format(
             $comment$COMMENT ON TRIGGER keep_feeds_apart_truncated ON auth.%I IS 'refuses in a verifier that one of several subscriptions empties the table'$comment$, name);
     END LOOP;

@@ -133,7 +133,8 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
             return Err(ErrorCode::UserDeleted.into());
         }
         if let Some(organization) = &claims.organization
-            && !scan::organization_is_of(organization, issuer.organizations_issuer())
+            && (scan::organization_is_fed(organization)
+                || !scan::organization_is_of(organization, issuer.organizations_issuer()))
         {
             return Err(ErrorCode::OrganizationOfAnotherIssuer.into());
         }

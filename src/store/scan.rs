@@ -19,13 +19,16 @@ use crate::postgres::snapshot::Snapshot;
 use table::{Key, Table, collect, row_by_key, search_all_rows};
 
 pub use feeds::{
-    FED, FeedRow, HeartbeatRow, concerns_feeds, fed_session, feeds, has_another_feed, heartbeats, is_copying_heartbeat,
-    organization_is_fed, organization_is_fed_by, verifier,
+    FED, FeedRow, HeartbeatRow, concerns_feeds, contested_organizations, fed_session, feed_of_organization, feeds,
+    has_another_feed, has_organizations_of_others, heartbeats, is_copying_heartbeat, organization_is_fed,
+    organization_is_fed_by, subscription_name, verifier,
 };
 pub use table::{ScannedRow, unreadable};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct PublicKeyRow {
+    /// the key of the row
+    pub kid: String,
     /// the JWK
     pub public_key: Value,
     /// pending, active, retiring or retired
@@ -196,7 +199,7 @@ pub fn signing_keys(is_verifier: bool) -> Vec<PublicKeyRow> {
         let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
         // The SQL of before has no such column, and no verifiers.
         let subscription = if is_verifier { row.get(c"subscription") } else { None };
-        Some(PublicKeyRow { public_key, status: row.get(c"status")?, subscription })
+        Some(PublicKeyRow { kid: row.get(c"kid")?, public_key, status: row.get(c"status")?, subscription })
     })
 }
 

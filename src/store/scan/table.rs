@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Not};
 
 use hashbrown::HashMap;
 use pgrx::prelude::*;
@@ -164,6 +164,12 @@ impl ScannedRow {
     /// `unexpected_failure`: it was, or is none.
     pub fn required_key_id(&self, column: &'static CStr) -> Result<u32> {
         u32::try_from(self.required::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
+    }
+
+    /// Whether a column is not NULL, of whatever type.
+    pub fn is_given(&self, column: &'static CStr) -> bool {
+        // SAFETY: as in `get`.
+        unsafe { pg_sys::heap_attisnull(self.tuple, attribute(self.relation, column), (*self.relation).rd_att) }.not()
     }
 
     /// A column, unless it is NULL.
