@@ -171,6 +171,9 @@ error_codes! {
     InvalidArgument = "22023", "validation_failed", 400, "an argument cannot be used",
         "",
         "The detail says what is taken. In psql, \\df+ auth.* describes each function.";
+    InTransaction = "25001", "active_transaction", 409, "this call commits, which is not possible here",
+        "",
+        "Call it outside of every transaction block and function, as a statement of its own.";
     ReadOnly = "25006", "read_only", 503, "this call writes, which is not possible here",
         "",
         "Send this call to the primary; verifying and reading work on a standby.";
@@ -445,6 +448,18 @@ error_codes! {
     WorkosConflict = "WA323", "workos_conflict", 409, "WorkOS has something that stands in the way of the request",
         "",
         "See what WorkOS says in the detail.";
+    WebhookSignatureInvalid = "WA330", "webhook_signature_invalid", 401, "the webhook was not signed with the secret that is kept here",
+        "",
+        "Pass the body as it came, and the header WorkOS-Signature. auth.set_webhook_secret takes the secret that the WorkOS dashboard shows.";
+    WebhookSignatureOld = "WA331", "webhook_signature_old", 401, "the webhook was not signed just now",
+        "",
+        "Compare the clock of the database server with the time. WorkOS sends a webhook again that was not taken, with another signature.";
+    WebhookSecretMissing = "WA332", "webhook_secret_missing", 503, "there is no secret to verify webhooks with",
+        "",
+        "Run auth.set_webhook_secret with the secret that the WorkOS dashboard shows.";
+    ReconciliationNeeded = "WA333", "reconciliation_needed", 503, "events may be missing, since none was asked for in too long a time",
+        "",
+        "Run CALL auth.reconcile_workos(). The background worker does it by itself.";
 
     // Whose account it is.
     SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",
