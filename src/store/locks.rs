@@ -16,6 +16,8 @@ const SETUP: u16 = 10;
 const THEFT: u16 = 11;
 const THEFT_FOUND: u16 = 20;
 const WORKER: u16 = 21;
+const MIRROR: u16 = 22;
+const RECONCILIATION: u16 = 23;
 
 pub(super) fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -151,4 +153,39 @@ pub fn has_worker() -> bool {
             }
         }
     }
+}
+
+/// A lock that outlives transactions, for work that commits as it goes; given up when dropped.
+#[derive(Debug)]
+pub struct StandingLock(pg_sys::LOCKTAG);
+
+impl StandingLock {
+    fn acquire(tag: pg_sys::LOCKTAG, may_wait: bool) -> Option<Self> {
+        let is_the_sessions = true;
+        // SAFETY: a valid tag; waits, and is cancellable.
+        match unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), is_the_sessions, !may_wait) } {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => None,
+            _ => Some(Self(tag)),
+        }
+    }
+}
+
+impl Drop for StandingLock {
+    fn drop(&mut self) {
+        // SAFETY: this process holds the lock, since it made this value. LockRelease raises no error, only warnings.
+        unsafe { pg_sys::LockRelease(&self.0, pg_sys::ExclusiveLock.cast_signed(), true) };
+    }
+}
+
+/// Whoever brings a page of WorkOS into the mirror, from the request to the commit: what an answer says is not older than what others have
+/// applied meanwhile. Waits for another.
+pub fn lock_mirror() -> Option<StandingLock> {
+    // SAFETY: reads a global of the backend.
+    StandingLock::acquire(tag(MIRROR, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0), true)
+}
+
+/// Whoever compares the mirror with all that WorkOS has; `None` where another does.
+pub fn try_lock_reconciliation() -> Option<StandingLock> {
+    // SAFETY: reads a global of the backend.
+    StandingLock::acquire(tag(RECONCILIATION, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0), false)
 }

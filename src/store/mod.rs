@@ -30,6 +30,7 @@ pub mod stored_settings;
 pub mod users;
 pub mod verifier;
 pub mod worker_status;
+pub mod workos_sync;
 
 pub use query::watched;
 use uuid::Uuid;

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -83,6 +85,13 @@ pub fn read(answer: &HttpAnswer, key: &ClientSecret) -> Result<Page> {
         }
         after => Ok(Page { items: data, after }),
     }
+}
+
+/// How long WorkOS asks to be left alone: what `Retry-After` says in seconds, a minute at most; five seconds where it says nothing or a date.
+/// `None` where it does not ask.
+pub fn pause(answer: &HttpAnswer) -> Option<Duration> {
+    let seconds = answer.retry_after.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(5);
+    (answer.status == 429).then(|| Duration::from_secs(seconds.min(60)))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,67 @@
+//! WorkOS as the mirror asks it: a page of a list, with as few items as it takes to be read.
+
+use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::workos::api::ApiRequest;
+use workos_auth_core::workos::lists::{self, LIMITS, List, MAX_PAGE, Page};
+use workos_auth_core::mirror::follow;
+use workos_auth_core::{Error, ErrorCode, Result};
+
+use crate::postgres::clock;
+use crate::store::configuration;
+use crate::{http, installation, secrets};
+
+/// WorkOS, and the key that its API is asked with.
+pub struct Source {
+    api_url: String,
+    key: ClientSecret,
+    /// How often it waits and asks again where WorkOS asks to slow down.
+    patience: u32,
+}
+
+impl Source {
+    /// Also where sign-ins are switched off.
+    ///
+    /// # Errors
+    /// `verifier_only`, `installation_is_a_copy`, `provider_not_configured`, and those of a secret that does not open.
+    pub fn open(patience: u32) -> Result<Self> {
+        installation::require_home()?;
+        let provider = configuration::provider()?.ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
+        let key = secrets::open_client_secret(&provider)?;
+        Ok(Self { api_url: provider.api_url, key, patience })
+    }
+
+    /// The next page of a list. One that is too large is asked for again with fewer items.
+    ///
+    /// # Errors
+    /// Those of [`http::call`] and [`lists::read`].
+    pub fn page(&self, list: &List, after: Option<&str>) -> Result<Page> {
+        let mut too_large = None;
+        for limit in LIMITS {
+            match self.ask(&list.page(&self.api_url, after, limit)?) {
+                Err(error) if error.code() == ErrorCode::WorkosAnswerTooLarge => too_large = Some(error),
+                answer => return answer,
+            }
+        }
+        Err(too_large.unwrap_or_else(|| Error::new(ErrorCode::WorkosAnswerTooLarge)))
+    }
+
+    /// A list that has no pages.
+    ///
+    /// # Errors
+    /// As [`Source::page`].
+    pub fn whole(&self, list: &List) -> Result<Page> {
+        self.ask(&list.whole(&self.api_url)?)
+    }
+
+    fn ask(&self, request: &ApiRequest) -> Result<Page> {
+        let mut tries: u32 = 0;
+        loop {
+            let answer = http::call_for(request, &self.key, MAX_PAGE).map_err(follow::about_mirror)?;
+            match lists::pause(&answer.answer()).filter(|_| tries < self.patience) {
+                Some(pause) => clock::sleep(pause),
+                None => return lists::read(&answer.answer(), &self.key).map_err(follow::about_mirror),
+            }
+            tries += 1;
+        }
+    }
+}
