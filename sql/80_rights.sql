@@ -151,6 +151,17 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (singleton, beat, sent_at, issuer, audience, is_whole, publications)', 'TABLE auth.heartbeat'),
         ('admin', 'SELECT (singleton, issuer_database, created_at, known_since, subscription, publications)', 'TABLE auth.verifier'),
         ('admin', 'SELECT (task, last_started_at, last_succeeded_at, last_failed_at, failures, last_count, last_error, next_at)', 'TABLE auth.worker_status'),
+        ('admin', 'SELECT (id, organization_id, type, name, state, certificate_expires_at, workos_updated_at, seen_at)', 'TABLE auth.connections'),
+        ('admin', 'SELECT (organization_id, slug, permissions, version, deleted_at, workos_updated_at, seen_at)', 'TABLE auth.roles'),
+        ('admin', 'SELECT (id, organization_id, workos_user_id, status, directory_managed, role, roles, deleted_at, workos_updated_at, seen_at)', 'TABLE auth.workos_memberships'),
+        ('admin', 'SELECT (id, organization_id, type, name, state, workos_updated_at, seen_at)', 'TABLE auth.directories'),
+        ('admin', 'SELECT (id, directory_id, organization_id, idp_id, email, state, role, roles, custom_attributes, user_id, deleted_at, workos_updated_at, seen_at)', 'TABLE auth.directory_users'),
+        ('admin', 'SELECT (id, directory_id, organization_id, idp_id, name, workos_updated_at, seen_at)', 'TABLE auth.directory_groups'),
+        ('admin', 'SELECT (group_id, directory_user_id, organization_id, seen_at)', 'TABLE auth.directory_group_members'),
+        ('admin', 'SELECT (id, removed_at)', 'TABLE auth.workos_removals'),
+        ('admin', 'SELECT (id, event, created_at, source)', 'TABLE auth.workos_events'),
+        ('admin', 'SELECT (singleton, cursor, page_at, event_at, drained_at, reconciled_at, failed_at, last_error, roles_version)', 'TABLE auth.workos_sync_state'),
+        ('admin', 'SELECT', 'TABLE auth.workos_sync'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 
         -- The function itself looks at this right, which a superuser gives with GRANT pg_write_server_files.

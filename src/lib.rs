@@ -71,7 +71,8 @@ extension_sql_file!("../sql/12_types.sql", name = "types", requires = ["account_
 extension_sql_file!("../sql/13_trusted_issuers.sql", name = "issuer_tables", requires = ["types"]);
 extension_sql_file!("../sql/14_worker.sql", name = "worker_tables", requires = ["issuer_tables"]);
 extension_sql_file!("../sql/15_verifiers.sql", name = "verifier_tables", requires = ["worker_tables"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["verifier_tables"]);
+extension_sql_file!("../sql/16_workos_mirror.sql", name = "mirror_tables", requires = ["verifier_tables"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["mirror_tables"]);
 extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
 extension_sql_file!("../sql/23_verifiers.sql", name = "verifiers", requires = ["trusted_issuers"]);

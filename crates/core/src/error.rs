@@ -496,6 +496,13 @@ error_codes! {
         "",
         "The detail holds the hook's own words. auth.hooks names it.";
 
+    MemberRemoved = "WA434", "member_removed", 403, "the person was removed from the organization",
+        "WorkOS has told of it, and has not told of a return.",
+        "The customer assigns the person to the application again. auth.directory_users and auth.workos_memberships say what WorkOS told.";
+    MirrorStale = "WA435", "mirror_stale", 503, "it is not known who has left: the events of WorkOS have not been read for too long",
+        "The age in auth.workos_sync is above workos_auth.sync_max_age, and workos_auth.sync_overdue is refuse_sign_in.",
+        "select * from auth.workos_sync says what failed last.";
+
     VisitorRoleNotAllowed = "WA411", "visitor_role_not_allowed", 400, "visitors must not act as this role",
         "",
         "A visitor's key is public. Name a role that has no more rights than a stranger may have, such as anon.";
@@ -544,6 +551,14 @@ error_codes! {
     IdentitiesOfSeveralOrganizations = "WA432", "identities_of_several_organizations", 409, "identities of several organizations lead into this account",
         "",
         "Look whose account it is, and pass the identities of that organization alone; or have a superuser set workos_auth.link_across_organizations = on. The others sign in to accounts of their own.";
+
+    // The mirror of WorkOS.
+    CursorMoved = "WA601", "cursor_moved", 409, "the page of events does not follow the last one that was applied",
+        "",
+        "Ask WorkOS for the page after the cursor of auth.workos_sync.";
+    EventMalformed = "WA602", "event_malformed", 502, "an event of WorkOS cannot be understood",
+        "",
+        "Nothing of the page was applied. Check that the page comes from WorkOS.";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",
