@@ -198,7 +198,9 @@ CREATE TABLE auth.workos_sync_state (
     reconciled_at timestamptz,
     failed_at timestamptz,
     last_error text,
-    roles_version bigint NOT NULL DEFAULT 0
+    roles_version bigint NOT NULL DEFAULT 0,
+    since timestamptz,
+    webhook_secret bytea
 );
 COMMENT ON TABLE auth.workos_sync_state IS 'one row: how far this database has followed WorkOS';
 COMMENT ON COLUMN auth.workos_sync_state.singleton IS 'true, so that there is one row at most';
@@ -209,6 +211,8 @@ COMMENT ON COLUMN auth.workos_sync_state.drained_at IS 'when a page was last app
 COMMENT ON COLUMN auth.workos_sync_state.reconciled_at IS 'when the tables were last compared with all that WorkOS has';
 COMMENT ON COLUMN auth.workos_sync_state.failed_at IS 'when following WorkOS last failed';
 COMMENT ON COLUMN auth.workos_sync_state.last_error IS 'why: SQLSTATE and message';
+COMMENT ON COLUMN auth.workos_sync_state.since IS 'when the tables were last begun to be compared with all that WorkOS has; without a cursor, events are asked for from then on';
+COMMENT ON COLUMN auth.workos_sync_state.webhook_secret IS 'what WorkOS signs webhooks with, sealed with the key of auth.providers';
 COMMENT ON COLUMN auth.workos_sync_state.roles_version IS 'the highest auth.roles.version there has been';
 
 CREATE VIEW auth.workos_sync WITH (security_invoker = true) AS

@@ -53,6 +53,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.accept_token(text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.require_ready()'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.receive_webhook(text, text)'),
 
         -- What a backend needs besides that asks WorkOS in the database's place. Whoever has it can say that anybody is anybody.
         ('broker', 'EXECUTE', 'FUNCTION auth.exchange_request(text, text, text)'),
@@ -77,6 +78,9 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.workos_add_domain(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.workos_invite_it_contact(text, text, text[])'),
         ('admin', 'EXECUTE', 'FUNCTION auth.workos_portal_link(text, text, text, text)'),
+        ('admin', 'EXECUTE', 'PROCEDURE auth.sync_workos(integer)'),
+        ('admin', 'EXECUTE', 'PROCEDURE auth.reconcile_workos(text)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.set_webhook_secret(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.find_user(text, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.ban_user(uuid, timestamptz)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.unban_user(uuid)'),
@@ -125,6 +129,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'EXECUTE', 'FUNCTION auth.check_verifier()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_worker_runs()'),
         ('admin', 'EXECUTE', 'FUNCTION auth.check_worker()'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.check_mirror()'),
         ('admin', 'SELECT', 'TABLE auth.redirect_urls'),
         ('admin', 'INSERT', 'TABLE auth.redirect_urls'),
         ('admin', 'UPDATE (note)', 'TABLE auth.redirect_urls'),
@@ -160,7 +165,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (group_id, directory_user_id, organization_id, seen_at)', 'TABLE auth.directory_group_members'),
         ('admin', 'SELECT (id, removed_at)', 'TABLE auth.workos_removals'),
         ('admin', 'SELECT (id, event, created_at, source)', 'TABLE auth.workos_events'),
-        ('admin', 'SELECT (singleton, cursor, page_at, event_at, drained_at, reconciled_at, failed_at, last_error, roles_version)', 'TABLE auth.workos_sync_state'),
+        ('admin', 'SELECT (singleton, cursor, page_at, event_at, drained_at, reconciled_at, failed_at, last_error, roles_version, since)', 'TABLE auth.workos_sync_state'),
         ('admin', 'SELECT', 'TABLE auth.workos_sync'),
         ('admin', 'REFERENCES', 'TABLE auth.users'),
 

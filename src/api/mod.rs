@@ -14,3 +14,4 @@ mod triggers;
 mod trusted_issuers;
 mod verifiers;
 mod versions;
+mod workos_sync;

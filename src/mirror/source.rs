@@ -1,9 +1,11 @@
 //! WorkOS as the mirror asks it: a page of a list, with as few items as it takes to be read.
 
+use serde_json::Value;
+use workos_auth_core::mirror::follow;
 use workos_auth_core::secret::ClientSecret;
+use workos_auth_core::workos::HttpAnswer;
 use workos_auth_core::workos::api::ApiRequest;
 use workos_auth_core::workos::lists::{self, LIMITS, List, MAX_PAGE, Page};
-use workos_auth_core::mirror::follow;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::postgres::clock;
@@ -37,7 +39,7 @@ impl Source {
     pub fn page(&self, list: &List, after: Option<&str>) -> Result<Page> {
         let mut too_large = None;
         for limit in LIMITS {
-            match self.ask(&list.page(&self.api_url, after, limit)?) {
+            match self.ask(&list.page(&self.api_url, after, limit)?, lists::read) {
                 Err(error) if error.code() == ErrorCode::WorkosAnswerTooLarge => too_large = Some(error),
                 answer => return answer,
             }
@@ -50,16 +52,29 @@ impl Source {
     /// # Errors
     /// As [`Source::page`].
     pub fn whole(&self, list: &List) -> Result<Page> {
-        self.ask(&list.whole(&self.api_url)?)
+        self.ask(&list.whole(&self.api_url)?, lists::read)
     }
 
-    fn ask(&self, request: &ApiRequest) -> Result<Page> {
+    /// One thing by its path.
+    ///
+    /// # Errors
+    /// As [`Source::page`].
+    pub fn one(&self, path: &[&str]) -> Result<Value> {
+        let request = List { path, filters: &[] }.whole(&self.api_url)?;
+        self.ask(&request, lists::read_one)
+    }
+
+    fn ask<T>(
+        &self,
+        request: &ApiRequest,
+        read: impl Fn(&HttpAnswer, &ClientSecret) -> Result<T>,
+    ) -> Result<T> {
         let mut tries: u32 = 0;
         loop {
             let answer = http::call_for(request, &self.key, MAX_PAGE).map_err(follow::about_mirror)?;
             match lists::pause(&answer.answer()).filter(|_| tries < self.patience) {
                 Some(pause) => clock::sleep(pause),
-                None => return lists::read(&answer.answer(), &self.key).map_err(follow::about_mirror),
+                None => return read(&answer.answer(), &self.key).map_err(follow::about_mirror),
             }
             tries += 1;
         }

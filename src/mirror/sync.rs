@@ -1,12 +1,13 @@
 //! `auth.sync_workos`: asks WorkOS what happened since the last time. The request is made in a transaction that has neither lock nor snapshot;
 //! the next one applies the page and moves the cursor.
 
-use workos_auth_core::mirror::follow::{From, State, next_from};
+use serde_json::json;
+use workos_auth_core::mirror::follow::{From, next_from};
 use workos_auth_core::mirror::{self, EVENTS};
 use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, Result};
 
-use super::apply;
+use super::apply::apply_page;
 use super::source::Source;
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
@@ -62,7 +63,8 @@ pub fn next_page(transactions: &Transactions) -> Result<Synced> {
     let outcome = begun.and_then(|(source, state, from)| {
         let page = transactions.apart(|| fetch(&source, &from))??;
         let has_more = page.after.is_some();
-        let events = as_owner(|| undone_if_refused(|| apply_page(page, &state)))?;
+        let page = json!({ "data": page.items, "list_metadata": { "after": page.after } });
+        let events = as_owner(|| undone_if_refused(|| apply_page(mirror::Page::read(page)?, state.cursor.as_deref())))?;
         Ok(Synced { events, has_more })
     });
     if let Err(error) = &outcome {
@@ -81,8 +83,4 @@ fn fetch(source: &Source, from: &From) -> Result<Page> {
     let filters = [("events", Some(types.as_str())), ("range_start", since)];
     let filters: Vec<(&str, &str)> = filters.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     source.page(&List { path: &["events"], filters: &filters }, after)
-}
-
-fn apply_page(page: Page, state: &State) -> Result<i64> {
-    apply::page(&mirror::Page::of(page.items, page.after)?, state.cursor.as_deref())
 }

@@ -40,6 +40,11 @@ pub fn unix_seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS) + POSTGRES_EPOCH
 }
 
+/// Postgres's own microseconds, which count from 2000, as microseconds since 1970.
+pub fn unix_micros(micros: i64) -> i64 {
+    micros.saturating_add(POSTGRES_EPOCH * MICROS)
+}
+
 /// Seconds since 1970 as a `timestamptz`.
 ///
 /// # Errors

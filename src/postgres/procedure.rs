@@ -5,6 +5,7 @@
 use pgrx::prelude::*;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::setting::{self, Lifetime};
 use crate::error::unexpected;
 
 /// The transactions that follow each other around the code that is running.
@@ -63,6 +64,8 @@ impl Transactions {
                     }
                     pg_sys::SPI_commit();
                     pg_sys::SPI_finish();
+                    // Whatever the client's own transactions are: the next one is to see what others have committed.
+                    setting::set(c"transaction_isolation", c"read committed", Lifetime::Transaction);
                 }
                 Self::OfWorker => {
                     pg_sys::PopActiveSnapshot();

@@ -13,7 +13,10 @@ pub fn state() -> Result<State> {
         "SELECT cursor, since, page_at, event_at, reconciled_at FROM auth.workos_sync_state",
         &[],
         |row| {
-            let seconds = |column| Ok(row.nullable::<TimestampWithTimeZone>(column)?.map(|at| clock::unix_seconds(at.into())));
+            let seconds = |column| -> Result<Option<i64>> {
+                let at = row.nullable::<TimestampWithTimeZone>(column)?;
+                Ok(at.map(|at| clock::unix_seconds(at.into())))
+            };
             Ok(State {
                 cursor: row.nullable(1)?,
                 since: seconds(2)?,
@@ -59,7 +62,7 @@ pub fn finish_reconciliation() -> Result<()> {
 
 /// What was followed was another environment of WorkOS's. The SQL of an older version follows none.
 pub fn forget() -> Result<()> {
-    match scan::can_mirror() {
+    match scan::has_mirror() {
         true => query::execute(
             "UPDATE auth.workos_sync_state SET cursor = NULL, since = NULL, page_at = NULL, event_at = NULL, drained_at = NULL, reconciled_at = NULL,
                  failed_at = NULL, last_error = NULL, webhook_secret = NULL",
@@ -72,7 +75,7 @@ pub fn forget() -> Result<()> {
 
 /// The secret of webhooks, sealed, where one is kept. The SQL of an older version has no place for it.
 pub fn sealed_webhook_secret() -> Result<Option<Vec<u8>>> {
-    match scan::can_mirror() {
+    match scan::has_mirror() {
         true => Ok(query::row("SELECT webhook_secret FROM auth.workos_sync_state", &[], |row| row.nullable(1))?.flatten()),
         false => Ok(None),
     }

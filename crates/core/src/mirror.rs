@@ -8,11 +8,15 @@
 //! | `organization` | organizations, their domains and connections |
 //! | `people` | roles and memberships |
 //! | `directory` | directories, their users and groups |
+//! | [`lists`] | all that WorkOS has, list after list |
+//! | [`follow`] | from where events are asked for |
 //! | `reading` | the members of an object |
 //! | `moment` | dates |
 
 mod directory;
 mod event;
+pub mod follow;
+pub mod lists;
 mod moment;
 mod organization;
 mod page;

@@ -16,6 +16,7 @@ pub mod documents;
 pub mod dumps;
 pub mod emulator;
 pub mod fed;
+pub mod following;
 pub mod hooks;
 pub mod issuer;
 pub mod links;

@@ -7,7 +7,7 @@ mod tests;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::HttpAnswer;
 use super::api::{ApiRequest, url};
@@ -84,6 +84,18 @@ pub fn read(answer: &HttpAnswer, key: &ClientSecret) -> Result<Page> {
             Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail))
         }
         after => Ok(Page { items: data, after }),
+    }
+}
+
+/// Reads an object that was asked for by its id.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_one(answer: &HttpAnswer, key: &ClientSecret) -> Result<Value> {
+    let secrets = [key.expose()];
+    match (200..300).contains(&answer.status) {
+        true => super::parse_object::<Map<String, Value>>(answer, &secrets).map(Value::Object),
+        false => Err(refusal::error(answer, &secrets)),
     }
 }
 

@@ -38,6 +38,15 @@ mod discovery {
     mod required_sso;
 }
 
+/// How the mirror of WorkOS is kept: events that are asked for, webhooks, and the comparison with all that WorkOS has.
+mod mirror_sync {
+    mod findings;
+    mod pages;
+    mod reconciling;
+    mod refused;
+    mod webhooks;
+}
+
 /// Whose account it is, and what is done to people and by people.
 mod accounts {
     mod account_vectors;
