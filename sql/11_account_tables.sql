@@ -107,7 +107,6 @@ CREATE TABLE auth.organization_domains (
     workos_id text,
     state text,
     workos_updated_at timestamptz,
-    seen_at timestamptz,
     PRIMARY KEY (organization_id, domain)
 );
 CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
@@ -119,7 +118,6 @@ COMMENT ON COLUMN auth.organization_domains.created_at IS 'when the domain was a
 COMMENT ON COLUMN auth.organization_domains.workos_id IS 'WorkOS''s id of it, org_domain_…; NULL for one that an administrator wrote here, which WorkOS''s events leave as it is';
 COMMENT ON COLUMN auth.organization_domains.state IS 'verified, legacy_verified, pending, failed or another word of WorkOS''s: one of the first two counts, as does NULL, an administrator''s word';
 COMMENT ON COLUMN auth.organization_domains.workos_updated_at IS 'when it last changed at WorkOS; what was told of an earlier time is not taken';
-COMMENT ON COLUMN auth.organization_domains.seen_at IS 'when WorkOS last told of it, by this database''s clock; NULL where it never has';
 
 CREATE TABLE auth.organization_memberships (
     organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,

@@ -20,6 +20,7 @@ COMMENT ON FUNCTION auth.set_webhook_secret(text) IS
 
 CREATE FUNCTION auth.receive_webhook(body text, signature text) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'receive_webhook_wrapper';
 COMMENT ON FUNCTION auth.receive_webhook(text, text) IS
-    'verifies a webhook of WorkOS and applies its event: body is as it came, signature the header WorkOS-Signature. Returns applied; known, where the event was applied before; skipped, where its type is none that is followed; left, where the next auth.sync_workos applies it, since the tables are being compared with WorkOS';
+    'verifies a webhook of WorkOS and applies its event: body is as it came, signature the header WorkOS-Signature. Returns applied; known, where the event was applied before; skipped, where its type is none that is followed; left, where the next auth.sync_workos applies it: who is in a group depends on the order of events, which webhooks do not keep';

@@ -9,7 +9,7 @@
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`sessions`] | the life of a session: opened, given tokens |
 //! | [`members`] | what follows from a change of a membership |
-//! | [`mirror`] | what WorkOS knows, followed by its events |
+//! | [`mirror`] | what WorkOS's events tell is written down, and what follows is done |
 //! | [`own_account`] | what a person sees and changes of their account |
 //! | [`auth_hooks`] | the administrator's own functions, called on the way |
 //! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
@@ -79,7 +79,8 @@ extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["se
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
 extension_sql_file!("../sql/23_verifiers.sql", name = "verifiers", requires = ["trusted_issuers"]);
 extension_sql_file!("../sql/24_customers.sql", name = "customers", requires = ["verifiers"]);
-extension_sql_file!("../sql/26_workos_sync.sql", name = "workos_sync", requires = ["customers"]);
+extension_sql_file!("../sql/25_workos_mirror.sql", name = "mirror", requires = ["customers"]);
+extension_sql_file!("../sql/26_workos_sync.sql", name = "workos_sync", requires = ["mirror"]);
 extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["workos_sync"]);
 extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);

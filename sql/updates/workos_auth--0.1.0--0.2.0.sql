@@ -144,7 +144,6 @@ ALTER TABLE auth.organizations ADD COLUMN seen_at timestamptz;
 ALTER TABLE auth.organization_domains ADD COLUMN workos_id text;
 ALTER TABLE auth.organization_domains ADD COLUMN state text;
 ALTER TABLE auth.organization_domains ADD COLUMN workos_updated_at timestamptz;
-ALTER TABLE auth.organization_domains ADD COLUMN seen_at timestamptz;
 CREATE INDEX identities_idp_id_idx ON auth.identities (idp_id);
 
 CREATE TABLE auth.connections (

@@ -11,11 +11,11 @@ use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::apply::{apply_change, begin};
-use super::source::Source;
+use super::source::{Source, writing};
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
 use crate::postgres::roles::as_owner;
-use crate::postgres::transaction::{require_writable, undone_if_refused};
+use crate::postgres::transaction::require_writable;
 use crate::store::locks::{self, StandingLock};
 use crate::store::mirror_lists::{self as store, AllKnown, KnownOf, Missing};
 use crate::store::workos_sync;
@@ -108,7 +108,7 @@ impl Reconciliation {
             }
             Err(error) => return Err(error),
         };
-        as_owner(|| remove_or_write(&change))
+        writing(|| remove_or_write(&change))
     }
 
     /// Compares a page, or one thing that a list has not told of, and commits. Whether there is more to do. What failed can be tried again.
@@ -151,7 +151,7 @@ impl Reconciliation {
             }
             page => page?,
         };
-        as_owner(|| undone_if_refused(|| take(stop, &page)))?;
+        writing(|| take(stop, &page))?;
         self.items = self.items.saturating_add(i64::try_from(page.items.len()).unwrap_or(i64::MAX));
         self.is_whole = page.after.is_none();
         self.after = page.after;
@@ -165,15 +165,15 @@ impl Reconciliation {
         let missing = as_owner(|| store::missing(stop, self.organization.as_deref(), self.began))?;
         let Some(Missing { id, removal }) = missing else { return self.go_on(stop) };
         let Some(path) = id.as_deref().and_then(|id| stop.path_of(id)) else {
-            return as_owner(|| remove_or_write(&removal));
+            return writing(|| remove_or_write(&removal));
         };
         let source = as_owner(|| Source::open(self.patience))?;
         match transactions.apart(|| source.one(&path))? {
             Ok(item) => {
                 let page = Page { items: vec![item], after: None };
-                as_owner(|| undone_if_refused(|| take(stop, &page)))
+                writing(|| take(stop, &page))
             }
-            Err(error) if error.code() == ErrorCode::WorkosNotFound => as_owner(|| remove_or_write(&removal)),
+            Err(error) if error.code() == ErrorCode::WorkosNotFound => writing(|| remove_or_write(&removal)),
             Err(error) => Err(error),
         }
     }

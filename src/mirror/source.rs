@@ -9,6 +9,9 @@ use workos_auth_core::workos::lists::{self, LIMITS, List, MAX_PAGE, Page};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::postgres::clock;
+use crate::postgres::roles::as_owner;
+use crate::postgres::setting::{self, Lifetime};
+use crate::postgres::transaction::undone_if_refused;
 use crate::store::configuration;
 use crate::{http, installation, secrets};
 
@@ -79,4 +82,18 @@ impl Source {
             tries += 1;
         }
     }
+}
+
+/// Writes what WorkOS tells, as the owner and with the settings of the SQL functions that do the same. Where that is refused, nothing of it stays,
+/// and the transaction goes on.
+///
+/// # Errors
+/// Those of `f`.
+pub fn writing<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    as_owner(|| {
+        for name in [c"enable_seqscan", c"jit"] {
+            setting::set(name, c"off", Lifetime::Transaction);
+        }
+        undone_if_refused(f)
+    })
 }

@@ -3,16 +3,16 @@
 
 use serde_json::json;
 use workos_auth_core::mirror::follow::{From, next_from};
-use workos_auth_core::mirror::{self, EVENTS};
+use workos_auth_core::mirror::EVENTS;
 use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, Result};
 
 use super::apply::apply_page;
-use super::source::Source;
+use super::source::{Source, writing};
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
 use crate::postgres::roles::as_owner;
-use crate::postgres::transaction::{require_writable, undone_if_refused};
+use crate::postgres::transaction::require_writable;
 use crate::store::{locks, workos_sync as store};
 
 /// What a page has brought.
@@ -64,7 +64,7 @@ pub fn next_page(transactions: &Transactions) -> Result<Synced> {
         let page = transactions.apart(|| fetch(&source, &from))??;
         let has_more = page.after.is_some();
         let page = json!({ "data": page.items, "list_metadata": { "after": page.after } });
-        let events = as_owner(|| undone_if_refused(|| apply_page(mirror::Page::read(page)?, state.cursor.as_deref())))?;
+        let events = writing(|| apply_page(state.cursor.as_deref(), || Ok(page)))?;
         Ok(Synced { events, has_more })
     });
     if let Err(error) = &outcome {

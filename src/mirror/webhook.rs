@@ -5,7 +5,7 @@ use workos_auth_core::mirror::Event;
 use workos_auth_core::workos::webhook::{check_secret, verify};
 use workos_auth_core::{Error, ErrorCode, Result, json};
 
-use super::apply::{Outcome, apply_webhook_event};
+use super::apply::{Received, apply_webhook_event};
 use crate::audit::audit;
 use crate::postgres::clock;
 use crate::postgres::transaction::require_writable;
@@ -30,7 +30,7 @@ pub fn set_secret(secret: Option<&str>) -> Result<()> {
 ///
 /// # Errors
 /// `webhook_signature_invalid`, `webhook_signature_old`, `webhook_secret_missing`, `event_malformed`, and those of a secret that does not open.
-pub fn receive(body: Option<&str>, signature: Option<&str>) -> Result<Outcome> {
+pub fn receive(body: Option<&str>, signature: Option<&str>) -> Result<Received> {
     require_writable()?;
     let body = body.ok_or_else(|| Error::null("body"))?;
     let signature = signature.ok_or_else(|| Error::null("signature"))?;

@@ -22,7 +22,7 @@ use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::locks::{self, TransactionLock};
 use crate::store::scan::FlowKey;
 use crate::store::{RequestClient, Subject, users};
-use crate::{installation, secrets, settings};
+use crate::{installation, mirror, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
 #[derive(Hash)]
@@ -268,6 +268,7 @@ pub(super) fn sign_in(
         json!({ "provider": "workos" }),
     )?;
     users::require_good_standing(account.user_id)?;
+    opening.organization_id.map_or(Ok(()), mirror::refuse_deleted)?;
     Ok((account, session))
 }
 

@@ -105,8 +105,19 @@ pub fn lock_flow_for_exchange(flow: Uuid) -> Result<TransactionLock> {
 
 /// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits
 /// for the other transaction.
-pub fn lock_name(name: &str) {
+fn lock_name(name: &str) {
     TransactionLock::take(database_tag(ACCOUNT, name.as_bytes())).keep();
+}
+
+/// One writer at a time for an identity: what `identities.provider` and `identities.provider_id` say. Of several, in their order. Before the
+/// locks of addresses.
+pub fn lock_identity(provider: &str, provider_id: &str) {
+    lock_name(&format!("identity {provider} {provider_id}"));
+}
+
+/// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
+pub fn lock_email(email: &str) {
+    lock_name(&format!("email {email}"));
 }
 
 /// Whoever ends a session that was stolen.

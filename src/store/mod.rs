@@ -16,6 +16,7 @@ pub mod installation;
 pub mod issuers;
 pub mod joining;
 pub mod locks;
+pub mod mirror;
 pub mod mirror_lists;
 pub mod operating;
 pub mod own_account;
