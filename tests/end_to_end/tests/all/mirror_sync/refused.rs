@@ -1,7 +1,7 @@
 //! Where and by whom WorkOS is followed, and each failure by its name.
 
 use serde_json::{Value, json};
-use workos_end_to_end::fed::Fed;
+use workos_end_to_end::fed::{Verifier, logical};
 use workos_end_to_end::{Bed, case, lines, refused, refused_as};
 use workos_simulator::{Endpoint, Fault, FaultKind, RetryAfter};
 use workos_testbed::workos::CLIENT_SECRET;
@@ -116,12 +116,12 @@ async fn administrators_follow_and_nobody_else() {
 
 #[tokio::test]
 async fn a_database_that_verifies_follows_nobody() {
-    let fed = Fed::new("follows_nobody").await;
+    let verifier = Verifier::of(logical(), "follows_nobody").await;
     for call in CALLS {
         case!(call);
-        refused(fed.verifier.batch_execute(call).await, "verifier_only");
+        refused(verifier.admin.batch_execute(call).await, "verifier_only");
     }
-    refused(fed.verifier.batch_execute("select auth.receive_webhook('{}', '')").await, "verifier_only");
+    refused(verifier.admin.batch_execute("select auth.receive_webhook('{}', '')").await, "verifier_only");
 }
 
 #[tokio::test]
