@@ -38,6 +38,19 @@ mod discovery {
     mod required_sso;
 }
 
+/// What WorkOS's events tell, and what follows here.
+mod mirror {
+    mod groups;
+    mod leavers;
+    mod meanwhile;
+    mod memberships;
+    mod organizations;
+    mod overdue;
+    mod pages;
+    mod roles;
+    mod who_may_read;
+}
+
 /// Whose account it is, and what is done to people and by people.
 mod accounts {
     mod account_vectors;
