@@ -3,7 +3,7 @@
 CREATE FUNCTION auth.check_mirror(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
     LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH state AS (
-        SELECT s.*, greatest(s.page_at, s.reconciled_at) AS known_at, coalesce(s.drained_at, s.reconciled_at) AS drained
+        SELECT s.*, greatest(s.page_at, s.reconciled_at) AS known_at, greatest(s.drained_at, s.reconciled_at) AS drained
         FROM auth.workos_sync_state AS s WHERE s.since IS NOT NULL
     ), old AS (
         SELECT s.*, s.known_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 25)) AS is_lost

@@ -259,7 +259,9 @@ CREATE TABLE auth.workos_sync_state (
     reconciled_at timestamptz,
     failed_at timestamptz,
     last_error text,
-    roles_version bigint NOT NULL DEFAULT 0
+    roles_version bigint NOT NULL DEFAULT 0,
+    since timestamptz,
+    webhook_secret bytea
 );
 
 DO $policies$

@@ -69,15 +69,15 @@ impl Reconciliation {
             items: 0,
             _alone: alone,
         };
-        match organization {
-            Some(id) => under_way.begin_with(transactions, id)?,
+        let outcome = match organization {
+            Some(id) => under_way.begin_with(transactions, id),
             None => as_owner(|| {
                 Source::open(0)?;
                 let (forget_cursor, since) = follow::begin(&workos_sync::state()?, clock::unix_seconds(clock::now()));
                 workos_sync::begin_reconciliation(since, forget_cursor)
-            })?,
-        }
-        transactions.apart(|| ())?;
+            }),
+        };
+        settle(transactions, outcome)?;
         Ok(Some(under_way))
     }
 
@@ -122,11 +122,7 @@ impl Reconciliation {
             true => self.sweep(transactions, &stop),
             false => self.take_page(transactions, &stop),
         };
-        if let Err(error) = &outcome {
-            as_owner(|| workos_sync::note_failure(error))?;
-        }
-        transactions.apart(|| ())?;
-        outcome?;
+        settle(transactions, outcome)?;
         Ok(self.stop.is_some())
     }
 
@@ -192,6 +188,16 @@ impl Reconciliation {
         (self.stop, self.after, self.is_whole) = (next, None, false);
         Ok(())
     }
+}
+
+/// Commits what came of it; a failure is written down first.
+fn settle(transactions: &Transactions, outcome: Result<()>) -> Result<()> {
+    let outcome = outcome.map_err(follow::about_mirror);
+    if let Err(error) = &outcome {
+        as_owner(|| workos_sync::note_failure(error))?;
+    }
+    transactions.apart(|| ())?;
+    outcome
 }
 
 fn remove_or_write(change: &Change) -> Result<()> {

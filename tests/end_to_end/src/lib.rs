@@ -35,6 +35,7 @@ pub mod root_keys;
 pub mod session_walk;
 pub mod sql;
 pub mod supabase;
+pub mod told;
 pub mod waiting;
 pub mod walk;
 pub mod whole;

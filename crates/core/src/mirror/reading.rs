@@ -156,7 +156,7 @@ impl<'a> Object<'a> {
     /// What somebody typed: cut where it is too long, and without what a database cannot store.
     pub fn text(&self, member: &str) -> Option<String> {
         let text: String = self.get(member).as_str()?.chars().filter(|c| *c != '\0').take(LONGEST_TEXT).collect();
-        (!text.is_empty()).then_some(text)
+        Some(text).filter(|text| !text.is_empty())
     }
 
     /// An object of attributes, without the members that a database cannot store.
