@@ -16,6 +16,6 @@ COMMENT ON COLUMN auth.worker_status.last_started_at IS 'when the last run began
 COMMENT ON COLUMN auth.worker_status.last_succeeded_at IS 'when a run last succeeded';
 COMMENT ON COLUMN auth.worker_status.last_failed_at IS 'when a run last failed';
 COMMENT ON COLUMN auth.worker_status.failures IS 'how many runs have failed in a row; 0 where the last one succeeded';
-COMMENT ON COLUMN auth.worker_status.last_count IS 'how many rows the last run removed, how many keys it wrote, how many events it applied, or of how many things WorkOS has told it';
+COMMENT ON COLUMN auth.worker_status.last_count IS 'how many rows the last run removed, how many keys it wrote, how many events it applied, or how many things it compared';
 COMMENT ON COLUMN auth.worker_status.last_error IS 'why a run last failed: SQLSTATE and message. What code of others may have said stands in the server''s log alone';
 COMMENT ON COLUMN auth.worker_status.next_at IS 'when it is due again; after a failure soon, and later with each further one';

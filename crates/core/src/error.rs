@@ -459,7 +459,7 @@ error_codes! {
         "Run auth.set_webhook_secret with the secret that the WorkOS dashboard shows.";
     ReconciliationNeeded = "WA333", "reconciliation_needed", 503, "events may be missing, since none was asked for in too long a time",
         "",
-        "Run CALL auth.reconcile_workos(). The background worker does it by itself.";
+        "Run call auth.reconcile_workos(). The background worker does it by itself.";
 
     // Whose account it is.
     SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",

@@ -45,6 +45,7 @@ mod mirror_sync {
     mod random;
     mod reconciling;
     mod refused;
+    mod scheduled;
     mod webhooks;
 /// What WorkOS's events tell, and what follows here.
 mod mirror {

@@ -33,6 +33,7 @@ pages! {
     monitoring: "docs/monitoring.md",
     moving_from_supabase: "docs/moving-from-supabase.md",
     operations: "docs/operations.md",
+    mirror: "docs/mirror.md",
     policies: "docs/policies.md",
     postgrest: "docs/postgrest.md",
     security: "docs/security.md",

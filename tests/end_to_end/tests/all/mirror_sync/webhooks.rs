@@ -1,4 +1,8 @@
 //! `auth.receive_webhook`: what WorkOS has signed is applied once, and the cursor stays where it is.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use workos_end_to_end::bed::{ALICE, ANNA};
@@ -115,4 +119,31 @@ async fn the_secret_is_kept_as_the_api_key_is() {
     refused(works().await, "webhook_secret_missing");
     let audited = text(&bed.admin, "select count(*) from auth.audit_log_entries where action = 'webhook_secret_set'").await.unwrap();
     assert_eq!(audited.as_deref(), Some("4"));
+}
+
+/// WorkOS's own SDK signs, and verifies what the tests sign.
+#[tokio::test]
+async fn what_the_sdk_of_workos_signs_is_taken() {
+    let bed = Bed::shared("sdk").await;
+    receives(&bed).await;
+    bed.departs("alice");
+    let body = serde_json::to_string(&last_event(&bed)).unwrap();
+    for (secret, is_good) in [(WEBHOOK_SECRET, true), ("whsec_other", false)] {
+        case!(secret);
+        let ours = signature(&body, WEBHOOK_SECRET, now() * 1000);
+        let output = Command::new("node")
+            .args(["webhook.js", secret, &body, &ours])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../node"))
+            .output()
+            .expect("node does not start: run make setup-tests");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(said["isGood"], is_good);
+        let header = said["header"].as_str().unwrap();
+        let received = bed.admin.query_one("select auth.receive_webhook($1, $2)", &[&body, &header]).await;
+        match is_good {
+            true => assert_eq!(received.unwrap().get::<_, String>(0), "applied"),
+            false => drop(refused(received, "webhook_signature_invalid")),
+        }
+    }
 }
