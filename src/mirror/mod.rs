@@ -19,6 +19,6 @@ mod standing;
 
 pub use apply::{apply_change, apply_events, apply_webhook_event, begin, skip_event};
 pub use standing::{
-    age, claim, grant_roles, granted, refuse_deleted, refuse_overdue, refuse_removed, refuse_removed_profile,
+    age, claim, grant_roles, granted, refuse_overdue, refuse_removed, refuse_removed_profile,
     refuse_removed_subject,
 };
