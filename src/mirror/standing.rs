@@ -11,7 +11,7 @@ use super::leaving;
 use crate::error;
 use crate::postgres::clock;
 use crate::settings;
-use crate::store::accounts::Granted;
+use crate::store::accounts::{self, Granted};
 use crate::store::mirror::{directories, groups, people, was_removed};
 use crate::store::scan;
 
@@ -56,19 +56,8 @@ pub fn refuse_removed_subject(subject: &str, organization: Option<&str>) -> Resu
     }
     let Some(organization) = organization else { return Ok(()) };
     match people::membership_status(subject, organization)?.as_deref() {
-        None | Some("active" | "pending") => refuse_deleted(organization),
+        None | Some("active" | "pending") => accounts::refuse_deleted(organization),
         Some(_) => Err(removed("auth.workos_memberships")),
-    }
-}
-
-/// Refuses an organization that WorkOS has deleted. To be called once the session is there: whoever deletes the organization waits for it.
-///
-/// # Errors
-/// `member_removed`
-pub fn refuse_deleted(organization: &str) -> Result<()> {
-    match counts() && scan::organization_is_deleted(organization) {
-        true => Err(removed("auth.organizations")),
-        false => Ok(()),
     }
 }
 

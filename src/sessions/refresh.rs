@@ -90,7 +90,7 @@ fn attempt(
     if let Some(organization) = &row.organization_id {
         mirror::refuse_overdue()?;
         mirror::refuse_removed(row.user_id, organization)?;
-        mirror::refuse_deleted(organization)?;
+        accounts::refuse_deleted(organization)?;
     }
     let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
     if store::watched() != watched {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::accounts::{Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
-use workos_auth_core::{ErrorCode, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
+use crate::settings::{self, Deprovision};
 
 fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -236,6 +237,17 @@ pub fn lock_organization(id: &str) -> Result<()> {
 pub fn refuse_without_sso(id: &str) -> Result<()> {
     match scan::organization_requires_sso(id) {
         true => Err(ErrorCode::SsoRequired.into()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses an organization that WorkOS has deleted.
+///
+/// # Errors
+/// `member_removed`
+pub fn refuse_deleted(id: &str) -> Result<()> {
+    match scan::has_mirror() && settings::deprovision() != Deprovision::Off && scan::organization_is_deleted(id) {
+        true => Err(Error::with_detail(ErrorCode::MemberRemoved, "auth.organizations.deleted_at is set.")),
         false => Ok(()),
     }
 }

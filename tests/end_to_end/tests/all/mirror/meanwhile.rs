@@ -6,7 +6,7 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, exchange, start};
 use workos_end_to_end::issuer::{OtherIssuer, accept};
 use workos_end_to_end::sql::refused;
-use workos_end_to_end::told::{apply, page};
+use workos_end_to_end::told::{apply, event, page};
 
 /// What the events tell of; whether the database knew of the directory user before.
 #[tokio::test]
@@ -78,8 +78,7 @@ async fn a_page_that_comes_first_refuses_the_sign_in_that_waits() {
 async fn a_sign_in_to_an_organization_that_goes_ends_too() {
     let bed = Bed::shared("organization").await;
     bed.sign_in(ALICE).await;
-    bed.happens(json!({ "delete_organization": { "id": "org_acme" } }));
-    let removal = page(&bed.told_after(None));
+    let removal = page(&[event("event_1", "organization.deleted", json!({ "id": "org_acme" }))]);
     let mut backend = bed.superuser().await;
     let pending = start(&backend, ALICE).await;
     let transaction = backend.transaction().await.unwrap();

@@ -1,5 +1,7 @@
 //! People of AuthKit: their memberships, accounts and sessions end at WorkOS.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_auth_core::token::Algorithm;
@@ -112,8 +114,10 @@ async fn a_session_that_is_revoked_ends_alone() {
 async fn an_older_word_and_an_older_membership_end_nothing() {
     let (bed, authkit, app) = bed("older").await;
     let token = authkit.token("ada", json!({}));
-    bed.happens(status("inactive"));
-    bed.happens(status("active"));
+    for status in [status("inactive"), status("active")] {
+        bed.workos.simulator().advance_clock(Duration::from_secs(1));
+        bed.happens(status);
+    }
     let mut events = bed.told_after(None);
     events.reverse();
     workos_end_to_end::told::apply(&bed.admin, &workos_end_to_end::told::page(&events), None).await.unwrap();

@@ -4,6 +4,7 @@ use serde_json::json;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, exchange, reader, refresh, start};
 use workos_end_to_end::sql::{lines, refused, text};
+use workos_end_to_end::told::{apply, event, page};
 
 const FOUND: &str = "select auth.organization_for_email('somebody@piper.example')";
 
@@ -71,27 +72,22 @@ async fn who_is_in_an_organization_that_is_deleted_is_out() {
     let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
     let role = bed.role("app", "").await;
     let app = reader(&bed, &role, &alice).await;
-    let pending = start(&bed.admin, ALICE).await;
-    bed.happens(json!({ "delete_organization": { "id": "org_acme" } }));
-    bed.follow().await;
+    let cursor = bed.cursor().await;
+    let gone = |id: &str, number: u8| event(&format!("event_{number}"), "organization.deleted", json!({ "id": id }));
+    apply(&bed.admin, &page(&[gone("org_acme", 1)]), cursor.as_deref()).await.unwrap();
     refused(app.query("select auth.uid()", &[]).await, "session_not_found");
-    refused(exchange(&bed.admin, &pending).await, "member_removed");
+    refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "member_removed");
     refresh(&bed.admin, &bob.refresh_token).await.unwrap();
     for table in ["connections", "directories", "directory_groups", "directory_group_members", "roles"] {
         assert_eq!(bed.count(&format!("select count(*) from auth.{table} where organization_id = 'org_acme'")).await, 0, "{table}");
     }
     // It never comes back, and one that was never here does not come either.
-    let mut event = bed.told_after(None).into_iter().rfind(|event| event["event"] == "organization.deleted").unwrap();
-    let updated = |event: &serde_json::Value, id: &str| {
-        let mut event = event.clone();
-        (event["id"], event["event"]) = (json!(format!("event_{id}")), json!("organization.updated"));
-        (event["data"]["id"], event["data"]["updated_at"]) = (json!(id), json!("2030-01-01T00:00:00.000Z"));
-        event
+    let updated = |id: &str, number: u8| {
+        let data = json!({ "id": id, "name": "Back", "updated_at": "2030-01-01T00:00:00.000Z" });
+        event(&format!("event_{number}"), "organization.updated", data)
     };
-    event["data"]["id"] = json!("org_never");
-    event["id"] = json!("event_never");
-    let page = workos_end_to_end::told::page(&[event.clone(), updated(&event, "org_never"), updated(&event, "org_acme")]);
-    workos_end_to_end::told::apply(&bed.admin, &page, bed.cursor().await.as_deref()).await.unwrap();
+    let told = page(&[gone("org_never", 2), updated("org_never", 3), updated("org_acme", 4)]);
+    apply(&bed.admin, &told, Some("event_1")).await.unwrap();
     let known = "select id || ' ' || (deleted_at is not null) from auth.organizations order by id";
     assert_eq!(lines(&bed.admin, known).await.unwrap(), ["org_acme true", "org_globex false"]);
     assert_eq!(bed.count("select count(*) from auth.sessions where organization_id = 'org_acme'").await, 0);
