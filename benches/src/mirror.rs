@@ -23,7 +23,10 @@ const PEOPLE: usize = 100_000;
 pub async fn measure() -> Result<()> {
     let bench = Bench::start(&["max_wal_size = '8GB'"]).await?;
     let people = number("BENCH_PEOPLE", PEOPLE);
-    tell!("{}.\n\nServer and simulator share the machine; {people} people in one directory.\n", machine(&bench.admin).await?);
+    tell!(
+        "{}.\n\nServer and simulator share the machine; {people} people in one directory.\n",
+        machine(&bench.admin).await?
+    );
     let simulator = bench.workos.simulator();
     simulator.set_events(EventSettings { hold_back_ms: 0, ..EventSettings::default() });
     let person = |n: usize| NewDirectoryUser {
@@ -39,7 +42,9 @@ pub async fn measure() -> Result<()> {
     };
     simulator.change(Change::CreateDirectory(new)).map_err(|error| Error::Other(format!("{error:?}")))?;
 
-    tell!("| what | items | seconds | a minute | CPU of the backend, ms an item | memory of the backend, MB, before and after |");
+    tell!(
+        "| what | items | seconds | a minute | CPU of the backend, ms an item | memory of the backend, MB, before and after |"
+    );
     tell!("|---|---|---|---|---|---|");
     for (what, call) in [
         ("the first comparison", "call auth.reconcile_workos()"),

@@ -35,9 +35,8 @@ pub fn begin() -> Result<Option<String>> {
 pub fn apply_events(page: Option<Jsonb>, after: Option<&str>) -> Result<i64> {
     let page = page.ok_or_else(|| Error::null("page"))?;
     apply_page(after, || {
-        page.parse().ok_or_else(|| {
-            Error::with_detail(ErrorCode::EventMalformed, format!("The page is {}.", Jsonb::UNREADABLE))
-        })
+        page.parse()
+            .ok_or_else(|| Error::with_detail(ErrorCode::EventMalformed, format!("The page is {}.", Jsonb::UNREADABLE)))
     })
 }
 
@@ -49,7 +48,11 @@ pub fn apply_page(after: Option<&str>, page: impl FnOnce() -> Result<Value>) -> 
     let cursor = begin()?;
     if cursor.as_deref() != after {
         let shown = |id: Option<&str>| id.map_or("the beginning".to_owned(), |id| format!("\"{id}\""));
-        let detail = format!("The cursor is {}, and the page comes after {}.", shown(cursor.as_deref()), shown(after.filter(|id| workos_id::check(id).is_ok())));
+        let detail = format!(
+            "The cursor is {}, and the page comes after {}.",
+            shown(cursor.as_deref()),
+            shown(after.filter(|id| workos_id::check(id).is_ok()))
+        );
         return Err(Error::with_detail(ErrorCode::CursorMoved, detail));
     }
     let page = Page::read(page()?)?;

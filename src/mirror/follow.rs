@@ -19,6 +19,7 @@ pub fn is_reconciliation_due() -> Result<bool> {
 
 /// How far this database has followed; `None` where it has no WorkOS of its own: in a copy, and in a verifier.
 fn state() -> Result<Option<State>> {
-    let is_possible = scan::has_mirror() && installation::require_home().is_ok() && configuration::provider()?.is_some();
+    let is_possible =
+        scan::has_mirror() && installation::require_home().is_ok() && configuration::provider()?.is_some();
     is_possible.then(workos_sync::state).transpose()
 }

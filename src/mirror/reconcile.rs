@@ -12,6 +12,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::apply::{apply_change, begin};
 use super::source::{Source, writing};
+use crate::installation;
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
 use crate::postgres::roles::as_owner;
@@ -56,6 +57,7 @@ impl Reconciliation {
     /// Those of [`Source`].
     pub fn begin(transactions: &Transactions, organization: Option<&str>, patience: u32) -> Result<Option<Self>> {
         require_writable()?;
+        installation::require_home()?;
         let Some(alone) = locks::try_lock_reconciliation() else { return Ok(None) };
         transactions.apart(|| ())?;
         let began = clock::timestamp_now()?;
@@ -93,9 +95,8 @@ impl Reconciliation {
         let found = transactions.apart(|| source.one(&["organizations", id]))?;
         let change = match found {
             Ok(item) => {
-                let organization = Organization::read(&item).map_err(|why| {
-                    Error::with_detail(ErrorCode::WorkosAnswerMalformed, format!("{why}."))
-                })?;
+                let organization = Organization::read(&item)
+                    .map_err(|why| Error::with_detail(ErrorCode::WorkosAnswerMalformed, format!("{why}.")))?;
                 if organization.id != id {
                     let detail = "The id of the organization is not the one asked for.";
                     return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
@@ -142,9 +143,7 @@ impl Reconciliation {
         })?;
         let page = match page {
             // What it is a list of is gone since; its own list, or an event, tells of that.
-            Err(error) if error.code() == ErrorCode::WorkosNotFound && self.organization.is_none() => {
-                return self.go_on(stop);
-            }
+            Err(error) if error.code() == ErrorCode::WorkosNotFound && stop.is_of_one() => return self.go_on(stop),
             page => page?,
         };
         writing(|| take(stop, &page))?;
@@ -239,7 +238,8 @@ fn take_groups(stop: &Stop, page: &Page, ids: &[String]) -> Result<()> {
         for group in groups.iter().filter(|group| !is_known(&group.id)) {
             apply_change(&Change::GroupMemberAdded(group.clone(), user.clone()))?;
         }
-        let left = known.iter().filter(|(of, member)| *member == user.id && !groups.iter().any(|group| group.id == *of));
+        let left =
+            known.iter().filter(|(of, member)| *member == user.id && !groups.iter().any(|group| group.id == *of));
         for (group, _) in left {
             apply_change(&Change::GroupMemberRemoved(group_of(group, &user.directory_id), user.clone()))?;
         }

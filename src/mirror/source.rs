@@ -67,11 +67,7 @@ impl Source {
         self.ask(&request, lists::read_one)
     }
 
-    fn ask<T>(
-        &self,
-        request: &ApiRequest,
-        read: impl Fn(&HttpAnswer, &ClientSecret) -> Result<T>,
-    ) -> Result<T> {
+    fn ask<T>(&self, request: &ApiRequest, read: impl Fn(&HttpAnswer, &ClientSecret) -> Result<T>) -> Result<T> {
         let mut tries: u32 = 0;
         loop {
             let answer = http::call_for(request, &self.key, MAX_PAGE).map_err(follow::about_mirror)?;

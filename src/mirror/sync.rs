@@ -2,13 +2,14 @@
 //! the next one applies the page and moves the cursor.
 
 use serde_json::json;
-use workos_auth_core::mirror::follow::{From, next_from};
 use workos_auth_core::mirror::EVENTS;
+use workos_auth_core::mirror::follow::{From, next_from};
 use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, Result};
 
 use super::apply::apply_page;
 use super::source::{Source, writing};
+use crate::installation;
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
 use crate::postgres::roles::as_owner;
@@ -51,6 +52,7 @@ pub fn sync(transactions: &Transactions, max_pages: Option<i32>) -> Result<i64> 
 /// `reconciliation_needed`; those of [`Source`], and of a page that cannot be applied, which are written down and committed too.
 pub fn next_page(transactions: &Transactions) -> Result<Synced> {
     require_writable()?;
+    installation::require_home()?;
     let _turn = locks::lock_mirror();
     // What another has committed meanwhile is seen.
     transactions.apart(|| ())?;

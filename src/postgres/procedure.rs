@@ -28,6 +28,8 @@ impl Transactions {
             !context.is_null()
                 && (*context).type_ == pg_sys::NodeTag::T_CallContext
                 && !(*context.cast::<pg_sys::CallContext>()).atomic
+                // A block with EXCEPTION.
+                && pg_sys::GetCurrentTransactionNestLevel() == 1
         };
         match may_commit {
             true => Ok(Self::OfCall),

@@ -313,9 +313,7 @@ pub fn webhook_secret(provider: &Provider) -> Result<Option<WebhookSecret>> {
 
 /// Keeps the secret that WorkOS signs webhooks with, under the key of this number; without one, none.
 pub fn keep_webhook_secret(data_key_id: u32, secret: Option<&WebhookSecret>) -> Result<()> {
-    let seal = |secret: &WebhookSecret| {
-        data_key_by_id(data_key_id)?.seal(&WEBHOOK_SECRET, secret.expose().as_bytes())
-    };
+    let seal = |secret: &WebhookSecret| data_key_by_id(data_key_id)?.seal(&WEBHOOK_SECRET, secret.expose().as_bytes());
     workos_sync::keep_sealed_webhook_secret(secret.map(seal).transpose()?.as_deref())
 }
 

@@ -9,10 +9,8 @@ use crate::postgres::clock::{self, timestamp};
 
 /// How far it has followed.
 pub fn state() -> Result<State> {
-    let found = query::row(
-        "SELECT cursor, since, page_at, event_at, reconciled_at FROM auth.workos_sync_state",
-        &[],
-        |row| {
+    let found =
+        query::row("SELECT cursor, since, page_at, event_at, reconciled_at FROM auth.workos_sync_state", &[], |row| {
             let seconds = |column| -> Result<Option<i64>> {
                 let at = row.nullable::<TimestampWithTimeZone>(column)?;
                 Ok(at.map(|at| clock::unix_seconds(at.into())))
@@ -24,8 +22,7 @@ pub fn state() -> Result<State> {
                 event_at: seconds(4)?,
                 reconciled_at: seconds(5)?,
             })
-        },
-    )?;
+        })?;
     Ok(found.unwrap_or_default())
 }
 
@@ -76,7 +73,9 @@ pub fn forget() -> Result<()> {
 /// The secret of webhooks, sealed, where one is kept. The SQL of an older version has no place for it.
 pub fn sealed_webhook_secret() -> Result<Option<Vec<u8>>> {
     match scan::has_mirror() {
-        true => Ok(query::row("SELECT webhook_secret FROM auth.workos_sync_state", &[], |row| row.nullable(1))?.flatten()),
+        true => {
+            Ok(query::row("SELECT webhook_secret FROM auth.workos_sync_state", &[], |row| row.nullable(1))?.flatten())
+        }
         false => Ok(None),
     }
 }

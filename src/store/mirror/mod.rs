@@ -30,11 +30,10 @@ pub fn remember_removal(id: &str) -> Result<()> {
 
 /// Whether WorkOS has removed what has this id.
 pub fn was_removed(id: &str) -> Result<bool> {
-    let found = query::row(
-        "SELECT true FROM auth.workos_removals WHERE id OPERATOR(pg_catalog.=) $1",
-        &[id.into()],
-        |row| row.get::<bool>(1),
-    )?;
+    let found =
+        query::row("SELECT true FROM auth.workos_removals WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
+            row.get::<bool>(1)
+        })?;
     Ok(found.is_some())
 }
 

@@ -31,7 +31,8 @@ impl Bed<'_> {
     pub fn has_directory(&self) {
         // Nobody waits for what is held back, but where that is tested.
         self.simulator().set_events(EventSettings { hold_back_ms: 0, ..EventSettings::default() });
-        let group = NewDirectoryGroup { id: Some("directory_group_ops".into()), directory: String::new(), name: "Ops".into() };
+        let group =
+            NewDirectoryGroup { id: Some("directory_group_ops".into()), directory: String::new(), name: "Ops".into() };
         let new = NewDirectory {
             id: Some(DIRECTORY.into()),
             organization: "org_acme".into(),

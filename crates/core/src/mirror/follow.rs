@@ -123,7 +123,12 @@ mod tests {
     const DAY: i64 = 24 * 60 * 60;
     const NOW: i64 = 1_796_000_000;
 
-    fn state(cursor: Option<&str>, page_days_ago: Option<i64>, event_days_ago: Option<i64>, reconciled_days_ago: Option<i64>) -> State {
+    fn state(
+        cursor: Option<&str>,
+        page_days_ago: Option<i64>,
+        event_days_ago: Option<i64>,
+        reconciled_days_ago: Option<i64>,
+    ) -> State {
         let ago = |days: Option<i64>| days.map(|days| NOW - days * DAY);
         State {
             cursor: cursor.map(str::to_owned),

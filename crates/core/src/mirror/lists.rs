@@ -114,10 +114,17 @@ impl Stop {
     pub fn filters<'a>(&'a self, organization: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
         match self {
             Self::Organizations | Self::Roles | Self::RolesOf(_) => Vec::new(),
-            Self::Connections | Self::Directories => organization.map(|id| ("organization_id", id)).into_iter().collect(),
+            Self::Connections | Self::Directories => {
+                organization.map(|id| ("organization_id", id)).into_iter().collect()
+            }
             Self::MembershipsOf(id) => vec![("organization_id", id), ("statuses", "active,inactive,pending")],
             Self::GroupsOf(id) | Self::UsersOf(id) => vec![("directory", id)],
         }
+    }
+
+    /// Whether it is a list of one organization, or of one directory, which may be gone since it was told of.
+    pub fn is_of_one(&self) -> bool {
+        matches!(self, Self::RolesOf(_) | Self::MembershipsOf(_) | Self::GroupsOf(_) | Self::UsersOf(_))
     }
 
     /// Whether it comes a page at a time. The lists of roles do not (WorkOS's OpenAPI file).

@@ -90,9 +90,16 @@ pub fn read(answer: &HttpAnswer, key: &ClientSecret) -> Result<Page> {
 /// Reads an object that was asked for by its id.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`]; `workos_not_found` where WorkOS itself says so, as an object with a `message`, and not a proxy's page.
 pub fn read_one(answer: &HttpAnswer, key: &ClientSecret) -> Result<Value> {
     let secrets = [key.expose()];
+    if answer.status == 404 {
+        let said: Map<String, Value> = super::parse_object(answer, &secrets)?;
+        if !said.get("message").is_some_and(Value::is_string) {
+            let detail = format!("WorkOS answered 404 without a message{}.", request_id(answer, &secrets));
+            return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
+        }
+    }
     match (200..300).contains(&answer.status) {
         true => super::parse_object::<Map<String, Value>>(answer, &secrets).map(Value::Object),
         false => Err(refusal::error(answer, &secrets)),

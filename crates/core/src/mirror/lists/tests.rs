@@ -37,7 +37,8 @@ fn way(organization: Option<&str>, known: &impl Known) -> Vec<String> {
     let mut stop = Some(Stop::first(organization));
     while let Some(here) = stop {
         assert!(way.len() < 100, "it has no end: {way:?}");
-        let filters = here.filters(organization).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        let filters =
+            here.filters(organization).iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
         way.push(format!("/{}?{}", here.path().join("/"), filters.join("&")));
         stop = here.next(organization, known).unwrap();
     }
@@ -52,7 +53,8 @@ fn every_list_is_read_once() {
             format!("/user_management/organization_memberships?organization_id={id}&statuses=active,inactive,pending"),
         ]
     };
-    let of_directory = |id: &str| [format!("/directory_groups?directory={id}"), format!("/directory_users?directory={id}")];
+    let of_directory =
+        |id: &str| [format!("/directory_groups?directory={id}"), format!("/directory_users?directory={id}")];
     let mut all = vec!["/organizations?".to_owned(), "/connections?".into(), "/authorization/roles?".into()];
     all.extend(of_organization("org_1").into_iter().chain(of_organization("org_2")));
     all.push("/directories?".into());
@@ -69,10 +71,9 @@ fn every_list_is_read_once() {
 #[test]
 fn an_items_groups_are_read_where_it_says_them() {
     let users = Stop::UsersOf("directory_1".into());
-    let user = |groups: Value| {
-        json!({ "id": "directory_user_1", "directory_id": "directory_1", "state": "active", "updated_at": AT, "groups": groups })
-    };
-    let group = json!({ "id": "directory_group_1", "directory_id": "directory_1", "name": "Engineering", "updated_at": AT });
+    let user = |groups: Value| json!({ "id": "directory_user_1", "directory_id": "directory_1", "state": "active", "updated_at": AT, "groups": groups });
+    let group =
+        json!({ "id": "directory_group_1", "directory_id": "directory_1", "name": "Engineering", "updated_at": AT });
     let (person, groups) = users.groups(&user(json!([group]))).unwrap().unwrap();
     assert_eq!((person.id.as_str(), groups.len()), ("directory_user_1", 1));
     assert_eq!(users.groups(&user(json!([]))).unwrap().unwrap().1, []);

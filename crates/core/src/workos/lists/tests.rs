@@ -21,11 +21,13 @@ fn a_page_is_asked_for_oldest_first_with_joined_filters() {
 
 #[test]
 fn a_page_is_read_and_nothing_else_is() {
-    let page = |after: Value| json!({ "object": "list", "data": [{}], "list_metadata": { "after": after } }).to_string();
+    let page =
+        |after: Value| json!({ "object": "list", "data": [{}], "list_metadata": { "after": after } }).to_string();
     assert_eq!(answer(200, &page(json!("event_1"))).unwrap().after.as_deref(), Some("event_1"));
     assert_eq!(answer(200, &page(Value::Null)).unwrap(), Page { items: vec![json!({})], after: None });
     assert_eq!(answer(200, r#"{"data":[]}"#).unwrap(), Page { items: Vec::new(), after: None });
-    for bad in ["", "[]", "{}", r#"{"data":{}}"#, &page(json!("")), &page(json!("a b")), &page(json!("x".repeat(256)))] {
+    for bad in ["", "[]", "{}", r#"{"data":{}}"#, &page(json!("")), &page(json!("a b")), &page(json!("x".repeat(256)))]
+    {
         let error = answer(200, bad).unwrap_err();
         assert_eq!(error.code(), ErrorCode::WorkosAnswerMalformed, "{bad}");
     }
@@ -44,4 +46,17 @@ fn a_refusal_has_its_name_and_shows_no_key() {
         assert!(!error.detail().unwrap().contains("secret_key"), "{error:?}");
     }
     assert!(answer(429, "{}").unwrap_err().detail().unwrap().contains("Retry-After: 3"));
+}
+
+#[test]
+fn only_workos_says_that_something_is_not_there() {
+    let one = |status, body: &str| {
+        let answer = HttpAnswer { status, request_id: None, retry_after: None, body: body.as_bytes() };
+        read_one(&answer, &ClientSecret::new("sk_test_secret_key".into()))
+    };
+    assert_eq!(one(200, r#"{"id":"org_1"}"#).unwrap(), json!({ "id": "org_1" }));
+    assert_eq!(one(404, r#"{"message":"Not found"}"#).unwrap_err().code(), ErrorCode::WorkosNotFound);
+    for page in ["", "<html>", "{}", "[]", r#"{"message":7}"#] {
+        assert_eq!(one(404, page).unwrap_err().code(), ErrorCode::WorkosAnswerMalformed, "{page}");
+    }
 }

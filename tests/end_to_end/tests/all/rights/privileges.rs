@@ -21,6 +21,7 @@ async fn bundle(admin: &Client, name: &str) -> Vec<String> {
     let sql = format!(
         "select case split_part(object, ' ', 1)
              when 'FUNCTION' then split_part(object, ' ', 1) || ' ' || substr(object, 10)::regprocedure
+             when 'PROCEDURE' then split_part(object, ' ', 1) || ' ' || substr(object, 11)::regprocedure
              when 'TABLE' then split_part(object, ' ', 1) || ' ' || substr(object, 7)::regclass
              else object end || ' ' || privilege collate \"C\"
          from auth.rights() where bundle = '{name}' order by 1"
@@ -32,7 +33,7 @@ async fn bundle(admin: &Client, name: &str) -> Vec<String> {
 
 /// What a role may do in the schema `auth` beyond what everybody may.
 async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
-    let sql = "select 'FUNCTION ' || oid::regprocedure || ' EXECUTE' collate \"C\" from pg_proc
+    let sql = "select case prokind when 'p' then 'PROCEDURE ' else 'FUNCTION ' end || oid::regprocedure || ' EXECUTE' collate \"C\" from pg_proc
         where pronamespace = 'auth'::regnamespace and has_function_privilege($1::text, oid, 'execute')
         union all
         select 'TABLE ' || oid::regclass || ' ' || privilege from pg_class,
@@ -60,9 +61,9 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
     all.into_iter().filter(|right| !everybody.contains(right)).collect()
 }
 
-/// A call of every function of the extension with nothing but NULLs, by name.
+/// A call of every function and procedure of the extension with nothing but NULLs, by name.
 async fn calls_with_nulls(admin: &Client) -> Vec<(String, String)> {
-    let sql = "select proname::text, format('select auth.%I(%s)', proname,
+    let sql = "select proname::text, format('%s auth.%I(%s)', case prokind when 'p' then 'call' else 'select' end, proname,
             (select string_agg('null::' || format_type(t, null), ', ' order by at) from unnest(proargtypes) with ordinality as a (t, at)))
         from pg_proc where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'internal'::regtype, 'event_trigger'::regtype) order by 1";
     admin.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
@@ -74,7 +75,8 @@ async fn forbidden(admin: &Client, caller: &Client) -> String {
     for (name, call) in calls_with_nulls(admin).await {
         if let Err(error) = caller.batch_execute(&call).await {
             let error = error.as_db_error().unwrap();
-            if error.code().code() == "42501" && error.message().starts_with("permission denied for function") {
+            let denied = ["permission denied for function", "permission denied for procedure"];
+            if error.code().code() == "42501" && denied.iter().any(|denied| error.message().starts_with(denied)) {
                 names.push(name);
             }
         }
