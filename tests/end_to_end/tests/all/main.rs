@@ -47,6 +47,8 @@ mod mirror_sync {
     mod refused;
     mod scheduled;
     mod webhooks;
+}
+
 /// What WorkOS's events tell, and what follows here.
 mod mirror {
     mod groups;
@@ -204,8 +206,7 @@ mod worker {
 
     /// One with the library preloaded, and a worker for each of these databases, which each are a test's. None is there at first.
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-        let databases =
-            "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never, worker_follows, worker_behind";
+        let databases = "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never, worker_follows, worker_behind";
         let databases = format!("workos_auth.worker_databases = '{databases}'");
         Cluster::start_with(&["shared_preload_libraries = 'workos_auth'", &databases]).unwrap()
     });

@@ -13,9 +13,11 @@ use workos_end_to_end::told::{apply, event, page};
 async fn a_sign_in_that_comes_first_ends_and_one_that_comes_later_is_refused() {
     for (case, is_known, has_signed_in) in [("known", true, true), ("new", true, false), ("unknown", false, false)] {
         let bed = Bed::shared(case).await;
-        bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
             { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-        ] } }));
+        ] } }),
+        );
         if is_known {
             bed.follow().await;
         }
@@ -49,9 +51,11 @@ async fn a_sign_in_that_comes_first_ends_and_one_that_comes_later_is_refused() {
 async fn a_page_that_comes_first_refuses_the_sign_in_that_waits() {
     for (case, is_known) in [("page", true), ("page_unknown", false)] {
         let bed = Bed::shared(case).await;
-        bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
             { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-        ] } }));
+        ] } }),
+        );
         if is_known {
             bed.follow().await;
         }

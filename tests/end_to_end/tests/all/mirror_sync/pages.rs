@@ -33,7 +33,11 @@ async fn every_page_is_asked_for_behind_the_last_one() {
     assert_eq!(bed.cursor().await, last_event(&bed));
     let first = bed.asked_for_events();
     assert_eq!(first.len(), 1);
-    assert!(first[0].parameter("range_start").is_some() && first[0].parameter("after").is_none(), "{:?}", first[0].query);
+    assert!(
+        first[0].parameter("range_start").is_some() && first[0].parameter("after").is_none(),
+        "{:?}",
+        first[0].query
+    );
 
     bed.simulator().clear_requests();
     let before = bed.cursor().await;
@@ -97,7 +101,8 @@ async fn what_workos_does_otherwise_does_no_harm() {
         }
         let dates = if what == "nothing" { DateFormat::Spaced } else { DateFormat::Iso };
         bed.simulator().set_events(EventSettings { hold_back_ms: 0, dates, ..EventSettings::default() });
-        let new = |event: &str| NewEvent { id: None, event: event.into(), data: json!({ "id": 7 }), organization_id: None };
+        let new =
+            |event: &str| NewEvent { id: None, event: event.into(), data: json!({ "id": 7 }), organization_id: None };
         bed.simulator().put_event(new("flag.created"));
         rename(&bed, 120);
         bed.simulator().put_event(new("nobody.knows_it"));
@@ -162,7 +167,8 @@ async fn two_at_once_apply_nothing_twice() {
     let (first, second) = tokio::join!(one.batch_execute(call), other.batch_execute(call));
     (first.unwrap(), second.unwrap());
     assert_eq!(name(&bed).await, ["Acme 449"]);
-    let mut cursors: Vec<_> = bed.asked_for_events().iter().map(|request| request.parameter("after").map(str::to_owned)).collect();
+    let mut cursors: Vec<_> =
+        bed.asked_for_events().iter().map(|request| request.parameter("after").map(str::to_owned)).collect();
     cursors.pop();
     let all = cursors.len();
     cursors.dedup();
@@ -188,7 +194,9 @@ async fn a_call_that_waits_holds_neither_lock_nor_snapshot() {
     }
     let holds = format!("select backend_xmin is null and backend_xid is null from pg_stat_activity where pid = {pid}");
     assert_eq!(lines(&bed.admin, &holds).await.unwrap(), ["t"]);
-    let locks = format!("select count(*) from pg_locks where pid = {pid} and locktype in ('relation', 'tuple', 'transactionid')");
+    let locks = format!(
+        "select count(*) from pg_locks where pid = {pid} and locktype in ('relation', 'tuple', 'transactionid')"
+    );
     assert_eq!(lines(&bed.admin, &locks).await.unwrap(), ["0"]);
     let began = Instant::now();
     bed.admin.execute("select pg_cancel_backend($1)", &[&pid]).await.unwrap();
@@ -205,9 +213,12 @@ async fn a_page_that_is_too_large_comes_in_parts() {
     bed.sync().await;
     rename(&bed, 30);
     bed.simulator().clear_requests();
-    bed.simulator().set_fault(Fault::events(FaultKind::OversizedBody { bytes: 50 << 20, chunked: true }).times(1)).unwrap();
+    bed.simulator()
+        .set_fault(Fault::events(FaultKind::OversizedBody { bytes: 50 << 20, chunked: true }).times(1))
+        .unwrap();
     bed.sync().await;
     assert_eq!(name(&bed).await, ["Acme 29"]);
-    let limits: Vec<_> = bed.asked_for_events().iter().map(|request| request.parameter("limit").unwrap().to_owned()).collect();
+    let limits: Vec<_> =
+        bed.asked_for_events().iter().map(|request| request.parameter("limit").unwrap().to_owned()).collect();
     assert_eq!(limits[..2], ["100", "10"]);
 }

@@ -12,8 +12,9 @@ use serde_json::Value;
 use workos_end_to_end::following::{DIRECTORY, WEBHOOK_SECRET, receive};
 use workos_end_to_end::{Bed, Person, Session, exchange, lines, start};
 use workos_simulator::{
-    Change, DateFormat, Departure, DirectoryUserPatch, DirectoryUserState, EventSettings, Fault, FaultKind, MembershipPatch,
-    MembershipStatus, NewDirectory, NewDirectoryGroup, NewDirectoryUser, NewMembership, NewUser, Profile,
+    Change, DateFormat, Departure, DirectoryUserPatch, DirectoryUserState, EventSettings, Fault, FaultKind,
+    MembershipPatch, MembershipStatus, NewDirectory, NewDirectoryGroup, NewDirectoryUser, NewMembership, NewUser,
+    Profile,
 };
 use workos_testbed::workos::CLIENT_SECRET;
 
@@ -69,11 +70,21 @@ impl<'a> Walk<'a> {
                 })
                 .unwrap();
             people.push(Person { selector: "organization => 'org_acme'", email });
-            users.push(NewDirectoryUser { idp_id: format!("okta-p{n}"), email: Some(email.into()), ..NewDirectoryUser::default() });
+            users.push(NewDirectoryUser {
+                idp_id: format!("okta-p{n}"),
+                email: Some(email.into()),
+                ..NewDirectoryUser::default()
+            });
             let id = Some(format!("user_p{n}"));
-            bed.simulator().change(Change::CreateUser(NewUser { id, email: email.into(), ..NewUser::default() })).unwrap();
+            bed.simulator()
+                .change(Change::CreateUser(NewUser { id, email: email.into(), ..NewUser::default() }))
+                .unwrap();
         }
-        let group = |n: usize| NewDirectoryGroup { id: Some(format!("directory_group_{n}")), directory: String::new(), name: format!("Group {n}") };
+        let group = |n: usize| NewDirectoryGroup {
+            id: Some(format!("directory_group_{n}")),
+            directory: String::new(),
+            name: format!("Group {n}"),
+        };
         let new = NewDirectory {
             id: Some(DIRECTORY.into()),
             organization: "org_acme".into(),
@@ -153,7 +164,9 @@ impl<'a> Walk<'a> {
         let change = match (self.rng.u8(..16), user) {
             (0 | 1, Some(id)) => Change::DirectoryUserDeparts { id, departure: Departure::Deleted },
             (2, Some(id)) => Change::DirectoryUserDeparts { id, departure: Departure::Inactive },
-            (3 | 4, _) => Change::DirectoryUserComesBack { directory: DIRECTORY.into(), idp_id: format!("okta-p{person}") },
+            (3 | 4, _) => {
+                Change::DirectoryUserComesBack { directory: DIRECTORY.into(), idp_id: format!("okta-p{person}") }
+            }
             (5, Some(id)) => {
                 let states = [DirectoryUserState::Suspended, DirectoryUserState::Active];
                 let state = Some(states[self.rng.usize(..2)]);
@@ -166,7 +179,11 @@ impl<'a> Walk<'a> {
             (11, _) => {
                 self.groups += 1;
                 let id = Some(format!("directory_group_{}", self.groups - 1));
-                Change::CreateDirectoryGroup(NewDirectoryGroup { id, directory: DIRECTORY.into(), name: format!("Group {}", self.groups) })
+                Change::CreateDirectoryGroup(NewDirectoryGroup {
+                    id,
+                    directory: DIRECTORY.into(),
+                    name: format!("Group {}", self.groups),
+                })
             }
             (12, _) => Change::RenameOrganization { id: organization, name: format!("Name {}", self.rng.u16(..)) },
             (13, _) => Change::CreateMembership(NewMembership {
@@ -177,7 +194,11 @@ impl<'a> Walk<'a> {
             }),
             (14, _) => {
                 let status = [MembershipStatus::Active, MembershipStatus::Inactive][self.rng.usize(..2)];
-                Change::UpdateMembership(MembershipPatch { id: membership, status: Some(status), ..MembershipPatch::default() })
+                Change::UpdateMembership(MembershipPatch {
+                    id: membership,
+                    status: Some(status),
+                    ..MembershipPatch::default()
+                })
             }
             (15, _) if self.rng.u8(..8) == 0 => Change::DeleteMembership { id: membership },
             (15, _) if self.rng.u8(..20) == 0 => Change::DeleteOrganization { id: "org_umbrella".into() },
@@ -190,7 +211,10 @@ impl<'a> Walk<'a> {
     fn directory_user(&self, person: usize) -> Option<String> {
         let idp_id = format!("okta-p{person}");
         let events = self.bed.simulator().events();
-        let created = events.iter().rev().find(|event| event["event"] == "dsync.user.created" && event["data"]["idp_id"] == idp_id.as_str());
+        let created = events
+            .iter()
+            .rev()
+            .find(|event| event["event"] == "dsync.user.created" && event["data"]["idp_id"] == idp_id.as_str());
         created.map(|event| event["data"]["id"].as_str().unwrap().to_owned())
     }
 
@@ -248,23 +272,42 @@ impl<'a> Walk<'a> {
             lines
         };
         let of = |items: &[Value], names: &[&str]| {
-            sorted(items.iter().map(|item| names.iter().map(|name| text(item, name)).collect::<Vec<_>>().join("|")).collect())
+            sorted(
+                items
+                    .iter()
+                    .map(|item| names.iter().map(|name| text(item, name)).collect::<Vec<_>>().join("|"))
+                    .collect(),
+            )
         };
         let users = self.get(&format!("directory_users?directory={DIRECTORY}")).await;
         let groups = self.get(&format!("directory_groups?directory={DIRECTORY}")).await;
         let organizations = self.get("organizations?order=asc").await;
-        let memberships = self.get("user_management/organization_memberships?organization_id=org_globex&statuses=active,inactive,pending").await;
+        let memberships = self
+            .get("user_management/organization_memberships?organization_id=org_globex&statuses=active,inactive,pending")
+            .await;
         let here = |sql: &'static str| async move { sorted(lines(&self.bed.admin, sql).await.unwrap()) };
-        assert_eq!(here("select id, state from auth.directory_users where deleted_at is null").await, of(&users, &["id", "state"]));
+        assert_eq!(
+            here("select id, state from auth.directory_users where deleted_at is null").await,
+            of(&users, &["id", "state"])
+        );
         assert_eq!(here("select id, name from auth.directory_groups").await, of(&groups, &["id", "name"]));
-        assert_eq!(here("select id, name from auth.organizations where deleted_at is null").await, of(&organizations, &["id", "name"]));
+        assert_eq!(
+            here("select id, name from auth.organizations where deleted_at is null").await,
+            of(&organizations, &["id", "name"])
+        );
         assert_eq!(
             here("select id, status from auth.workos_memberships where deleted_at is null and organization_id = 'org_globex'").await,
             of(&memberships, &["id", "status"])
         );
         let mut members: Vec<String> = Vec::new();
         for user in &users {
-            members.extend(user["groups"].as_array().unwrap().iter().map(|group| format!("{}|{}", text(group, "id"), text(user, "id"))));
+            members.extend(
+                user["groups"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|group| format!("{}|{}", text(group, "id"), text(user, "id"))),
+            );
         }
         assert_eq!(here("select group_id, directory_user_id from auth.directory_group_members").await, sorted(members));
 

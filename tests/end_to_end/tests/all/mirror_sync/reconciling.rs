@@ -14,7 +14,9 @@ const PEOPLE: &str = "select id, state from auth.directory_users order by id";
 async fn all_that_workos_has_is_there_afterwards() {
     let bed = Bed::shared("all").await;
     let change = |change| bed.simulator().change(change).unwrap();
-    for (name, status) in [("one", MembershipStatus::Active), ("two", MembershipStatus::Inactive), ("three", MembershipStatus::Pending)] {
+    for (name, status) in
+        [("one", MembershipStatus::Active), ("two", MembershipStatus::Inactive), ("three", MembershipStatus::Pending)]
+    {
         let id = Some(format!("user_{name}"));
         change(Change::CreateUser(NewUser { id: id.clone(), email: format!("{name}@acme.com"), ..NewUser::default() }));
         let (user, organization) = (id.unwrap(), "org_acme".to_owned());
@@ -22,7 +24,11 @@ async fn all_that_workos_has_is_there_afterwards() {
         change(Change::CreateMembership(NewMembership { id, user, organization, status, ..NewMembership::default() }));
     }
     let role = |organization: Option<&str>, slug: &str| {
-        Change::CreateRole(Role { organization: organization.map(str::to_owned), slug: slug.into(), permissions: vec!["read".into()] })
+        Change::CreateRole(Role {
+            organization: organization.map(str::to_owned),
+            slug: slug.into(),
+            permissions: vec!["read".into()],
+        })
     };
     change(role(None, "editor"));
     change(role(Some("org_acme"), "org-auditor"));
@@ -34,12 +40,19 @@ async fn all_that_workos_has_is_there_afterwards() {
     let domains = "select domain, state from auth.organization_domains where organization_id = 'org_acme'";
     assert_eq!(lines(&bed.admin, domains).await.unwrap(), ["acme.com|verified"]);
     let connections = "select id, state, type from auth.connections where organization_id in ('org_acme', 'org_umbrella') order by id";
-    assert_eq!(lines(&bed.admin, connections).await.unwrap(), ["conn_acme|active|OktaSAML", "conn_umbrella|inactive|OktaSAML"]);
+    assert_eq!(
+        lines(&bed.admin, connections).await.unwrap(),
+        ["conn_acme|active|OktaSAML", "conn_umbrella|inactive|OktaSAML"]
+    );
     let roles = "select organization_id, slug, permissions from auth.roles where slug in ('editor', 'org-auditor') order by slug";
     assert_eq!(lines(&bed.admin, roles).await.unwrap(), ["|editor|{read}", "org_acme|org-auditor|{read}"]);
-    let memberships = "select id, status from auth.workos_memberships where id in ('om_one', 'om_two', 'om_three') order by id";
+    let memberships =
+        "select id, status from auth.workos_memberships where id in ('om_one', 'om_two', 'om_three') order by id";
     assert_eq!(lines(&bed.admin, memberships).await.unwrap(), ["om_one|active", "om_three|pending", "om_two|inactive"]);
-    assert_eq!(lines(&bed.admin, "select id, state from auth.directories").await.unwrap(), [format!("{DIRECTORY}|linked")]);
+    assert_eq!(
+        lines(&bed.admin, "select id, state from auth.directories").await.unwrap(),
+        [format!("{DIRECTORY}|linked")]
+    );
     assert_eq!(lines(&bed.admin, PEOPLE).await.unwrap(), ["directory_user_alice|active", "directory_user_anna|active"]);
     let members = "select g.name, m.directory_user_id from auth.directory_groups g join auth.directory_group_members m on m.group_id = g.id";
     assert_eq!(lines(&bed.admin, members).await.unwrap(), ["Ops|directory_user_alice"]);
@@ -60,13 +73,22 @@ async fn whoever_is_missing_has_left() {
     bed.simulator().change(Change::DeleteConnection { id: "conn_umbrella".into() }).unwrap();
     bed.admin.batch_execute("call auth.reconcile_workos()").await.unwrap();
     assert!(!bed.lives(&alice).await && bed.lives(&anna).await && !bed.lives(&bob).await);
-    assert_eq!(lines(&bed.admin, PEOPLE).await.unwrap(), ["directory_user_alice|deleted", "directory_user_anna|active"]);
-    assert_eq!(bed.count("select count(*) from auth.organizations where id = 'org_globex' and deleted_at is not null").await, 1);
+    assert_eq!(
+        lines(&bed.admin, PEOPLE).await.unwrap(),
+        ["directory_user_alice|deleted", "directory_user_anna|active"]
+    );
+    assert_eq!(
+        bed.count("select count(*) from auth.organizations where id = 'org_globex' and deleted_at is not null").await,
+        1
+    );
     assert_eq!(bed.count("select count(*) from auth.connections where id = 'conn_umbrella'").await, 0);
     // The events come afterwards, and change nothing.
     bed.sync().await;
     assert!(bed.lives(&anna).await);
-    assert_eq!(lines(&bed.admin, PEOPLE).await.unwrap(), ["directory_user_alice|deleted", "directory_user_anna|active"]);
+    assert_eq!(
+        lines(&bed.admin, PEOPLE).await.unwrap(),
+        ["directory_user_alice|deleted", "directory_user_anna|active"]
+    );
 }
 
 #[tokio::test]
@@ -82,7 +104,10 @@ async fn whoever_is_out_in_a_directory_is_out_here() {
     bed.simulator().change(Change::UpdateDirectoryUser(patch)).unwrap();
     bed.admin.batch_execute("call auth.reconcile_workos('org_acme')").await.unwrap();
     assert!(!bed.lives(&alice).await);
-    assert_eq!(lines(&bed.admin, PEOPLE).await.unwrap(), ["directory_user_alice|suspended", "directory_user_anna|active"]);
+    assert_eq!(
+        lines(&bed.admin, PEOPLE).await.unwrap(),
+        ["directory_user_alice|suspended", "directory_user_anna|active"]
+    );
 }
 
 /// A list that was cut short, or that is short of somebody whom WorkOS has, removes nobody.
@@ -123,7 +148,12 @@ async fn one_organization_is_compared_by_itself() {
     bed.simulator().clear_requests();
     bed.admin.batch_execute("call auth.reconcile_workos('org_acme')").await.unwrap();
     assert!(!bed.lives(&alice).await && bed.lives(&bob).await);
-    assert!(bed.simulator().requests().iter().all(|request| !request.path.contains("globex") && request.path != "/organizations"));
+    assert!(
+        bed.simulator()
+            .requests()
+            .iter()
+            .all(|request| !request.path.contains("globex") && request.path != "/organizations")
+    );
     bed.admin.batch_execute("call auth.reconcile_workos('org_globex')").await.unwrap();
     assert!(!bed.lives(&bob).await);
     bed.admin.batch_execute("call auth.reconcile_workos('org_nobody')").await.unwrap();
@@ -137,7 +167,9 @@ async fn a_cursor_of_long_ago_is_given_up() {
     bed.sync().await;
     let cursor = bed.cursor().await;
     let ago = |days: i32| {
-        format!("update auth.workos_sync_state set page_at = now() - interval '{days} days', reconciled_at = now() - interval '{days} days'")
+        format!(
+            "update auth.workos_sync_state set page_at = now() - interval '{days} days', reconciled_at = now() - interval '{days} days'"
+        )
     };
     bed.admin.batch_execute(&ago(24)).await.unwrap();
     bed.sync().await;
@@ -159,7 +191,11 @@ async fn a_cursor_of_long_ago_is_given_up() {
     bed.simulator().clear_requests();
     bed.sync().await;
     let asked = bed.asked_for_events();
-    assert!(asked[0].parameter("range_start").is_some() && asked[0].parameter("after").is_none(), "{:?}", asked[0].query);
+    assert!(
+        asked[0].parameter("range_start").is_some() && asked[0].parameter("after").is_none(),
+        "{:?}",
+        asked[0].query
+    );
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use workos_end_to_end::{Bed, case, lines, refused, refused_as};
 use workos_simulator::{Endpoint, Fault, FaultKind, RetryAfter};
 use workos_testbed::workos::CLIENT_SECRET;
 
-const CALLS: [&str; 3] = ["call auth.sync_workos()", "call auth.reconcile_workos()", "call auth.reconcile_workos('org_acme')"];
+const CALLS: [&str; 3] =
+    ["call auth.sync_workos()", "call auth.reconcile_workos()", "call auth.reconcile_workos('org_acme')"];
 
 fn status(code: u16, body: Value) -> FaultKind {
     FaultKind::Status { code, body: Some(body) }
@@ -77,7 +78,8 @@ async fn it_commits_and_so_runs_in_no_transaction() {
         case!(call);
         refused(bed.admin.batch_execute(&format!("begin; {call}")).await, "active_transaction");
         bed.admin.batch_execute("rollback").await.unwrap();
-        let function = format!("create or replace function pg_temp.f() returns void language plpgsql as $$ begin {call}; end $$");
+        let function =
+            format!("create or replace function pg_temp.f() returns void language plpgsql as $$ begin {call}; end $$");
         bed.admin.batch_execute(&function).await.unwrap();
         refused(bed.admin.batch_execute("select pg_temp.f()").await, "active_transaction");
         let caught = format!("do $$ begin begin {call}; exception when division_by_zero then null; end; end $$");

@@ -12,7 +12,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[tokio::test]
 async fn pg_cron_follows_as_the_page_says() {
     let example = Document::read("docs/mirror.md").block("sql cron mirror");
-    assert!(example.contains("call auth.sync_workos()") && example.contains("call auth.reconcile_workos()"), "{example}");
+    assert!(
+        example.contains("call auth.sync_workos()") && example.contains("call auth.reconcile_workos()"),
+        "{example}"
+    );
     let settings = Document::read("docs/administration.md").block("ini cron").replace("'app'", "'mirrored'");
     let settings: Vec<&str> = settings.lines().collect();
     let cluster = Cluster::start_with(&settings).expect("a server with pg_cron; make setup-tests installs it");

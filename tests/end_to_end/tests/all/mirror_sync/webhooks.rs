@@ -36,7 +36,10 @@ async fn an_event_is_applied_once_and_the_cursor_stays() {
     assert!(!bed.lives(&alice).await && bed.lives(&anna).await);
     assert_eq!(receive(&backend, &left).await.unwrap(), "known");
     assert_eq!(bed.cursor().await, cursor);
-    assert_eq!(lines(&bed.admin, "select source from auth.workos_events where event = 'dsync.user.deleted'").await.unwrap(), ["webhook"]);
+    assert_eq!(
+        lines(&bed.admin, "select source from auth.workos_events where event = 'dsync.user.deleted'").await.unwrap(),
+        ["webhook"]
+    );
     bed.sync().await;
     assert_eq!(bed.cursor().await.as_deref(), left["id"].as_str());
     assert!(!bed.lives(&alice).await && bed.lives(&anna).await);
@@ -48,7 +51,8 @@ async fn what_only_the_order_tells_is_left_to_the_next_page() {
     let bed = Bed::shared("order").await;
     receives(&bed).await;
     let members = "select count(*) from auth.directory_group_members";
-    let change = Change::AddToDirectoryGroup { group: "directory_group_ops".into(), user: "directory_user_anna".into() };
+    let change =
+        Change::AddToDirectoryGroup { group: "directory_group_ops".into(), user: "directory_user_anna".into() };
     bed.simulator().change(change).unwrap();
     assert_eq!(receive(&bed.admin, &last_event(&bed)).await.unwrap(), "left");
     assert_eq!(bed.count(members).await, 1);
@@ -74,7 +78,12 @@ async fn what_workos_has_not_signed_changes_nothing() {
         ("another time", &body, good.replace(&time.to_string(), &(time + 1).to_string()), "webhook_signature_invalid"),
         ("five minutes ago", &body, signature(&body, WEBHOOK_SECRET, time - 300_000), "webhook_signature_old"),
         ("in five minutes", &body, signature(&body, WEBHOOK_SECRET, time + 300_000), "webhook_signature_old"),
-        ("seconds in place of milliseconds", &body, signature(&body, WEBHOOK_SECRET, time / 1000), "webhook_signature_old"),
+        (
+            "seconds in place of milliseconds",
+            &body,
+            signature(&body, WEBHOOK_SECRET, time / 1000),
+            "webhook_signature_old",
+        ),
     ] {
         case!(what);
         let error = refused(bed.admin.execute(sql, &[sent, &signature]).await, name);
@@ -117,7 +126,9 @@ async fn the_secret_is_kept_as_the_api_key_is() {
     refused(bed.admin.batch_execute("call auth.sync_workos()").await, "reconciliation_needed");
     bed.admin.batch_execute("select auth.set_webhook_secret('x'); select auth.set_webhook_secret(null)").await.unwrap();
     refused(works().await, "webhook_secret_missing");
-    let audited = text(&bed.admin, "select count(*) from auth.audit_log_entries where action = 'webhook_secret_set'").await.unwrap();
+    let audited = text(&bed.admin, "select count(*) from auth.audit_log_entries where action = 'webhook_secret_set'")
+        .await
+        .unwrap();
     assert_eq!(audited.as_deref(), Some("4"));
 }
 
