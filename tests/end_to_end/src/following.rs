@@ -8,7 +8,6 @@ use workos_simulator::{
 };
 
 use crate::bed::{Bed, Session};
-use crate::sql::text;
 
 /// The directory of [`Bed::follows`].
 pub const DIRECTORY: &str = "directory_acme";
@@ -65,11 +64,6 @@ impl Bed<'_> {
     /// Whether a session is there.
     pub async fn lives(&self, session: &Session) -> bool {
         self.count(&format!("select count(*) from auth.sessions where id = '{}'", session.session_id)).await == 1
-    }
-
-    /// The cursor.
-    pub async fn cursor(&self) -> Option<String> {
-        text(&self.admin, "select cursor from auth.workos_sync").await.unwrap()
     }
 
     /// The requests for events.
