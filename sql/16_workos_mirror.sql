@@ -215,4 +215,11 @@ CREATE VIEW auth.workos_sync WITH (security_invoker = true) AS
     SELECT s.cursor, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.drained_at AS age, s.page_at, s.event_at, s.reconciled_at,
         s.failed_at, s.last_error
     FROM auth.workos_sync_state AS s;
+COMMENT ON COLUMN auth.workos_sync.cursor IS 'the last event that was applied';
+COMMENT ON COLUMN auth.workos_sync.age IS 'how long ago everything had been read that WorkOS had to tell; NULL where it never was';
+COMMENT ON COLUMN auth.workos_sync.page_at IS 'when a page of events was last applied';
+COMMENT ON COLUMN auth.workos_sync.event_at IS 'when the last event of it happened, by WorkOS''s clock';
+COMMENT ON COLUMN auth.workos_sync.reconciled_at IS 'when the tables were last compared with all that WorkOS has';
+COMMENT ON COLUMN auth.workos_sync.failed_at IS 'when following WorkOS last failed';
+COMMENT ON COLUMN auth.workos_sync.last_error IS 'why: SQLSTATE and message';
 COMMENT ON VIEW auth.workos_sync IS 'how far this database has followed WorkOS, and how old that is; administrators read it';
