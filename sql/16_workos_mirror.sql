@@ -171,7 +171,7 @@ CREATE TABLE auth.workos_removals (
     id text PRIMARY KEY,
     removed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE auth.workos_removals IS 'what WorkOS has removed, by its ids, which it never gives again: nothing that is told of one later is taken, also where it was never here';
+COMMENT ON TABLE auth.workos_removals IS 'what WorkOS has removed, by its ids, which it never gives again. Nothing that is told of one later is taken, also where it was never here';
 COMMENT ON COLUMN auth.workos_removals.id IS 'WorkOS''s id, such as org_… or directory_…';
 COMMENT ON COLUMN auth.workos_removals.removed_at IS 'when this database was told';
 
@@ -210,16 +210,3 @@ COMMENT ON COLUMN auth.workos_sync_state.reconciled_at IS 'when the tables were 
 COMMENT ON COLUMN auth.workos_sync_state.failed_at IS 'when following WorkOS last failed';
 COMMENT ON COLUMN auth.workos_sync_state.last_error IS 'why: SQLSTATE and message';
 COMMENT ON COLUMN auth.workos_sync_state.roles_version IS 'the highest auth.roles.version there has been';
-
-CREATE VIEW auth.workos_sync WITH (security_invoker = true) AS
-    SELECT s.cursor, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.drained_at AS age, s.page_at, s.event_at, s.reconciled_at,
-        s.failed_at, s.last_error
-    FROM auth.workos_sync_state AS s;
-COMMENT ON COLUMN auth.workos_sync.cursor IS 'the last event that was applied';
-COMMENT ON COLUMN auth.workos_sync.age IS 'how long ago everything had been read that WorkOS had to tell; NULL where it never was';
-COMMENT ON COLUMN auth.workos_sync.page_at IS 'when a page of events was last applied';
-COMMENT ON COLUMN auth.workos_sync.event_at IS 'when the last event of it happened, by WorkOS''s clock';
-COMMENT ON COLUMN auth.workos_sync.reconciled_at IS 'when the tables were last compared with all that WorkOS has';
-COMMENT ON COLUMN auth.workos_sync.failed_at IS 'when following WorkOS last failed';
-COMMENT ON COLUMN auth.workos_sync.last_error IS 'why: SQLSTATE and message';
-COMMENT ON VIEW auth.workos_sync IS 'how far this database has followed WorkOS, and how old that is; administrators read it';

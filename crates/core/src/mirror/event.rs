@@ -6,7 +6,7 @@ use super::directory::{Directory, DirectoryGroup, DirectoryUser};
 use super::moment::Moment;
 use super::organization::{Connection, Domain, Organization};
 use super::people::{Membership, Role};
-use super::reading::{Object, Read};
+use super::reading::{Object, Read, Unreadable};
 use crate::error::{Error, ErrorCode, Result};
 
 /// An event.
@@ -125,7 +125,7 @@ impl Event {
     /// # Errors
     /// `event_malformed`
     pub fn read(value: Value) -> Result<Self> {
-        let malformed = |why: super::Unreadable| malformed("An event", &why.to_string());
+        let malformed = |why: Unreadable| malformed("An event", &why.to_string());
         let object = Object::new("event", &value).map_err(malformed)?;
         let read = || {
             Ok(Self {
