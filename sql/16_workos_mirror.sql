@@ -171,7 +171,7 @@ CREATE TABLE auth.workos_removals (
     id text PRIMARY KEY,
     removed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
 );
-COMMENT ON TABLE auth.workos_removals IS 'what WorkOS has removed, by its ids, which it never gives again: nothing that is told of one later is taken, also where it was never here';
+COMMENT ON TABLE auth.workos_removals IS 'what WorkOS has removed, by its ids, which it never gives again. Nothing that is told of one later is taken, also where it was never here';
 COMMENT ON COLUMN auth.workos_removals.id IS 'WorkOS''s id, such as org_… or directory_…';
 COMMENT ON COLUMN auth.workos_removals.removed_at IS 'when this database was told';
 
@@ -214,9 +214,3 @@ COMMENT ON COLUMN auth.workos_sync_state.last_error IS 'why: SQLSTATE and messag
 COMMENT ON COLUMN auth.workos_sync_state.since IS 'when the tables were last begun to be compared with all that WorkOS has; without a cursor, events are asked for from then on';
 COMMENT ON COLUMN auth.workos_sync_state.webhook_secret IS 'what WorkOS signs webhooks with, sealed with the key of auth.providers';
 COMMENT ON COLUMN auth.workos_sync_state.roles_version IS 'the highest auth.roles.version there has been';
-
-CREATE VIEW auth.workos_sync WITH (security_invoker = true) AS
-    SELECT s.cursor, pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) s.drained_at AS age, s.page_at, s.event_at, s.reconciled_at,
-        s.failed_at, s.last_error
-    FROM auth.workos_sync_state AS s;
-COMMENT ON VIEW auth.workos_sync IS 'how far this database has followed WorkOS, and how old that is; administrators read it';

@@ -317,7 +317,7 @@ async fn every_object_is_explained_and_protected() {
 #[tokio::test]
 async fn every_function_is_labelled_as_it_behaves() {
     let bed = Bed::shared("labelled").await;
-    let stable = "connection_id,email,has_feature,has_permission,has_role,in_group,issuer,jwks,jwt,organization_id,\
+    let stable = "connection_id,email,has_feature,has_permission,has_role,in_group,issuer,jwks,jwt,mirror_age,organization_id,\
         recently_authenticated,role,session_claims,session_id,subject,uid,verify_token,version";
     let of = |condition: &str| {
         format!(
