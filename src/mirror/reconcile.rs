@@ -6,7 +6,7 @@ use serde_json::Value;
 use workos_auth_core::customers::check_organization;
 use workos_auth_core::mirror::follow;
 use workos_auth_core::mirror::lists::Stop;
-use workos_auth_core::mirror::{Change, DirectoryGroup, Moment, Organization};
+use workos_auth_core::mirror::{Change, DirectoryGroup, Organization};
 use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, ErrorCode, Result};
 
@@ -234,27 +234,14 @@ fn take_groups(stop: &Stop, page: &Page, ids: &[String]) -> Result<()> {
     let known = store::groups_of(ids)?;
     for item in &page.items {
         let Some((user, groups)) = stop.groups(item)? else { continue };
-        let is_known = |group: &str| known.iter().any(|(of, member)| *member == user.id && *of == *group);
+        let is_known = |group: &str| known.iter().any(|(of, member)| *member == user.id && of.id == *group);
         for group in groups.iter().filter(|group| !is_known(&group.id)) {
             apply_change(&Change::GroupMemberAdded(group.clone(), user.clone()))?;
         }
-        let left =
-            known.iter().filter(|(of, member)| *member == user.id && !groups.iter().any(|group| group.id == *of));
-        for (group, _) in left {
-            apply_change(&Change::GroupMemberRemoved(group_of(group, &user.directory_id), user.clone()))?;
+        let is_in = |group: &DirectoryGroup| groups.iter().any(|one| one.id == group.id);
+        for (group, _) in known.iter().filter(|(of, member)| *member == user.id && !is_in(of)) {
+            apply_change(&Change::GroupMemberRemoved(group.clone(), user.clone()))?;
         }
     }
     Ok(())
-}
-
-/// A group of which no more is known than that somebody has left it. It is older than whatever WorkOS has told of it.
-fn group_of(id: &str, directory_id: &str) -> DirectoryGroup {
-    DirectoryGroup {
-        id: id.to_owned(),
-        directory_id: directory_id.to_owned(),
-        organization_id: None,
-        idp_id: None,
-        name: String::new(),
-        updated_at: Moment(0),
-    }
 }

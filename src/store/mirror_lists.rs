@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use serde_json::Value;
 use workos_auth_core::Result;
 use workos_auth_core::mirror::lists::{Known, Stop};
-use workos_auth_core::mirror::{Change, DirectoryUser, Membership, Moment, Role};
+use workos_auth_core::mirror::{Change, DirectoryGroup, DirectoryUser, Membership, Moment, Role};
 
 use super::query::{self, QueryRow};
 use crate::postgres::clock;
@@ -202,11 +202,23 @@ fn now() -> Moment {
     Moment(clock::unix_micros(clock::now()))
 }
 
-/// Which groups these people are in: the group and the person.
-pub fn groups_of(users: &[String]) -> Result<Vec<(String, String)>> {
+/// Which groups these people are in: the group, as far as it is known here, and the person.
+pub fn groups_of(users: &[String]) -> Result<Vec<(DirectoryGroup, String)>> {
     query::rows(
-        "SELECT group_id, directory_user_id FROM auth.directory_group_members WHERE directory_user_id OPERATOR(pg_catalog.=) ANY ($1)",
+        "SELECT m.group_id, m.directory_user_id, g.directory_id, g.organization_id, g.idp_id, g.name
+         FROM auth.directory_group_members AS m JOIN auth.directory_groups AS g ON g.id OPERATOR(pg_catalog.=) m.group_id
+         WHERE m.directory_user_id OPERATOR(pg_catalog.=) ANY ($1)",
         &[users.to_vec().into()],
-        |row| Ok((row.get(1)?, row.get(2)?)),
+        |row| {
+            let group = DirectoryGroup {
+                id: row.get(1)?,
+                directory_id: row.get(3)?,
+                organization_id: row.nullable(4)?,
+                idp_id: row.nullable(5)?,
+                name: row.get(6)?,
+                updated_at: now(),
+            };
+            Ok((group, row.get(2)?))
+        },
     )
 }

@@ -79,6 +79,7 @@ pub fn add_member(group: &DirectoryGroup, directory_user_id: &str) -> Result<()>
     query::execute(
         "INSERT INTO auth.directory_group_members AS m (group_id, directory_user_id, organization_id)
          SELECT $1, $2, $3 WHERE EXISTS (SELECT FROM auth.directory_groups AS g WHERE g.id OPERATOR(pg_catalog.=) $1)
+             AND EXISTS (SELECT FROM auth.directory_users AS d WHERE d.id OPERATOR(pg_catalog.=) $2 AND d.deleted_at IS NULL)
          ON CONFLICT (group_id, directory_user_id) DO UPDATE SET seen_at = pg_catalog.clock_timestamp()",
         &[group.id.as_str().into(), directory_user_id.into(), group.organization_id.as_deref().into()],
     )

@@ -110,6 +110,24 @@ async fn whoever_is_out_in_a_directory_is_out_here() {
     );
 }
 
+/// The claim goes with the group, also where the event was never seen.
+#[tokio::test]
+async fn whoever_has_left_a_group_is_not_called_a_member() {
+    let bed = Bed::shared("left_group").await;
+    bed.follows().await;
+    let alice = bed.sign_in(ALICE).await;
+    let groups = "select 'Ops' = any (groups) from auth.organization_memberships where organization_id = 'org_acme'";
+    assert_eq!(lines(&bed.admin, groups).await.unwrap(), ["t"]);
+    let change = |group: &str, user: &str| Change::RemoveFromDirectoryGroup { group: group.into(), user: user.into() };
+    bed.simulator().change(change("directory_group_ops", "directory_user_alice")).unwrap();
+    bed.admin.batch_execute("call auth.reconcile_workos()").await.unwrap();
+    assert_eq!(lines(&bed.admin, groups).await.unwrap(), ["f"]);
+    assert_eq!(bed.count("select count(*) from auth.directory_group_members").await, 0);
+    // The session lives, and its token is from before.
+    assert!(bed.lives(&alice).await);
+    refused(workos_end_to_end::get_user_of(&bed.admin, &alice.access_token).await, "session_stale");
+}
+
 /// A list that was cut short, or that is short of somebody whom WorkOS has, removes nobody.
 #[tokio::test]
 async fn a_short_list_removes_nobody() {
