@@ -109,14 +109,14 @@ async fn bundles_of_rights_are_given_and_taken_back() {
     let caller = bed.connect(&app).await;
     let denied = "abandon_sealed_data,accept_token,add_signing_key,alter_system,apply_events,as_user,ban_user,become_new_installation,\
         become_verifier,callback_answer,callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_differences,\
-        check_email_copies,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
+        check_email_copies,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,check_mirror,\
         check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,\
         check_stored_settings,check_verifier,check_worker,check_worker_runs,cleanup,configure_workos,create_root_key,create_session,create_user,create_visitor_token,\
         delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
-        grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,refresh_issuer_keys,\
+        grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,\
         refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,\
-        send_heartbeat,set_issuer_keys,set_organization_issuer,skip_event,start_sign_in,start_sign_in_by_email,stop_verifying,\
+        send_heartbeat,set_issuer_keys,set_organization_issuer,set_webhook_secret,skip_event,start_sign_in,start_sign_in_by_email,stop_verifying,sync_workos,\
         take_over_installation,trust_issuer,trust_workos,try_exchange_answer,try_exchange_code,unban_user,workos_add_domain,\
         workos_authorize_url,workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);
