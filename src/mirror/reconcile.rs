@@ -11,7 +11,7 @@ use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::apply::{apply_change, begin};
-use super::source::{Source, writing};
+use super::source::{Patience, Source, writing};
 use crate::installation;
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
@@ -21,9 +21,6 @@ use crate::store::locks::{self, StandingLock};
 use crate::store::mirror_lists::{self as store, AllKnown, KnownOf, Missing};
 use crate::store::workos_sync;
 
-/// How often a CALL waits and asks again where WorkOS asks to slow down. The background worker comes again by itself.
-const PATIENCE: u32 = 8;
-
 /// `auth.reconcile_workos`: how many items WorkOS has told of; `None` where another does it.
 ///
 /// # Errors
@@ -31,7 +28,9 @@ const PATIENCE: u32 = 8;
 pub fn reconcile(transactions: &Transactions, organization: Option<&str>) -> Result<Option<i64>> {
     require_writable()?;
     let organization = organization.map(|id| check_organization(Some(id))).transpose()?;
-    let Some(mut under_way) = Reconciliation::begin(transactions, organization, PATIENCE)? else { return Ok(None) };
+    let Some(mut under_way) = Reconciliation::begin(transactions, organization, Patience::OF_CALL)? else {
+        return Ok(None);
+    };
     while under_way.step(transactions)? {}
     Ok(Some(under_way.items))
 }
@@ -39,7 +38,7 @@ pub fn reconcile(transactions: &Transactions, organization: Option<&str>) -> Res
 /// A comparison that is under way. Whoever has it is the only one.
 pub struct Reconciliation {
     organization: Option<String>,
-    patience: u32,
+    patience: Patience,
     stop: Option<Stop>,
     /// When the first page of the list was asked for.
     began: TimestampWithTimeZone,
@@ -51,11 +50,19 @@ pub struct Reconciliation {
 }
 
 impl Reconciliation {
+    /// Begins with all of it, in the background worker; `None` where another is under way.
+    ///
+    /// # Errors
+    /// Those of [`Source`].
+    pub fn begin_in_worker(transactions: &Transactions) -> Result<Option<Self>> {
+        Self::begin(transactions, None, Patience::OF_WORKER)
+    }
+
     /// Begins with all of it, or with one organization; `None` where another is under way.
     ///
     /// # Errors
     /// Those of [`Source`].
-    pub fn begin(transactions: &Transactions, organization: Option<&str>, patience: u32) -> Result<Option<Self>> {
+    fn begin(transactions: &Transactions, organization: Option<&str>, patience: Patience) -> Result<Option<Self>> {
         require_writable()?;
         installation::require_home()?;
         let Some(alone) = locks::try_lock_reconciliation() else { return Ok(None) };
@@ -74,7 +81,7 @@ impl Reconciliation {
         let outcome = match organization {
             Some(id) => under_way.begin_with(transactions, id),
             None => as_owner(|| {
-                Source::open(0)?;
+                Source::open(Patience::NONE)?;
                 let (forget_cursor, since) = follow::begin(&workos_sync::state()?, clock::unix_seconds(clock::now()));
                 workos_sync::begin_reconciliation(since, forget_cursor)
             }),

@@ -1,5 +1,7 @@
 //! WorkOS as the mirror asks it: a page of a list, with as few items as it takes to be read.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use workos_auth_core::mirror::follow;
 use workos_auth_core::secret::ClientSecret;
@@ -19,8 +21,23 @@ use crate::{http, installation, secrets};
 pub struct Source {
     api_url: String,
     key: ClientSecret,
-    /// How often it waits and asks again where WorkOS asks to slow down.
-    patience: u32,
+    patience: Patience,
+}
+
+/// What is done where WorkOS asks to slow down: so often it is asked again, after a pause of no more than this.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    tries: u32,
+    longest: Duration,
+}
+
+impl Patience {
+    /// Of a call that somebody has made.
+    pub const OF_CALL: Self = Self { tries: 8, longest: Duration::from_secs(60) };
+    /// Of the background worker, which has other tasks and comes again by itself.
+    pub const OF_WORKER: Self = Self { tries: 3, longest: Duration::from_secs(1) };
+    /// Whoever asks every few seconds asks again then.
+    pub const NONE: Self = Self { tries: 0, longest: Duration::ZERO };
 }
 
 impl Source {
@@ -28,7 +45,7 @@ impl Source {
     ///
     /// # Errors
     /// `verifier_only`, `installation_is_a_copy`, `provider_not_configured`, and those of a secret that does not open.
-    pub fn open(patience: u32) -> Result<Self> {
+    pub fn open(patience: Patience) -> Result<Self> {
         installation::require_home()?;
         let provider = configuration::provider()?.ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let key = secrets::open_client_secret(&provider)?;
@@ -71,7 +88,9 @@ impl Source {
         let mut tries: u32 = 0;
         loop {
             let answer = http::call_for(request, &self.key, MAX_PAGE).map_err(follow::about_mirror)?;
-            match lists::pause(&answer.answer()).filter(|_| tries < self.patience) {
+            match lists::pause(&answer.answer())
+                .filter(|pause| tries < self.patience.tries && *pause <= self.patience.longest)
+            {
                 Some(pause) => clock::sleep(pause),
                 None => return read(&answer.answer(), &self.key).map_err(follow::about_mirror),
             }

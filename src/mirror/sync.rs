@@ -8,7 +8,7 @@ use workos_auth_core::workos::lists::{List, Page};
 use workos_auth_core::{Error, Result};
 
 use super::apply::apply_page;
-use super::source::{Source, writing};
+use super::source::{Patience, Source, writing};
 use crate::installation;
 use crate::postgres::clock;
 use crate::postgres::procedure::Transactions;
@@ -57,7 +57,7 @@ pub fn next_page(transactions: &Transactions) -> Result<Synced> {
     // What another has committed meanwhile is seen.
     transactions.apart(|| ())?;
     let begun = as_owner(|| {
-        let source = Source::open(0)?;
+        let source = Source::open(Patience::NONE)?;
         let state = store::state()?;
         let from = next_from(&state, clock::unix_seconds(clock::now()))?;
         Ok((source, state, from))

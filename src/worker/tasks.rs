@@ -123,7 +123,7 @@ fn reconciliation() -> Result<Run> {
     // Taken: where Postgres raises an error, the next run begins anew.
     let under_way = match UNDER_WAY.take() {
         Some(under_way) => Some(ManuallyDrop::into_inner(under_way)),
-        None if mirror::is_reconciliation_due()? => Reconciliation::begin(&transactions, None, 0)?,
+        None if mirror::is_reconciliation_due()? => Reconciliation::begin_in_worker(&transactions)?,
         None => None,
     };
     let Some(mut under_way) = under_way else { return Ok(Run { count: 0, is_unfinished: false, failed: None }) };
