@@ -41,11 +41,11 @@ mod discovery {
 /// How the mirror of WorkOS is kept: events that are asked for, webhooks, and the comparison with all that WorkOS has.
 mod mirror_sync {
     mod findings;
-    mod pages;
     mod random;
     mod reconciling;
-    mod refused;
     mod scheduled;
+    mod sync_refused;
+    mod syncing;
     mod webhooks;
 }
 

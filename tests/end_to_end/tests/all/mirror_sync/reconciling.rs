@@ -3,7 +3,7 @@
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB};
 use workos_end_to_end::following::{DIRECTORY, in_directory};
-use workos_end_to_end::{Bed, case, lines, refused};
+use workos_end_to_end::{Bed, case, lines, refused, set_session};
 use workos_simulator::{
     Change, DirectoryUserPatch, DirectoryUserState, Fault, FaultKind, MembershipStatus, NewMembership, NewUser, Role,
 };
@@ -125,7 +125,8 @@ async fn whoever_has_left_a_group_is_not_called_a_member() {
     assert_eq!(bed.count("select count(*) from auth.directory_group_members").await, 0);
     // The session lives, and its token is from before.
     assert!(bed.lives(&alice).await);
-    refused(workos_end_to_end::get_user_of(&bed.admin, &alice.access_token).await, "session_stale");
+    let backend = bed.backend().await;
+    refused(set_session(&backend, &alice.access_token, true).await, "session_stale");
 }
 
 /// A list that was cut short, or that is short of somebody whom WorkOS has, removes nobody.
