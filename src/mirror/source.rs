@@ -61,6 +61,10 @@ impl Source {
         for limit in LIMITS {
             match self.ask(&list.page(&self.api_url, after, limit)?, lists::read) {
                 Err(error) if error.code() == ErrorCode::WorkosAnswerTooLarge => too_large = Some(error),
+                Ok(page) if !page.leads_on(after) => {
+                    let detail = "The list leads to where it was asked from.";
+                    return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
+                }
                 answer => return answer,
             }
         }

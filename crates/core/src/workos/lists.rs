@@ -64,6 +64,13 @@ pub struct Page {
     pub after: Option<String>,
 }
 
+impl Page {
+    /// Whether it leads further than to where it was asked from: otherwise nobody would come to the end of the list.
+    pub fn leads_on(&self, from: Option<&str>) -> bool {
+        self.after.is_none() || self.after.as_deref() != from
+    }
+}
+
 /// Reads a page.
 ///
 /// # Errors

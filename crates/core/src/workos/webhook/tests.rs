@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use super::*;
 
 const BODY: &str = r#"{"id":"event_1","event":"user.deleted"}"#;
