@@ -36,12 +36,16 @@ pub fn apply_events(page: Option<Jsonb>, after: Option<&str>) -> Result<i64> {
     let page = page.ok_or_else(|| Error::null("page"))?;
     if cursor.as_deref() != after {
         let shown = |id: Option<&str>| id.map_or("the beginning".to_owned(), |id| format!("\"{id}\""));
-        let detail = format!("The cursor is {}, and the page comes after {}.", shown(cursor.as_deref()), shown(after.filter(|id| workos_id::check(id).is_ok())));
+        let detail = format!(
+            "The cursor is {}, and the page comes after {}.",
+            shown(cursor.as_deref()),
+            shown(after.filter(|id| workos_id::check(id).is_ok()))
+        );
         return Err(Error::with_detail(ErrorCode::CursorMoved, detail));
     }
-    let value = page.parse().ok_or_else(|| {
-        Error::with_detail(ErrorCode::EventMalformed, format!("The page is {}.", Jsonb::UNREADABLE))
-    })?;
+    let value = page
+        .parse()
+        .ok_or_else(|| Error::with_detail(ErrorCode::EventMalformed, format!("The page is {}.", Jsonb::UNREADABLE)))?;
     let page = Page::read(value)?;
     let mut applied = 0;
     for event in &page.events {

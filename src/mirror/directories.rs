@@ -94,7 +94,11 @@ fn who(user: &DirectoryUser, organization: &str, known: Option<Uuid>) -> Result<
         [only] => Ok(Some(*only)),
         several => {
             let subject = Subject { organization_id: Some(organization), ..Subject::default() };
-            audit("directory_user_ambiguous", &subject, serde_json::json!({ "directory_user": user.id, "users": several }))?;
+            audit(
+                "directory_user_ambiguous",
+                &subject,
+                serde_json::json!({ "directory_user": user.id, "users": several }),
+            )?;
             Ok(None)
         }
     }
@@ -151,5 +155,7 @@ fn settle_name(user_id: Uuid, organization: &str, name: &str) -> Result<()> {
 
 /// The same for every group of a directory user.
 fn settle_names(user_id: Uuid, organization: &str, directory_user_id: &str) -> Result<()> {
-    groups::names_of_directory_user(directory_user_id)?.iter().try_for_each(|name| settle_name(user_id, organization, name))
+    groups::names_of_directory_user(directory_user_id)?
+        .iter()
+        .try_for_each(|name| settle_name(user_id, organization, name))
 }

@@ -41,9 +41,10 @@ fn is_elsewhere(user_id: Uuid, organization: &str) -> Result<bool> {
     let candidate = accounts::candidate(user_id)?;
     Ok(candidate.is_some_and(|user| {
         user.memberships.iter().any(|id| id != organization)
-            || user.identities.iter().any(|identity| {
-                !identity.is_of_issuer() && identity.organization_id.as_deref() != Some(organization)
-            })
+            || user
+                .identities
+                .iter()
+                .any(|identity| !identity.is_of_issuer() && identity.organization_id.as_deref() != Some(organization))
     }))
 }
 

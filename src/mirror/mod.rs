@@ -19,6 +19,5 @@ mod standing;
 
 pub use apply::{apply_change, apply_events, apply_webhook_event, begin, skip_event};
 pub use standing::{
-    age, claim, grant_roles, granted, refuse_overdue, refuse_removed, refuse_removed_profile,
-    refuse_removed_subject,
+    age, claim, grant_roles, granted, refuse_overdue, refuse_removed, refuse_removed_profile, refuse_removed_subject,
 };

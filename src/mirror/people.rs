@@ -42,7 +42,9 @@ pub(super) fn write_membership(membership: &Membership) -> Result<()> {
         "pending" => Ok(()),
         _ if membership.is_active() => {
             let users = store::users_of(&membership.user_id)?;
-            users.into_iter().try_for_each(|user_id| store::set_roles(user_id, &membership.organization_id, &membership.roles))
+            users
+                .into_iter()
+                .try_for_each(|user_id| store::set_roles(user_id, &membership.organization_id, &membership.roles))
         }
         _ => leave(&membership.user_id, &membership.organization_id),
     }

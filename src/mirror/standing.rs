@@ -131,7 +131,10 @@ pub fn refuse_overdue() -> Result<()> {
     match settings::refuses_overdue() {
         true => Err(Error::with_detail(ErrorCode::MirrorStale, detail)),
         false => {
-            error::log_line("the events of WorkOS have not been read for longer than workos_auth.sync_max_age", &detail);
+            error::log_line(
+                "the events of WorkOS have not been read for longer than workos_auth.sync_max_age",
+                &detail,
+            );
             Ok(())
         }
     }

@@ -10,8 +10,8 @@ use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::mirror;
 use crate::settings;
-use crate::store::sessions::{self, Scope};
 pub use crate::store::locks::{lock_email, lock_identity};
+use crate::store::sessions::{self, Scope};
 use crate::store::{RequestClient, Subject, accounts as store, ended_sessions};
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.

@@ -177,13 +177,10 @@ pub fn find(id: Uuid) -> Result<Option<StoredSession>> {
     let session = scan::session(id, &snapshot, |row| session_of(row, id)).transpose()?.flatten();
     let Some(session) = session else { return Ok(None) };
     let Some(user) = scan::user(session.user_id, &snapshot, user_of).transpose()? else { return Ok(None) };
-    let member = session
-        .organization_id
-        .as_deref()
-        .and_then(|organization| {
-            let member = scan::membership(session.user_id, organization, &snapshot, member_of)?;
-            Some(with_permissions_of_roles(member, organization, &snapshot))
-        });
+    let member = session.organization_id.as_deref().and_then(|organization| {
+        let member = scan::membership(session.user_id, organization, &snapshot, member_of)?;
+        Some(with_permissions_of_roles(member, organization, &snapshot))
+    });
     Ok(Some(StoredSession { user, member: member.unwrap_or_default(), ..session }))
 }
 

@@ -46,7 +46,9 @@ pub fn note(event: &Event, source: &str) -> Result<bool> {
 
 /// What has brought an event before, if anything has.
 pub fn source_of(id: &str) -> Result<Option<String>> {
-    query::row("SELECT source FROM auth.workos_events WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| row.get(1))
+    query::row("SELECT source FROM auth.workos_events WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
+        row.get(1)
+    })
 }
 
 /// Notes that an event is not to be applied; false where it is known already.

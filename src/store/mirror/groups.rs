@@ -140,4 +140,3 @@ pub fn set_name(user_id: Uuid, organization_id: &str, name: &str, is_member: boo
     )
     .map(drop)
 }
-

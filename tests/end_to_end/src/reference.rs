@@ -255,7 +255,11 @@ const CLASSES: &[(&str, &str, &str)] = &[
     ),
     ("WA4", "Whose account it is", "The person cannot sign in like this. Tell them so; an administrator may mend it."),
     ("WA5", "Tokens and sessions", "`bad_jwt_expired` and `session_stale`: refresh. Most others: sign in again."),
-    ("WA6", "The mirror of WorkOS", "Nothing was applied. Whoever follows WorkOS's events tries again, or is told what to do."),
+    (
+        "WA6",
+        "The mirror of WorkOS",
+        "Nothing was applied. Whoever follows WorkOS's events tries again, or is told what to do.",
+    ),
 ];
 
 fn errors() -> String {

@@ -38,11 +38,15 @@ fn group() -> Value {
 #[test]
 fn dates_are_read_in_both_forms_as_utc() {
     let moment = Moment(1_768_478_400_000_000);
-    for text in [AT, "2026-01-15 12:00:00.000", "2026-01-15 12:00:00", "2026-01-15T13:00:00+01:00", "2026-01-15 12:00:00Z"] {
+    for text in
+        [AT, "2026-01-15 12:00:00.000", "2026-01-15 12:00:00", "2026-01-15T13:00:00+01:00", "2026-01-15 12:00:00Z"]
+    {
         assert_eq!(Moment::parse(text), Some(moment), "{text}");
     }
     assert_eq!(Moment::parse("2023-04-28 20:05:31.093"), Some(Moment(1_682_712_331_093_000)));
-    for text in ["", "2026", "2026-02-30T12:00:00Z", "now", "infinity", "2026-01-15", "2026-01-15T12:00:00 Europe/Berlin", "-1"] {
+    for text in
+        ["", "2026", "2026-02-30T12:00:00Z", "now", "infinity", "2026-01-15", "2026-01-15T12:00:00 Europe/Berlin", "-1"]
+    {
         assert_eq!(Moment::parse(text), None, "{text}");
     }
 }
@@ -54,7 +58,13 @@ fn a_page_ends_where_workos_says_or_with_its_last_event() {
     assert_eq!(page(json!([one]), json!("event_9")).unwrap().end(), Some("event_9"));
     assert_eq!(page(json!([one]), Value::Null).unwrap().end(), Some("event_1"));
     assert_eq!(page(json!([]), Value::Null).unwrap().end(), None);
-    for bad in [json!(null), json!([]), json!({}), json!({ "data": [] }), json!({ "data": {}, "list_metadata": { "after": null } })] {
+    for bad in [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!({ "data": [] }),
+        json!({ "data": {}, "list_metadata": { "after": null } }),
+    ] {
         assert_eq!(Page::read(bad.clone()).unwrap_err().code(), ErrorCode::EventMalformed, "{bad}");
     }
     for after in [json!("evt_1"), json!(7), json!("event_' or")] {
@@ -180,9 +190,14 @@ fn ids_and_states_are_strict() {
 #[test]
 fn the_states_of_a_directory_are_those_of_the_rest_api() {
     let directory = |state: &str| {
-        Directory::read(&json!({ "id": "directory_1", "organization_id": "org_1", "state": state, "updated_at": AT })).unwrap().state
+        Directory::read(&json!({ "id": "directory_1", "organization_id": "org_1", "state": state, "updated_at": AT }))
+            .unwrap()
+            .state
     };
-    assert_eq!(["active", "linked", "inactive", "invalid_credentials"].map(directory), ["linked", "linked", "unlinked", "invalid_credentials"]);
+    assert_eq!(
+        ["active", "linked", "inactive", "invalid_credentials"].map(directory),
+        ["linked", "linked", "unlinked", "invalid_credentials"]
+    );
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -194,8 +209,26 @@ fn any_json() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["org_1", "active", AT, "event_1", "user_1"]).prop_map(Value::from),
     ];
     let member = prop::sample::select(vec![
-        "id", "event", "data", "created_at", "updated_at", "organization_id", "role", "roles", "slug", "user", "group", "state", "status", "domains",
-        "list_metadata", "after", "permissions", "connection", "certificate", "expiry_date",
+        "id",
+        "event",
+        "data",
+        "created_at",
+        "updated_at",
+        "organization_id",
+        "role",
+        "roles",
+        "slug",
+        "user",
+        "group",
+        "state",
+        "status",
+        "domains",
+        "list_metadata",
+        "after",
+        "permissions",
+        "connection",
+        "certificate",
+        "expiry_date",
     ]);
     leaf.prop_recursive(4, 64, 8, move |inner| {
         prop_oneof![

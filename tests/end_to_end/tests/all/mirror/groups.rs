@@ -21,10 +21,26 @@ async fn a_token_says_the_groups_of_the_directory_too() {
     let reading = "select auth.in_group('painters', 'org_acme')";
     let mut token = alice.refresh_token;
     for (case, change, names) in [
-        ("renamed", json!({ "rename_directory_group": { "id": "directory_group_builders", "name": "painters" } }), vec!["engineering", "admins", "painters"]),
-        ("removed", json!({ "remove_from_directory_group": { "group": "directory_group_builders", "user": "directory_user_alice" } }), vec!["engineering", "admins"]),
-        ("added", json!({ "add_to_directory_group": { "group": "directory_group_builders", "user": "directory_user_alice" } }), vec!["engineering", "admins", "painters"]),
-        ("group deleted", json!({ "delete_directory_group": { "id": "directory_group_builders" } }), vec!["engineering", "admins"]),
+        (
+            "renamed",
+            json!({ "rename_directory_group": { "id": "directory_group_builders", "name": "painters" } }),
+            vec!["engineering", "admins", "painters"],
+        ),
+        (
+            "removed",
+            json!({ "remove_from_directory_group": { "group": "directory_group_builders", "user": "directory_user_alice" } }),
+            vec!["engineering", "admins"],
+        ),
+        (
+            "added",
+            json!({ "add_to_directory_group": { "group": "directory_group_builders", "user": "directory_user_alice" } }),
+            vec!["engineering", "admins", "painters"],
+        ),
+        (
+            "group deleted",
+            json!({ "delete_directory_group": { "id": "directory_group_builders" } }),
+            vec!["engineering", "admins"],
+        ),
     ] {
         let session = refresh(&bed.admin, &token).await.unwrap();
         let app = reader(&bed, &role, &session).await;
@@ -90,5 +106,8 @@ async fn the_role_of_a_directory_comes_before_that_of_the_sign_in() {
     let next = refresh(&bed.admin, &next.refresh_token).await.unwrap();
     assert_eq!((&next.claims["org_role"], &next.claims["org_roles"]), (&Value::Null, &json!([])));
     assert_eq!(bed.sign_in(ALICE).await.claims["org_role"], "admin");
-    assert_eq!(text(&bed.admin, "select role from auth.organization_memberships").await.unwrap().as_deref(), Some("admin"));
+    assert_eq!(
+        text(&bed.admin, "select role from auth.organization_memberships").await.unwrap().as_deref(),
+        Some("admin")
+    );
 }

@@ -58,7 +58,10 @@ async fn who_left_cannot_come_back_by_a_sign_in_until_workos_says_so() {
     let refusal = refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "member_removed");
     assert!(refusal.detail.contains("auth.directory_users"), "{refusal}");
     // Nor under another address, and nor where the profile is new: the account is known.
-    bed.admin.batch_execute("update auth.directory_users set idp_id = 'x', email = null where id = 'directory_user_alice'").await.unwrap();
+    bed.admin
+        .batch_execute("update auth.directory_users set idp_id = 'x', email = null where id = 'directory_user_alice'")
+        .await
+        .unwrap();
     refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "member_removed");
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 0);
 
@@ -88,9 +91,11 @@ async fn who_was_switched_off_comes_back_when_they_are_switched_on() {
 #[tokio::test]
 async fn a_removal_of_the_unknown_makes_nobody_and_is_remembered() {
     let bed = Bed::shared("unknown").await;
-    bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+    bed.happens(
+        json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
         { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-    ] } }));
+    ] } }),
+    );
     bed.happens(departs("deleted"));
     let mut events = bed.told_after(None);
     events.reverse();
@@ -151,9 +156,11 @@ async fn by_the_address_where_no_id_matches_and_only_where_one_person_has_it() {
         )
         .await
         .unwrap();
-    bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+    bed.happens(
+        json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
         { "id": "directory_user_alice", "idp_id": "x", "email": "both@acme.com" },
-    ] } }));
+    ] } }),
+    );
     bed.happens(departs("deleted"));
     bed.follow().await;
     assert_eq!(bed.count("select count(*) from auth.sessions").await, 2);
@@ -192,12 +199,24 @@ async fn what_follows_is_as_the_setting_says() {
     bed.happens(departs("deleted"));
     let page = workos_end_to_end::told::page(&bed.told_after(bed.cursor().await.as_deref()));
     workos_end_to_end::told::apply(&admin, &page, bed.cursor().await.as_deref()).await.unwrap();
-    assert_eq!(text(&admin, "select state from auth.directory_users where id = 'directory_user_alice'").await.unwrap().as_deref(), Some("deleted"));
+    assert_eq!(
+        text(&admin, "select state from auth.directory_users where id = 'directory_user_alice'")
+            .await
+            .unwrap()
+            .as_deref(),
+        Some("deleted")
+    );
     refresh(&admin, &alice.refresh_token).await.unwrap();
     exchange(&admin, &start(&admin, ALICE).await).await.unwrap();
     // A session that lived on is not renewed once the setting is another.
     admin.batch_execute("set workos_auth.deprovision = 'end_sessions'").await.unwrap();
-    admin.batch_execute(&format!("update auth.directory_users set user_id = '{}' where id = 'directory_user_alice'", alice.user_id)).await.unwrap();
+    admin
+        .batch_execute(&format!(
+            "update auth.directory_users set user_id = '{}' where id = 'directory_user_alice'",
+            alice.user_id
+        ))
+        .await
+        .unwrap();
     let session = text(&bed.admin, "select count(*)::text from auth.sessions").await.unwrap();
     assert_eq!(session.as_deref(), Some("2"));
     refused(refresh(&admin, &alice.refresh_token).await, "member_removed");

@@ -13,9 +13,11 @@ use workos_end_to_end::told::{apply, event, page};
 async fn a_sign_in_that_comes_first_ends_and_one_that_comes_later_is_refused() {
     for (case, is_known, has_signed_in) in [("known", true, true), ("new", true, false), ("unknown", false, false)] {
         let bed = Bed::shared(case).await;
-        bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
             { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-        ] } }));
+        ] } }),
+        );
         if is_known {
             bed.follow().await;
         }
@@ -49,9 +51,11 @@ async fn a_sign_in_that_comes_first_ends_and_one_that_comes_later_is_refused() {
 async fn a_page_that_comes_first_refuses_the_sign_in_that_waits() {
     for (case, is_known) in [("page", true), ("page_unknown", false)] {
         let bed = Bed::shared(case).await;
-        bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
             { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-        ] } }));
+        ] } }),
+        );
         if is_known {
             bed.follow().await;
         }
@@ -78,9 +82,11 @@ async fn a_page_that_comes_first_refuses_the_sign_in_that_waits() {
 async fn an_older_snapshot_lets_nobody_in() {
     for (case, is_known) in [("snapshot", true), ("snapshot_unknown", false)] {
         let bed = Bed::shared(case).await;
-        bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
             { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
-        ] } }));
+        ] } }),
+        );
         if is_known {
             bed.follow().await;
         }
@@ -88,8 +94,12 @@ async fn an_older_snapshot_lets_nobody_in() {
         let removal = bed.told_after(None).into_iter().rfind(|event| event["event"] == "dsync.user.deleted").unwrap();
         let mut backend = bed.superuser().await;
         let pending = start(&backend, ALICE).await;
-        let transaction =
-            backend.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead).start().await.unwrap();
+        let transaction = backend
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .start()
+            .await
+            .unwrap();
         transaction.batch_execute("select count(*) from auth.directory_users").await.unwrap();
         apply(&bed.admin, &page(&[removal]), bed.cursor().await.as_deref()).await.unwrap();
         match is_known {

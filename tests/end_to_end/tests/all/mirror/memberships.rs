@@ -100,7 +100,8 @@ async fn a_removal_before_anything_is_known_is_remembered() {
 async fn a_session_that_is_revoked_ends_alone() {
     let (bed, authkit, app) = bed("revoked").await;
     bed.happens(json!({ "create_session": { "id": "session_one", "user": "user_ada", "organization": "org_acme" } }));
-    let (one, two) = (authkit.token("ada", json!({ "sid": "session_one" })), authkit.token("ada", json!({ "sid": "session_two" })));
+    let (one, two) =
+        (authkit.token("ada", json!({ "sid": "session_one" })), authkit.token("ada", json!({ "sid": "session_two" })));
     accept(&bed.admin, &one).await.unwrap();
     set_session(&app, &one, false).await.unwrap();
     bed.happens(json!({ "revoke_session": { "id": "session_one" } }));
@@ -121,7 +122,10 @@ async fn an_older_word_and_an_older_membership_end_nothing() {
     let mut events = bed.told_after(None);
     events.reverse();
     workos_end_to_end::told::apply(&bed.admin, &workos_end_to_end::told::page(&events), None).await.unwrap();
-    assert_eq!(text(&bed.admin, "select status from auth.workos_memberships").await.unwrap().as_deref(), Some("active"));
+    assert_eq!(
+        text(&bed.admin, "select status from auth.workos_memberships").await.unwrap().as_deref(),
+        Some("active")
+    );
     accept(&bed.admin, &token).await.unwrap();
     set_session(&app, &token, false).await.unwrap();
 }

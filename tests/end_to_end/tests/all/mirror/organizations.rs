@@ -15,17 +15,25 @@ async fn an_organization_and_its_domains_are_what_workos_says() {
     let domain = bed.happens(json!({ "add_domain": { "organization": id, "domain": "piper.example" } }));
     bed.happens(json!({ "rename_organization": { "id": id, "name": "Pied Piper" } }));
     bed.follow().await;
-    let row = format!("select concat_ws('|', name, external_id, metadata, deleted_at) from auth.organizations where id = '{id}'");
+    let row = format!(
+        "select concat_ws('|', name, external_id, metadata, deleted_at) from auth.organizations where id = '{id}'"
+    );
     assert_eq!(lines(&bed.admin, &row).await.unwrap(), ["Pied Piper|piper|{}"]);
     // A domain that is only claimed leads nowhere.
     let states = "select state from auth.organization_domains";
-    assert_eq!((lines(&bed.admin, states).await.unwrap(), text(&bed.admin, FOUND).await.unwrap()), (vec!["pending".to_owned()], None));
+    assert_eq!(
+        (lines(&bed.admin, states).await.unwrap(), text(&bed.admin, FOUND).await.unwrap()),
+        (vec!["pending".to_owned()], None)
+    );
     bed.happens(json!({ "verify_domain": { "id": domain } }));
     bed.follow().await;
     assert_eq!(text(&bed.admin, FOUND).await.unwrap(), Some(id.clone()));
     bed.happens(json!({ "delete_domain": { "id": domain } }));
     bed.follow().await;
-    assert_eq!((bed.count("select count(*) from auth.organization_domains").await, text(&bed.admin, FOUND).await.unwrap()), (0, None));
+    assert_eq!(
+        (bed.count("select count(*) from auth.organization_domains").await, text(&bed.admin, FOUND).await.unwrap()),
+        (0, None)
+    );
 }
 
 /// The word of whoever administers this database counts as before, and no event takes it away.
@@ -48,7 +56,9 @@ async fn a_domain_that_was_written_by_hand_stays() {
 /// `workos_auth.account_linking = email` joins accounts by a domain: by a verified one.
 #[tokio::test]
 async fn a_domain_that_is_only_claimed_joins_no_accounts() {
-    for (case, state, is_joined) in [("pending", "'pending'", false), ("verified", "'verified'", true), ("hand", "null", true)] {
+    for (case, state, is_joined) in
+        [("pending", "'pending'", false), ("verified", "'verified'", true), ("hand", "null", true)]
+    {
         let bed = Bed::shared(&format!("linking_{case}")).await;
         bed.admin
             .batch_execute(&format!(
@@ -79,7 +89,11 @@ async fn who_is_in_an_organization_that_is_deleted_is_out() {
     refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "member_removed");
     refresh(&bed.admin, &bob.refresh_token).await.unwrap();
     for table in ["connections", "directories", "directory_groups", "directory_group_members", "roles"] {
-        assert_eq!(bed.count(&format!("select count(*) from auth.{table} where organization_id = 'org_acme'")).await, 0, "{table}");
+        assert_eq!(
+            bed.count(&format!("select count(*) from auth.{table} where organization_id = 'org_acme'")).await,
+            0,
+            "{table}"
+        );
     }
     // It never comes back, and one that was never here does not come either.
     let updated = |id: &str, number: u8| {
@@ -96,7 +110,8 @@ async fn who_is_in_an_organization_that_is_deleted_is_out() {
 #[tokio::test]
 async fn connections_and_their_certificates_are_known() {
     let bed = Bed::shared("connections").await;
-    let umbrella = "select concat_ws(' ', organization_id, type, state, certificate_expires_at > now()) from auth.connections";
+    let umbrella =
+        "select concat_ws(' ', organization_id, type, state, certificate_expires_at > now()) from auth.connections";
     bed.happens(json!({ "set_connection_state": { "id": "conn_umbrella", "state": "active" } }));
     bed.happens(json!({ "certificate_expires": { "connection": "conn_umbrella", "in_days": -1 } }));
     bed.follow().await;

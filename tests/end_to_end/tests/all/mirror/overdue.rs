@@ -37,7 +37,10 @@ async fn the_age_can_be_asked_in_a_policy() {
 async fn a_mirror_that_is_too_old_lets_nobody_in_where_that_is_asked_for() {
     let bed = Bed::shared("refuses").await;
     let before = bed.sign_in(ALICE).await;
-    bed.admin.batch_execute("set workos_auth.sync_max_age = '10min'; set workos_auth.sync_overdue = 'refuse_sign_in'").await.unwrap();
+    bed.admin
+        .batch_execute("set workos_auth.sync_max_age = '10min'; set workos_auth.sync_overdue = 'refuse_sign_in'")
+        .await
+        .unwrap();
     let refusal = refused(exchange(&bed.admin, &start(&bed.admin, ALICE).await).await, "mirror_stale");
     assert!(refusal.detail.contains("never"), "{refusal}");
     bed.with_directory().await;
@@ -52,7 +55,10 @@ async fn a_mirror_that_is_too_old_lets_nobody_in_where_that_is_asked_for() {
     bed.admin.batch_execute("set workos_auth.sync_overdue = 'warn'").await.unwrap();
     refresh(&bed.admin, &alice.refresh_token).await.unwrap();
     assert!(bed.log().contains("have not been read for longer than workos_auth.sync_max_age"), "{}", bed.log());
-    bed.admin.batch_execute("set workos_auth.sync_max_age = 0; set workos_auth.sync_overdue = 'refuse_sign_in'").await.unwrap();
+    bed.admin
+        .batch_execute("set workos_auth.sync_max_age = 0; set workos_auth.sync_overdue = 'refuse_sign_in'")
+        .await
+        .unwrap();
     bed.sign_in(ALICE).await;
     assert_eq!(before.claims["org_id"], json!("org_acme"));
 }

@@ -83,7 +83,14 @@ async fn an_event_that_cannot_be_understood_stops_the_page_until_it_is_skipped()
 async fn what_is_no_page_is_refused() {
     let bed = Bed::shared("no_page").await;
     let after = |after: Value| json!({ "data": [], "list_metadata": { "after": after } });
-    for bad in [json!([]), json!(null), json!({}), json!({ "data": [1], "list_metadata": {} }), after(json!("x")), json!({ "message": "Unauthorized" })] {
+    for bad in [
+        json!([]),
+        json!(null),
+        json!({}),
+        json!({ "data": [1], "list_metadata": {} }),
+        after(json!("x")),
+        json!({ "message": "Unauthorized" }),
+    ] {
         refused(apply(&bed.admin, &bad, None).await, "event_malformed");
     }
     refused(bed.admin.query("select auth.apply_events(null)", &[]).await, "null_value");

@@ -58,7 +58,10 @@ async fn a_role_of_one_organization_is_none_of_another() {
     bed.happens(json!({ "create_role": permissions(None, "admin", &["all:read"]) }));
     bed.follow().await;
     let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
-    assert_eq!((&alice.claims["permissions"], &bob.claims["permissions"]), (&json!(["acme:all"]), &json!(["all:read"])));
+    assert_eq!(
+        (&alice.claims["permissions"], &bob.claims["permissions"]),
+        (&json!(["acme:all"]), &json!(["all:read"]))
+    );
     bed.happens(json!({ "set_role_permissions": permissions(Some("org_acme"), "admin", &[]) }));
     bed.follow().await;
     let role = bed.role("app", "").await;

@@ -5,8 +5,15 @@ use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, BOB, reader};
 use workos_end_to_end::sql::{lines, refused_as, text};
 
-const TABLES: [&str; 7] =
-    ["connections", "roles", "workos_memberships", "directories", "directory_users", "directory_groups", "directory_group_members"];
+const TABLES: [&str; 7] = [
+    "connections",
+    "roles",
+    "workos_memberships",
+    "directories",
+    "directory_users",
+    "directory_groups",
+    "directory_group_members",
+];
 
 #[tokio::test]
 async fn people_read_what_is_of_their_organization_where_it_is_granted() {
@@ -30,9 +37,20 @@ async fn people_read_what_is_of_their_organization_where_it_is_granted() {
         assert_eq!(text(&as_alice, &count).await.unwrap().as_deref(), Some("t"), "{table}");
         let foreign = format!("select count(*) from auth.{table} where organization_id not in ('', 'org_globex')");
         assert_eq!(text(&as_bob, &foreign).await.unwrap().as_deref(), Some("0"), "{table}");
-        assert_eq!(text(&nobody, &format!("select count(*) from auth.{table} where organization_id <> ''")).await.unwrap().as_deref(), Some("0"), "{table}");
+        assert_eq!(
+            text(&nobody, &format!("select count(*) from auth.{table} where organization_id <> ''"))
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("0"),
+            "{table}"
+        );
     }
     assert_eq!(lines(&as_alice, "select slug from auth.roles").await.unwrap(), ["admin"]);
+    // Such a grant is the administrator's own, and no finding.
+    let findings =
+        "select object || ' ' || finding from auth.check() where object ~ 'directory|roles|connections|memberships'";
+    assert_eq!(lines(&bed.admin, findings).await.unwrap(), [""; 0]);
     // Nobody sees who has left.
     bed.happens(json!({ "directory_user_departs": { "id": "directory_user_anna" } }));
     bed.happens(json!({ "delete_membership": { "id": "om_ada" } }));
@@ -46,7 +64,10 @@ async fn administrators_read_all_and_apply_events() {
     let bed = Bed::shared("administrators").await;
     let operator = bed.role("operator", "").await;
     let backend = bed.role("backend", "").await;
-    bed.admin.batch_execute(&format!("select auth.grant_admin('{operator}'); select auth.grant_sign_in('{backend}')")).await.unwrap();
+    bed.admin
+        .batch_execute(&format!("select auth.grant_admin('{operator}'); select auth.grant_sign_in('{backend}')"))
+        .await
+        .unwrap();
     let (operator, backend) = (bed.connect(&operator).await, bed.connect(&backend).await);
     bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [{ "idp_id": "x" }] } }));
     let page = workos_end_to_end::told::page(&bed.told_after(None));
