@@ -8,7 +8,8 @@ use super::leaving;
 use crate::audit::audit;
 use crate::store::Subject;
 use crate::store::locks::lock_email;
-use crate::store::mirror::{directories as store, groups, people, remember_removal, was_removed};
+use crate::store::mirror::{directories as store, groups, people, remember_removal};
+use crate::store::scan;
 
 pub(super) fn write(directory: &Directory) -> Result<()> {
     store::write(directory)
@@ -125,7 +126,7 @@ pub(super) fn delete_group(id: &str) -> Result<()> {
 pub(super) fn add_to_group(group: &DirectoryGroup, user: &DirectoryUser) -> Result<()> {
     write_group(group)?;
     write_user(user)?;
-    if was_removed(&group.id)? {
+    if scan::was_removed(&group.id) {
         return Ok(());
     }
     groups::add_member(group, &user.id)?;

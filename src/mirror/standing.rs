@@ -12,7 +12,7 @@ use crate::error;
 use crate::postgres::clock;
 use crate::settings;
 use crate::store::accounts::{self, Granted};
-use crate::store::mirror::{directories, groups, people, was_removed};
+use crate::store::mirror::{directories, groups, people};
 use crate::store::scan;
 
 /// Refuses a profile whom the organization's directories have as one who has left. Whether they have them as one who is there. To be called with the
@@ -51,7 +51,7 @@ pub fn refuse_removed_subject(subject: &str, organization: Option<&str>) -> Resu
     if !counts() {
         return Ok(());
     }
-    if was_removed(subject)? {
+    if scan::was_removed(subject) {
         return Err(removed("auth.workos_removals"));
     }
     let Some(organization) = organization else { return Ok(()) };

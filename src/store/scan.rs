@@ -61,11 +61,15 @@ static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pk
 static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
 static ROLES: Table = Table::new(c"roles", c"roles_pkey");
 static ROLES_BY_VERSION: Table = Table::new(c"roles", c"roles_version_idx");
+static DIRECTORY_USERS_BY_IDP_ID: Table = Table::new(c"directory_users", c"directory_users_idp_id_idx");
+static DIRECTORY_USERS_BY_EMAIL: Table = Table::new(c"directory_users", c"directory_users_email_idx");
+static WORKOS_MEMBERSHIPS: Table = Table::new(c"workos_memberships", c"workos_memberships_workos_user_id_idx");
+static WORKOS_REMOVALS: Table = Table::new(c"workos_removals", c"workos_removals_pkey");
 static DIRECTORY_USERS_BY_USER: Table = Table::new(c"directory_users", c"directory_users_user_id_idx");
 static WORKOS_SYNC_STATE: Table = Table::new(c"workos_sync_state", c"workos_sync_state_pkey");
 
 /// In no order.
-static ALL: [&Table; 35] = [
+static ALL: [&Table; 39] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -100,6 +104,10 @@ static ALL: [&Table; 35] = [
     &ROLES,
     &ROLES_BY_VERSION,
     &DIRECTORY_USERS_BY_USER,
+    &DIRECTORY_USERS_BY_IDP_ID,
+    &DIRECTORY_USERS_BY_EMAIL,
+    &WORKOS_MEMBERSHIPS,
+    &WORKOS_REMOVALS,
     &WORKOS_SYNC_STATE,
 ];
 
@@ -502,19 +510,44 @@ pub fn roles_version(snapshot: &Snapshot) -> i64 {
 
 /// Whether a role that somebody has in an organization has changed since a version.
 pub fn has_newer_role(user_id: Uuid, organization_id: &str, version: i64) -> bool {
-    let newer = collect(&ROLES_BY_VERSION, &[Key::Above(c"version", version)], None, |row| {
-        let of = row.get::<String>(c"organization_id")?;
-        (of.is_empty() || of == organization_id).then(|| row.get::<String>(c"slug")).flatten()
-    });
-    if newer.is_empty() {
+    // Mostly, none has.
+    if row_by_key(&ROLES_BY_VERSION, &[Key::Above(c"version", version)], None, |_| ()).is_none() {
         return false;
     }
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
-    let has = |row: &ScannedRow| {
+    let roles = row_by_key(&MEMBERSHIP, &keys, None, |row| {
         let roles = row.get::<Vec<Option<String>>>(c"roles").unwrap_or_default();
-        roles.into_iter().flatten().chain(row.get::<String>(c"role")).any(|role| newer.contains(&role))
+        roles.into_iter().flatten().chain(row.get::<String>(c"role")).collect::<Vec<_>>()
+    });
+    let is_newer = |of: &str, slug: &str| {
+        let keys = [Key::Text(c"organization_id", of), Key::Text(c"slug", slug)];
+        row_by_key(&ROLES, &keys, None, |row| row.get::<i64>(c"version") > Some(version)) == Some(true)
     };
-    row_by_key(&MEMBERSHIP, &keys, None, has) == Some(true)
+    roles.unwrap_or_default().iter().any(|slug| is_newer(organization_id, slug) || is_newer("", slug))
+}
+
+/// Whether WorkOS has removed what has this id.
+pub fn was_removed(id: &str) -> bool {
+    row_by_key(&WORKOS_REMOVALS, &[Key::Text(c"id", id)], None, |_| ()).is_some()
+}
+
+/// The state of each directory user of an organization whom the identity provider gave this id; where there is none, of each with this address.
+pub fn directory_states(organization_id: &str, idp_id: Option<&str>, email: &str) -> Vec<String> {
+    let states = |table, key| {
+        let keys = [Key::Text(c"organization_id", organization_id), key];
+        collect(table, &keys, None, |row| row.get::<String>(c"state"))
+    };
+    let by_idp_id = idp_id.map(|id| states(&DIRECTORY_USERS_BY_IDP_ID, Key::Text(c"idp_id", id))).unwrap_or_default();
+    match by_idp_id.is_empty() {
+        true => states(&DIRECTORY_USERS_BY_EMAIL, Key::Text(c"email", email)),
+        false => by_idp_id,
+    }
+}
+
+/// The status of each membership of somebody of AuthKit in an organization.
+pub fn membership_statuses(workos_user_id: &str, organization_id: &str) -> Vec<String> {
+    let keys = [Key::Text(c"workos_user_id", workos_user_id), Key::Text(c"organization_id", organization_id)];
+    collect(&WORKOS_MEMBERSHIPS, &keys, None, |row| row.get(c"status"))
 }
 
 /// The organizations that a user belongs to, in no order.

@@ -3,9 +3,9 @@
 use pgrx::JsonB;
 use uuid::Uuid;
 use workos_auth_core::Result;
-use workos_auth_core::mirror::{Directory, DirectoryUser};
+use workos_auth_core::mirror::{ACTIVE, Directory, DirectoryUser};
 
-use super::super::{query, uuid_arg};
+use super::super::{query, scan, uuid_arg};
 use super::timestamp;
 use crate::postgres::uuid::from_postgres;
 
@@ -148,26 +148,18 @@ pub fn is_active_otherwise(user_id: Uuid, organization_id: &str, id: &str) -> Re
     Ok(found.is_some())
 }
 
-/// Whether the directories of an organization have somebody who signs in: as active, as one who has left, or not at all. By the id of the identity
-/// provider; where nobody has it, by the address. The rows stay as they are until the end of the transaction, so that whoever removes one finds
-/// what came of it.
+/// Whether the directories of an organization have somebody who signs in: as active, as one who has left, or not at all; by what is committed now,
+/// whatever snapshot the transaction keeps. The rows stay as they are until its end, so that whoever removes one finds what came of it.
 pub fn is_active(organization_id: &str, idp_id: Option<&str>, email: &str) -> Result<Option<bool>> {
-    let by_idp_id = query::rows(
-        "SELECT d.state OPERATOR(pg_catalog.=) 'active' FROM auth.directory_users AS d
-         WHERE d.organization_id OPERATOR(pg_catalog.=) $1 AND d.idp_id OPERATOR(pg_catalog.=) $2 ORDER BY d.id FOR SHARE",
-        &[organization_id.into(), idp_id.into()],
+    query::rows(
+        "SELECT true FROM auth.directory_users AS d
+         WHERE d.organization_id OPERATOR(pg_catalog.=) $1 AND (d.idp_id OPERATOR(pg_catalog.=) $2 OR d.email OPERATOR(pg_catalog.=) $3)
+         ORDER BY d.id FOR SHARE",
+        &[organization_id.into(), idp_id.into(), email.into()],
         |row| row.get::<bool>(1),
     )?;
-    let found = match by_idp_id.is_empty() {
-        false => by_idp_id,
-        true => query::rows(
-            "SELECT d.state OPERATOR(pg_catalog.=) 'active' FROM auth.directory_users AS d
-             WHERE d.organization_id OPERATOR(pg_catalog.=) $1 AND d.email OPERATOR(pg_catalog.=) $2 ORDER BY d.id FOR SHARE",
-            &[organization_id.into(), email.into()],
-            |row| row.get::<bool>(1),
-        )?,
-    };
-    Ok((!found.is_empty()).then(|| found.contains(&true)))
+    let states = scan::directory_states(organization_id, idp_id, email);
+    Ok((!states.is_empty()).then(|| states.iter().any(|state| state == ACTIVE)))
 }
 
 /// Says of the active directory users whom somebody who signs in is, that they are this person. One who is somebody else by the address alone stays

@@ -28,15 +28,6 @@ pub fn remember_removal(id: &str) -> Result<()> {
     query::execute("INSERT INTO auth.workos_removals (id) VALUES ($1) ON CONFLICT DO NOTHING", &[id.into()]).map(drop)
 }
 
-/// Whether WorkOS has removed what has this id.
-pub fn was_removed(id: &str) -> Result<bool> {
-    let found =
-        query::row("SELECT true FROM auth.workos_removals WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
-            row.get::<bool>(1)
-        })?;
-    Ok(found.is_some())
-}
-
 fn timestamp<'a>(moment: Moment) -> Result<DatumWithOid<'a>> {
     clock::timestamp_of_micros(moment.0).map(Into::into)
 }

@@ -2,9 +2,9 @@
 
 use uuid::Uuid;
 use workos_auth_core::Result;
-use workos_auth_core::mirror::{Membership, Role};
+use workos_auth_core::mirror::{ACTIVE, Membership, Role};
 
-use super::super::{query, uuid_arg};
+use super::super::{query, scan, uuid_arg};
 use super::timestamp;
 
 /// Writes a role, with a version of its own where its permissions change; false where they are what they were. Without permissions they stay.
@@ -108,18 +108,19 @@ pub fn mark_memberships_deleted(workos_user_id: &str) -> Result<Vec<String>> {
     )
 }
 
-/// How somebody stands in an organization by their memberships there: the best of them. The rows stay as they are until the end of the
-/// transaction, so that whoever removes one finds what came of it.
+/// How somebody stands in an organization by their memberships there: the best of them, by what is committed now, whatever snapshot the transaction
+/// keeps. The rows stay as they are until its end, so that whoever removes one finds what came of it.
 pub fn membership_status(workos_user_id: &str, organization_id: &str) -> Result<Option<String>> {
-    let rows = query::rows(
-        "SELECT m.status FROM auth.workos_memberships AS m
+    query::rows(
+        "SELECT true FROM auth.workos_memberships AS m
          WHERE m.workos_user_id OPERATOR(pg_catalog.=) $1 AND m.organization_id OPERATOR(pg_catalog.=) $2
          ORDER BY m.id FOR SHARE",
         &[workos_user_id.into(), organization_id.into()],
-        |row| row.get::<String>(1),
+        |row| row.get::<bool>(1),
     )?;
-    let best = ["active", "pending"].into_iter().find(|status| rows.iter().any(|found| found == status));
-    Ok(best.map(str::to_owned).or_else(|| rows.into_iter().next()))
+    let statuses = scan::membership_statuses(workos_user_id, organization_id);
+    let best = [ACTIVE, "pending"].into_iter().find(|status| statuses.iter().any(|found| found == status));
+    Ok(best.map(str::to_owned).or_else(|| statuses.into_iter().next()))
 }
 
 /// Who of this database somebody of AuthKit is: by every issuer of AuthKit that is trusted.

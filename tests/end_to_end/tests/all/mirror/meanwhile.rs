@@ -5,7 +5,7 @@ use workos_auth_core::token::Algorithm;
 use workos_end_to_end::Bed;
 use workos_end_to_end::bed::{ALICE, exchange, start};
 use workos_end_to_end::issuer::{OtherIssuer, accept};
-use workos_end_to_end::sql::refused;
+use workos_end_to_end::sql::{refused, refused_as};
 use workos_end_to_end::told::{apply, event, page};
 
 /// What the events tell of; whether the database knew of the directory user before.
@@ -74,6 +74,38 @@ async fn a_page_that_comes_first_refuses_the_sign_in_that_waits() {
         let (signed_in, ()) = tokio::join!(signing_in, committing);
         refused(signed_in, "member_removed");
         assert_eq!(bed.count("select count(*) from auth.sessions").await, 0, "{case}");
+    }
+}
+
+/// A transaction that keeps a snapshot of before does not let anybody in who has left since.
+#[tokio::test]
+async fn an_older_snapshot_lets_nobody_in() {
+    for (case, is_known) in [("snapshot", true), ("snapshot_unknown", false)] {
+        let bed = Bed::shared(case).await;
+        bed.happens(
+            json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [
+            { "id": "directory_user_alice", "idp_id": "okta-alice", "email": "alice@acme.com" },
+        ] } }),
+        );
+        if is_known {
+            bed.follow().await;
+        }
+        bed.happens(json!({ "directory_user_departs": { "id": "directory_user_alice" } }));
+        let removal = bed.told_after(None).into_iter().rfind(|event| event["event"] == "dsync.user.deleted").unwrap();
+        let mut backend = bed.superuser().await;
+        let pending = start(&backend, ALICE).await;
+        let transaction = backend
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .start()
+            .await
+            .unwrap();
+        transaction.batch_execute("select count(*) from auth.directory_users").await.unwrap();
+        apply(&bed.admin, &page(&[removal]), bed.cursor().await.as_deref()).await.unwrap();
+        match is_known {
+            true => refused_as(exchange(&transaction, &pending).await, "40001"),
+            false => refused(exchange(&transaction, &pending).await, "member_removed"),
+        };
     }
 }
 

@@ -47,6 +47,10 @@ async fn people_read_what_is_of_their_organization_where_it_is_granted() {
         );
     }
     assert_eq!(lines(&as_alice, "select slug from auth.roles").await.unwrap(), ["admin"]);
+    // Such a grant is the administrator's own, and no finding.
+    let findings =
+        "select object || ' ' || finding from auth.check() where object ~ 'directory|roles|connections|memberships'";
+    assert_eq!(lines(&bed.admin, findings).await.unwrap(), [""; 0]);
     // Nobody sees who has left.
     bed.happens(json!({ "directory_user_departs": { "id": "directory_user_anna" } }));
     bed.happens(json!({ "delete_membership": { "id": "om_ada" } }));
