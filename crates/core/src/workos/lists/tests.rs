@@ -38,9 +38,13 @@ fn a_page_is_read_and_nothing_else_is() {
 #[test]
 fn a_page_leads_on_or_is_the_last() {
     let page = |after: Option<&str>| Page { items: Vec::new(), after: after.map(str::to_owned) };
-    for (after, from, leads_on) in
-        [(None, None, true), (None, Some("a"), true), (Some("b"), Some("a"), true), (Some("a"), None, true), (Some("a"), Some("a"), false)]
-    {
+    for (after, from, leads_on) in [
+        (None, None, true),
+        (None, Some("a"), true),
+        (Some("b"), Some("a"), true),
+        (Some("a"), None, true),
+        (Some("a"), Some("a"), false),
+    ] {
         assert_eq!(page(after).leads_on(from), leads_on, "{after:?} from {from:?}");
     }
 }
