@@ -28,7 +28,7 @@ async fn what_workos_sends_is_applied() {
         .http
         .post(format!("{}/webhook_endpoints", gateway.bed.workos.url()))
         .bearer_auth("sk_test_demo")
-        .json(&json!({ "endpoint_url": format!("{}{PATH}", gateway.url), "events": ["dsync.user.deleted", "organization.updated"] }));
+        .json(&json!({ "endpoint_url": gateway.at(PATH), "events": ["dsync.user.deleted", "organization.updated"] }));
     let endpoint: Value = endpoint.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
     let secret = endpoint["secret"].as_str().unwrap();
     gateway.bed.admin.execute("select auth.set_webhook_secret($1)", &[&secret]).await.unwrap();
@@ -51,7 +51,7 @@ async fn what_workos_has_not_signed_is_refused() {
     let time = now() * 1000;
     let good = signature(&body, WEBHOOK_SECRET, time);
     let post = |body: &str, header: Option<&str>| {
-        let request = gateway.http.post(format!("{}{PATH}", gateway.url)).body(body.to_owned());
+        let request = gateway.http.post(gateway.at(PATH)).body(body.to_owned());
         match header {
             Some(header) => request.header("WorkOS-Signature", header),
             None => request,
@@ -87,7 +87,7 @@ async fn guesses_are_limited_and_webhooks_are_not() {
     let body = event("event_1", "flag.created", &json!({})).to_string();
     let post = |secret: &str| {
         let header = signature(&body, secret, now() * 1000);
-        gateway.http.post(format!("{}{PATH}", gateway.url)).header("WorkOS-Signature", header).body(body.clone())
+        gateway.http.post(gateway.at(PATH)).header("WorkOS-Signature", header).body(body.clone())
     };
     for _ in 0..20 {
         assert_eq!(ok(post(WEBHOOK_SECRET).send().await.unwrap()).await["outcome"], "skipped");
