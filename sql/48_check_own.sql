@@ -240,6 +240,9 @@ SELECT CASE r.kind
         ELSE format('%s has rights on a %s of the extension that the extension does not give: %s.', r.grantee_name, lower(r.kind), r.privileges) END,
     r.statement
 FROM revoke AS r
+-- What people may read of their own organization, an administrator grants to their role: row-level security leaves out all else.
+WHERE NOT (r.kind = 'TABLE' AND r.grantee <> 0 AND r.privileges !~ 'INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES|TRIGGER|MAINTAIN'
+    AND EXISTS (SELECT FROM pg_policy AS p WHERE p.polname = 'own_organization' AND p.polrelid = to_regclass(r.name)))
 UNION ALL
 SELECT 'warning', CASE l.number WHEN 1 THEN l.names ELSE 'auth' END,
     format('%s lacks what the extension gives: %s on %s.', CASE l.bundle WHEN 'everyone' THEN 'Everybody' ELSE l.grantee_name END, l.privilege, l.names),
