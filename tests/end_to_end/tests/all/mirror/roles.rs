@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use workos_end_to_end::Bed;
-use workos_end_to_end::bed::{ALICE, ANNA, BOB, is_good, reader, refresh};
+use workos_end_to_end::bed::{ALICE, ANNA, BOB, Session, is_good, reader, refresh};
 use workos_end_to_end::sql::{lines, refused, text};
 
 fn permissions(organization: Option<&str>, slug: &str, permissions: &[&str]) -> Value {
@@ -110,4 +110,17 @@ async fn a_token_that_does_not_say_the_role_is_stale_as_well() {
     let role = bed.role("app", "").await;
     let app = bed.connect(&role).await;
     refused(app.query("select auth.set_session($1)", &[&alice.access_token]).await, "session_stale");
+}
+
+/// Verifiers know of sessions alone: where heartbeats are sent, the sessions of whoever has the role say that older tokens are stale.
+#[tokio::test]
+async fn sessions_are_written_where_verifiers_are_fed() {
+    let bed = Bed::shared("verifiers").await;
+    bed.admin.batch_execute("insert into auth.heartbeat (beat, sent_at) values (1, now())").await.unwrap();
+    let (alice, anna) = (bed.sign_in(ALICE).await, bed.sign_in(ANNA).await);
+    bed.happens(json!({ "create_role": permissions(None, "admin", &["posts:write"]) }));
+    bed.follow().await;
+    let version = |session: &Session| format!("select claims_version from auth.sessions where id = '{}'", session.session_id);
+    assert_eq!(text(&bed.admin, &version(&alice)).await.unwrap().as_deref(), Some("1"));
+    assert_eq!(text(&bed.admin, &version(&anna)).await.unwrap().as_deref(), Some("0"));
 }
