@@ -23,4 +23,4 @@ CREATE FUNCTION auth.receive_webhook(body text, signature text) RETURNS text
     SET enable_seqscan = off SET jit = off
     AS 'MODULE_PATHNAME', 'receive_webhook_wrapper';
 COMMENT ON FUNCTION auth.receive_webhook(text, text) IS
-    'verifies a webhook of WorkOS and applies its event: body is as it came, signature the header WorkOS-Signature. Returns applied; known, where the event was applied before; skipped, where its type is none that is followed; left, where the next auth.sync_workos applies it: who is in a group depends on the order of events, which webhooks do not keep';
+    'verifies a webhook of WorkOS and applies its event: body is as it came, signature the header WorkOS-Signature. Returns what became of it: applied, known (it was applied before), skipped (its type is none that is followed) or left. What is left is about who is in a group, which depends on the order of events: the next auth.sync_workos applies it';
