@@ -92,12 +92,12 @@ extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires 
 extension_sql_file!("../sql/46_check_people.sql", name = "check_people", requires = ["check_parts"]);
 extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", requires = ["check_people"]);
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
-extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_own"]);
+extension_sql_file!("../sql/49_check_mirror.sql", name = "check_mirror", requires = ["check_own"]);
+extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_mirror"]);
 extension_sql_file!("../sql/49_check_sign_up.sql", name = "check_sign_up", requires = ["check_settings"]);
 extension_sql_file!("../sql/49_check_verifier.sql", name = "check_verifier", requires = ["check_sign_up"]);
 extension_sql_file!("../sql/49_check_worker.sql", name = "check_worker", requires = ["check_verifier"]);
-extension_sql_file!("../sql/49_check_mirror.sql", name = "check_mirror", requires = ["check_worker"]);
-extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_mirror"]);
+extension_sql_file!("../sql/50_check.sql", name = "check", requires = ["check_worker"]);
 extension_sql_file!("../sql/80_rights.sql", name = "rights", requires = ["check"]);
 extension_sql_file!("../sql/90_protect_tables.sql", name = "protect_tables", requires = ["rights"]);
 extension_sql_file!("../sql/99_epilogue.sql", name = "epilogue", requires = ["protect_tables"]);
