@@ -195,9 +195,21 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
+        Some(_) if has_newer_role(claims) => match purpose {
+            Purpose::Acting => Err(Error::with_detail(
+                ErrorCode::SessionStale,
+                "A role of the person's allows something else since the token was issued.",
+            )),
+            Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
+        },
         Some(_) => {
             verified.session_checked_at.set(stamp);
             Ok(())
         }
     }
+}
+
+fn has_newer_role(claims: &Claims) -> bool {
+    let newer = |organization| store::scan::has_newer_role(claims.sub, organization, claims.roles_version);
+    claims.org_id.as_deref().is_some_and(newer)
 }

@@ -1,12 +1,15 @@
-//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. Those about customers stand in [`api`].
+//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. Those about customers stand in [`api`], those of lists in
+//! [`lists`], webhooks in [`webhook`].
 
 mod answer;
 pub mod api;
 mod carried;
+pub mod lists;
 mod profile;
 mod refusal;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

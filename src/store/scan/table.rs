@@ -230,6 +230,8 @@ pub enum Key<'a> {
     Oid(&'static CStr, pg_sys::Oid),
     /// A `timestamptz` that is less than this.
     Before(&'static CStr, i64),
+    /// A `bigint` that is greater than this.
+    Above(&'static CStr, i64),
 }
 
 impl Key<'_> {
@@ -240,9 +242,11 @@ impl Key<'_> {
             Self::Bytes(column, bytes) => (column, pg_sys::F_BYTEAEQ, bytes.into_datum()?),
             Self::Oid(column, oid) => (column, pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
             Self::Before(column, time) => (column, TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
+            Self::Above(column, number) => (column, pg_sys::F_INT8GT, pg_sys::Datum::from(*number)),
         };
         let strategy = match self {
             Self::Before(..) => pg_sys::BTLessStrategyNumber,
+            Self::Above(..) => pg_sys::BTGreaterStrategyNumber,
             _ => pg_sys::BTEqualStrategyNumber,
         };
         // The columns of type text have no collation of their own; those of other types have none.
