@@ -210,6 +210,6 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
 }
 
 fn has_newer_role(claims: &Claims) -> bool {
-    let newer = |organization| store::scan::has_newer_role(claims.sub, organization, claims.roles_version);
+    let newer = |organization| scan::has_newer_role(claims.sub, organization, claims.roles_version);
     claims.org_id.as_deref().is_some_and(newer)
 }
