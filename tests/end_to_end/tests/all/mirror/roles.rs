@@ -120,7 +120,8 @@ async fn sessions_are_written_where_verifiers_are_fed() {
     let (alice, anna) = (bed.sign_in(ALICE).await, bed.sign_in(ANNA).await);
     bed.happens(json!({ "create_role": permissions(None, "admin", &["posts:write"]) }));
     bed.follow().await;
-    let version = |session: &Session| format!("select claims_version from auth.sessions where id = '{}'", session.session_id);
+    let version =
+        |session: &Session| format!("select claims_version from auth.sessions where id = '{}'", session.session_id);
     assert_eq!(text(&bed.admin, &version(&alice)).await.unwrap().as_deref(), Some("1"));
     assert_eq!(text(&bed.admin, &version(&anna)).await.unwrap().as_deref(), Some("0"));
 }
