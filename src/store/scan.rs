@@ -436,6 +436,19 @@ pub fn directory_users_of(user_id: Uuid, organization_id: &str) -> Vec<bool> {
     })
 }
 
+/// The status of each membership in an organization that somebody's persons of AuthKit have; `deleted` of a person whom WorkOS has deleted.
+pub fn authkit_statuses_of(user_id: Uuid, organization_id: &str) -> Vec<String> {
+    let subjects = collect(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], None, |row| {
+        let is_of_issuer = row.get::<String>(c"provider").as_deref() != Some("workos");
+        row.get::<String>(c"provider_id").filter(|id| is_of_issuer && id.starts_with("user_"))
+    });
+    let statuses = |subject: &String| match was_removed(subject) {
+        true => vec!["deleted".to_owned()],
+        false => membership_statuses(subject, organization_id),
+    };
+    subjects.iter().flat_map(statuses).collect()
+}
+
 /// What each of these roles allows in an organization, of those that are known. One of the organization's own comes before one of the
 /// environment.
 pub fn permissions_of(organization_id: &str, roles: &[String], snapshot: &Snapshot) -> Vec<Vec<String>> {
