@@ -467,8 +467,12 @@ pub fn roles_version(snapshot: &Snapshot) -> i64 {
 
 /// Whether a role that somebody has in an organization has changed since a version.
 pub fn has_newer_role(user_id: Uuid, organization_id: &str, version: i64) -> bool {
-    // Mostly, none has.
-    if row_by_key(&ROLES_BY_VERSION, &[Key::Above(c"version", version)], None, |_| ()).is_none() {
+    // Mostly, none has: of the organization, nor of the whole environment.
+    let has_newer = |of: &str| {
+        let keys = [Key::Text(c"organization_id", of), Key::Above(c"version", version)];
+        row_by_key(&ROLES_BY_VERSION, &keys, None, |_| ()).is_some()
+    };
+    if !has_newer(organization_id) && !has_newer("") {
         return false;
     }
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];

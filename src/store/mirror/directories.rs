@@ -33,10 +33,11 @@ pub fn write(directory: &Directory) -> Result<()> {
 
 /// Whose a directory is.
 pub fn organization_of(id: &str) -> Result<Option<String>> {
-    let found =
-        query::row("SELECT organization_id FROM auth.directories WHERE id OPERATOR(pg_catalog.=) $1", &[id.into()], |row| {
-            row.nullable(1)
-        })?;
+    let found = query::row(
+        "SELECT organization_id FROM auth.directories WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into()],
+        |row| row.nullable(1),
+    )?;
     Ok(found.flatten())
 }
 

@@ -195,10 +195,8 @@ async fn a_suspension_of_before_a_directory_went_counts() {
     let world = World::new("suspended").await;
     let fay = world.comes("prof_1", "fay", "f").await;
     world.is_there("1", "a", "f", "fay").await;
-    let (suspended, again) = (
-        world.user("1", "a", "f", "fay", "suspended", &[]),
-        world.user("1", "a", "f", "fay", "active", &[]),
-    );
+    let (suspended, again) =
+        (world.user("1", "a", "f", "fay", "suspended", &[]), world.user("1", "a", "f", "fay", "active", &[]));
     world.tells("dsync.deleted", json!({ "id": "directory_a" })).await;
     world.tells("dsync.user.updated", suspended).await;
     world.is_out(&fay).await;
@@ -221,7 +219,10 @@ async fn members_who_never_came_by_single_sign_on_leave_too() {
     world.gets_no_session(eve, "not_a_member").await;
     // Nor where she is made a member again here.
     admin
-        .execute("insert into auth.organization_memberships (organization_id, user_id) values ('org_initech', $1)", &[&eve])
+        .execute(
+            "insert into auth.organization_memberships (organization_id, user_id) values ('org_initech', $1)",
+            &[&eve],
+        )
         .await
         .unwrap();
     world.gets_no_session(eve, "member_removed").await;
@@ -233,9 +234,7 @@ async fn people_of_authkit_leave_with_the_directory_too() {
     let admin = &world.at.bed.admin;
     let authkit = OtherIssuer::new("https://api.example.com", Algorithm::Rs256);
     authkit.is_trusted_by(&world.at.bed).await;
-    let claims = |later: i64| {
-        json!({ "org_id": "org_initech", "email": "ada@initech.com", "email_verified": true, "sid": format!("session_{later}"), "auth_time": now() + later, "iat": now() + later })
-    };
+    let claims = |later: i64| json!({ "org_id": "org_initech", "email": "ada@initech.com", "email_verified": true, "sid": format!("session_{later}"), "auth_time": now() + later, "iat": now() + later });
     let token = authkit.token("ada", claims(0));
     let ada = accept(admin, &token).await.unwrap();
     world.is_there("1", "a", "x", "ada").await;
@@ -251,7 +250,7 @@ async fn people_of_authkit_leave_with_the_directory_too() {
     let authkit = OtherIssuer::new("https://api.example.com", Algorithm::Rs256);
     authkit.is_trusted_by(&world.at.bed).await;
     let bob = world.comes("prof_1", "bob", "b").await;
-    world.at.bed.admin.execute("insert into auth.identities (user_id, provider, provider_id) values ($1, 'https://api.example.com', 'user_bob')", &[&bob.user_id]).await.unwrap();
+    world.at.bed.admin.execute("insert into auth.identities (user_id, provider, provider_id, identity_data) values ($1, 'https://api.example.com', 'user_bob', '{}')", &[&bob.user_id]).await.unwrap();
     let membership = |status: &str| {
         json!({ "id": "om_bob", "user_id": "user_bob", "organization_id": "org_initech", "status": status, "role": { "slug": "member" },
             "updated_at": format!("2026-01-15T08:00:{:02}.000Z", world.told.get()) })
@@ -345,4 +344,20 @@ async fn a_user_of_authkit_who_is_deleted_has_left_everywhere() {
         refused(set_session(&app, &authkit.token("ada", later.clone()), false).await, "member_removed");
         refused(accept(admin, &authkit.token("ada", later)).await, "member_removed");
     }
+}
+
+/// An index could not hold it, and a time of the year 9999 would let no later word count.
+#[tokio::test]
+async fn what_is_told_of_one_person_stops_nothing_that_is_told_later() {
+    let world = World::new("stops_nothing").await;
+    let ivy = world.comes("prof_1", "ivy", "i").await;
+    let user = |state: &str, at: &str| {
+        let mut user = world.user("1", "a", &"\u{1f600}".repeat(900), "ivy", state, &[]);
+        user["updated_at"] = json!(at);
+        user
+    };
+    world.tells("dsync.user.created", user("active", "9999-12-31T00:00:00.000Z")).await;
+    world.lives(&ivy).await;
+    world.tells("dsync.user.updated", user("suspended", "2026-01-15T12:00:00.000Z")).await;
+    world.gets_no_session(ivy.user_id, "not_a_member").await;
 }
