@@ -59,6 +59,7 @@ mod mirror {
     mod overdue;
     mod pages;
     mod roles;
+    mod who_is_who;
     mod who_may_read;
 }
 

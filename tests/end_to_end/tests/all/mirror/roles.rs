@@ -116,7 +116,12 @@ async fn a_token_that_does_not_say_the_role_is_stale_as_well() {
 #[tokio::test]
 async fn sessions_are_written_where_verifiers_are_fed() {
     let bed = Bed::shared("verifiers").await;
-    bed.admin.batch_execute("insert into auth.heartbeat (installation_id, beat, sent_at) select id, 1, now() from auth.installation").await.unwrap();
+    bed.admin
+        .batch_execute(
+            "insert into auth.heartbeat (installation_id, beat, sent_at) select id, 1, now() from auth.installation",
+        )
+        .await
+        .unwrap();
     let (alice, anna) = (bed.sign_in(ALICE).await, bed.sign_in(ANNA).await);
     bed.happens(json!({ "create_role": permissions(None, "admin", &["posts:write"]) }));
     bed.follow().await;

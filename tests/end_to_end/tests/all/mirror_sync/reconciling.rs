@@ -18,7 +18,11 @@ async fn all_that_workos_has_is_there_afterwards() {
         [("one", MembershipStatus::Active), ("two", MembershipStatus::Inactive), ("three", MembershipStatus::Pending)]
     {
         let (user, organization) = (format!("user_{name}"), "org_acme".to_owned());
-        change(Change::CreateUser(NewUser { id: Some(user.clone()), email: format!("{name}@acme.com"), ..NewUser::default() }));
+        change(Change::CreateUser(NewUser {
+            id: Some(user.clone()),
+            email: format!("{name}@acme.com"),
+            ..NewUser::default()
+        }));
         let id = Some(format!("om_{name}"));
         change(Change::CreateMembership(NewMembership { id, user, organization, status, ..NewMembership::default() }));
     }
