@@ -79,8 +79,8 @@ export PGRX_PG_CONFIG_PATH
 # Arguments for the test programs: what cannot run on a server that tools/postgres.sh built without pg_cron.
 left_out() {
     [[ $PG_CONFIG == "$(built_pg_config "$PG_MAJOR")" && ! -f $("$PG_CONFIG" --sharedir)/extension/pg_cron.control ]] || return 0
-    echo "LEFT OUT on Postgres $PG_MAJOR, which has no pg_cron here: pg_cron_calls_it_as_the_page_says" >&2
-    echo --skip pg_cron_calls_it_as_the_page_says
+    echo "LEFT OUT on Postgres $PG_MAJOR, which has no pg_cron here: the tests whose names begin with pg_cron_" >&2
+    echo --skip ::pg_cron_
 }
 
 # What `cargo pgrx` links with, given to every other cargo command too: with the same flags, the same profile

@@ -6,7 +6,6 @@ use pgrx::prelude::*;
 
 use super::triggers::unchanged;
 use crate::error::or_raise;
-use crate::postgres::replication;
 use crate::verifier::{self, Fate};
 
 #[pg_extern(sql = false)]
@@ -70,7 +69,7 @@ fn keep_feeds_apart<'a>(
     }
     let Some(new) = new else { return Ok(old.map(PgHeapTuple::into_owned)) };
     let mut new = new.into_owned();
-    let marked = match (&*table, replication::subscription()) {
+    let marked = match (&*table, verifier::feeding()) {
         ("sessions" | "signing_keys" | "heartbeat", Some(subscription)) => {
             new.set_by_name("subscription", subscription)
         }
@@ -119,7 +118,8 @@ fn mark_lost_heartbeat<'a>(
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
     let Some(new) = trigger.new() else { return Ok(None) };
     let mut new = new.into_owned();
-    if trigger.old().is_none() && verifier::is_copying_heartbeat() {
+    let is_first = trigger.old().is_none() && verifier::is_copying_heartbeat();
+    if is_first || verifier::feeding().is_none() {
         return Ok(Some(new));
     }
     or_raise(new.set_by_name("is_whole", false).map_err(unchanged));

@@ -14,6 +14,12 @@ thread_local! {
     static IS_NOTING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// The subscription whose changes this process applies, in a database that only verifies. Elsewhere logical replication carries what it likes,
+/// such as a whole issuer to another server.
+pub fn feeding() -> Option<pg_sys::Oid> {
+    replication::subscription().filter(|_| scan::verifier().is_some())
+}
+
 /// Writes down what follows from what has arrived. After an error the process ends.
 fn noting(write: impl FnOnce() -> Result<()>) -> Result<()> {
     let before = IS_NOTING.replace(true);
@@ -34,7 +40,7 @@ pub fn has_ended(session: pgrx::Uuid) -> Result<()> {
 
 /// Every session was copied, or has ended at the issuer. Where no subscription writes, nothing is known of any issuer.
 pub fn all_known(is_copy: bool) -> Result<()> {
-    let Some(subscription) = replication::subscription() else { return Ok(()) };
+    let Some(subscription) = feeding() else { return Ok(()) };
     noting(|| match is_copy {
         true => store::note_copy(subscription),
         false => store::note_emptied(subscription),
@@ -43,7 +49,7 @@ pub fn all_known(is_copy: bool) -> Result<()> {
 
 /// Whether this process makes the first copy of `auth.heartbeat`.
 pub fn is_copying_heartbeat() -> bool {
-    replication::subscription().is_some_and(scan::is_copying_heartbeat)
+    feeding().is_some_and(scan::is_copying_heartbeat)
 }
 
 /// What becomes of a row that a subscription brings, changes or removes.
@@ -60,7 +66,7 @@ pub enum Fate {
 /// # Errors
 /// `changed_by_another_feed`
 pub fn require_own(brought_by: Option<pg_sys::Oid>) -> Result<()> {
-    match replication::subscription() {
+    match feeding() {
         Some(subscription) if brought_by != Some(subscription) => {
             Err(changed("The row is not one that this subscription has brought."))
         }
@@ -96,7 +102,7 @@ pub fn organization_changes(brought_by: Option<&str>, feed: &str) -> Fate {
 
 /// What this process's subscription is called, in a database that only verifies.
 pub fn feed() -> Option<String> {
-    scan::subscription_name(replication::subscription()?)
+    scan::subscription_name(feeding()?)
 }
 
 /// Refuses what a subscription brings into a table that says whom a verifier believes.
@@ -104,7 +110,7 @@ pub fn feed() -> Option<String> {
 /// # Errors
 /// `changed_by_another_feed`
 pub fn require_no_feed() -> Result<()> {
-    match replication::subscription().is_some() && !IS_NOTING.get() && scan::verifier().is_some() {
+    match feeding().is_some() && !IS_NOTING.get() {
         true => Err(changed("A verifier says itself whom it believes: no subscription may feed this table.")),
         false => Ok(()),
     }
@@ -115,7 +121,7 @@ pub fn require_no_feed() -> Result<()> {
 /// # Errors
 /// `changed_by_another_feed`
 pub fn require_same_issuer(is_same: bool) -> Result<()> {
-    match replication::subscription().is_some() && !is_same {
+    match feeding().is_some() && !is_same {
         true => Err(changed("The issuer is another installation than at the copy, or signs under another name.")),
         false => Ok(()),
     }
@@ -130,7 +136,7 @@ fn changed(detail: &str) -> Error {
 /// # Errors
 /// `changed_by_another_feed`
 pub fn require_alone() -> Result<()> {
-    match replication::subscription().is_some_and(scan::has_another_feed) {
+    match feeding().is_some_and(scan::has_another_feed) {
         true => Err(changed("TRUNCATE at one issuer would remove what the others have brought.")),
         false => Ok(()),
     }
@@ -141,7 +147,7 @@ pub fn require_alone() -> Result<()> {
 /// # Errors
 /// `changed_by_another_feed`
 pub fn require_not_trusted(issuer: &str) -> Result<()> {
-    match replication::subscription().is_some() && scan::trusts_issuer(issuer) {
+    match feeding().is_some() && scan::trusts_issuer(issuer) {
         true => {
             let detail = format!("auth.trusted_issuers has {issuer}, which the subscription speaks for.");
             Err(changed(&detail).hint("Choose one: auth.distrust_issuer(…), or DROP SUBSCRIPTION."))

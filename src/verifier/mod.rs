@@ -18,7 +18,7 @@ mod finding;
 mod publishing;
 
 pub use arriving::{
-    Fate, all_known, feed, has_ended, is_copying_heartbeat, is_noting, organization, organization_changes,
+    Fate, all_known, feed, feeding, has_ended, is_copying_heartbeat, is_noting, organization, organization_changes,
     require_alone, require_no_feed, require_not_trusted, require_own, require_same_issuer,
 };
 pub use becoming::{become_verifier, stop_verifying};

@@ -143,3 +143,25 @@ async fn a_copy_that_is_silently_empty_lets_nobody_in() {
     issuer.admin.batch_execute("select auth.send_heartbeat()").await.unwrap();
     refused(set_session(&app, &alice.access_token, false).await, "verifier_stale");
 }
+
+/// A whole issuer moves to another server by logical replication: its rows are there what they were.
+#[tokio::test]
+async fn whoever_does_not_verify_is_fed_rows_as_they_are() {
+    let issuer = Bed::new(logical(), "feeding_moves").await;
+    issuer.sign_in(ALICE).await;
+    let there = Verifier::of(logical(), "feeding_moves_there").await;
+    there.admin.batch_execute("select auth.stop_verifying()").await.unwrap();
+    let there = there.subscribed_to(&issuer).await;
+    let alice = issuer.sign_in(ALICE).await;
+    there.catch_up(&issuer).await;
+    let session = alice.session_id;
+    issuer.admin.batch_execute(&format!("delete from auth.sessions where id = '{session}'")).await.unwrap();
+    there.catch_up(&issuer).await;
+    let rows = "select 'session', id::text, subscription::text from auth.sessions
+        union all select 'key', kid, subscription::text from auth.signing_keys
+        union all select 'organization', id, feed from auth.organizations
+        union all select 'heartbeat', installation_id::text || is_whole, subscription::text from auth.heartbeat
+        union all select 'feed', name, null from auth.feeds
+        union all select 'ended', sid, null from auth.ended_sessions order by 1, 2";
+    assert_eq!(lines(&there.admin, rows).await.unwrap(), lines(&issuer.admin, rows).await.unwrap());
+}
