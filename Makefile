@@ -65,8 +65,8 @@ NEWEST := 18
 
 .PHONY: test-newest
 test-newest: export NEWER = $(NEWEST)
-test-newest: ## SQL, end to end and inside a backend on the newest Postgres, which it brings; and databases that move there from this one
-	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh test-pgrx install test-sql test-e2e
+test-newest: ## SQL and end to end on the newest Postgres, which it brings; and databases that move there from this one
+	@NEWER= VERSIONS=$(NEWEST) tools/test-versions.sh install test-sql test-e2e
 	@$(MAKE) --no-print-directory test-e2e ONLY=installation::
 
 .PHONY: test-citus

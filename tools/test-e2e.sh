@@ -7,6 +7,8 @@ set -euo pipefail
 cd "$ROOT"
 
 tests=(cargo test --release "${CRATES[@]}")
+# Tests wait for servers now and then: one more than there are processors keeps all of those busy.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$(($(nproc) + 1))}
 read -ra left_out <<<"$(left_out)"
 
 if [[ -n ${ONLY:-} ]]; then

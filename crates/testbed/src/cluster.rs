@@ -14,10 +14,11 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::error::{Error, Result};
+use crate::extension::{create_extension, sql_version};
 use crate::guard::Guard;
 use crate::postgres::Installation;
 use crate::server_copy::ServerCopy;
@@ -78,8 +79,15 @@ pub struct Cluster {
     environment: Vec<(String, String)>,
     port: u16,
     root_key: OnceCell<()>,
+    extended: Mutex<usize>,
     base: TempDir,
 }
+
+/// A database with the extension and nothing else, which others are copies of.
+const TEMPLATE: &str = "template_of_workos_auth";
+
+/// From this database on they are copies: a cluster of one or two needs no template.
+const COPIED_FROM: usize = 2;
 
 /// Several tests at a time, each with as many connections and calls of WorkOS as it likes.
 static SHARED: LazyLock<Result<Cluster>> =
@@ -295,17 +303,51 @@ impl Cluster {
     /// # Errors
     /// There is one of that name already.
     pub async fn create_database(&self, name: &str) -> Result<()> {
+        // template0, which nobody else can be connected to, so that databases can be made in parallel.
+        self.copy_database("template0", name).await
+    }
+
+    async fn copy_database(&self, template: &str, name: &str) -> Result<()> {
         let quoted = name.replace('"', "\"\"");
         let client = self.connect("postgres", SUPERUSER).await?;
-        // template0, which nobody else can be connected to, so that databases can be made in parallel.
-        client.batch_execute(&format!("create database \"{quoted}\" template template0")).await?;
-        Ok(())
+        Ok(client.batch_execute(&format!("create database \"{quoted}\" template {template}")).await?)
+    }
+
+    /// Makes a database with the extension in it, with the SQL of a release; without one, of that of the whole process. One at a time: roles are the
+    /// cluster's, and two at once would make `workos_auth_owner` twice.
+    ///
+    /// # Errors
+    /// There is one of that name already, or the extension cannot be made.
+    pub async fn create_database_with_extension(&self, name: &str, version: Option<&str>) -> Result<()> {
+        let mut extended = self.extended.lock().await;
+        if version.is_some() {
+            return self.extend(name, version).await;
+        }
+        let version = sql_version();
+        if *extended == COPIED_FROM {
+            self.extend(TEMPLATE, version.as_deref()).await?;
+            let client = self.connect("postgres", SUPERUSER).await?;
+            client
+                .batch_execute(&format!("alter database {TEMPLATE} is_template true allow_connections false"))
+                .await?;
+        }
+        *extended += 1;
+        match *extended > COPIED_FROM {
+            true => self.copy_database(TEMPLATE, name).await,
+            false => self.extend(name, version.as_deref()).await,
+        }
+    }
+
+    async fn extend(&self, name: &str, version: Option<&str>) -> Result<()> {
+        self.create_database(name).await?;
+        let client = self.connect(name, SUPERUSER).await?;
+        Ok(client.batch_execute(&create_extension(version)).await?)
     }
 
     fn new(installation: Installation) -> Result<Self> {
         let base = make_base(&installation)?;
-        let (environment, root_key) = (Vec::new(), OnceCell::new());
-        Ok(Self { guard: None, server: None, installation, environment, port: 0, root_key, base })
+        let (environment, root_key, extended) = (Vec::new(), OnceCell::new(), Mutex::const_new(0));
+        Ok(Self { guard: None, server: None, installation, environment, port: 0, root_key, extended, base })
     }
 
     fn initdb(&self) -> Result<()> {

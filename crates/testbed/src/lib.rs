@@ -26,6 +26,7 @@
 
 pub mod cluster;
 pub mod error;
+mod extension;
 mod guard;
 pub mod pgbouncer;
 mod postgres;

@@ -11,6 +11,7 @@ use workos_simulator::{Options, Simulator};
 
 use crate::cluster::{Cluster, SUPERUSER};
 use crate::error::{Error, Result};
+use crate::extension::{create_extension, sql_version};
 
 /// The client of the simulator's built-in seed.
 pub const CLIENT_ID: &str = "client_demo";
@@ -77,15 +78,12 @@ impl Workos {
         self.simulator.url().to_string()
     }
 
-    /// Creates the extension in `database` and configures it for this simulator: root key (made once for a
-    /// cluster), provider, redirect allow list. Returns the superuser's connection that did it.
-    ///
-    /// With the variable `WORKOS_AUTH_SQL_VERSION` in the environment, the SQL is that of an older release: so whole suites run against it.
+    /// Creates the extension in `database` and configures it. Returns the superuser's connection that did it.
     ///
     /// # Errors
     /// A statement fails: its SQLSTATE, message, detail and hint.
     pub async fn install(&self, cluster: &Cluster, database: &str) -> Result<Client> {
-        self.install_version(cluster, database, std::env::var("WORKOS_AUTH_SQL_VERSION").ok().as_deref()).await
+        self.install_version(cluster, database, sql_version().as_deref()).await
     }
 
     /// The same with the SQL of a release; without one, of the newest.
@@ -94,8 +92,15 @@ impl Workos {
     /// As [`Workos::install`].
     pub async fn install_version(&self, cluster: &Cluster, database: &str, version: Option<&str>) -> Result<Client> {
         let client = cluster.connect(database, SUPERUSER).await?;
-        let of_version = version.map(|version| format!(" version '{version}'")).unwrap_or_default();
-        client.batch_execute(&format!("create extension workos_auth{of_version}")).await?;
+        client.batch_execute(&create_extension(version)).await?;
+        self.configure(cluster, client).await
+    }
+
+    /// Configures the extension for this simulator: root key (made once for a cluster), provider, redirect allow list.
+    ///
+    /// # Errors
+    /// As [`Workos::install`].
+    pub async fn configure(&self, cluster: &Cluster, client: Client) -> Result<Client> {
         cluster.create_root_key(&client).await?;
         client
             .execute(

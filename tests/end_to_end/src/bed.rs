@@ -5,15 +5,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio_postgres::{Client, GenericClient, Row};
 use uuid::Uuid;
 use workos_testbed::cluster::SUPERUSER;
 use workos_testbed::workos::{CLIENT_ID, REDIRECT_URI};
 use workos_testbed::{Callback, Cluster, Workos, browser_sign_in};
-
-/// Roles are the cluster's: two databases that are set up at once would make `workos_auth_owner` and `workos_auth_nobody` twice.
-static SETTING_UP: Mutex<()> = Mutex::const_new(());
 
 /// Somebody of the simulator's built-in seed: how the sign-in is started, and who signs in then.
 #[derive(Debug, Clone, Copy)]
@@ -75,13 +71,9 @@ impl<'a> Bed<'a> {
         // A cluster that is a static is never dropped, which would look at them.
         cluster.assertions().unwrap();
         let workos = Workos::start().unwrap();
-        let _one_at_a_time = SETTING_UP.lock().await;
-        cluster.create_database(database).await.unwrap();
-        let admin = match version {
-            Some(_) => workos.install_version(cluster, database, version).await,
-            None => workos.install(cluster, database).await,
-        }
-        .unwrap();
+        cluster.create_database_with_extension(database, version).await.unwrap();
+        let admin = cluster.connect(database, SUPERUSER).await.unwrap();
+        let admin = workos.configure(cluster, admin).await.unwrap();
         Self { cluster, workos, database: database.to_owned(), admin }
     }
 

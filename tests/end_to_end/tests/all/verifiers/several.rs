@@ -119,6 +119,14 @@ async fn people_of_both_are_known_and_each_leaves_at_home() {
     fed.catch_up().await;
     refused(fed.uid(&bob).await, "session_not_found");
     fed.alice_goes_on().await;
+
+    // A session that has ended at its issuer does not go on because another has one of that id.
+    fed.acme.admin.execute("select auth.sign_out($1, 'global')", &[&fed.alice.access_token]).await.unwrap();
+    let again = format!("insert into auth.sessions (id) values ('{}')", fed.alice.session_id);
+    fed.catch_up().await;
+    fed.globex.admin.batch_execute(&again).await.unwrap();
+    fed.catch_up().await;
+    refused(fed.uid(&fed.alice).await, "session_not_found");
 }
 
 #[tokio::test]
