@@ -1,4 +1,8 @@
 -- What becomes of tables, types, triggers and policies from 0.1.0 to 0.2.0. tools/extension-files.sh adds the rest.
+
+-- First: a sign-in writes to it before all other tables. Locked later, it and a sign-in would wait for each other.
+LOCK TABLE auth.flow_states IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
 ALTER TABLE auth.organizations ADD COLUMN issuer text;
 ALTER TABLE auth.organizations ADD COLUMN require_sso boolean NOT NULL DEFAULT false;
@@ -171,3 +175,11 @@ ALTER TABLE auth.feeds ENABLE ALWAYS TRIGGER forget_cached_rows_truncated;
 
 CREATE TRIGGER identity_left AFTER DELETE ON auth.identities FOR EACH ROW
     WHEN (pg_catalog.strpos(OLD.provider, ':') > 0) EXECUTE FUNCTION auth.identity_left();
+
+-- Signing in through AuthKit.
+ALTER TABLE auth.providers ADD COLUMN product text NOT NULL DEFAULT 'sso' CHECK (product IN ('sso', 'authkit'));
+ALTER TABLE auth.sessions ADD COLUMN authkit_session_id text;
+CREATE INDEX sessions_authkit_session_id_idx ON auth.sessions (authkit_session_id) WHERE authkit_session_id IS NOT NULL;
+ALTER TABLE auth.flow_states DROP CONSTRAINT flow_states_check;
+ALTER TABLE auth.flow_states ADD CONSTRAINT flow_states_check
+    CHECK (CASE provider WHEN 'authkit' THEN connection IS NULL ELSE (organization IS NULL AND connection IS NULL) <> (provider IS NULL) END);

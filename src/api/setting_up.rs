@@ -1,9 +1,11 @@
 //! Setting up: what administrators call. Declared in `sql/20_setting_up.sql`.
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use pgrx::JsonB;
 use pgrx::prelude::*;
+use workos_auth_core::authorize::Product;
 use workos_auth_core::email_copies::email_copies;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
@@ -51,7 +53,36 @@ fn configure_workos(
         client_secret_file,
         api_url,
         enabled,
+        product: None,
     }));
+}
+
+#[pg_extern(sql = false)]
+fn configure_workos_product(
+    client_id: Option<&str>,
+    redirect_uri: Option<&str>,
+    product: Option<&CStr>,
+    client_secret: Option<&str>,
+    client_secret_file: Option<&str>,
+    api_url: Option<&str>,
+    enabled: Option<bool>,
+) {
+    let product = or_raise(named_product(product));
+    or_raise(configure::configure(&Configuration {
+        client_id,
+        redirect_uri,
+        client_secret,
+        client_secret_file,
+        api_url,
+        enabled,
+        product: Some(product),
+    }));
+}
+
+/// The argument is a `name`, since a text would make calls of the other function ambiguous.
+fn named_product(name: Option<&CStr>) -> Result<Product> {
+    let name = name.ok_or_else(|| Error::null("product"))?;
+    Product::parse(&name.to_string_lossy())
 }
 
 #[pg_extern(sql = false)]

@@ -78,6 +78,15 @@ pub fn insert(session: &NewSession) -> Result<()> {
     .map(drop)
 }
 
+/// Writes down which session of AuthKit's a session began with: its end there is known by that name.
+pub fn name_authkit_session(id: Uuid, authkit_session_id: &str) -> Result<()> {
+    query::execute(
+        "UPDATE auth.sessions SET authkit_session_id = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(id), authkit_session_id.into()],
+    )
+    .map(drop)
+}
+
 /// A session with what its tokens say of the person.
 pub struct StoredSession {
     /// its id

@@ -449,6 +449,18 @@ error_codes! {
     WorkosConflict = "WA323", "workos_conflict", 409, "WorkOS has something that stands in the way of the request",
         "",
         "See what WorkOS says in the detail.";
+    AuthkitNotConfigured = "WA330", "authkit_not_configured", 422, "sign-ins through AuthKit are switched off",
+        "The provider was configured without product => 'authkit'.",
+        "An administrator runs auth.configure_workos(…, product => 'authkit').";
+    OrganizationSelectionRequired = "WA331", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
+        "",
+        "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …).";
+    AuthkitStepRequired = "WA332", "authkit_step_required", 403, "the person has to take a further step at WorkOS",
+        "",
+        "Start the sign-in again with provider => 'authkit': WorkOS's own pages lead through the step.";
+    AuthkitRefused = "WA333", "authkit_refused", 403, "WorkOS does not let the person in",
+        "",
+        "The WorkOS dashboard says more: the person's membership, invitation, and the ways to sign in that are allowed.";
 
     // Whose account it is.
     SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",
