@@ -81,19 +81,36 @@ CREATE TABLE auth.organizations (
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     issuer text,
     require_sso boolean NOT NULL DEFAULT false,
-    subscription oid
+    feed text,
+    contested_by text,
+    name text,
+    external_id text,
+    metadata jsonb NOT NULL DEFAULT '{}',
+    deleted_at timestamptz,
+    workos_updated_at timestamptz,
+    seen_at timestamptz
 );
-COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, or that auth.workos_create_organization made';
+COMMENT ON TABLE auth.organizations IS 'WorkOS organizations that somebody has signed in from, that auth.workos_create_organization made, or that WorkOS''s events tell of';
+COMMENT ON COLUMN auth.organizations.name IS 'what people call it, as WorkOS tells it';
+COMMENT ON COLUMN auth.organizations.external_id IS 'the application''s own id of it, as WorkOS tells it';
+COMMENT ON COLUMN auth.organizations.metadata IS 'what the application wrote down of it at WorkOS';
+COMMENT ON COLUMN auth.organizations.deleted_at IS 'since when WorkOS has it no more: nobody signs in through it';
+COMMENT ON COLUMN auth.organizations.workos_updated_at IS 'when it last changed at WorkOS; what was told of an earlier time is not taken';
+COMMENT ON COLUMN auth.organizations.seen_at IS 'when WorkOS last told of it, by this database''s clock; NULL where it never has';
 COMMENT ON COLUMN auth.organizations.created_at IS 'when it became known here';
 COMMENT ON COLUMN auth.organizations.issuer IS 'the trusted issuer whose organization it is, and who alone speaks for it; NULL: WorkOS. auth.set_organization_issuer changes it';
 COMMENT ON COLUMN auth.organizations.require_sso IS 'whether its sessions begin by sign-ins with WorkOS''s single sign-on alone; auth.require_sso changes it';
-COMMENT ON COLUMN auth.organizations.subscription IS 'which subscription has brought the row into a verifier; NULL at the issuer, and where it was written in this database';
+COMMENT ON COLUMN auth.organizations.feed IS 'the name of the subscription that has brought the row into a verifier, and stays with it when that one is copied anew; NULL at the issuer, and where it was written in this database';
+COMMENT ON COLUMN auth.organizations.contested_by IS 'the name of another subscription that has brought the same organization, whose issuer is not believed about it';
 COMMENT ON COLUMN auth.organizations.id IS 'WorkOS''s own id, org_…';
 
 CREATE TABLE auth.organization_domains (
     organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
     domain text NOT NULL CHECK (domain = pg_catalog.lower(domain COLLATE "C") AND domain <> ''),
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    workos_id text,
+    state text,
+    workos_updated_at timestamptz,
     PRIMARY KEY (organization_id, domain)
 );
 CREATE INDEX organization_domains_domain_idx ON auth.organization_domains (domain);
@@ -102,6 +119,9 @@ COMMENT ON COLUMN auth.organization_domains.domain IS 'what stands behind the @ 
 COMMENT ON TABLE auth.organization_domains IS 'e-mail domains an organization vouches for; needed by auth.organization_for_email and by workos_auth.account_linking = email';
 COMMENT ON COLUMN auth.organization_domains.organization_id IS 'the organization that vouches for addresses of the domain';
 COMMENT ON COLUMN auth.organization_domains.created_at IS 'when the domain was added';
+COMMENT ON COLUMN auth.organization_domains.workos_id IS 'WorkOS''s id of it, org_domain_…; NULL for one that an administrator wrote here, which WorkOS''s events leave as it is';
+COMMENT ON COLUMN auth.organization_domains.state IS 'verified, legacy_verified, pending, failed or another word of WorkOS''s: one of the first two counts, as does NULL, an administrator''s word';
+COMMENT ON COLUMN auth.organization_domains.workos_updated_at IS 'when it last changed at WorkOS; what was told of an earlier time is not taken';
 
 CREATE TABLE auth.organization_memberships (
     organization_id text NOT NULL REFERENCES auth.organizations (id) ON DELETE CASCADE,
@@ -146,6 +166,7 @@ CREATE TABLE auth.identities (
 );
 CREATE INDEX identities_user_id_idx ON auth.identities (user_id);
 CREATE INDEX identities_organization_id_idx ON auth.identities (organization_id);
+CREATE INDEX identities_idp_id_idx ON auth.identities (idp_id);
 CREATE INDEX identities_email_idx ON auth.identities (pg_catalog.lower(email COLLATE "C"));
 COMMENT ON TABLE auth.identities IS 'the profiles at WorkOS that lead into an account';
 COMMENT ON COLUMN auth.identities.id IS 'the identity_id of auth.unlink_identity and auth.move_identity';
@@ -163,6 +184,7 @@ COMMENT ON COLUMN auth.identities.idp_id IS 'the person''s id at the identity pr
 COMMENT ON COLUMN auth.identities.email IS 'the address in identity_data: as the identity provider says it, ASCII-lower-case';
 COMMENT ON INDEX auth.identities_user_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.identities_organization_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.identities_idp_id_idx IS 'for the person of a directory user';
 COMMENT ON INDEX auth.identities_email_idx IS 'for the candidates of account linking';
 
 -- A reader looks at id and claims_version alone, so that a database which only verifies can live on a replica of this table.

@@ -4,8 +4,8 @@ CREATE TABLE auth.heartbeat (
     installation_id uuid PRIMARY KEY,
     beat bigint NOT NULL,
     sent_at timestamptz NOT NULL,
-    issuer text UNIQUE,
-    audience text,
+    issuer text UNIQUE CHECK (pg_catalog.octet_length(issuer) <= 2048),
+    audience text CHECK (pg_catalog.octet_length(audience) <= 2048),
     is_whole boolean NOT NULL DEFAULT true,
     publications jsonb NOT NULL DEFAULT '{}',
     subscription oid UNIQUE NULLS NOT DISTINCT
@@ -32,10 +32,12 @@ COMMENT ON COLUMN auth.verifier.created_at IS 'when auth.become_verifier() was f
 
 CREATE TABLE auth.feeds (
     subscription oid PRIMARY KEY,
+    name text NOT NULL,
     publications text[] NOT NULL,
     known_since timestamptz NOT NULL
 );
 COMMENT ON TABLE auth.feeds IS 'the subscriptions that feed a verifier, one an issuer, each from when it has copied auth.sessions on';
 COMMENT ON COLUMN auth.feeds.subscription IS 'pg_subscription.oid; what another one brings is not believed';
+COMMENT ON COLUMN auth.feeds.name IS 'what it was called at its copy; under another name nothing of it is believed';
 COMMENT ON COLUMN auth.feeds.publications IS 'to which publications it was subscribed at its copy; of others, nothing is believed';
 COMMENT ON COLUMN auth.feeds.known_since IS 'when auth.sessions was last copied whole, or truncated at the issuer: a session of before that is not there has ended';

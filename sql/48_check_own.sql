@@ -18,6 +18,7 @@ difference AS MATERIALIZED (SELECT d.* FROM auth.check_differences() AS d),
 right_of AS (
     SELECT r.bundle, split_part(r.privilege, ' ', 1) AS privilege, c.name AS column_name, k.kind, n.name, CASE k.kind
             WHEN 'FUNCTION' THEN to_regprocedure(n.name)::oid
+            WHEN 'PROCEDURE' THEN to_regprocedure(n.name)::oid
             WHEN 'TABLE' THEN to_regclass(n.name)::oid
             WHEN 'TYPE' THEN to_regtype(n.name)::oid
             WHEN 'SCHEMA' THEN to_regnamespace(n.name)::oid END AS oid
@@ -31,7 +32,7 @@ acl AS (
     SELECT x.kind, x.oid, x.name, x.owner, a.grantee, a.grantor, a.privilege_type AS privilege, a.is_grantable, x.column_name,
         CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS grantee_name
     FROM (
-        SELECT 'FUNCTION', p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL::text
+        SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END, p.oid, p.oid::regprocedure::text, p.proowner, coalesce(p.proacl, acldefault('f', p.proowner)), NULL::text
         FROM own AS o JOIN pg_proc AS p ON o.classid = 'pg_proc'::regclass AND p.oid = o.objid
         UNION ALL
         SELECT 'TABLE', c.oid, c.oid::regclass::text, c.relowner, coalesce(c.relacl, acldefault('r', c.relowner)), NULL FROM own_relation AS c WHERE c.relkind IN ('r', 'v')
@@ -171,10 +172,10 @@ FROM difference AS c WHERE c.difference = 'changed'
 UNION ALL
 SELECT 'error', CASE WHEN m.kind IN ('trigger', 'policy', 'table constraint') THEN format('%I ON %s', m.name, m.relation) ELSE m.identity END,
     format('This %s of the extension is gone.', m.kind),
-    CASE m.kind
-        WHEN 'function' THEN format('DO %L;', format('BEGIN %s ALTER FUNCTION %s OWNER TO workos_auth_owner; REVOKE ALL ON FUNCTION %s FROM PUBLIC; '
-            'ALTER EXTENSION workos_auth ADD FUNCTION %s; END', m.restore, m.identity, m.identity, m.identity))
-        WHEN 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; REVOKE ALL ON TYPE %s FROM PUBLIC; '
+    CASE
+        WHEN m.kind IN ('function', 'procedure') THEN format('DO %L;', format('BEGIN %s ALTER ROUTINE %s OWNER TO workos_auth_owner; REVOKE ALL ON ROUTINE %s FROM PUBLIC; '
+            'ALTER EXTENSION workos_auth ADD ROUTINE %s; END', m.restore, m.identity, m.identity, m.identity))
+        WHEN m.kind = 'view' THEN format('DO %L;', format('BEGIN %s ALTER VIEW %s OWNER TO workos_auth_owner; REVOKE ALL ON TYPE %s FROM PUBLIC; '
             'ALTER EXTENSION workos_auth ADD VIEW %s; END', m.restore, m.identity, m.identity, m.identity))
         ELSE m.restore END
 FROM difference AS m WHERE m.difference = 'gone'
@@ -229,6 +230,7 @@ UNION ALL
 -- TRUNCATE passes row-level security by, and a trigger runs with the rights of whoever writes. Some functions harm nobody.
 SELECT CASE r.kind
         WHEN 'TABLE' THEN CASE WHEN r.is_grave THEN 'error' ELSE 'warning' END
+        WHEN 'PROCEDURE' THEN 'error'
         WHEN 'FUNCTION' THEN CASE WHEN r.grantee <> 0 AND r.name ~ '^auth\.(cleanup|rights|check_\w+|"check")\(' THEN 'warning' ELSE 'error' END
         WHEN 'SCHEMA' THEN 'error' ELSE 'warning' END,
     r.name,
@@ -236,9 +238,14 @@ SELECT CASE r.kind
         WHEN 'SCHEMA' THEN format('%s may create objects in the schema auth and so answer in place of the extension.', r.grantee_name)
         WHEN 'FUNCTION' THEN CASE r.grantee WHEN 0 THEN 'Everybody may call a function that the extension keeps for a few.'
             ELSE format('%s may call a function that the extension does not give it.', r.grantee_name) END
+        WHEN 'PROCEDURE' THEN CASE r.grantee WHEN 0 THEN 'Everybody may call a procedure that the extension keeps for a few.'
+            ELSE format('%s may call a procedure that the extension does not give it.', r.grantee_name) END
         ELSE format('%s has rights on a %s of the extension that the extension does not give: %s.', r.grantee_name, lower(r.kind), r.privileges) END,
     r.statement
 FROM revoke AS r
+-- What people may read of their own organization, an administrator grants to their role: row-level security leaves out all else.
+WHERE NOT (r.kind = 'TABLE' AND r.grantee <> 0 AND r.privileges !~ 'INSERT|UPDATE|DELETE|TRUNCATE|REFERENCES|TRIGGER|MAINTAIN'
+    AND EXISTS (SELECT FROM pg_policy AS p WHERE p.polname = 'own_organization' AND p.polrelid = to_regclass(r.name)))
 UNION ALL
 SELECT 'warning', CASE l.number WHEN 1 THEN l.names ELSE 'auth' END,
     format('%s lacks what the extension gives: %s on %s.', CASE l.bundle WHEN 'everyone' THEN 'Everybody' ELSE l.grantee_name END, l.privilege, l.names),

@@ -295,6 +295,8 @@ found (severity, object, finding, remedy) AS (
     UNION ALL
     SELECT w.* FROM auth.check_worker() AS w
     UNION ALL
+    SELECT m.* FROM auth.check_mirror() AS m
+    UNION ALL
     -- One may fail by chance. What no worker does any more is no finding.
     SELECT 'warning', 'auth.worker_status', format('The task %s of the background worker has failed %s times in a row.', f.subject, f.number),
         format('SELECT %L AS by_hand;', format('Look at last_error of the task %s in auth.worker_status, and remove the cause. The worker tries again by itself.', f.subject))

@@ -8,7 +8,9 @@ BEGIN
     FOR name, command IN VALUES
         ('redirect_urls', 'ALL'), ('organization_domains', 'ALL'), ('hooks', 'ALL'), ('audit_log_entries', 'SELECT'), ('users', 'SELECT'),
         ('organization_memberships', 'SELECT'), ('identities', 'SELECT'), ('sessions', 'SELECT'), ('signing_keys', 'SELECT'), ('organizations', 'SELECT'),
-        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('heartbeat', 'SELECT'), ('verifier', 'SELECT'), ('feeds', 'SELECT'), ('worker_status', 'SELECT')
+        ('trusted_issuers', 'SELECT'), ('issuer_keys', 'SELECT'), ('ended_sessions', 'SELECT'), ('heartbeat', 'SELECT'), ('verifier', 'SELECT'), ('feeds', 'SELECT'), ('worker_status', 'SELECT'),
+        ('connections', 'SELECT'), ('roles', 'SELECT'), ('workos_memberships', 'SELECT'), ('directories', 'SELECT'), ('directory_users', 'SELECT'),
+        ('directory_groups', 'SELECT'), ('directory_group_members', 'SELECT'), ('workos_removals', 'SELECT'), ('workos_events', 'SELECT'), ('workos_sync_state', 'SELECT')
     LOOP
         EXECUTE pg_catalog.format(
             $policy$CREATE POLICY administrators ON auth.%I FOR %s USING (
@@ -19,9 +21,33 @@ BEGIN
     END LOOP;
 END
 $policies$;
-CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (subscription IS NULL AND
+CREATE POLICY administrators_add ON auth.organizations FOR INSERT WITH CHECK (feed IS NULL AND contested_by IS NULL AND
     (SELECT pg_catalog.has_function_privilege(CURRENT_USER, 'auth.configure_workos(text, text, text, text, text, boolean)', 'EXECUTE')));
 COMMENT ON POLICY administrators_add ON auth.organizations IS 'those whom auth.grant_admin made administrators';
+
+-- What people may read where an administrator grants it to their role: the rows of their session's own organization, and of nobody who has left.
+DO $own_organization$
+DECLARE
+    name text;
+    condition text;
+BEGIN
+    FOR name, condition IN VALUES
+        ('organizations', 'id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
+        ('connections', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
+        ('roles', 'organization_id OPERATOR(pg_catalog.=) ANY (ARRAY['''', (SELECT auth.organization_id())]) AND deleted_at IS NULL'),
+        ('organization_memberships', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
+        ('workos_memberships', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND deleted_at IS NULL'),
+        ('directories', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
+        ('directory_users', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND deleted_at IS NULL'),
+        ('directory_groups', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
+        ('directory_group_members', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())')
+    LOOP
+        EXECUTE pg_catalog.format('CREATE POLICY own_organization ON auth.%I FOR SELECT USING (%s)', name, condition);
+        EXECUTE pg_catalog.format(
+            $comment$COMMENT ON POLICY own_organization ON auth.%I IS 'people of a session in the organization, where an administrator has granted SELECT to their role'$comment$, name);
+    END LOOP;
+END
+$own_organization$;
 
 -- Backends cache signing keys and the installation's id; a change tells them. ALWAYS, so that it also does where
 -- rows arrive by replication. TRUNCATE on sessions has a trigger so that nothing may empty the table unnoticed.
@@ -68,7 +94,9 @@ DO $fed$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat'] LOOP
+    -- After the first four, those that say whom a verifier believes: they take nothing from a subscription.
+    FOREACH name IN ARRAY ARRAY['sessions', 'signing_keys', 'organizations', 'heartbeat',
+        'trusted_issuers', 'issuer_keys', 'ended_sessions', 'identities', 'verifier', 'feeds'] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER keep_feeds_apart BEFORE INSERT OR UPDATE OR DELETE ON auth.%I FOR EACH ROW EXECUTE FUNCTION auth.keep_feeds_apart()', name);
         EXECUTE pg_catalog.format(
@@ -76,7 +104,7 @@ BEGIN
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart', name);
         EXECUTE pg_catalog.format('ALTER TABLE auth.%I ENABLE REPLICA TRIGGER keep_feeds_apart_truncated', name);
         EXECUTE pg_catalog.format(
-            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses changes of what another one has brought'$comment$, name);
+            $comment$COMMENT ON TRIGGER keep_feeds_apart ON auth.%I IS 'notes in a verifier which subscription brings a row, and refuses what it may not bring'$comment$, name);
         EXECUTE pg_catalog.format(
             $comment$COMMENT ON TRIGGER keep_feeds_apart_truncated ON auth.%I IS 'refuses in a verifier that one of several subscriptions empties the table'$comment$, name);
     END LOOP;
@@ -200,7 +228,7 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions', 'issuer_keys'
+        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions', 'issuer_keys', 'directory_users'
     ] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER restore_begins BEFORE INSERT ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows()', name);

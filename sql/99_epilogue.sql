@@ -78,9 +78,10 @@ BEGIN
         SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
         WHERE e.extname = 'workos_auth' AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'
     ), own (kind, granted_as, oid, name, owner, acl, is_new) AS (
-        SELECT 'FUNCTION', 'FUNCTION', p.oid, p.oid::pg_catalog.regprocedure::text, p.proowner,
+        SELECT k.kind, k.kind, p.oid, p.oid::pg_catalog.regprocedure::text, p.proowner,
             coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner)), p.oid <> ALL (members)
         FROM member AS m JOIN pg_catalog.pg_proc AS p ON m.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = m.objid
+            CROSS JOIN LATERAL (SELECT CASE p.prokind WHEN 'p' THEN 'PROCEDURE' ELSE 'FUNCTION' END) AS k (kind)
         UNION ALL
         SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, 'TABLE', c.oid, c.oid::pg_catalog.regclass::text, c.relowner,
             coalesce(c.relacl, pg_catalog.acldefault('r', c.relowner)), c.oid <> ALL (members)
@@ -106,6 +107,7 @@ BEGIN
         SELECT o.* FROM own AS o WHERE o.is_new OR o.kind <> 'ROW TYPE' AND is_update AND EXISTS (
             SELECT FROM changed AS c WHERE o.granted_as = pg_catalog.split_part(c.object, ' ', 1) AND o.oid = CASE o.granted_as
                 WHEN 'FUNCTION' THEN pg_catalog.to_regprocedure(pg_catalog.substr(c.object, 10))::pg_catalog.oid
+                WHEN 'PROCEDURE' THEN pg_catalog.to_regprocedure(pg_catalog.substr(c.object, 11))::pg_catalog.oid
                 WHEN 'TABLE' THEN pg_catalog.to_regclass(pg_catalog.substr(c.object, 7))::pg_catalog.oid
                 WHEN 'TYPE' THEN pg_catalog.to_regtype(pg_catalog.substr(c.object, 6))::pg_catalog.oid
                 WHEN 'SCHEMA' THEN pg_catalog.to_regnamespace(pg_catalog.substr(c.object, 8))::pg_catalog.oid END)

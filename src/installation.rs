@@ -118,6 +118,7 @@ pub fn become_new() -> Result<Uuid> {
         let old = store::row().ok_or_else(|| Error::new(ErrorCode::ProviderNotConfigured))?;
         let provider = configuration::provider()?;
         let secret = provider.as_ref().map(secrets::open_client_secret).transpose()?;
+        let of_webhooks = provider.as_ref().map(secrets::webhook_secret).transpose()?.flatten();
         let root = secrets::root_key()?;
         store::shut_out_sign_ins()?;
         flows::remove_all()?;
@@ -132,6 +133,9 @@ pub fn become_new() -> Result<Uuid> {
             let Provider { id, client_id, api_url, .. } = &provider;
             let (client_secret, data_key_id) = secrets::seal_client_secret(*id, client_id, api_url, &secret)?;
             configuration::upsert_provider(&Provider { client_secret, data_key_id, ..provider })?;
+            if let Some(secret) = of_webhooks {
+                secrets::keep_webhook_secret(data_key_id, Some(&secret))?;
+            }
         }
         configuration::delete_retired_data_keys()?;
         let payload = json!({ "was": old.id, "is": id, "sessions": ended });

@@ -9,6 +9,7 @@
 //! | [`sign_in`] | the course of a sign-in: start, exchange, account |
 //! | [`sessions`] | the life of a session: opened, given tokens |
 //! | [`members`] | what follows from a change of a membership |
+//! | [`mirror`] | what WorkOS's events tell is written down, and what follows is done |
 //! | [`own_account`] | what a person sees and changes of their account |
 //! | [`auth_hooks`] | the administrator's own functions, called on the way |
 //! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
@@ -42,6 +43,7 @@ mod foreign_keys;
 mod http;
 mod installation;
 mod members;
+mod mirror;
 mod own_account;
 #[cfg(any(test, feature = "pg_test"))]
 mod pg_test;
@@ -71,12 +73,15 @@ extension_sql_file!("../sql/12_types.sql", name = "types", requires = ["account_
 extension_sql_file!("../sql/13_trusted_issuers.sql", name = "issuer_tables", requires = ["types"]);
 extension_sql_file!("../sql/14_worker.sql", name = "worker_tables", requires = ["issuer_tables"]);
 extension_sql_file!("../sql/15_verifiers.sql", name = "verifier_tables", requires = ["worker_tables"]);
-extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["verifier_tables"]);
+extension_sql_file!("../sql/16_workos_mirror.sql", name = "mirror_tables", requires = ["verifier_tables"]);
+extension_sql_file!("../sql/20_setting_up.sql", name = "setting_up", requires = ["mirror_tables"]);
 extension_sql_file!("../sql/21_versions.sql", name = "versions", requires = ["setting_up"]);
 extension_sql_file!("../sql/22_trusted_issuers.sql", name = "trusted_issuers", requires = ["versions"]);
 extension_sql_file!("../sql/23_verifiers.sql", name = "verifiers", requires = ["trusted_issuers"]);
 extension_sql_file!("../sql/24_customers.sql", name = "customers", requires = ["verifiers"]);
-extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["customers"]);
+extension_sql_file!("../sql/25_workos_mirror.sql", name = "mirror", requires = ["customers"]);
+extension_sql_file!("../sql/26_workos_sync.sql", name = "workos_sync", requires = ["mirror"]);
+extension_sql_file!("../sql/30_signing_in.sql", name = "signing_in", requires = ["workos_sync"]);
 extension_sql_file!("../sql/31_brokering.sql", name = "brokering", requires = ["signing_in"]);
 extension_sql_file!("../sql/32_operating.sql", name = "operating", requires = ["brokering"]);
 extension_sql_file!("../sql/33_people_without_workos.sql", name = "people_without_workos", requires = ["operating"]);
@@ -87,7 +92,8 @@ extension_sql_file!("../sql/45_check_parts.sql", name = "check_parts", requires 
 extension_sql_file!("../sql/46_check_people.sql", name = "check_people", requires = ["check_parts"]);
 extension_sql_file!("../sql/47_check_functions.sql", name = "check_functions", requires = ["check_people"]);
 extension_sql_file!("../sql/48_check_own.sql", name = "check_own", requires = ["check_functions"]);
-extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_own"]);
+extension_sql_file!("../sql/49_check_mirror.sql", name = "check_mirror", requires = ["check_own"]);
+extension_sql_file!("../sql/49_check_settings.sql", name = "check_settings", requires = ["check_mirror"]);
 extension_sql_file!("../sql/49_check_sign_up.sql", name = "check_sign_up", requires = ["check_settings"]);
 extension_sql_file!("../sql/49_check_verifier.sql", name = "check_verifier", requires = ["check_sign_up"]);
 extension_sql_file!("../sql/49_check_worker.sql", name = "check_worker", requires = ["check_verifier"]);

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use workos_auth_core::Result;
 
 use crate::current_session;
-use crate::store::{ended_sessions, sessions};
+use crate::store::{ended_sessions, sessions, users};
 
 /// Who is a member of what.
 #[derive(PartialEq, Eq)]
@@ -20,6 +20,23 @@ pub fn identity_left(issuer: &str, subject: &str) -> Result<()> {
     ended_sessions::end_of_subject(issuer, subject)?;
     current_session::recheck_on_next_read();
     Ok(())
+}
+
+/// What somebody had who has left.
+pub struct Left {
+    /// how many memberships
+    pub memberships: u64,
+    /// how many sessions
+    pub sessions: u64,
+}
+
+/// Takes somebody out of an organization, whose row of `auth.users` is locked.
+pub fn remove(user_id: Uuid, organization_id: &str) -> Result<Left> {
+    let sessions = sessions::end_in_organization(user_id, organization_id)?;
+    let memberships = users::delete_membership(organization_id, user_id)?;
+    // Where there is no row, too: a token from before would make one.
+    ended_sessions::end_of_user(user_id, Some(organization_id))?;
+    Ok(Left { memberships, sessions })
 }
 
 /// Ends the sessions of whoever left an organization, and has the tokens of whoever stays refreshed, whose rights there have changed; without

@@ -7,7 +7,7 @@
 #
 #   1. what refuses an extension that is not as A installed it, before anything is changed
 #   2. sql/updates/workos_auth--A--B.sql: what becomes of tables, types, triggers and policies, by hand
-#   3. sql/2* to sql/8*: every function and view, made anew in its place. A function that another version had with these arguments keeps its
+#   3. sql/2* to sql/8*: every function, procedure and view, made anew in its place. A function that another version had with these arguments keeps its
 #      rights; so no function is dropped, and none changes its arguments
 #   4. every comment that is a statement of its own and that A had not. A comment on a table waits for VACUUM there, and VACUUM for it
 #   5. sql/99_epilogue.sql
@@ -82,7 +82,7 @@ END
 SQL
     cat "$1"
     echo
-    awk '/^COMMENT ON /, /;$/ { next } { print }' sql/[2-8][0-9]_*.sql | sed 's/^CREATE \(FUNCTION\|VIEW\) /CREATE OR REPLACE \1 /'
+    awk '/^COMMENT ON /, /;$/ { next } { print }' sql/[2-8][0-9]_*.sql | sed 's/^CREATE \(FUNCTION\|PROCEDURE\|VIEW\) /CREATE OR REPLACE \1 /'
     echo
     echo "-- The comments that $from had not."
     [[ -f sql/released/workos_auth--$from.sql ]] || fail "$1: sql/released has no workos_auth--$from.sql"

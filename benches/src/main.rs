@@ -18,6 +18,7 @@
 //! | [`soak`] | an hour of all of it, with restarts: what is lost and what grows. Only by its name, `make bench BENCH=soak` |
 //! | [`verifiers`] | how soon a verifier refuses, and what readers cost there. Only by its name, `make bench BENCH=verifiers` |
 //! | [`scale`] | what one issuer carries. Only by its name, `make bench BENCH=scale` |
+//! | [`mirror`] | a directory that is compared with WorkOS, and events. Only by its name, `make bench BENCH=mirror` |
 //! | [`moving`] | people who move in from Supabase Auth |
 //! | [`mod@bench`] | the cluster that all of it runs in |
 //! | [`sample`] | times, CPU and how they are shown |
@@ -29,6 +30,7 @@ mod bench;
 mod exchanges;
 mod first_calls;
 mod gateway;
+mod mirror;
 mod moving;
 mod readers;
 mod report;
@@ -76,6 +78,7 @@ const GATEWAY: &str = "gateway";
 const SOAK: &str = "soak";
 const VERIFIERS: &str = "verifiers";
 const SCALE: &str = "scale";
+const MIRROR: &str = "mirror";
 
 async fn run() -> Result<()> {
     let rounds = number("BENCH_ROUNDS", ROUNDS).max(1);
@@ -84,11 +87,12 @@ async fn run() -> Result<()> {
         [part] if part == SOAK => return soak::measure().await,
         [part] if part == VERIFIERS => return verifiers::measure(rounds).await,
         [part] if part == SCALE => return scale::measure().await,
+        [part] if part == MIRROR => return mirror::measure().await,
         _ => {}
     }
     if let Some(unknown) = chosen.iter().find(|name| !PARTS.contains(&name.as_str())) {
         return Err(Error::Other(format!(
-            "there is no part {unknown}; there are {}, {SOAK}, {VERIFIERS} and {SCALE}",
+            "there is no part {unknown}; there are {}, {SOAK}, {VERIFIERS}, {SCALE} and {MIRROR}",
             PARTS.join(", ")
         )));
     }

@@ -39,8 +39,8 @@ use rows::{get, opened, raw};
 use share::Share;
 use statements::{
     ACCEPT_TOKEN, AUTHORIZE_URL, CALLBACK_ANSWER, CALLBACK_REQUEST, EXCHANGE_ANSWER, EXCHANGE_CODE, EXCHANGE_REQUEST,
-    GET_USER, HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, ORGANIZATION_FOR_DOMAIN, READY, REFRESH_SESSION,
-    REQUIRE_READY, SETTINGS, SIGN_OUT, UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
+    GET_USER, HANDLE_CALLBACK, JWKS, LINK_IDENTITY, MAY_BROKER, ORGANIZATION_FOR_DOMAIN, READY, RECEIVE_WEBHOOK,
+    REFRESH_SESSION, REQUIRE_READY, SETTINGS, SIGN_OUT, UNLINK_IDENTITY, UPDATE_USER, VERSIONS,
 };
 
 /// How long the process waits at its end for servers that were asked to cancel.
@@ -313,6 +313,14 @@ impl Database {
     /// What the database said.
     pub async fn sign_out(&self, access_token: &str, scope: &str) -> Result<()> {
         self.call(SIGN_OUT, &[(&access_token, Type::TEXT), (&scope, Type::TEXT)]).await.map(drop)
+    }
+
+    /// `auth.receive_webhook`: what became of it.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn receive_webhook(&self, body: &str, signature: &str) -> Result<String> {
+        get(&self.call(RECEIVE_WEBHOOK, &[(&body, Type::TEXT), (&signature, Type::TEXT)]).await?, 0)
     }
 
     /// `auth.jwks`

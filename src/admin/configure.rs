@@ -12,7 +12,7 @@ use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
 use crate::secrets::secret_file::{self, Unusable};
 use crate::store::configuration::{Provider, provider, set_product, upsert_provider};
-use crate::store::{Subject, locks};
+use crate::store::{Subject, locks, workos_sync};
 use crate::{installation, secrets};
 
 /// The arguments, as they came from SQL.
@@ -64,6 +64,8 @@ pub fn configure(configuration: &Configuration) -> Result<()> {
         installation::refuse_copy()?;
         secrets::set_up()?;
         let known = provider()?;
+        let of_webhooks = known.as_ref().map(secrets::webhook_secret).and_then(Result::ok).flatten();
+        let is_other = known.as_ref().is_some_and(|known| known.client_id != client_id || known.api_url != api_url);
         let id = match &known {
             Some(known) => known.id,
             None => random::uuid()?,
@@ -84,6 +86,12 @@ pub fn configure(configuration: &Configuration) -> Result<()> {
             redirect_uri: redirect_uri.to_owned(),
             api_url: api_url.clone(),
         })?;
+        match of_webhooks {
+            // What was followed, and who signed webhooks, was another environment.
+            _ if is_other => workos_sync::forget()?,
+            Some(secret) => secrets::keep_webhook_secret(data_key_id, Some(&secret))?,
+            None => {}
+        }
         let mut payload =
             json!({ "client_id": client_id, "redirect_uri": redirect_uri, "api_url": api_url, "enabled": enabled });
         if let Some(product) = configuration.product {

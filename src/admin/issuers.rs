@@ -12,8 +12,8 @@ use crate::postgres::clock;
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
-use crate::store::{Subject, accounts, configuration, issuers as store, locks, sessions};
-use crate::{current_session, http, settings};
+use crate::store::{Subject, accounts, configuration, issuers as store, locks, scan, sessions};
+use crate::{current_session, http, installation, settings};
 
 /// The arguments of `auth.trust_issuer`, as they came from SQL.
 pub struct Trust<'a> {
@@ -293,6 +293,9 @@ pub fn assign_organization(organization: Option<&str>, issuer: Option<&str>) -> 
         if Kind::parse(&kind)?.has_organizations_of_workos() {
             return Err(Error::invalid("issuer", "it speaks for the organizations of WorkOS: pass NULL."));
         }
+    }
+    if scan::organization_is_fed(organization) {
+        installation::refuse_verifier()?;
     }
     let changed = accounts::assign_organization(organization, issuer)?;
     if changed > 0 {

@@ -13,9 +13,10 @@ use crate::audit::audit;
 use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
+use crate::store::mirror::following;
 use crate::store::sessions::{self, Scope};
 use crate::store::{Subject, accounts, configuration, ended_sessions, issuers, operating as store, scan, users};
-use crate::{current_session, installation, settings};
+use crate::{current_session, installation, members, settings};
 
 /// The most rows of a table that one clean-up removes.
 const LARGEST_BATCH: i32 = 100_000;
@@ -171,16 +172,13 @@ pub fn remove_member(user_id: Option<PgUuid>, organization: Option<&str>) -> Res
     if !users::lock(user_id)? {
         return Ok(0);
     }
-    let ended = sessions::end_in_organization(user_id, organization)?;
-    let removed = users::delete_membership(organization, user_id)?;
-    // Where there is no row, too: a token from before would make one.
-    ended_sessions::end_of_user(user_id, Some(organization))?;
-    if removed + ended > 0 {
+    let left = members::remove(user_id, organization)?;
+    if left.memberships + left.sessions > 0 {
         let subject = Subject { organization_id: Some(organization), ..about(user_id) };
-        audit("member_removed", &subject, json!({ "sessions": ended }))?;
+        audit("member_removed", &subject, json!({ "sessions": left.sessions }))?;
         current_session::recheck_on_next_read();
     }
-    Ok(count(removed))
+    Ok(count(left.memberships))
 }
 
 /// `auth.remove_orphans`: how many rows.
@@ -210,6 +208,7 @@ pub fn cleanup(batch: Option<i32>) -> Result<i64> {
         removed += store::remove_ended_sessions(batch)?;
     }
     removed += ended_sessions::remove_expired(batch)?;
+    removed += following::remove_old_events(batch)?;
     removed += configuration::delete_unused_data_keys(batch)?;
     if let Some(timeout) = settings::session_idle_timeout().filter(|_| !is_verifier) {
         removed += store::remove_idle_sessions(timeout, batch)?;

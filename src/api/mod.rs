@@ -4,6 +4,7 @@
 mod brokering;
 mod customers;
 mod identities;
+mod mirror;
 mod operating;
 mod own_account;
 mod people_without_workos;
@@ -14,3 +15,4 @@ mod triggers;
 mod trusted_issuers;
 mod verifiers;
 mod versions;
+mod workos_sync;

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use super::triggers::unchanged;
 use crate::error::or_raise;
 use crate::postgres::replication;
-use crate::verifier;
+use crate::verifier::{self, Fate};
 
 #[pg_extern(sql = false)]
 fn publish_sessions(publication: Option<&CStr>) {
@@ -40,29 +40,76 @@ fn check_verifier() -> TableIterator<
     TableIterator::new(findings.into_iter().map(|found| (found.severity, found.object, found.finding, found.remedy)))
 }
 
-/// Trigger of what subscriptions feed: a row says which has brought it, and no other changes it. None of several empties a table.
+type Row<'a> = PgHeapTuple<'a, AllocatedByPostgres>;
+
+/// Trigger of the tables of a verifier, where a subscription changes them: a row says which has brought it, and no other changes it.
 #[pg_trigger(sql = false)]
 fn keep_feeds_apart<'a>(
     trigger: &'a PgTrigger<'a>,
 ) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
-    const SUBSCRIPTION: &str = "subscription";
     let (old, new) = (trigger.old(), trigger.new());
-    match &old {
-        Some(old) => or_raise(verifier::require_own(old.get_by_name(SUBSCRIPTION).ok().flatten())),
-        None if new.is_none() => or_raise(verifier::require_alone()),
-        None => {}
+    let table = trigger.table_name().unwrap_or_default();
+    let fate = match &*table {
+        "sessions" | "signing_keys" | "heartbeat" | "organizations" if old.is_none() && new.is_none() => {
+            or_raise(verifier::require_alone());
+            Fate::Taken
+        }
+        "sessions" | "signing_keys" => brought_by_subscription(old.as_ref()),
+        "heartbeat" => {
+            heartbeat(old.as_ref(), new.as_ref());
+            brought_by_subscription(old.as_ref())
+        }
+        "organizations" => organization(old.as_ref(), new.as_ref()),
+        _ => {
+            or_raise(verifier::require_no_feed());
+            Fate::Taken
+        }
+    };
+    if fate == Fate::LeftOut {
+        return Ok(None);
     }
     let Some(new) = new else { return Ok(old.map(PgHeapTuple::into_owned)) };
     let mut new = new.into_owned();
-    let issuer =
-        trigger.table_name().is_ok_and(|table| table == "heartbeat").then(|| new.get_by_name::<String>("issuer"));
-    if let Some(Ok(Some(issuer))) = issuer {
+    let marked = match (&*table, replication::subscription()) {
+        ("sessions" | "signing_keys" | "heartbeat", Some(subscription)) => {
+            new.set_by_name("subscription", subscription)
+        }
+        ("organizations", Some(_)) if !verifier::is_noting() => new.set_by_name("feed", verifier::feed()),
+        _ => Ok(()),
+    };
+    or_raise(marked.map_err(unchanged));
+    Ok(Some(new))
+}
+
+fn brought_by_subscription(old: Option<&Row>) -> Fate {
+    if let Some(old) = old {
+        or_raise(verifier::require_own(old.get_by_name("subscription").ok().flatten()));
+    }
+    Fate::Taken
+}
+
+fn heartbeat(old: Option<&Row>, new: Option<&Row>) {
+    let text = |row: &Row, name| row.get_by_name::<String>(name).ok().flatten();
+    let signer = |row: &Row| (row.get_by_name::<pgrx::Uuid>("installation_id").ok().flatten(), text(row, "issuer"));
+    if let (Some(old), Some(new)) = (old, new) {
+        or_raise(verifier::require_same_issuer(signer(old) == signer(new)));
+    }
+    if let Some(issuer) = new.and_then(|new| text(new, "issuer")) {
         or_raise(verifier::require_not_trusted(&issuer));
     }
-    if let Some(subscription) = replication::subscription() {
-        or_raise(new.set_by_name(SUBSCRIPTION, subscription).map_err(unchanged));
+}
+
+fn organization(old: Option<&Row>, new: Option<&Row>) -> Fate {
+    let Some(feed) = verifier::feed() else { return Fate::Taken };
+    let text = |row: &Row, name| row.get_by_name::<String>(name).ok().flatten();
+    match (old, new) {
+        (None, Some(new)) => {
+            let id = text(new, "id").unwrap_or_default();
+            or_raise(verifier::organization(&id, text(new, "issuer").as_deref(), &feed))
+        }
+        (Some(old), _) => verifier::organization_changes(text(old, "feed").as_deref(), &feed),
+        (None, None) => Fate::Taken,
     }
-    Ok(Some(new))
 }
 
 /// Trigger of `auth.heartbeat`: the next heartbeat is not the next, or the row is new. In the first copy it is.

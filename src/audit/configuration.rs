@@ -7,7 +7,7 @@ use super::entry::audit;
 use crate::store::Subject;
 
 /// The columns that are written down, of whichever table has them.
-pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "event", "function", "function_owner"];
+pub const COLUMNS: &[&str] = &["pattern", "organization_id", "domain", "state", "event", "function", "function_owner"];
 
 /// A row, as far as it is written down.
 pub type Fields<'a> = Vec<(&'a str, String)>;

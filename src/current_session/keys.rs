@@ -69,11 +69,12 @@ fn load() {
         .into_iter()
         .filter(|row| row.status != "retired")
         .filter_map(|row| {
-            let PublicKeyRow { public_key: jwk, subscription, .. } = row;
+            let PublicKeyRow { kid, public_key: jwk, subscription, .. } = row;
             // A key that did not change stays the same one, and what it verified stays verified.
             let known = before.iter().find(|known| known.jwk == jwk && known.subscription == subscription);
             known.map(Rc::clone).or_else(|| {
-                let key = PublicKey::from_jwk(&jwk).ok()?;
+                // By its row alone: what else it calls itself is no name.
+                let key = PublicKey::from_jwk(&jwk).ok().filter(|key| key.kid() == kid)?;
                 Some(Rc::new(KnownKey { key, subscription, jwk }))
             })
         })

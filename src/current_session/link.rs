@@ -25,7 +25,7 @@ pub struct Signer {
 
 thread_local! {
     /// What feeds this database.
-    static FEEDS: RefCell<Rc<[FeedRow]>> = RefCell::default();
+    static FEEDS: RefCell<Option<Rc<[FeedRow]>>> = const { RefCell::new(None) };
     /// The last heartbeats, read again as soon as anything was written anywhere.
     static HEARTBEATS: RefCell<Option<(SnapshotStamp, Rc<[Arrived]>)>> = const { RefCell::new(None) };
 }
@@ -146,12 +146,15 @@ pub fn is_own(issuer: &str) -> bool {
 }
 
 fn feeds() -> Rc<[FeedRow]> {
-    if STALE.0.get() {
-        // What changes during the scan is looked at again.
+    let known = if STALE.0.get() { None } else { FEEDS.with_borrow(Clone::clone) };
+    known.unwrap_or_else(|| {
+        // Before the scan: what changes during it is looked at again, and an error in it leaves nothing that is old.
         STALE.0.set(false);
-        FEEDS.set(scan::feeds().into());
-    }
-    FEEDS.with_borrow(Rc::clone)
+        FEEDS.set(None);
+        let feeds: Rc<[FeedRow]> = scan::feeds().into();
+        FEEDS.set(Some(Rc::clone(&feeds)));
+        feeds
+    })
 }
 
 /// Read again as soon as anything was written anywhere; the age is looked at each time.
@@ -192,13 +195,21 @@ pub fn is_on_its_way(claims: &Claims, subscription: pg_sys::Oid) -> bool {
 /// Refuses a token that names an organization of another issuer than the one that has signed it.
 ///
 /// # Errors
-/// `organization_of_another_issuer`.
+/// `organization_of_another_issuer`; `verifier_stale` where the organization may be of either.
 pub fn require_organization(claims: &Claims, subscription: pg_sys::Oid, has_arrived: bool) -> Result<()> {
     let Some(organization) = &claims.org_id else { return Ok(()) };
-    match scan::organization_is_fed_by(organization, subscription) {
+    let feeds = feeds();
+    let feed = feeds.iter().find(|row| row.subscription == subscription).map_or("", |row| &row.name);
+    match scan::organization_is_fed_by(organization, feed) {
         Some(true) => Ok(()),
-        // It comes with its first session.
-        None if !has_arrived => Ok(()),
-        Some(false) | None => Err(Error::new(ErrorCode::OrganizationOfAnotherIssuer)),
+        // It comes with its first session, where it can be nobody else's.
+        None if !has_arrived && feeds.len() < 2 && !scan::has_organizations_of_others(feed) => Ok(()),
+        None if !has_arrived => Err(verifier::stale(
+            "The organization of the token has not arrived, and several issuers feed this database.",
+        )),
+        Some(false) | None => Err(Error::with_detail(
+            ErrorCode::OrganizationOfAnotherIssuer,
+            "auth.organizations.feed says which subscription has brought it.",
+        )),
     }
 }

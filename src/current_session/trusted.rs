@@ -28,7 +28,7 @@ pub struct Signed {
 /// Verifies a token of a trusted issuer; `None` for any other, which is ours or nobody's.
 ///
 /// # Errors
-/// One code a check, class WA5; `user_banned`, `user_deleted`, `role_not_allowed`, `organization_of_another_issuer`, `sso_required`.
+/// One code a check, class WA5; `user_banned`, `user_deleted`, `role_not_allowed`, `organization_of_another_issuer`, `sso_required`, `member_removed`.
 pub fn verify(purpose: Purpose, hash: [u8; 32], access_token: &str) -> Result<Option<Verified>> {
     let Some(Signed { issuer, key, claims }) = signed(purpose, access_token)? else { return Ok(None) };
     // Before the look, which sees no less.
@@ -133,7 +133,8 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
             return Err(ErrorCode::UserDeleted.into());
         }
         if let Some(organization) = &claims.organization
-            && !scan::organization_is_of(organization, issuer.organizations_issuer())
+            && (scan::organization_is_fed(organization)
+                || !scan::organization_is_of(organization, issuer.organizations_issuer()))
         {
             return Err(ErrorCode::OrganizationOfAnotherIssuer.into());
         }
@@ -142,6 +143,7 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
             && let Some(organization) = &claims.organization
         {
             accounts::refuse_without_sso(organization)?;
+            accounts::refuse_deleted(organization)?;
         }
         if purpose == Purpose::Acting
             && let Some(organization) = &claims.organization

@@ -168,15 +168,13 @@ fn with_rules<T>(purpose: Purpose, kid: &str, check: impl FnOnce(&Rc<KnownKey>, 
 /// A token is good only while its session is there, and says what the session's rights are now. The row is looked at again as soon as
 /// anybody may have changed it.
 fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: &Claims) -> Result<()> {
-    if !settings::check_sessions() {
-        return Ok(());
-    }
     // Before the look, which sees no less.
     let stamp = SnapshotStamp::now();
     if stamp.is_some() && verified.session_checked_at.get() == stamp {
         return Ok(());
     }
     let session = match key.subscription {
+        _ if !settings::check_sessions() => None,
         None => scan::live_session(claims.session_id),
         Some(subscription) => scan::fed_session(claims.session_id, subscription),
     };
@@ -184,6 +182,7 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
         link::require_organization(claims, subscription, session.is_some())?;
     }
     match session {
+        None if !settings::check_sessions() => Ok(()),
         None if key.subscription.is_some_and(|subscription| link::is_on_its_way(claims, subscription)) => {
             verified.session_checked_at.set(stamp);
             Ok(())
@@ -196,9 +195,21 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
+        Some(_) if has_newer_role(claims) => match purpose {
+            Purpose::Acting => Err(Error::with_detail(
+                ErrorCode::SessionStale,
+                "A role of the person's allows something else since the token was issued.",
+            )),
+            Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
+        },
         Some(_) => {
             verified.session_checked_at.set(stamp);
             Ok(())
         }
     }
+}
+
+fn has_newer_role(claims: &Claims) -> bool {
+    let newer = |organization| scan::has_newer_role(claims.sub, organization, claims.roles_version);
+    claims.org_id.as_deref().is_some_and(newer)
 }

@@ -15,15 +15,15 @@ const NOTICEABLE: Duration = Duration::from_millis(50);
 pub enum Failure {
     /// The client's, which says where it stood.
     Http(reqwest::Error),
-    /// The answer has more bytes than are read.
-    TooLarge,
+    /// The answer has more bytes than are read, which are so many.
+    TooLarge(usize),
 }
 
 impl Failure {
     /// What the caller is told.
     pub fn into_error(self, deadline: &Deadline, proxy: Option<&HttpsProxy>) -> Error {
         match self {
-            Failure::TooLarge => workos::answer_too_large(),
+            Failure::TooLarge(most) => workos::answer_too_large(most),
             // Name look-up and connecting: WorkOS has not seen the code.
             Failure::Http(error) if error.is_connect() => proxy
                 .and_then(|proxy| proxy.error(&causes(&error), error.is_timeout()))

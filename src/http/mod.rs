@@ -69,10 +69,18 @@ impl Reply {
 /// # Errors
 /// As [`ask`].
 pub fn call(request: &ApiRequest, key: &ClientSecret) -> Result<Reply> {
+    call_for(request, key, MAX_ANSWER)
+}
+
+/// The same for an answer of at most so many bytes, such as a page of a list.
+///
+/// # Errors
+/// As [`ask`].
+pub fn call_for(request: &ApiRequest, key: &ClientSecret, most: usize) -> Result<Reply> {
     let mut deadline = Deadline::new(settings::request_timeout());
     let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
     deadline.has_its_turn();
-    let reply = send(&request.url, &deadline, |client| {
+    let reply = send(&request.url, &deadline, most, |client| {
         let request = match &request.body {
             Some(body) => client.post(&request.url).header("content-type", workos::JSON).body(body.clone()),
             None => client.get(&request.url),
@@ -91,13 +99,13 @@ pub fn fetch(url: &str) -> Result<Reply> {
     let mut deadline = Deadline::new(settings::request_timeout());
     let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
     deadline.has_its_turn();
-    let reply = send(url, &deadline, |client| client.get(url).header("accept", workos::JSON))?;
+    let reply = send(url, &deadline, MAX_ANSWER, |client| client.get(url).header("accept", workos::JSON))?;
     drop(slot);
     Ok(reply)
 }
 
 fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline: &Deadline) -> Result<Reply> {
-    send(url, deadline, |client| {
+    send(url, deadline, MAX_ANSWER, |client| {
         let request = client.post(url).header("content-type", content_type).header("accept", workos::JSON);
         request.body(body.as_bytes().to_vec())
     })
@@ -107,6 +115,7 @@ fn post(url: &str, content_type: &'static str, body: Zeroizing<String>, deadline
 fn send(
     url: &str,
     deadline: &Deadline,
+    most: usize,
     request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
 ) -> Result<Reply> {
     let client = client::get(url)?;
@@ -114,7 +123,7 @@ fn send(
     let mut tries = 0;
     loop {
         tries += 1;
-        match wait::until_done(read(request(&client).timeout(deadline.left()))) {
+        match wait::until_done(read(request(&client).timeout(deadline.left()), most)) {
             Err(Failure::Http(error)) if error.is_connect() && !error.is_timeout() && tries < 2 => {}
             Err(failure) => {
                 client::forget_if_unconnected(&failure);
@@ -125,7 +134,7 @@ fn send(
     }
 }
 
-async fn read(request: reqwest::RequestBuilder) -> std::result::Result<Reply, Failure> {
+async fn read(request: reqwest::RequestBuilder, most: usize) -> std::result::Result<Reply, Failure> {
     // Lets the tasks of idle connections run once, so that one which the server closed meanwhile is not chosen.
     for _ in 0..3 {
         tokio::task::yield_now().await;
@@ -139,8 +148,8 @@ async fn read(request: reqwest::RequestBuilder) -> std::result::Result<Reply, Fa
         body: Zeroizing::new(Vec::new()),
     };
     while let Some(chunk) = response.chunk().await.map_err(Failure::Http)? {
-        if reply.body.len() + chunk.len() > MAX_ANSWER {
-            return Err(Failure::TooLarge);
+        if reply.body.len() + chunk.len() > most {
+            return Err(Failure::TooLarge(most));
         }
         reply.body.extend_from_slice(&chunk);
     }

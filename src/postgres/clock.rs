@@ -17,6 +17,12 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// When the statement began, in Postgres's own microseconds.
+pub fn statement_start() -> i64 {
+    // SAFETY: in a transaction, as every SQL function is.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
 /// When the transaction began: `now()`.
 ///
 /// # Errors
@@ -40,6 +46,11 @@ pub fn unix_seconds(micros: i64) -> i64 {
     micros.div_euclid(MICROS) + POSTGRES_EPOCH
 }
 
+/// Postgres's own microseconds, which count from 2000, as microseconds since 1970.
+pub fn unix_micros(micros: i64) -> i64 {
+    micros.saturating_add(POSTGRES_EPOCH * MICROS)
+}
+
 /// Seconds since 1970 as a `timestamptz`.
 ///
 /// # Errors
@@ -47,6 +58,16 @@ pub fn unix_seconds(micros: i64) -> i64 {
 pub fn timestamp(unix: i64) -> Result<TimestampWithTimeZone> {
     unix.checked_sub(POSTGRES_EPOCH)
         .and_then(|seconds| seconds.checked_mul(MICROS))
+        .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
+        .ok_or_else(|| unexpected("A time is out of range."))
+}
+
+/// Microseconds since 1970 as a `timestamptz`.
+///
+/// # Errors
+/// `unexpected_failure`: Postgres has no such time.
+pub fn timestamp_of_micros(unix: i64) -> Result<TimestampWithTimeZone> {
+    unix.checked_sub(POSTGRES_EPOCH * MICROS)
         .and_then(|micros| TimestampWithTimeZone::try_from(micros).ok())
         .ok_or_else(|| unexpected("A time is out of range."))
 }

@@ -11,6 +11,7 @@
 //! | `once_per_query.rs` | the same call within a query is made once |
 //! | `roles.rs`, `setting.rs` | roles and settings |
 //! | `background.rs`, `wishes.rs` | background workers: how one begins, its transactions, its waits, and what others tell it |
+//! | `procedure.rs` | work that commits as it goes |
 //! | `transaction.rs`, `snapshot.rs`, `clock.rs` | transactions, what they see, time |
 //! | `extension_script.rs` | what runs in an extension's script and does not belong to it |
 //! | `replication.rs` | which subscription a process applies |
@@ -31,6 +32,7 @@ pub mod others_code;
 pub mod pinning;
 mod plan;
 mod portals;
+pub mod procedure;
 pub mod record;
 pub mod replication;
 pub mod roles;

@@ -16,14 +16,14 @@ use uuid::Uuid;
 use workos_auth_core::authorize::Selector;
 use workos_auth_core::pkce::{CodeChallenge, CodeVerifier};
 use workos_auth_core::seal::{DataKey, Place, Purpose, RootKey};
-use workos_auth_core::secret::{AuthorizationCode, ClientSecret, SecretBytes};
+use workos_auth_core::secret::{AuthorizationCode, ClientSecret, SecretBytes, WebhookSecret};
 use workos_auth_core::token::{Algorithm, SigningKey};
 use workos_auth_core::{Error, ErrorCode, Result, random, workos};
 
 use crate::error::unexpected;
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 use crate::store::flows::{CarriedExchange, Flow};
-use crate::store::{installation as store, scan};
+use crate::store::{installation as store, scan, workos_sync};
 
 use root_key::Retry;
 pub use root_key::{create as create_root_key, load_file as load_root_key_file};
@@ -283,6 +283,31 @@ pub fn open_client_secret(provider: &Provider) -> Result<ClientSecret> {
             Err(_) => Err(ErrorCode::SealBroken.into()),
         })
         .map_err(|error| broken(error, "pass the API key to auth.configure_workos again."))
+}
+
+/// The secret of webhooks stands in the one row of its table, and is sealed with the key that seals the client secret.
+const WEBHOOK_SECRET: Place<'static> =
+    Place { table: "workos_sync_state", column: "webhook_secret", row: b"", bound: &[] };
+
+/// The secret that WorkOS signs webhooks with, where one is kept.
+///
+/// # Errors
+/// Those of a secret that does not open.
+pub fn webhook_secret(provider: &Provider) -> Result<Option<WebhookSecret>> {
+    let Some(sealed) = workos_sync::sealed_webhook_secret()? else { return Ok(None) };
+    data_key_by_id(provider.data_key_id)
+        .and_then(|key| key.open(&WEBHOOK_SECRET, &sealed))
+        .and_then(|secret| match std::str::from_utf8(secret.expose()) {
+            Ok(text) => Ok(Some(WebhookSecret::new(text.to_owned()))),
+            Err(_) => Err(ErrorCode::SealBroken.into()),
+        })
+        .map_err(|error| broken(error, "pass the secret to auth.set_webhook_secret again."))
+}
+
+/// Keeps the secret that WorkOS signs webhooks with, under the key of this number; without one, none.
+pub fn keep_webhook_secret(data_key_id: u32, secret: Option<&WebhookSecret>) -> Result<()> {
+    let seal = |secret: &WebhookSecret| data_key_by_id(data_key_id)?.seal(&WEBHOOK_SECRET, secret.expose().as_bytes());
+    workos_sync::keep_sealed_webhook_secret(secret.map(seal).transpose()?.as_deref())
 }
 
 /// The verifier toward WorkOS is sealed to its flow and to whom the flow was asked for.

@@ -9,7 +9,10 @@ use workos_auth_core::seal::{DataKey, Purpose, RootKey};
 
 use super::root_key::{self, Retry};
 use super::{data_key, signing_key_place};
-use super::{new_data_key, open_client_secret, open_private_key, remember, seal_client_secret, unwrap_key};
+use super::{
+    keep_webhook_secret, new_data_key, open_client_secret, open_private_key, remember, seal_client_secret, unwrap_key,
+    webhook_secret,
+};
 use crate::store::configuration::{self, DataKeyRow, Provider, SigningKeyRow};
 
 /// Returns how many values were sealed anew: none where everything stands under this root key already.
@@ -25,6 +28,7 @@ pub fn reseal(new: &RootKey) -> Result<u64> {
     let opened = open_all(&rows, new)?;
     let provider = configuration::provider()?;
     let secret = provider.as_ref().map(open_client_secret).transpose()?;
+    let of_webhooks = provider.as_ref().map(webhook_secret).transpose()?.flatten();
     let signing_keys = configuration::signing_keys();
     let private_keys = signing_keys.iter().map(open_private_key).collect::<Result<Vec<_>>>()?;
     let mut resealed = 0;
@@ -44,6 +48,10 @@ pub fn reseal(new: &RootKey) -> Result<u64> {
         let (client_secret, data_key_id) = seal_client_secret(*id, client_id, api_url, &secret)?;
         configuration::upsert_provider(&Provider { client_secret, data_key_id, ..provider })?;
         resealed += 1;
+        if let Some(secret) = of_webhooks {
+            keep_webhook_secret(data_key_id, Some(&secret))?;
+            resealed += 1;
+        }
     }
     for (row, private_key) in signing_keys.into_iter().zip(private_keys) {
         let key = data_key(Purpose::SigningKey)?;

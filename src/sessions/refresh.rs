@@ -18,7 +18,7 @@ use crate::postgres::snapshot::uses_one_snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::store::sessions::{self, StoredSession};
 use crate::store::{self, RequestClient, accounts, users};
-use crate::{secrets, settings};
+use crate::{mirror, secrets, settings};
 
 /// `authentication_method`, as Supabase Auth tells its hook.
 const METHOD: &str = "token_refresh";
@@ -29,7 +29,7 @@ const TRIES: usize = 100;
 ///
 /// # Errors
 /// `read_only` before anything else; `null_value`, `validation_failed` for what is no refresh token; `refresh_token_not_found`, `verifier_only`, `installation_is_a_copy`, `refresh_token_already_used`, `conflict`,
-/// `user_banned`, `user_deleted`, `sso_required`, and those of `session_…`.
+/// `user_banned`, `user_deleted`, `sso_required`, `member_removed`, `mirror_stale`, and those of `session_…`.
 pub fn refresh(token: Option<&RefreshToken>, client: &RequestClient) -> Result<Session> {
     require_writable()?;
     let presented = Presented::parse(token.ok_or_else(|| Error::null("refresh_token"))?)?;
@@ -86,6 +86,11 @@ fn attempt(
     write_audit(&decision, token, &row, client)?;
     if let (Some(organization), None) = (&row.organization_id, &row.connection_id) {
         accounts::refuse_without_sso(organization)?;
+    }
+    if let Some(organization) = &row.organization_id {
+        mirror::refuse_overdue()?;
+        mirror::refuse_removed(row.user_id, organization)?;
+        accounts::refuse_deleted(organization)?;
     }
     let tokens = issue(installation, &row, counter, settings::access_token_ttl(), METHOD)?;
     if store::watched() != watched {

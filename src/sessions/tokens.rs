@@ -92,6 +92,7 @@ pub fn subject(row: &StoredSession, ttl: Duration) -> Result<TokenSubject> {
         groups: row.member.groups.clone(),
         permissions: row.member.permissions.clone(),
         claims_version: row.claims_version,
+        roles_version: row.member.roles_version,
         is_anonymous: user.is_anonymous,
     })
 }

@@ -210,6 +210,31 @@ pub fn define() {
         86400,
         seconds,
     );
+    GucRegistry::define_enum_guc(
+        c"workos_auth.deprovision",
+        c"What becomes of people who have left a customer, as the events of WorkOS tell it.",
+        c"end_sessions: their sessions in the organization end, and they cannot sign in there until WorkOS says that they are back. ban: the same, and who belongs to no other organization is banned until auth.unban_user. off: nothing.",
+        &DEPROVISION,
+        GucContext::Suset,
+        flags(GucFlags::empty()),
+    );
+    int(
+        c"workos_auth.sync_max_age",
+        c"How old the last complete reading of WorkOS's events may be where somebody signs in to an organization, or refreshes.",
+        c"0: however old. Older, or never read: workos_auth.sync_overdue says what follows.",
+        &SYNC_MAX_AGE,
+        0,
+        30 * 86400,
+        seconds,
+    );
+    GucRegistry::define_enum_guc(
+        c"workos_auth.sync_overdue",
+        c"What follows where WorkOS's events were not read for longer than workos_auth.sync_max_age.",
+        c"warn: the server's log says so. refuse_sign_in: sign-ins to organizations, and refreshes there, are refused.",
+        &SYNC_OVERDUE,
+        GucContext::Suset,
+        flags(GucFlags::empty()),
+    );
     flag(
         c"workos_auth.check_sessions",
         c"Looks at the session's row once a statement, unless nothing was written since the last look.",

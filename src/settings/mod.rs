@@ -20,4 +20,4 @@ pub use declarations::define;
 pub use prefix::{flags, refuse_options, reserve_prefix, settle_flags};
 pub use stored::{finding, is_preloaded};
 pub use values::*;
-pub use variables::RlsGuard;
+pub use variables::{Deprovision, RlsGuard};

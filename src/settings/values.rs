@@ -198,6 +198,21 @@ pub fn max_replication_lag() -> Duration {
     duration(&MAX_REPLICATION_LAG)
 }
 
+/// `workos_auth.deprovision`
+pub fn deprovision() -> Deprovision {
+    DEPROVISION.get()
+}
+
+/// `workos_auth.sync_max_age`, if there is a limit.
+pub fn sync_max_age() -> Option<Duration> {
+    positive(&SYNC_MAX_AGE)
+}
+
+/// `workos_auth.sync_overdue` is `refuse_sign_in`
+pub fn refuses_overdue() -> bool {
+    SYNC_OVERDUE.get() == SyncOverdue::RefuseSignIn
+}
+
 /// `workos_auth.check_sessions`
 pub fn check_sessions() -> bool {
     CHECK_SESSIONS.get()

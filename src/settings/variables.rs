@@ -41,6 +41,9 @@ pub(super) static ALLOW_PLAIN_PKCE: GucSetting<bool> = GucSetting::<bool>::new(f
 pub(super) static ALLOW_IMPLICIT: GucSetting<bool> = GucSetting::<bool>::new(true);
 pub(super) static IDP_INITIATED: GucSetting<IdpInitiated> = GucSetting::<IdpInitiated>::new(IdpInitiated::Refuse);
 pub(super) static ALLOW_ROOT_KEY_IN_DATA_DIRECTORY: GucSetting<bool> = GucSetting::<bool>::new(false);
+pub(super) static DEPROVISION: GucSetting<Deprovision> = GucSetting::<Deprovision>::new(Deprovision::EndSessions);
+pub(super) static SYNC_MAX_AGE: GucSetting<i32> = GucSetting::<i32>::new(0);
+pub(super) static SYNC_OVERDUE: GucSetting<SyncOverdue> = GucSetting::<SyncOverdue>::new(SyncOverdue::Warn);
 pub(super) static RLS_GUARD: GucSetting<RlsGuard> = GucSetting::<RlsGuard>::new(RlsGuard::Error);
 pub(super) static ACCOUNT_LINKING: GucSetting<AccountLinking> =
     GucSetting::<AccountLinking>::new(AccountLinking::Organization);
@@ -57,6 +60,29 @@ pub enum RlsGuard {
     /// Says nothing.
     #[name = c"off"]
     Off,
+}
+
+/// What becomes of somebody who has left a customer, as WorkOS tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum Deprovision {
+    /// They are out, until WorkOS says otherwise.
+    #[name = c"end_sessions"]
+    EndSessions,
+    /// They are banned too, until an administrator says otherwise.
+    #[name = c"ban"]
+    Ban,
+    /// Nothing.
+    #[name = c"off"]
+    Off,
+}
+
+/// What becomes of sign-ins where it is not known any more who has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub(super) enum SyncOverdue {
+    #[name = c"warn"]
+    Warn,
+    #[name = c"refuse_sign_in"]
+    RefuseSignIn,
 }
 
 /// When a new identity may join an account that is already there.

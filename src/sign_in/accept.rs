@@ -12,6 +12,7 @@ use super::account::{candidates, change_email, lock_email, lock_identity};
 use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
 use crate::current_session::{self, Purpose};
+use crate::mirror;
 use crate::postgres::transaction::require_writable;
 use crate::settings;
 use crate::store::{Subject, accounts as store};
@@ -23,7 +24,7 @@ const METHOD: &str = "token";
 ///
 /// # Errors
 /// Those of a bad token; `session_not_found` for a session that ended here; `user_banned`, `user_deleted`, `signup_disabled`, `hook_failed`;
-/// `organization_of_another_issuer`, `sso_required`.
+/// `organization_of_another_issuer`, `sso_required`, `member_removed`, `mirror_stale`.
 pub fn accept(access_token: Option<&str>) -> Result<Uuid> {
     require_writable()?;
     let token = access_token.ok_or_else(|| Error::null("access_token"))?;
@@ -50,6 +51,12 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     if let Some(organization) = &claims.organization {
         store::refuse_without_sso(organization)?;
     }
+    if organizations_issuer.is_none() {
+        if claims.organization.is_some() {
+            mirror::refuse_overdue()?;
+        }
+        mirror::refuse_removed_subject(&claims.subject, claims.organization.as_deref())?;
+    }
     // As every sign-in: of two at once, one decides after the other.
     lock_identity(person.issuer, person.subject);
     if let Some(email) = person.email {
@@ -72,6 +79,7 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     if let Some(organization) = &claims.organization {
         store::ensure_organization_of(organization, organizations_issuer)?;
         store::ensure_membership(user_id, organization)?;
+        mirror::grant_roles(user_id, &claims.subject, organization)?;
     }
     write_audit("token_accepted", user_id, claims)?;
     if is_new_user {

@@ -8,9 +8,11 @@ use workos_auth_core::{Result, email, metadata, random};
 
 use crate::audit::audit;
 use crate::auth_hooks::{self, NewUser};
+use crate::mirror;
 use crate::settings;
+pub use crate::store::locks::{lock_email, lock_identity};
 use crate::store::sessions::{self, Scope};
-use crate::store::{RequestClient, Subject, accounts as store, ended_sessions, locks};
+use crate::store::{RequestClient, Subject, accounts as store, ended_sessions};
 
 /// How people sign in through WorkOS, in `amr`: as Supabase Auth calls it.
 pub const METHOD: &str = "oauth";
@@ -31,6 +33,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
     // Two sign-ins of one person, or of one address, decide one after the other.
     lock_identity(WORKOS, &profile.id);
     lock_email(&email);
+    let is_known_active = require_standing(profile)?;
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -68,6 +71,9 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
             (user_id, true)
         }
     };
+    if let Some(organization) = profile.organization_id.as_deref().filter(|_| !is_known_active) {
+        mirror::refuse_removed(user_id, organization)?;
+    }
     store::record_sign_in(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, issuer)?;
     if is_new_user {
@@ -82,22 +88,24 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// One writer at a time for an identity: what `identities.provider` and `identities.provider_id` say. Of several, in their order. Before the
-/// locks of addresses.
-pub fn lock_identity(provider: &str, provider_id: &str) {
-    locks::lock_name(&format!("identity {provider} {provider_id}"));
-}
-
-/// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
-pub fn lock_email(email: &str) {
-    locks::lock_name(&format!("email {email}"));
+/// Refuses somebody who has left the organization, or a mirror that is too old to know. Whether a directory says that they are there. With the
+/// address locked, and before the user is: as whoever removes somebody does.
+///
+/// # Errors
+/// `member_removed`, `mirror_stale`.
+pub fn require_standing(profile: &Profile) -> Result<bool> {
+    match profile.organization_id {
+        Some(_) => mirror::refuse_overdue().and_then(|()| mirror::refuse_removed_profile(profile)),
+        None => Ok(false),
+    }
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
 pub fn write_identity(user_id: Uuid, profile: &Profile, issuer: &str) -> Result<Uuid> {
     let identity_id = store::upsert_identity(user_id, profile, metadata::identity_data(profile, issuer))?;
     if let Some(organization) = &profile.organization_id {
-        store::upsert_membership(organization, user_id, profile)?;
+        mirror::claim(user_id, profile)?;
+        store::upsert_membership(organization, user_id, profile, &mirror::granted(user_id, profile)?)?;
     }
     Ok(identity_id)
 }

@@ -22,7 +22,7 @@ use crate::store::configuration::Provider;
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::locks::{self, TransactionLock};
 use crate::store::scan::FlowKey;
-use crate::store::{RequestClient, Subject, sessions as store, users};
+use crate::store::{RequestClient, Subject, accounts as members, sessions as store, users};
 use crate::{installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -284,6 +284,8 @@ pub(super) fn sign_in(
         )?;
     }
     users::require_good_standing(account.user_id)?;
+    // Whoever deletes the organization waits for the session, which is there now.
+    opening.organization_id.map_or(Ok(()), members::refuse_deleted)?;
     Ok((account, session))
 }
 

@@ -118,6 +118,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClie
     let email = fold_email(&profile.email);
     account::lock_identity(WORKOS, &profile.id);
     account::lock_email(&email);
+    account::require_standing(profile)?;
     // First the user and then the session, as a deletion does it.
     if !users::lock_by_update(user_id)? || !sessions::lives(link.session_id, user_id)? {
         return Err(ended());

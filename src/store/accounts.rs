@@ -5,10 +5,11 @@ use serde_json::Value;
 use uuid::Uuid;
 use workos_auth_core::accounts::{AUTHKIT, Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
-use workos_auth_core::{ErrorCode, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
+use crate::settings::{self, Deprovision};
 
 fn identity(row: &scan::ScannedRow) -> Result<KnownIdentity> {
     Ok(KnownIdentity {
@@ -198,8 +199,19 @@ pub fn assign_organization(id: &str, issuer: Option<&str>) -> Result<u64> {
     )
 }
 
-/// The organization of WorkOS that alone vouches for a domain.
+/// The organization of WorkOS that alone vouches for a domain, by an administrator's word or by WorkOS's, which has verified it.
 pub fn organization_to_sign_in(domain: &str) -> Result<Option<String>> {
+    if scan::has_mirror() {
+        return query::row(
+            "SELECT pg_catalog.min(d.organization_id) FROM auth.organization_domains AS d
+             JOIN auth.organizations AS o ON o.id OPERATOR(pg_catalog.=) d.organization_id
+             WHERE d.domain OPERATOR(pg_catalog.=) $1 AND o.deleted_at IS NULL
+                 AND (d.state IS NULL OR d.state OPERATOR(pg_catalog.=) ANY (ARRAY['verified', 'legacy_verified']))
+             HAVING pg_catalog.count(*) OPERATOR(pg_catalog.=) 1 AND pg_catalog.bool_and(o.issuer IS NULL)",
+            &[domain.into()],
+            |row| row.get(1),
+        );
+    }
     query::row(
         "SELECT pg_catalog.min(d.organization_id) FROM auth.organization_domains AS d
          JOIN auth.organizations AS o ON o.id OPERATOR(pg_catalog.=) d.organization_id
@@ -235,6 +247,17 @@ pub fn lock_organization(id: &str) -> Result<()> {
 pub fn refuse_without_sso(id: &str) -> Result<()> {
     match scan::organization_requires_sso(id) {
         true => Err(ErrorCode::SsoRequired.into()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses an organization that WorkOS has deleted.
+///
+/// # Errors
+/// `member_removed`
+pub fn refuse_deleted(id: &str) -> Result<()> {
+    match scan::has_mirror() && settings::deprovision() != Deprovision::Off && scan::organization_is_deleted(id) {
+        true => Err(Error::with_detail(ErrorCode::MemberRemoved, "auth.organizations.deleted_at is set.")),
         false => Ok(()),
     }
 }
@@ -348,8 +371,18 @@ pub fn upsert_identity(user_id: Uuid, profile: &Profile, data: Value) -> Result<
     .ok_or_else(|| crate::error::unexpected("An identity was not written."))
 }
 
+/// What somebody is in an organization.
+pub struct Granted {
+    /// the role
+    pub role: Option<String>,
+    /// all of them
+    pub roles: Vec<String>,
+    /// their groups
+    pub groups: Vec<String>,
+}
+
 /// Writes what WorkOS says of a member, where anything changed. Permissions stay as they are where it says nothing of them.
-pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile, granted: &Granted) -> Result<()> {
     query::execute(
         "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, groups, custom_attributes, permissions)
          VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'))
@@ -362,9 +395,9 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
         &[
             organization_id.into(),
             uuid_arg(user_id),
-            profile.role.as_deref().into(),
-            profile.roles.clone().into(),
-            profile.groups.clone().into(),
+            granted.role.as_deref().into(),
+            granted.roles.clone().into(),
+            granted.groups.clone().into(),
             JsonB(profile.custom_attributes.0.clone()).into(),
             profile.permissions.clone().into(),
         ],

@@ -43,6 +43,17 @@ pub fn end_of_subject(issuer: &str, subject: &str) -> Result<u64> {
     )
 }
 
+/// The same in an organization alone, if one is given.
+pub fn end_of_subject_in(issuer: &str, subject: &str, organization_id: Option<&str>) -> Result<u64> {
+    query::execute(
+        "INSERT INTO auth.ended_sessions AS e (issuer, subject, organization_id, expires_at)
+         VALUES ($1, $2, coalesce($3, ''), pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4))
+         ON CONFLICT (issuer, sid, subject, organization_id) DO UPDATE
+         SET ended_at = excluded.ended_at, expires_at = excluded.expires_at",
+        &[issuer.into(), subject.into(), organization_id.into(), kept().into()],
+    )
+}
+
 /// Ends all that a user has begun at issuers, in an organization alone if one is given. An identity of an issuer is told by its provider,
 /// which is a URI, also while the issuer is not trusted.
 pub fn end_of_user(user_id: Uuid, organization_id: Option<&str>) -> Result<u64> {

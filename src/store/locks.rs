@@ -16,6 +16,8 @@ const SETUP: u16 = 10;
 const THEFT: u16 = 11;
 const THEFT_FOUND: u16 = 20;
 const WORKER: u16 = 21;
+const MIRROR: u16 = 22;
+const RECONCILIATION: u16 = 23;
 
 pub(super) fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -103,8 +105,19 @@ pub fn lock_flow_for_exchange(flow: Uuid) -> Result<TransactionLock> {
 
 /// One writer at a time for whatever is known under this name (an identity, an e-mail address), until the transaction ends; waits
 /// for the other transaction.
-pub fn lock_name(name: &str) {
+fn lock_name(name: &str) {
     TransactionLock::take(database_tag(ACCOUNT, name.as_bytes())).keep();
+}
+
+/// One writer at a time for an identity: what `identities.provider` and `identities.provider_id` say. Of several, in their order. Before the
+/// locks of addresses.
+pub fn lock_identity(provider: &str, provider_id: &str) {
+    lock_name(&format!("identity {provider} {provider_id}"));
+}
+
+/// One writer at a time for an address, in lower case. Of several, in their order. Before rows are locked.
+pub fn lock_email(email: &str) {
+    lock_name(&format!("email {email}"));
 }
 
 /// Whoever ends a session that was stolen.
@@ -151,4 +164,39 @@ pub fn has_worker() -> bool {
             }
         }
     }
+}
+
+/// A lock that outlives transactions, for work that commits as it goes; given up when dropped.
+#[derive(Debug)]
+pub struct StandingLock(pg_sys::LOCKTAG);
+
+impl StandingLock {
+    fn acquire(tag: pg_sys::LOCKTAG, may_wait: bool) -> Option<Self> {
+        let is_the_sessions = true;
+        // SAFETY: a valid tag; waits, and is cancellable.
+        match unsafe { pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock.cast_signed(), is_the_sessions, !may_wait) } {
+            pg_sys::LockAcquireResult::LOCKACQUIRE_NOT_AVAIL => None,
+            _ => Some(Self(tag)),
+        }
+    }
+}
+
+impl Drop for StandingLock {
+    fn drop(&mut self) {
+        // SAFETY: this process holds the lock, since it made this value. LockRelease raises no error, only warnings.
+        unsafe { pg_sys::LockRelease(&self.0, pg_sys::ExclusiveLock.cast_signed(), true) };
+    }
+}
+
+/// Whoever brings a page of WorkOS into the mirror, from the request to the commit: what an answer says is not older than what others have
+/// applied meanwhile. Waits for another.
+pub fn lock_mirror() -> Option<StandingLock> {
+    // SAFETY: reads a global of the backend.
+    StandingLock::acquire(tag(MIRROR, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0), true)
+}
+
+/// Whoever compares the mirror with all that WorkOS has; `None` where another does.
+pub fn try_lock_reconciliation() -> Option<StandingLock> {
+    // SAFETY: reads a global of the backend.
+    StandingLock::acquire(tag(RECONCILIATION, unsafe { pg_sys::MyDatabaseId }.to_u32(), 0, 0), false)
 }

@@ -16,6 +16,8 @@ pub mod installation;
 pub mod issuers;
 pub mod joining;
 pub mod locks;
+pub mod mirror;
+pub mod mirror_lists;
 pub mod operating;
 pub mod own_account;
 pub mod privileges;
@@ -30,6 +32,7 @@ pub mod stored_settings;
 pub mod users;
 pub mod verifier;
 pub mod worker_status;
+pub mod workos_sync;
 
 pub use query::watched;
 use uuid::Uuid;

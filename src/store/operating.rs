@@ -27,6 +27,16 @@ pub fn ban(user_id: Uuid, until: TimestampWithTimeZone) -> Result<Option<String>
     )
 }
 
+/// Bans a user without an end; false where that is so.
+pub fn ban_for_ever(user_id: Uuid) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.users SET banned_until = 'infinity', updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) $1 AND banned_until IS DISTINCT FROM 'infinity'",
+        &[uuid_arg(user_id)],
+    )?;
+    Ok(written == 1)
+}
+
 /// Lifts a ban; says how many.
 pub fn unban(user_id: Uuid) -> Result<u64> {
     query::execute(

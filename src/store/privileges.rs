@@ -72,8 +72,8 @@ pub fn more_than_a_visitors(role: pg_sys::Oid) -> Result<Option<String>> {
              WHEN EXISTS (SELECT FROM pg_catalog.pg_database AS d WHERE d.datdba OPERATOR(pg_catalog.=) r.oid) THEN 'owns a database'
              WHEN EXISTS (
                  SELECT FROM auth.rights() AS g
-                 WHERE g.bundle OPERATOR(pg_catalog.<>) 'everyone' AND pg_catalog.starts_with(g.object, 'FUNCTION ')
-                     AND pg_catalog.has_function_privilege(r.oid, pg_catalog.substr(g.object, 10), 'EXECUTE')
+                 WHERE g.bundle OPERATOR(pg_catalog.<>) 'everyone' AND g.privilege OPERATOR(pg_catalog.=) 'EXECUTE'
+                     AND pg_catalog.has_function_privilege(r.oid, pg_catalog.substr(g.object, pg_catalog.strpos(g.object, ' ') OPERATOR(pg_catalog.+) 1), 'EXECUTE')
              ) THEN 'has rights that auth.grant_sign_in or auth.grant_admin gave' END
          FROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) $1",
         &[role.into()],

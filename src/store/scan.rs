@@ -19,13 +19,16 @@ use crate::postgres::snapshot::Snapshot;
 use table::{Key, Table, collect, row_by_key, search_all_rows};
 
 pub use feeds::{
-    FED, FeedRow, HeartbeatRow, concerns_feeds, fed_session, feeds, has_another_feed, heartbeats, is_copying_heartbeat,
-    organization_is_fed, organization_is_fed_by, verifier,
+    FED, FeedRow, HeartbeatRow, concerns_feeds, contested_organizations, fed_session, feed_of_organization, feeds,
+    has_another_feed, has_organizations_of_others, heartbeats, is_copying_heartbeat, organization_is_fed,
+    organization_is_fed_by, subscription_name, verifier,
 };
 pub use table::{ScannedRow, unreadable};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct PublicKeyRow {
+    /// the key of the row
+    pub kid: String,
     /// the JWK
     pub public_key: Value,
     /// pending, active, retiring or retired
@@ -66,9 +69,17 @@ static SUBSCRIBED: Table = Table::catalog(c"pg_subscription_rel", c"pg_subscript
 static SUBSCRIPTIONS: Table = Table::catalog(c"pg_subscription", c"pg_subscription_oid_index");
 static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
 static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
+static ROLES: Table = Table::new(c"roles", c"roles_pkey");
+static ROLES_BY_VERSION: Table = Table::new(c"roles", c"roles_version_idx");
+static DIRECTORY_USERS_BY_IDP_ID: Table = Table::new(c"directory_users", c"directory_users_idp_id_idx");
+static DIRECTORY_USERS_BY_EMAIL: Table = Table::new(c"directory_users", c"directory_users_email_idx");
+static WORKOS_MEMBERSHIPS: Table = Table::new(c"workos_memberships", c"workos_memberships_workos_user_id_idx");
+static WORKOS_REMOVALS: Table = Table::new(c"workos_removals", c"workos_removals_pkey");
+static DIRECTORY_USERS_BY_USER: Table = Table::new(c"directory_users", c"directory_users_user_id_idx");
+static WORKOS_SYNC_STATE: Table = Table::new(c"workos_sync_state", c"workos_sync_state_pkey");
 
 /// In no order.
-static ALL: [&Table; 32] = [
+static ALL: [&Table; 40] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -101,6 +112,14 @@ static ALL: [&Table; 32] = [
     &SUBSCRIPTIONS,
     &ENDED_SESSIONS,
     &WORKER_STATUS,
+    &ROLES,
+    &ROLES_BY_VERSION,
+    &DIRECTORY_USERS_BY_USER,
+    &DIRECTORY_USERS_BY_IDP_ID,
+    &DIRECTORY_USERS_BY_EMAIL,
+    &WORKOS_MEMBERSHIPS,
+    &WORKOS_REMOVALS,
+    &WORKOS_SYNC_STATE,
 ];
 
 /// Which cached rows may have changed.
@@ -196,7 +215,7 @@ pub fn signing_keys(is_verifier: bool) -> Vec<PublicKeyRow> {
         let public_key = row.get::<Jsonb>(c"public_key")?.parse()?;
         // The SQL of before has no such column, and no verifiers.
         let subscription = if is_verifier { row.get(c"subscription") } else { None };
-        Some(PublicKeyRow { public_key, status: row.get(c"status")?, subscription })
+        Some(PublicKeyRow { kid: row.get(c"kid")?, public_key, status: row.get(c"status")?, subscription })
     })
 }
 
@@ -384,7 +403,95 @@ pub fn organization_requires_sso(id: &str) -> bool {
 /// Whether the organization vouches for a domain.
 pub fn organization_has_domain(organization_id: &str, domain: &str, snapshot: &Snapshot) -> bool {
     let keys = [Key::Text(c"organization_id", organization_id), Key::Text(c"domain", domain)];
-    row_by_key(&DOMAINS, &keys, Some(snapshot), |_| ()).is_some()
+    let counts = |row: &ScannedRow| match has_mirror() {
+        true => row.get::<String>(c"state").is_none_or(|state| VERIFIED.contains(&state.as_str())),
+        false => true,
+    };
+    row_by_key(&DOMAINS, &keys, Some(snapshot), counts) == Some(true)
+}
+
+/// The states of a domain that WorkOS has verified.
+const VERIFIED: [&str; 2] = ["verified", "legacy_verified"];
+
+/// Whether this database can follow WorkOS's events: the SQL may be that of an older version.
+pub fn has_mirror() -> bool {
+    WORKOS_SYNC_STATE.exists()
+}
+
+/// When everything was last read that WorkOS had to tell, in Postgres's own microseconds.
+pub fn mirror_drained_at() -> Option<i64> {
+    search_all_rows(&WORKOS_SYNC_STATE, |row| row.micros(c"drained_at"))
+}
+
+/// Whether WorkOS has deleted an organization.
+pub fn organization_is_deleted(id: &str) -> bool {
+    row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], None, |row| row.micros(c"deleted_at").is_some()) == Some(true)
+}
+
+/// Of each directory user of an organization that somebody is, whether it is active.
+pub fn directory_users_of(user_id: Uuid, organization_id: &str) -> Vec<bool> {
+    collect(&DIRECTORY_USERS_BY_USER, &[Key::Uuid(c"user_id", user_id)], None, |row| {
+        let is_here = row.get::<String>(c"organization_id").as_deref() == Some(organization_id);
+        is_here.then(|| row.get::<String>(c"state").as_deref() == Some("active"))
+    })
+}
+
+/// What each of these roles allows in an organization, of those that are known. One of the organization's own comes before one of the
+/// environment.
+pub fn permissions_of(organization_id: &str, roles: &[String], snapshot: &Snapshot) -> Vec<Vec<String>> {
+    let role = |slug: &str, of: &str| {
+        let keys = [Key::Text(c"organization_id", of), Key::Text(c"slug", slug)];
+        row_by_key(&ROLES, &keys, Some(snapshot), |row| row.get::<Vec<String>>(c"permissions")).flatten()
+    };
+    roles.iter().filter_map(|slug| role(slug, organization_id).or_else(|| role(slug, ""))).collect()
+}
+
+/// The highest version of a role there has been.
+pub fn roles_version(snapshot: &Snapshot) -> i64 {
+    let version = |row: &ScannedRow| row.get::<i64>(c"roles_version");
+    row_by_key(&WORKOS_SYNC_STATE, &[], Some(snapshot), version).flatten().unwrap_or_default()
+}
+
+/// Whether a role that somebody has in an organization has changed since a version.
+pub fn has_newer_role(user_id: Uuid, organization_id: &str, version: i64) -> bool {
+    // Mostly, none has.
+    if row_by_key(&ROLES_BY_VERSION, &[Key::Above(c"version", version)], None, |_| ()).is_none() {
+        return false;
+    }
+    let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];
+    let roles = row_by_key(&MEMBERSHIP, &keys, None, |row| {
+        let roles = row.get::<Vec<Option<String>>>(c"roles").unwrap_or_default();
+        roles.into_iter().flatten().chain(row.get::<String>(c"role")).collect::<Vec<_>>()
+    });
+    let is_newer = |of: &str, slug: &str| {
+        let keys = [Key::Text(c"organization_id", of), Key::Text(c"slug", slug)];
+        row_by_key(&ROLES, &keys, None, |row| row.get::<i64>(c"version") > Some(version)) == Some(true)
+    };
+    roles.unwrap_or_default().iter().any(|slug| is_newer(organization_id, slug) || is_newer("", slug))
+}
+
+/// Whether WorkOS has removed what has this id.
+pub fn was_removed(id: &str) -> bool {
+    row_by_key(&WORKOS_REMOVALS, &[Key::Text(c"id", id)], None, |_| ()).is_some()
+}
+
+/// The state of each directory user of an organization whom the identity provider gave this id; where there is none, of each with this address.
+pub fn directory_states(organization_id: &str, idp_id: Option<&str>, email: &str) -> Vec<String> {
+    let states = |table, key| {
+        let keys = [Key::Text(c"organization_id", organization_id), key];
+        collect(table, &keys, None, |row| row.get::<String>(c"state"))
+    };
+    let by_idp_id = idp_id.map(|id| states(&DIRECTORY_USERS_BY_IDP_ID, Key::Text(c"idp_id", id))).unwrap_or_default();
+    match by_idp_id.is_empty() {
+        true => states(&DIRECTORY_USERS_BY_EMAIL, Key::Text(c"email", email)),
+        false => by_idp_id,
+    }
+}
+
+/// The status of each membership of somebody of AuthKit in an organization.
+pub fn membership_statuses(workos_user_id: &str, organization_id: &str) -> Vec<String> {
+    let keys = [Key::Text(c"workos_user_id", workos_user_id), Key::Text(c"organization_id", organization_id)];
+    collect(&WORKOS_MEMBERSHIPS, &keys, None, |row| row.get(c"status"))
 }
 
 /// The organizations that a user belongs to, in no order.

@@ -174,8 +174,10 @@ pub struct SessionMember {
     pub roles: Vec<String>,
     /// of the identity provider
     pub groups: Vec<String>,
-    /// WorkOS's profile has none, so whoever administers the database may write them
+    /// those of the roles that WorkOS has told of; else what a sign-in said, or whoever administers the database has written
     pub permissions: Vec<String>,
+    /// the highest version that a role had
+    pub roles_version: i64,
 }
 
 /// The session, its user, and their membership in its organization, as they are now, whatever snapshot the transaction keeps.
@@ -184,10 +186,10 @@ pub fn find(id: Uuid) -> Result<Option<StoredSession>> {
     let session = scan::session(id, &snapshot, |row| session_of(row, id)).transpose()?.flatten();
     let Some(session) = session else { return Ok(None) };
     let Some(user) = scan::user(session.user_id, &snapshot, user_of).transpose()? else { return Ok(None) };
-    let member = session
-        .organization_id
-        .as_deref()
-        .and_then(|organization| scan::membership(session.user_id, organization, &snapshot, member_of));
+    let member = session.organization_id.as_deref().and_then(|organization| {
+        let member = scan::membership(session.user_id, organization, &snapshot, member_of)?;
+        Some(with_permissions_of_roles(member, organization, &snapshot))
+    });
     Ok(Some(StoredSession { user, member: member.unwrap_or_default(), ..session }))
 }
 
@@ -242,7 +244,26 @@ fn member_of(row: &scan::ScannedRow) -> SessionMember {
         roles: list(c"roles"),
         groups: list(c"groups"),
         permissions: list(c"permissions"),
+        roles_version: 0,
     }
+}
+
+/// What the roles allow that WorkOS has told of; where it has told of none of the member's, what the row says.
+fn with_permissions_of_roles(member: SessionMember, organization_id: &str, snapshot: &Snapshot) -> SessionMember {
+    if !scan::has_mirror() {
+        return member;
+    }
+    let mut roles = member.roles.clone();
+    roles.extend(member.role.clone().filter(|role| !member.roles.contains(role)));
+    let known = scan::permissions_of(organization_id, &roles, snapshot);
+    let roles_version = scan::roles_version(snapshot);
+    if known.is_empty() {
+        return SessionMember { roles_version, ..member };
+    }
+    let mut permissions: Vec<String> = known.into_iter().flatten().collect();
+    permissions.sort_unstable();
+    permissions.dedup();
+    SessionMember { permissions, roles_version, ..member }
 }
 
 fn refresh_key(id: Option<i64>, salt: Option<Vec<u8>>) -> Result<Option<RefreshKey>> {

@@ -137,13 +137,6 @@ pub fn beat(installation: Uuid, issuer: &str, audience: &str, publications: &[Pu
     beat.ok_or_else(|| unexpected("The heartbeat was not written."))
 }
 
-/// What a subscription is called.
-pub fn subscription_name(subscription: pg_sys::Oid) -> Result<Option<String>> {
-    let sql = "SELECT subname::pg_catalog.text FROM pg_catalog.pg_subscription WHERE oid OPERATOR(pg_catalog.=) $1";
-    let found = query::catalog_rows(sql, &[subscription.into()], |row| row.get::<String>(1))?;
-    Ok(found.into_iter().next())
-}
-
 /// From now on this database only verifies.
 pub fn become_verifier(issuer_database: Option<&str>) -> Result<()> {
     query::execute(
@@ -159,34 +152,27 @@ pub fn stop_verifying() -> Result<bool> {
     let did = query::execute("DELETE FROM auth.verifier", &[])? > 0;
     if did {
         query::execute("DELETE FROM auth.installation", &[])?;
+        query::execute("DELETE FROM auth.organizations WHERE feed IS NOT NULL", &[])?;
     }
     Ok(did)
 }
 
-/// Removes what was fed by subscriptions that are gone, and what none has brought; says whether there was any.
+/// Removes what was fed by subscriptions that are gone, and what none has brought; says whether there was any. Whose an organization is stays:
+/// nobody else takes it while that is copied anew.
 pub fn empty() -> Result<bool> {
     /// Of rows that no subscription has brought which still feeds this database.
     macro_rules! orphans {
-        ($table:literal, $unless_fed:literal) => {
+        ($table:literal) => {
             concat!(
                 "DELETE FROM auth.",
                 $table,
-                " WHERE subscription IS ",
-                $unless_fed,
-                " subscription OPERATOR(pg_catalog.<>) ALL (ARRAY(
+                " WHERE subscription IS NULL OR subscription OPERATOR(pg_catalog.<>) ALL (ARRAY(
                      SELECT r.srsubid FROM pg_catalog.pg_subscription_rel AS r WHERE r.srrelid OPERATOR(pg_catalog.=) ANY (
                          ARRAY['auth.sessions', 'auth.signing_keys', 'auth.organizations', 'auth.heartbeat']::pg_catalog.regclass[])))"
             )
         };
     }
-    let statements = [
-        orphans!("sessions", "NULL OR"),
-        orphans!("signing_keys", "NULL OR"),
-        orphans!("heartbeat", "NULL OR"),
-        orphans!("feeds", "NULL OR"),
-        // One that no subscription has brought was written here.
-        orphans!("organizations", "NOT NULL AND"),
-    ];
+    let statements = [orphans!("sessions"), orphans!("signing_keys"), orphans!("heartbeat"), orphans!("feeds")];
     let mut removed = 0;
     for statement in statements {
         removed += query::execute(statement, &[])?;
@@ -214,15 +200,34 @@ pub fn note_emptied(subscription: pg_sys::Oid) -> Result<()> {
     .map(drop)
 }
 
+/// A subscription brings an organization that is its own already: it is copied anew.
+pub fn keep_organization(id: &str, issuer: Option<&str>) -> Result<()> {
+    query::execute(
+        "UPDATE auth.organizations SET issuer = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into(), issuer.into()],
+    )
+    .map(drop)
+}
+
+/// The subscription of this name brings an organization that is not its own.
+pub fn note_contested(id: &str, feed: &str) -> Result<()> {
+    query::execute(
+        "UPDATE auth.organizations SET contested_by = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into(), feed.into()],
+    )
+    .map(drop)
+}
+
 /// A subscription has copied every session.
 pub fn note_copy(subscription: pg_sys::Oid) -> Result<()> {
     query::execute(
-        "INSERT INTO auth.feeds AS f (subscription, publications, known_since)
-         SELECT s.oid, s.subpublications, pg_catalog.clock_timestamp()
+        "INSERT INTO auth.feeds AS f (subscription, name, publications, known_since)
+         SELECT s.oid, s.subname::pg_catalog.text, s.subpublications, pg_catalog.clock_timestamp()
          FROM pg_catalog.pg_subscription_rel AS r JOIN pg_catalog.pg_subscription AS s ON s.oid OPERATOR(pg_catalog.=) r.srsubid
          WHERE s.oid OPERATOR(pg_catalog.=) $1 AND r.srrelid OPERATOR(pg_catalog.=) 'auth.sessions'::pg_catalog.regclass
              AND r.srsubstate OPERATOR(pg_catalog.=) 'd' AND EXISTS (SELECT FROM auth.verifier)
-         ON CONFLICT (subscription) DO UPDATE SET publications = excluded.publications, known_since = excluded.known_since",
+         ON CONFLICT (subscription) DO UPDATE
+         SET name = excluded.name, publications = excluded.publications, known_since = excluded.known_since",
         &[subscription.into()],
     )
     .map(drop)

@@ -98,8 +98,16 @@ fn verified() -> Result<Vec<Finding>> {
     for row in feeds {
         let heartbeat = heartbeats.iter().find(|heartbeat| heartbeat.subscription == Some(row.subscription));
         let feed = if is_verifier { row.feed } else { Feed::Uncalled };
-        let name = store::subscription_name(row.subscription)?.unwrap_or_default();
-        found.extend(stale(name, Link { feed, heartbeat: heartbeat.map(|row| row.heartbeat) }));
+        found.extend(stale(row.name, Link { feed, heartbeat: heartbeat.map(|row| row.heartbeat) }));
+    }
+    for (id, feed, contested_by) in scan::contested_organizations() {
+        let of = feed.map_or_else(|| "this database".to_owned(), |feed| format!("the subscription {feed}"));
+        found.push(Finding {
+            severity: "error",
+            object: format!("auth.organizations: {id}"),
+            finding: format!("The subscription {contested_by} has brought it too. It counts as one of {of} alone: tokens of the other issuer that name it are refused."),
+            remedy: by_hand("An organization is at one issuer. Remove it at the other, as docs/verifiers.md says, and copy that issuer anew; then a superuser runs UPDATE auth.organizations SET contested_by = NULL here."),
+        });
     }
     Ok(found)
 }

@@ -17,7 +17,10 @@ mod citus;
 mod finding;
 mod publishing;
 
-pub use arriving::{all_known, has_ended, is_copying_heartbeat, require_alone, require_not_trusted, require_own};
+pub use arriving::{
+    Fate, all_known, feed, has_ended, is_copying_heartbeat, is_noting, organization, organization_changes,
+    require_alone, require_no_feed, require_not_trusted, require_own, require_same_issuer,
+};
 pub use becoming::{become_verifier, stop_verifying};
 pub use checking::findings;
 pub use publishing::{publish, send_heartbeat, send_heartbeat_if_heard};

@@ -2,12 +2,16 @@
 
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
 use workos_auth_core::worker::Pace;
-use workos_auth_core::{Error, Result};
+use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::admin::{issuers, operating};
+use crate::mirror::reconcile::Reconciliation;
+use crate::mirror::{self, sync};
+use crate::postgres::procedure::Transactions;
 use crate::postgres::setting::{self, Lifetime};
 use crate::verifier;
 
@@ -41,6 +45,9 @@ pub const TASKS: &[Task] = &[
         pace: Pace { every: minutes(60), at_a_wish: Some(Duration::from_secs(30)) },
         run: issuer_keys,
     },
+    // Who has left reads nothing some seconds after WorkOS knows.
+    Task { name: c"events", pace: Pace { every: Duration::from_secs(5), at_a_wish: None }, run: events },
+    Task { name: c"reconciliation", pace: Pace { every: minutes(1), at_a_wish: None }, run: reconciliation },
 ];
 
 const fn minutes(count: u64) -> Duration {
@@ -89,4 +96,44 @@ fn issuer_keys() -> Result<Run> {
         }
         None => Run { count: round.keys, is_unfinished: false, failed: round.failed },
     })
+}
+
+/// `auth.sync_workos()`, a page at a time, where somebody has begun to follow WorkOS.
+fn events() -> Result<Run> {
+    let nothing = Run { count: 0, is_unfinished: false, failed: None };
+    if !mirror::is_followed()? {
+        return Ok(nothing);
+    }
+    Ok(match sync::next_page(&Transactions::OfWorker) {
+        Ok(synced) => Run { count: synced.events, is_unfinished: synced.has_more, failed: None },
+        // The other task does it.
+        Err(error) if error.code() == ErrorCode::ReconciliationNeeded => nothing,
+        // It is written down, and that is to stay.
+        Err(error) => Run { failed: Some(error), ..nothing },
+    })
+}
+
+/// `auth.reconcile_workos()`, a page at a time, where it is due.
+fn reconciliation() -> Result<Run> {
+    thread_local! {
+        /// Its lock is not to be given up while the process ends, when there are no locks any more.
+        static UNDER_WAY: RefCell<Option<ManuallyDrop<Reconciliation>>> = const { RefCell::new(None) };
+    }
+    let transactions = Transactions::OfWorker;
+    // Taken: where Postgres raises an error, the next run begins anew.
+    let under_way = match UNDER_WAY.take() {
+        Some(under_way) => Some(ManuallyDrop::into_inner(under_way)),
+        None if mirror::is_reconciliation_due()? => Reconciliation::begin_in_worker(&transactions)?,
+        None => None,
+    };
+    let Some(mut under_way) = under_way else { return Ok(Run { count: 0, is_unfinished: false, failed: None }) };
+    let outcome = under_way.step(&transactions);
+    let run = Run { count: under_way.items(), is_unfinished: false, failed: None };
+    let run = match outcome {
+        Ok(false) => return Ok(run),
+        Ok(true) => Run { is_unfinished: true, ..run },
+        Err(error) => Run { failed: Some(error), ..run },
+    };
+    UNDER_WAY.set(Some(ManuallyDrop::new(under_way)));
+    Ok(run)
 }

@@ -27,6 +27,7 @@ pub const RESERVED: &[&str] = &[
     "connection_id",
     "org_role",
     "claims_version",
+    "roles_version",
     "act",
 ];
 
@@ -75,6 +76,8 @@ pub struct TokenSubject {
     pub permissions: Vec<String>,
     /// `claims_version`: of the session row when this was read; an older token is stale.
     pub claims_version: i64,
+    /// `roles_version`: the highest version that a role of WorkOS's had when this was read; where one of the person's is newer, the token is stale.
+    pub roles_version: i64,
     /// `is_anonymous`.
     pub is_anonymous: bool,
 }
@@ -115,6 +118,9 @@ impl TokenSubject {
             if let Some(value) = value {
                 claims[name] = json!(value);
             }
+        }
+        if self.roles_version > 0 {
+            claims["roles_version"] = json!(self.roles_version);
         }
         if let Some(actor) = &self.actor {
             claims["act"] = json!({ "sub": actor });
@@ -192,6 +198,7 @@ mod tests {
             groups: vec!["eng".into()],
             permissions: vec![],
             claims_version: 3,
+            roles_version: 0,
             is_anonymous: false,
         }
     }

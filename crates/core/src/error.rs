@@ -171,6 +171,9 @@ error_codes! {
     InvalidArgument = "22023", "validation_failed", 400, "an argument cannot be used",
         "",
         "The detail says what is taken. In psql, \\df+ auth.* describes each function.";
+    InTransaction = "25001", "active_transaction", 409, "this call commits, which is not possible here",
+        "",
+        "Call it outside of every transaction block and function, as a statement of its own.";
     ReadOnly = "25006", "read_only", 503, "this call writes, which is not possible here",
         "",
         "Send this call to the primary; verifying and reading work on a standby.";
@@ -449,16 +452,28 @@ error_codes! {
     WorkosConflict = "WA323", "workos_conflict", 409, "WorkOS has something that stands in the way of the request",
         "",
         "See what WorkOS says in the detail.";
-    AuthkitNotConfigured = "WA330", "authkit_not_configured", 422, "sign-ins through AuthKit are switched off",
+    WebhookSignatureInvalid = "WA330", "webhook_signature_invalid", 401, "the webhook was not signed with the secret that is kept here",
+        "",
+        "Pass the body as it came, and the header WorkOS-Signature. auth.set_webhook_secret takes the secret that the WorkOS dashboard shows.";
+    WebhookSignatureOld = "WA331", "webhook_signature_old", 401, "the webhook was not signed just now",
+        "",
+        "Compare the clock of the database server with the time. WorkOS sends a webhook again that was not taken, with another signature.";
+    WebhookSecretMissing = "WA332", "webhook_secret_missing", 503, "there is no secret to verify webhooks with",
+        "",
+        "Run auth.set_webhook_secret with the secret that the WorkOS dashboard shows.";
+    ReconciliationNeeded = "WA333", "reconciliation_needed", 503, "events may be missing, since none was asked for in too long a time",
+        "",
+        "Run call auth.reconcile_workos(). The background worker does it by itself.";
+    AuthkitNotConfigured = "WA334", "authkit_not_configured", 422, "sign-ins through AuthKit are switched off",
         "The provider was configured without product => 'authkit'.",
         "An administrator runs auth.configure_workos(…, product => 'authkit').";
-    OrganizationSelectionRequired = "WA331", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
+    OrganizationSelectionRequired = "WA335", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
         "",
         "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …).";
-    AuthkitStepRequired = "WA332", "authkit_step_required", 403, "the person has to take a further step at WorkOS",
+    AuthkitStepRequired = "WA336", "authkit_step_required", 403, "the person has to take a further step at WorkOS",
         "",
         "Start the sign-in again with provider => 'authkit': WorkOS's own pages lead through the step.";
-    AuthkitRefused = "WA333", "authkit_refused", 403, "WorkOS does not let the person in",
+    AuthkitRefused = "WA337", "authkit_refused", 403, "WorkOS does not let the person in",
         "",
         "The WorkOS dashboard says more: the person's membership, invitation, and the ways to sign in that are allowed.";
 
@@ -496,6 +511,13 @@ error_codes! {
     HookRefused = "WA433", "hook_refused", 403, "a hook refused the sign-in",
         "",
         "The detail holds the hook's own words. auth.hooks names it.";
+
+    MemberRemoved = "WA434", "member_removed", 403, "the person was removed from the organization",
+        "WorkOS has told of it, and has not told of a return.",
+        "The customer assigns the person to the application again. auth.directory_users and auth.workos_memberships say what WorkOS told.";
+    MirrorStale = "WA435", "mirror_stale", 503, "it is not known who has left: the events of WorkOS have not been read for too long",
+        "The age in auth.workos_sync is above workos_auth.sync_max_age, and workos_auth.sync_overdue is refuse_sign_in.",
+        "select * from auth.workos_sync says what failed last.";
 
     VisitorRoleNotAllowed = "WA411", "visitor_role_not_allowed", 400, "visitors must not act as this role",
         "",
@@ -545,6 +567,14 @@ error_codes! {
     IdentitiesOfSeveralOrganizations = "WA432", "identities_of_several_organizations", 409, "identities of several organizations lead into this account",
         "",
         "Look whose account it is, and pass the identities of that organization alone; or have a superuser set workos_auth.link_across_organizations = on. The others sign in to accounts of their own.";
+
+    // The mirror of WorkOS.
+    CursorMoved = "WA601", "cursor_moved", 409, "the page of events does not follow the last one that was applied",
+        "",
+        "Ask WorkOS for the page after the cursor of auth.workos_sync.";
+    EventMalformed = "WA602", "event_malformed", 502, "an event of WorkOS cannot be understood",
+        "",
+        "Nothing of the page was applied. Check that the page comes from WorkOS.";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",

@@ -8,6 +8,7 @@
 //! | [`authorize`] | the authorize URL and its parameters |
 //! | [`callback`] | WorkOS's redirect in brokered mode: our own code, and where the browser goes |
 //! | [`workos`] | WorkOS's requests and answers |
+//! | [`mirror`] | WorkOS's events, and what they tell of |
 //! | [`installation`] | where an installation lives, and what is a copy of it |
 //! | [`refused_sign_in`] | what is written down of a sign-in that was refused |
 //! | [`accounts`] | whose account a profile belongs to |
@@ -54,6 +55,7 @@ pub mod json;
 pub mod jsonb;
 pub mod lock_name;
 pub mod metadata;
+pub mod mirror;
 pub mod pkce;
 pub mod random;
 pub mod redirect;

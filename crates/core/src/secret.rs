@@ -45,6 +45,8 @@ secret_string! {
     RefreshToken;
     /// The access token of WorkOS's own answer.
     ProviderToken;
+    /// What WorkOS signs webhooks with.
+    WebhookSecret;
     /// A link into WorkOS's Admin Portal: whoever has it sets the customer's connection up.
     PortalLink;
 }

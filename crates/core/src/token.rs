@@ -162,6 +162,8 @@ pub struct Claims {
     pub permissions: Vec<String>,
     /// The state of the session's rights that these claims were made from; 0 if the token does not say.
     pub claims_version: i64,
+    /// The highest version that a role had when these claims were made; 0 if the token does not say.
+    pub roles_version: i64,
     /// When the person signed in, in seconds since the epoch, where the token says so.
     pub auth_time: Option<i64>,
     /// What the person may use, where a token hook has put the claim `feature_flags` into the token.
@@ -230,6 +232,7 @@ impl Bearer {
             groups: list_or_empty(get("groups"), "groups")?,
             permissions: list_or_empty(get("permissions"), "permissions")?,
             claims_version: typed(get("claims_version").map(as_date), "claims_version")?.unwrap_or(0),
+            roles_version: typed(get("roles_version").map(as_date), "roles_version")?.unwrap_or(0),
             // Older tokens were good with anything there.
             auth_time: get("auth_time").and_then(as_date),
             features: get("feature_flags").and_then(as_texts).unwrap_or_default(),

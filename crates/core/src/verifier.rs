@@ -46,7 +46,8 @@ pub struct Link {
 const COPY_ANEW: &str =
     "Trying again does not help: a superuser copies everything anew, as an administrator's auth.check() says.";
 
-fn stale(why: &str) -> Error {
+/// `verifier_stale`
+pub fn stale(why: &str) -> Error {
     Error::with_detail(ErrorCode::VerifierStale, why)
 }
 

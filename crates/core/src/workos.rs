@@ -1,14 +1,16 @@
 //! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. AuthKit's answers stand in [`authkit`], those about
-//! customers in [`api`].
+//! customers in [`api`], those of lists in [`lists`], webhooks in [`webhook`].
 
 mod answer;
 pub mod api;
 pub mod authkit;
 mod carried;
+pub mod lists;
 mod profile;
 mod refusal;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -76,6 +76,8 @@ pub const LINK_IDENTITY: &str =
 pub const UNLINK_IDENTITY: &str = "select auth.unlink_identity(access_token => $1, identity_id => $2) is not null";
 /// Ends sessions.
 pub const SIGN_OUT: &str = "select auth.sign_out(access_token => $1, scope => $2)";
+/// Takes what WorkOS tells.
+pub const RECEIVE_WEBHOOK: &str = "select auth.receive_webhook(body => $1, signature => $2)";
 /// The public keys.
 pub const JWKS: &str = "select auth.jwks()";
 /// What the database says about itself. In this order: the readers load the library, which then knows its settings.

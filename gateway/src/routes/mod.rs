@@ -11,6 +11,7 @@ mod sso;
 mod switched_off;
 mod token;
 mod user;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub fn public(app: &Arc<App>) -> Router {
         )
         .route("/user/identities/{id}", delete(identities::unlink).layer(counted).layer(from_fn(with_token)))
         .route("/logout", post(logout::logout))
+        .route("/webhooks/workos", post(webhooks::workos))
         .route("/settings", get(discovery::settings))
         .route("/.well-known/jwks.json", get(discovery::jwks))
         .route("/.well-known/openid-configuration", get(discovery::openid_configuration))

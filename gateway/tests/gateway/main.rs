@@ -24,6 +24,7 @@ mod requests {
     mod switched_off;
     mod tokens_of_issuers;
     mod visitors;
+    mod webhooks;
 }
 
 /// The server itself: connections, limits, TLS, signals, figures, log.

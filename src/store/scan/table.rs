@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, c_char};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Not};
 
 use hashbrown::HashMap;
 use pgrx::prelude::*;
@@ -166,6 +166,12 @@ impl ScannedRow {
         u32::try_from(self.required::<i64>(column)?).map_err(|_| unexpected("The id of a data key is out of range."))
     }
 
+    /// Whether a column is not NULL, of whatever type.
+    pub fn is_given(&self, column: &'static CStr) -> bool {
+        // SAFETY: as in `get`.
+        unsafe { pg_sys::heap_attisnull(self.tuple, attribute(self.relation, column), (*self.relation).rd_att) }.not()
+    }
+
     /// A column, unless it is NULL.
     pub fn get<T: FromDatum>(&self, column: &'static CStr) -> Option<T> {
         let mut is_null = false;
@@ -224,6 +230,8 @@ pub enum Key<'a> {
     Oid(&'static CStr, pg_sys::Oid),
     /// A `timestamptz` that is less than this.
     Before(&'static CStr, i64),
+    /// A `bigint` that is greater than this.
+    Above(&'static CStr, i64),
 }
 
 impl Key<'_> {
@@ -234,9 +242,11 @@ impl Key<'_> {
             Self::Bytes(column, bytes) => (column, pg_sys::F_BYTEAEQ, bytes.into_datum()?),
             Self::Oid(column, oid) => (column, pg_sys::F_OIDEQ, pg_sys::Datum::from(*oid)),
             Self::Before(column, time) => (column, TIMESTAMPTZ_LT, pg_sys::Datum::from(*time)),
+            Self::Above(column, number) => (column, pg_sys::F_INT8GT, pg_sys::Datum::from(*number)),
         };
         let strategy = match self {
             Self::Before(..) => pg_sys::BTLessStrategyNumber,
+            Self::Above(..) => pg_sys::BTGreaterStrategyNumber,
             _ => pg_sys::BTEqualStrategyNumber,
         };
         // The columns of type text have no collation of their own; those of other types have none.

@@ -55,9 +55,10 @@ async fn functions(client: &Client, examples: &[(String, String)]) -> String {
          [Tables and types](tables.md) shows what `auth.session` holds. [Errors](errors.md) lists what a call may raise.\n"
     );
     let sql = "
-        select p.proname::text, pg_get_function_arguments(p.oid), pg_get_function_result(p.oid), obj_description(p.oid, 'pg_proc'),
-            array(select bundle from auth.rights() where object like 'FUNCTION %'
-                and to_regprocedure(substr(object, length('FUNCTION ') + 1)) = p.oid)::text[]
+        select p.proname::text, regexp_replace(pg_get_function_arguments(p.oid), '(^|, )IN ', '\\1', 'g'),
+            coalesce(pg_get_function_result(p.oid), ''), obj_description(p.oid, 'pg_proc'),
+            array(select bundle from auth.rights() where privilege = 'EXECUTE'
+                and to_regprocedure(substr(object, strpos(object, ' ') + 1)) = p.oid)::text[]
         from pg_proc as p
         where p.pronamespace = 'auth'::regnamespace
             and p.prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype) and p.proname <> 'error_codes'
@@ -111,12 +112,16 @@ fn bundle_of(row: &Row) -> &'static str {
 }
 
 fn signature(name: &str, arguments: &str, result: &str) -> String {
-    let whole = format!("auth.{name}({arguments}) → {result}");
+    let (call, result) = match result {
+        "" => ("CALL ", String::new()),
+        result => ("", format!(" → {result}")),
+    };
+    let whole = format!("{call}auth.{name}({arguments}){result}");
     if whole.chars().count() <= 100 {
         return whole;
     }
     let arguments = arguments.split(", ").map(|argument| format!("    {argument}")).collect::<Vec<_>>().join(",\n");
-    format!("auth.{name}(\n{arguments}\n) → {result}")
+    format!("{call}auth.{name}(\n{arguments}\n){result}")
 }
 
 /// What stands in the blocks of code that are SQL.
@@ -255,6 +260,11 @@ const CLASSES: &[(&str, &str, &str)] = &[
     ),
     ("WA4", "Whose account it is", "The person cannot sign in like this. Tell them so; an administrator may mend it."),
     ("WA5", "Tokens and sessions", "`bad_jwt_expired` and `session_stale`: refresh. Most others: sign in again."),
+    (
+        "WA6",
+        "The mirror of WorkOS",
+        "Nothing was applied. Whoever follows WorkOS's events tries again, or is told what to do.",
+    ),
 ];
 
 fn errors() -> String {

@@ -138,6 +138,7 @@ fn what_we_mint_we_take() {
         groups: vec!["eng".into()],
         permissions: vec![],
         claims_version: 1,
+        roles_version: 0,
         is_anonymous: false,
     };
     let claims = Signer::new().claims(&subject.to_json()).unwrap();

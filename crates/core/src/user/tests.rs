@@ -167,6 +167,7 @@ fn token(key: &SigningKey, user_metadata: &Value, groups: usize) -> (String, usi
         groups: (0..groups).map(|group| format!("group:{group}")).collect(),
         permissions: vec![],
         claims_version: 0,
+        roles_version: 0,
         is_anonymous: false,
     }
     .to_json();

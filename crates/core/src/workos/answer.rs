@@ -5,9 +5,9 @@ use crate::error::{Error, ErrorCode};
 /// The largest answer that is read, in bytes: a profile with a thousand groups takes a tenth of this.
 pub const MAX_ANSWER: usize = 1024 * 1024;
 
-/// What is said of an answer of more than [`MAX_ANSWER`].
-pub fn answer_too_large() -> Error {
-    Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {MAX_ANSWER} bytes."))
+/// What is said of an answer of more bytes than are read.
+pub fn answer_too_large(most: usize) -> Error {
+    Error::with_detail(ErrorCode::WorkosAnswerTooLarge, format!("It is larger than {most} bytes."))
 }
 
 /// An HTTP answer of WorkOS. It may hold tokens, so it does not print.

@@ -152,12 +152,8 @@ impl Api<'_> {
         Ok(ApiRequest { url: self.url(path)?, body: Some(body.to_string()) })
     }
 
-    /// Each part of the path is one, whatever characters it has.
     fn url(&self, path: &[&str]) -> Result<String> {
-        let invalid = || Error::new(ErrorCode::ApiUrlInvalid);
-        let mut url = Url::parse(self.api_url).map_err(|_| invalid())?;
-        url.path_segments_mut().map_err(|()| invalid())?.pop_if_empty().extend(path);
-        Ok(url.into())
+        url(self.api_url, path).map(Into::into)
     }
 
     /// The organization that was asked for by its id.
@@ -313,6 +309,14 @@ impl Api<'_> {
         let detail = format!("{what}{}.", request_id(answer, &[self.key.expose()]));
         Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail)
     }
+}
+
+/// The URL of a path below WorkOS's base URL. Each part of the path is one, whatever characters it has.
+pub(super) fn url(api_url: &str, path: &[&str]) -> Result<Url> {
+    let invalid = || Error::new(ErrorCode::ApiUrlInvalid);
+    let mut url = Url::parse(api_url).map_err(|_| invalid())?;
+    url.path_segments_mut().map_err(|()| invalid())?.pop_if_empty().extend(path);
+    Ok(url)
 }
 
 /// An organization of WorkOS.

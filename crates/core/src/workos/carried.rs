@@ -57,7 +57,7 @@ impl<'a> CarriedAnswer<'a> {
         }
         let body = self.body.unwrap_or_default().as_bytes();
         if body.len() > MAX_ANSWER {
-            return Err(answer_too_large());
+            return Err(answer_too_large(MAX_ANSWER));
         }
         Ok(HttpAnswer {
             status: self.status.and_then(|status| u16::try_from(status).ok()).unwrap_or_default(),

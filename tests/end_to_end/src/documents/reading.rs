@@ -42,13 +42,14 @@ pub const DATABASE: &str = "app";
 const ADMINISTRATOR: &str = "administrator";
 
 /// Words behind `sql` of blocks that a test of their own runs, with that test's file.
-pub const RUN_ELSEWHERE: [(&str, &str); 9] = [
+pub const RUN_ELSEWHERE: [(&str, &str); 10] = [
     ("issuer", "verifiers/page.rs"),
     ("verifier", "verifiers/page.rs"),
     ("coordinator", "../citus/page.rs"),
     ("worker", "../citus/page.rs"),
     ("node", "../citus/page.rs"),
     ("cron", "sessions/cleanup.rs"),
+    ("cron mirror", "mirror_sync/scheduled.rs"),
     ("helpers", "policies/supabase_tests.rs"),
     ("event trigger", "policies/supabase_tests.rs"),
     ("tutorial", "documents/tutorial.rs"),

@@ -49,6 +49,30 @@ mod discovery {
     mod required_sso;
 }
 
+/// How the mirror of WorkOS is kept: events that are asked for, webhooks, and the comparison with all that WorkOS has.
+mod mirror_sync {
+    mod findings;
+    mod random;
+    mod reconciling;
+    mod scheduled;
+    mod sync_refused;
+    mod syncing;
+    mod webhooks;
+}
+
+/// What WorkOS's events tell, and what follows here.
+mod mirror {
+    mod groups;
+    mod leavers;
+    mod meanwhile;
+    mod memberships;
+    mod organizations;
+    mod overdue;
+    mod pages;
+    mod roles;
+    mod who_may_read;
+}
+
 /// Whose account it is, and what is done to people and by people.
 mod accounts {
     mod account_vectors;
@@ -194,13 +218,13 @@ mod worker {
 
     /// One with the library preloaded, and a worker for each of these databases, which each are a test's. None is there at first.
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
-        let databases =
-            "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never";
+        let databases = "worker_cleans, worker_keys, worker_partly, worker_raises, worker_others, worker_dropped, worker_never, worker_follows, worker_behind";
         let databases = format!("workos_auth.worker_databases = '{databases}'");
         Cluster::start_with(&["shared_preload_libraries = 'workos_auth'", &databases]).unwrap()
     });
 
     mod failing;
+    mod following;
     mod processes;
     mod tasks;
 }

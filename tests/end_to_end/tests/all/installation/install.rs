@@ -317,7 +317,7 @@ async fn every_object_is_explained_and_protected() {
 #[tokio::test]
 async fn every_function_is_labelled_as_it_behaves() {
     let bed = Bed::shared("labelled").await;
-    let stable = "connection_id,email,has_feature,has_permission,has_role,in_group,issuer,jwks,jwt,organization_id,\
+    let stable = "connection_id,email,has_feature,has_permission,has_role,in_group,issuer,jwks,jwt,mirror_age,organization_id,\
         recently_authenticated,role,session_claims,session_id,subject,uid,verify_token,version";
     let of = |condition: &str| {
         format!(
@@ -329,37 +329,37 @@ async fn every_function_is_labelled_as_it_behaves() {
         ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions,organization_for_email"),
         (
             "provolatile = 's' and proname ~ '^check'",
-            "check,check_becomes,check_believers,check_copy,check_differences,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
+            "check,check_becomes,check_believers,check_copy,check_differences,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,check_mirror,\
             check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,check_verifier,check_worker,check_worker_runs",
         ),
         ("provolatile = 'i'", "check_comparisons,check_email_copies,error_codes,rights"),
         (
             "proparallel = 'r'",
-            "check,check_believers,check_copy,check_facts,check_files,check_functions,check_own,check_people,check_preloaded,check_roles,\
+            "check,check_believers,check_copy,check_facts,check_files,check_functions,check_mirror,check_own,check_people,check_preloaded,check_roles,\
             check_root_key,check_setting,check_settings,check_sign_up,check_stored_settings,check_verifier,check_worker,check_worker_runs",
         ),
         (
             "prosecdef",
-            "accept_token,add_signing_key,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,\
+            "accept_token,add_signing_key,apply_events,audit_configuration,ban_user,callback_answer,callback_request,check_facts,check_mirror,cleanup,\
         create_session,create_user,create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,\
         exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,handle_callback,identity_left,import_supabase,\
         link_identity,member_changed,merge_users,move_identity,my_sessions,note_ended_session,organization_for_email,\
-        refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_sso,retire_signing_key,revoke_admin,\
+        receive_webhook,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_sso,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,send_heartbeat,\
-        set_issuer_keys,set_organization_issuer,sign_out,start_sign_in,start_sign_in_by_email,try_exchange_answer,\
+        set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out,skip_event,start_sign_in,start_sign_in_by_email,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,workos_add_domain,workos_authorize_url,\
         workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
-            "abandon_sealed_data,accept_token,add_signing_key,alter_system,as_user,ban_user,become_new_installation,\
+            "abandon_sealed_data,accept_token,add_signing_key,alter_system,apply_events,as_user,ban_user,become_new_installation,\
         become_verifier,callback_answer,callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
         create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,grant_admin,\
         grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,merge_users,\
-        move_identity,publish_sessions,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,\
+        move_identity,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
-        rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,sign_out,start_sign_in,\
-        start_sign_in_by_email,stop_verifying,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,\
+        rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,set_webhook_secret,sign_out,skip_event,start_sign_in,\
+        start_sign_in_by_email,stop_verifying,sync_workos,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_add_domain,workos_authorize_url,\
         workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link",
         ),

@@ -8,7 +8,7 @@ use workos_testbed::workos::CLIENT_SECRET;
 
 /// What auth.rights() must say of everyone, a name for each signature: whoever opens a function writes it here too.
 const EVERYBODY: &str = "clear_session,connection_id,email,error_codes,get_user,get_user,has_feature,has_permission,has_permission,has_role,\
-        has_role,in_group,in_group,issuer,jwks,jwt,link_identity,my_sessions,organization_id,recently_authenticated,role,\
+        has_role,in_group,in_group,issuer,jwks,jwt,link_identity,mirror_age,my_sessions,organization_id,recently_authenticated,role,\
         session_claims,session_id,set_session,sign_out,subject,uid,unlink_identity,update_user,use_request_token,verify_token,\
         version";
 
@@ -21,6 +21,7 @@ async fn bundle(admin: &Client, name: &str) -> Vec<String> {
     let sql = format!(
         "select case split_part(object, ' ', 1)
              when 'FUNCTION' then split_part(object, ' ', 1) || ' ' || substr(object, 10)::regprocedure
+             when 'PROCEDURE' then split_part(object, ' ', 1) || ' ' || substr(object, 11)::regprocedure
              when 'TABLE' then split_part(object, ' ', 1) || ' ' || substr(object, 7)::regclass
              else object end || ' ' || privilege collate \"C\"
          from auth.rights() where bundle = '{name}' order by 1"
@@ -32,7 +33,7 @@ async fn bundle(admin: &Client, name: &str) -> Vec<String> {
 
 /// What a role may do in the schema `auth` beyond what everybody may.
 async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
-    let sql = "select 'FUNCTION ' || oid::regprocedure || ' EXECUTE' collate \"C\" from pg_proc
+    let sql = "select case prokind when 'p' then 'PROCEDURE ' else 'FUNCTION ' end || oid::regprocedure || ' EXECUTE' collate \"C\" from pg_proc
         where pronamespace = 'auth'::regnamespace and has_function_privilege($1::text, oid, 'execute')
         union all
         select 'TABLE ' || oid::regclass || ' ' || privilege from pg_class,
@@ -60,9 +61,9 @@ async fn beyond_everybody(admin: &Client, role: &str) -> Vec<String> {
     all.into_iter().filter(|right| !everybody.contains(right)).collect()
 }
 
-/// A call of every function of the extension with nothing but NULLs, by name.
+/// A call of every function and procedure of the extension with nothing but NULLs, by name.
 async fn calls_with_nulls(admin: &Client) -> Vec<(String, String)> {
-    let sql = "select proname::text, format('select auth.%I(%s)', proname,
+    let sql = "select proname::text, format('%s auth.%I(%s)', case prokind when 'p' then 'call' else 'select' end, proname,
             (select string_agg('null::' || format_type(t, null), ', ' order by at) from unnest(proargtypes) with ordinality as a (t, at)))
         from pg_proc where pronamespace = 'auth'::regnamespace and prorettype not in ('trigger'::regtype, 'internal'::regtype, 'event_trigger'::regtype) order by 1";
     admin.query(sql, &[]).await.unwrap().iter().map(|row| (row.get(0), row.get(1))).collect()
@@ -74,7 +75,8 @@ async fn forbidden(admin: &Client, caller: &Client) -> String {
     for (name, call) in calls_with_nulls(admin).await {
         if let Err(error) = caller.batch_execute(&call).await {
             let error = error.as_db_error().unwrap();
-            if error.code().code() == "42501" && error.message().starts_with("permission denied for function") {
+            let denied = ["permission denied for function", "permission denied for procedure"];
+            if error.code().code() == "42501" && denied.iter().any(|denied| error.message().starts_with(denied)) {
                 names.push(name);
             }
         }
@@ -105,16 +107,16 @@ async fn bundles_of_rights_are_given_and_taken_back() {
     let (app, backend, operator) =
         (bed.role("app", "").await, bed.role("backend", "").await, bed.role("operator", "").await);
     let caller = bed.connect(&app).await;
-    let denied = "abandon_sealed_data,accept_token,add_signing_key,alter_system,as_user,ban_user,become_new_installation,\
+    let denied = "abandon_sealed_data,accept_token,add_signing_key,alter_system,apply_events,as_user,ban_user,become_new_installation,\
         become_verifier,callback_answer,callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_differences,\
-        check_email_copies,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,\
+        check_email_copies,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,check_mirror,\
         check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,\
         check_stored_settings,check_verifier,check_worker,check_worker_runs,cleanup,configure_workos,create_root_key,create_session,create_user,create_visitor_token,\
         delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
-        grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,refresh_issuer_keys,\
+        grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,\
         refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,\
-        send_heartbeat,set_issuer_keys,set_organization_issuer,start_sign_in,start_sign_in_by_email,stop_verifying,\
+        send_heartbeat,set_issuer_keys,set_organization_issuer,set_webhook_secret,skip_event,start_sign_in,start_sign_in_by_email,stop_verifying,sync_workos,\
         take_over_installation,trust_issuer,trust_workos,try_exchange_answer,try_exchange_code,unban_user,workos_add_domain,\
         workos_authorize_url,workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);

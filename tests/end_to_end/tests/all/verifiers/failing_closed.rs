@@ -340,7 +340,7 @@ async fn tokens_of_other_issuers_where_the_link_is_down() {
     let other = OtherIssuer::new("https://api.example.com", Algorithm::Es256);
     let trust = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3)";
     verifier.admin.execute(trust, &[&other.name, &other.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
-    let token = other.token("ann", json!({}));
+    let token = other.token("ann", json!({ "org_id": "org_initech" }));
     accept(&verifier.admin, &token).await.unwrap();
     set_session(&app, &token, false).await.unwrap();
     verifier.admin.batch_execute(&format!("drop subscription {}", verifier.database)).await.unwrap();

@@ -11,6 +11,9 @@ use workos_end_to_end::fed::{Verifier, logical};
 use workos_end_to_end::issuer::{AUTHKIT_CLIENT, OtherIssuer, accept};
 use workos_end_to_end::sql::{lines, refused, text};
 
+/// The copies of sessions were made long ago.
+const LONG_AGO: &str = "update auth.feeds set known_since = now() - interval '1 hour'";
+
 /// Two issuers: Alice's of org_acme, and Bob's of org_globex.
 struct Fed<'a> {
     acme: Bed<'a>,
@@ -88,7 +91,7 @@ async fn people_of_both_are_known_and_each_leaves_at_home() {
         let at_home = text(&issuer.admin, "select 'urn:uuid:' || id from auth.installation").await.unwrap();
         assert_eq!(text(&fed.app, "select auth.issuer()").await.unwrap(), at_home);
     }
-    let organizations = "select o.id, s.subname from auth.organizations as o join pg_subscription as s on s.oid = o.subscription order by 1";
+    let organizations = "select id, feed from auth.organizations order by id";
     assert_eq!(
         lines(&fed.verifier.admin, organizations).await.unwrap(),
         ["org_acme|several_both", "org_globex|several_both_second"]
@@ -146,16 +149,13 @@ async fn a_link_that_is_down_shuts_out_its_own_people_alone() {
     set_session(&fed.app, &other.token("ann", claims), false).await.unwrap();
 }
 
-/// The second issuer signs for an organization of the first. The verifier has left out its claim to the organization, which would stop it.
+/// The second issuer signs for an organization of the first: before its claim has arrived, and after.
 #[tokio::test]
 async fn a_token_that_names_an_organization_of_another_issuer() {
     let fed = fed("tenant").await;
-    fed.leave_out("organizations", "new.id = 'org_acme'").await;
     let disable = format!("alter subscription {} disable", fed.second());
     fed.verifier.admin.batch_execute(&disable).await.unwrap();
-    let long_ago = "update auth.feeds set known_since = now() - interval '1 hour'";
-    fed.verifier.admin.batch_execute(long_ago).await.unwrap();
-    // Its session is on its way, and then it is there.
+    fed.verifier.admin.batch_execute(LONG_AGO).await.unwrap();
     let intruder = fed.globex.sign_in(ALICE).await;
     refused(fed.uid(&intruder).await, "organization_of_another_issuer");
     let enable = format!("alter subscription {} enable", fed.second());
@@ -164,25 +164,73 @@ async fn a_token_that_names_an_organization_of_another_issuer() {
     let arrived = format!("select count(*) from auth.sessions where id = '{}'", intruder.session_id);
     assert_eq!(text(&fed.verifier.admin, &arrived).await.unwrap().as_deref(), Some("1"));
     refused(fed.uid(&intruder).await, "organization_of_another_issuer");
-    // An organization that nobody has brought is not theirs either.
-    fed.verifier.admin.batch_execute("delete from auth.organizations where id = 'org_globex'").await.unwrap();
-    refused(fed.uid(&fed.bob).await, "organization_of_another_issuer");
+    // Both go on with what is theirs, and an administrator is told.
+    fed.alice_goes_on().await;
+    assert!(fed.uid(&fed.bob).await.unwrap().is_some());
+    assert_eq!(fed.verifier.errors("object").await, ["auth.organizations: org_acme"]);
+
+    // No trusted issuer speaks for it either, whose keys an administrator has brought, and none is given it.
+    let other = OtherIssuer::new("https://api.example.com", Algorithm::Es256);
+    let trust = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3)";
+    fed.verifier.admin.execute(trust, &[&other.name, &other.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
+    let token = other.token("ann", json!({}));
+    refused(accept(&fed.verifier.admin, &token).await, "organization_of_another_issuer");
+    let give = "select auth.set_organization_issuer('org_acme', null)";
+    refused(fed.verifier.admin.batch_execute(give).await, "verifier_only");
+
+    // Where sessions are not looked at, organizations are.
+    let unchecked = format!("alter database {} set workos_auth.check_sessions = off", fed.verifier.database);
+    fed.verifier.admin.batch_execute(&unchecked).await.unwrap();
+    let app = fed.verifier.app("unchecked").await;
+    refused(set_session(&app, &intruder.access_token, false).await, "organization_of_another_issuer");
+    set_session(&app, &fed.alice.access_token, false).await.unwrap();
+}
+
+/// While the first issuer is copied anew, nobody takes its place.
+#[tokio::test]
+async fn an_issuer_that_is_away_keeps_its_organizations() {
+    let fed = fed("away").await;
+    fed.verifier.admin.batch_execute(LONG_AGO).await.unwrap();
+    fed.verifier.begin_anew().await;
+    refused(fed.uid(&fed.alice).await, "bad_jwt_key");
+    let intruder = fed.globex.sign_in(ALICE).await;
+    fed.verifier.catch_up(&fed.globex).await;
+    refused(fed.uid(&intruder).await, "organization_of_another_issuer");
+    // An organization that nobody has brought: its session was rolled back.
+    let globex = fed.globex.superuser().await;
+    globex
+        .batch_execute(&format!(
+            "begin; insert into auth.organizations (id) values ('org_new');
+             insert into auth.organization_memberships (organization_id, user_id) values ('org_new', '{}')",
+            fed.bob.user_id
+        ))
+        .await
+        .unwrap();
+    let sql = format!("select access_token from auth.create_session('{}', 'org_new')", fed.bob.user_id);
+    let token = text(&globex, &sql).await.unwrap().unwrap();
+    globex.batch_execute("rollback").await.unwrap();
+    let error = refused(set_session(&fed.app, &token, false).await, "verifier_stale");
+    assert!(error.detail.contains("has not arrived"), "{error}");
+    // Nor does it empty the table.
+    fed.globex.admin.batch_execute("truncate auth.organizations cascade").await.unwrap();
+    fed.verifier.until_logged("a subscription changes what it has not brought").await;
+    let link = format!("{}_to_{}", fed.acme.database, fed.verifier.database);
+    fed.verifier.subscribe(&fed.acme, &link, "").await;
+    fed.verifier.until_fed().await;
     fed.alice_goes_on().await;
 }
 
 #[tokio::test]
-async fn an_organization_at_two_issuers_stops_the_second() {
-    let fed = fed("claim").await;
-    let alice = fed.globex.sign_in(ALICE).await;
-    fed.verifier.until_logged("organizations_pkey").await;
-    fed.bob_is_refused().await;
-    // As docs/verifiers.md says: it goes there, and what this issuer has brought is copied anew. The first one goes on meanwhile.
+async fn one_issuer_is_copied_anew_while_the_other_goes_on() {
+    let fed = fed("anew").await;
+    fed.globex.sign_in(ALICE).await;
+    fed.catch_up().await;
+    // As docs/verifiers.md says of an organization at two issuers: it goes there, and this issuer is copied anew.
     refused(fed.verifier.admin.batch_execute("select auth.become_verifier()").await, "verifier_is_fed");
-    let remove = format!(
-        "select auth.delete_user('{}'); delete from auth.organizations where id = 'org_acme'",
-        alice.user_id
-    );
-    fed.globex.admin.batch_execute(&remove).await.unwrap();
+    let remove =
+        "select auth.delete_user(user_id) from auth.organization_memberships where organization_id = 'org_acme';
+        delete from auth.organizations where id = 'org_acme'";
+    fed.globex.admin.batch_execute(remove).await.unwrap();
     fed.verifier.admin.batch_execute(&format!("drop subscription {}", fed.second())).await.unwrap();
     refused(fed.uid(&fed.bob).await, "verifier_stale");
     fed.verifier.admin.batch_execute("select auth.become_verifier()").await.unwrap();
@@ -193,6 +241,91 @@ async fn an_organization_at_two_issuers_stops_the_second() {
     fed.verifier.until_fed().await;
     fed.catch_up().await;
     assert_eq!(fed.uid(&fed.bob).await.unwrap(), Some(fed.bob.user_id.to_string()));
+    fed.alice_goes_on().await;
+    fed.verifier.admin.batch_execute("update auth.organizations set contested_by = null").await.unwrap();
+    assert_eq!(fed.verifier.errors("finding").await, Vec::<String>::new());
+}
+
+/// Its copy is another's, or none: what was lost in between does not come again.
+#[tokio::test]
+async fn a_subscription_that_was_changed_and_changed_back() {
+    let fed = fed("back").await;
+    let second = fed.second();
+    fed.globex.admin.batch_execute("select auth.publish_sessions('another')").await.unwrap();
+    for change in [
+        format!("alter subscription {second} set publication another with (refresh = false)"),
+        format!("alter subscription {second} rename to {second}_then"),
+    ] {
+        fed.verifier.admin.batch_execute(&change).await.unwrap();
+        refused(fed.uid(&fed.bob).await, "verifier_stale");
+        let back = change
+            .replace("another", "workos_auth")
+            .replace(&format!("{second} rename to {second}_then"), &format!("{second}_then rename to {second}"));
+        fed.verifier.admin.batch_execute(&back).await.unwrap();
+        fed.catch_up().await;
+        assert!(fed.uid(&fed.bob).await.unwrap().is_some());
+    }
+    // An error while that is looked at leaves nothing that is old: the table is locked, and a backend gives up waiting for it.
+    set_session(&fed.app, &fed.bob.access_token, false).await.unwrap();
+    let change = format!("alter subscription {second} set publication another with (refresh = false)");
+    for statement in [&*change, "begin", "lock auth.feeds"] {
+        fed.verifier.admin.batch_execute(statement).await.unwrap();
+    }
+    fed.app.batch_execute("set lock_timeout = '100ms'").await.unwrap();
+    assert!(fed.app.query("select auth.uid()", &[]).await.is_err());
+    fed.verifier.admin.batch_execute("commit").await.unwrap();
+    refused(fed.app.query("select auth.uid()", &[]).await, "verifier_stale");
+
+    // Tables that leave the subscription and come back are copied, or nothing is believed.
+    fed.globex.admin.batch_execute("create publication nothing").await.unwrap();
+    fed.verifier.admin.batch_execute(&format!("alter subscription {second} set publication nothing")).await.unwrap();
+    fed.globex.admin.execute("select auth.sign_out($1, 'global')", &[&fed.bob.access_token]).await.unwrap();
+    let back = format!("alter subscription {second} set publication workos_auth with (copy_data = false)");
+    fed.verifier.admin.batch_execute(&back).await.unwrap();
+    fed.verifier.until_fed().await;
+    refused(fed.uid(&fed.bob).await, "verifier_stale");
+    fed.alice_goes_on().await;
+}
+
+/// A key is known by its own name alone. The first issuer's row moves behind the other's when it changes.
+#[tokio::test]
+async fn a_key_that_calls_itself_by_the_name_of_another() {
+    let fed = fed("kid").await;
+    let kid = text(&fed.acme.admin, "select kid from auth.signing_keys").await.unwrap().unwrap();
+    let named = format!(
+        "insert into auth.signing_keys (kid, algorithm, public_key, status)
+         select ' 0', algorithm, public_key || '{{\"kid\": \"{kid}\"}}', 'retiring' from auth.signing_keys"
+    );
+    fed.globex.admin.batch_execute(&named).await.unwrap();
+    fed.acme.admin.batch_execute("select auth.rotate_signing_key()").await.unwrap();
+    fed.catch_up().await;
+    fed.alice_goes_on().await;
+    let app = fed.verifier.app("another").await;
+    set_session(&app, &fed.alice.access_token, false).await.unwrap();
+}
+
+/// A publication that holds more than a verifier needs: whom that trusts, no issuer writes.
+#[tokio::test]
+async fn nobody_is_told_whom_to_trust() {
+    let fed = fed("trust").await;
+    let other = OtherIssuer::new("https://login.example.com", Algorithm::Es256);
+    let trust = "select auth.trust_issuer($1, 'oidc', jwks => $2, client_id => $3)";
+    fed.globex.admin.execute(trust, &[&other.name, &other.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
+    fed.globex.admin.batch_execute("alter publication workos_auth add table auth.trusted_issuers").await.unwrap();
+    let link = format!("{}_to_{}", fed.globex.database, fed.verifier.database);
+    fed.globex.admin.batch_execute(&format!("grant select on auth.trusted_issuers to {link}")).await.unwrap();
+    fed.verifier
+        .admin
+        .batch_execute(&format!("alter subscription {} refresh publication", fed.second()))
+        .await
+        .unwrap();
+    fed.verifier.until_logged("a subscription changes what it has not brought").await;
+    assert_eq!(
+        text(&fed.verifier.admin, "select count(*) from auth.trusted_issuers").await.unwrap().as_deref(),
+        Some("0")
+    );
+    refused(fed.uid(&fed.bob).await, "verifier_stale");
+    assert_eq!(fed.verifier.errors("object").await, [fed.second()]);
     fed.alice_goes_on().await;
 }
 
@@ -252,21 +385,25 @@ async fn an_issuer_is_fed_or_trusted_and_not_both() {
     let name = text(&fed.globex.admin, "select 'urn:uuid:' || id from auth.installation").await.unwrap().unwrap();
     refused(fed.verifier.admin.execute(trust, &[&name, &keys]).await, "validation_failed");
 
-    // Another trusted issuer's name, and the first one's.
-    let other = OtherIssuer::new("https://login.example.com", Algorithm::Es256);
-    let as_other = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3)";
-    fed.verifier.admin.execute(as_other, &[&other.name, &other.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
-    let sign_as = |name: &str| format!("alter database {} set workos_auth.issuer = '{name}'", fed.globex.database);
-    fed.globex.admin.batch_execute(&sign_as(&other.name)).await.unwrap();
+    // It signs under another name all at once.
+    let sign_as =
+        format!("alter database {} set workos_auth.issuer = 'https://login.example.com'", fed.globex.database);
+    fed.globex.admin.batch_execute(&sign_as).await.unwrap();
     fed.globex.superuser().await.batch_execute("select auth.send_heartbeat()").await.unwrap();
     fed.verifier.until_logged("a subscription changes what it has not brought").await;
     fed.bob_is_refused().await;
-    let first = text(&fed.acme.admin, "select 'urn:uuid:' || id from auth.installation").await.unwrap().unwrap();
-    fed.verifier.admin.execute("select auth.distrust_issuer($1)", &[&other.name]).await.unwrap();
-    fed.globex.admin.batch_execute(&sign_as(&first)).await.unwrap();
+    // Copied anew, it does so from the start, and the name is one that this database trusts by other keys.
+    let other = OtherIssuer::new("https://login.example.com", Algorithm::Es256);
+    let as_other = "select auth.trust_issuer($1, 'authkit', jwks => $2, client_id => $3)";
+    fed.verifier.admin.execute(as_other, &[&other.name, &other.jwks(), &AUTHKIT_CLIENT]).await.unwrap();
+    fed.verifier.admin.batch_execute(&format!("drop subscription {}", fed.second())).await.unwrap();
+    fed.verifier.admin.batch_execute("select auth.become_verifier()").await.unwrap();
+    let link = format!("{}_to_{}", fed.globex.database, fed.verifier.database);
     fed.globex.superuser().await.batch_execute("select auth.send_heartbeat()").await.unwrap();
-    fed.verifier.until_logged("heartbeat_issuer_key").await;
-    fed.bob_is_refused().await;
+    fed.verifier.subscribe_by(&fed.second(), &fed.globex, &link, "").await;
+    fed.verifier.until_logged("auth.trusted_issuers has https://login.example.com").await;
+    refused(fed.uid(&fed.globex.sign_in(BOB).await).await, "verifier_stale");
+    fed.alice_goes_on().await;
 }
 
 /// An administrator of the verifier gives no issuer an organization.
@@ -277,8 +414,7 @@ async fn administrators_write_organizations_of_their_own_alone() {
     let grant = format!("select auth.grant_admin('{}_operator')", fed.verifier.database);
     fed.verifier.admin.batch_execute(&grant).await.unwrap();
     operator.batch_execute("insert into auth.organizations (id) values ('org_own')").await.unwrap();
-    let taken =
-        "insert into auth.organizations (id, subscription) select 'org_taken', subscription from auth.feeds limit 1";
+    let taken = "insert into auth.organizations (id, feed) select 'org_taken', name from auth.feeds limit 1";
     let error = operator.batch_execute(taken).await.unwrap_err();
     assert_eq!(error.code().unwrap().code(), "42501", "{error:?}");
 }

@@ -37,7 +37,10 @@ async fn it_cleans_up_batch_after_batch() {
     bed.admin.batch_execute(&format!("select auth.grant_admin('{operator}')")).await.unwrap();
     let (operator, nobody) = (bed.connect(&operator).await, bed.connect(&nobody).await);
     let tasks = "select string_agg(task, ' ' order by task) from auth.worker_status";
-    assert_eq!(text(&operator, tasks).await.unwrap().as_deref(), Some("cleanup heartbeat issuer_keys"));
+    assert_eq!(
+        text(&operator, tasks).await.unwrap().as_deref(),
+        Some("cleanup events heartbeat issuer_keys reconciliation")
+    );
     refused_as(operator.batch_execute("delete from auth.worker_status").await, "42501");
     refused_as(nobody.batch_execute(tasks).await, "42501");
     // It keeps no dump from being restored.
