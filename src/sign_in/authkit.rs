@@ -8,17 +8,20 @@ use workos_auth_core::{Result, metadata, random};
 
 use super::account::{Account, change_email, lock_email, lock_identity, policy, write_audit};
 use crate::auth_hooks::{self, NewUser};
+use crate::mirror;
 use crate::settings;
 use crate::store::{RequestClient, accounts as store};
 
 /// Decides whose account the person is and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
 ///
 /// # Errors
-/// Those of [`Person::decide`]; `sso_required`, `organization_of_another_issuer`, `hook_failed`.
+/// Those of [`Person::decide`]; `sso_required`, `member_removed`, `mirror_stale`, `organization_of_another_issuer`, `hook_failed`.
 pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client: &RequestClient) -> Result<Account> {
     if let Some(organization) = &profile.organization_id
         && !session.is_sso()
     {
+        // Whoever has it require that waits for the session, and ends it.
+        store::lock_organization(organization)?;
         store::refuse_without_sso(organization)?;
     }
     let address = fold_email(&profile.email);
@@ -28,6 +31,10 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
     if let Some(email) = email {
         lock_email(email);
     }
+    if profile.organization_id.is_some() {
+        mirror::refuse_overdue()?;
+    }
+    mirror::refuse_removed_subject(&profile.id, profile.organization_id.as_deref())?;
     let person = Person { id: &profile.id, organization_id: profile.organization_id.as_deref(), email };
     let decision = decide(&person, profile, &address)?;
     if let Some(organization) = &profile.organization_id {
@@ -53,6 +60,9 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
             (user_id, true)
         }
     };
+    if let Some(organization) = &profile.organization_id {
+        mirror::refuse_removed(user_id, organization)?;
+    }
     store::record_sign_in(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, issuer)?;
     if is_new_user {

@@ -7,6 +7,7 @@ use workos_auth_core::accounts::{AUTHKIT, Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::sessions::StoredSession;
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 use crate::settings::{self, Deprovision};
@@ -41,6 +42,14 @@ pub fn identity_of(profile: &Profile) -> Result<Option<KnownIdentity>> {
 /// The identity of somebody at a trusted issuer, or of AuthKit's.
 pub fn identity_of_subject(issuer: &str, subject: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_of_subject(issuer, subject, &Snapshot::of_transaction(), identity).transpose()
+}
+
+/// Who of AuthKit opened a session; `None` where it began otherwise. A session of a connection did.
+pub fn authkit_subject(session: &StoredSession) -> Result<Option<String>> {
+    let Some(opened) = session.identity_id.filter(|_| session.connection_id.is_none()) else { return Ok(None) };
+    let identities = identities_of(session.user_id, &Snapshot::now())?;
+    let found = identities.into_iter().find(|identity| identity.id == opened && identity.provider == AUTHKIT);
+    Ok(found.map(|identity| identity.provider_id))
 }
 
 /// Writes the identity of somebody at a trusted issuer, or of AuthKit's: new, or as it is now.

@@ -38,6 +38,7 @@ mod authkit {
     mod brokered;
     mod emulated;
     mod exchanging;
+    mod leavers;
     mod refusals;
     mod sessions;
     mod starting;

@@ -76,7 +76,8 @@ async fn an_organization_that_requires_single_sign_on_takes_nothing_else() {
         bed.answer_once(&json!({"authentication_method": method}), &json!({}));
         refused(sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await, "sso_required");
     }
-    sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    let session = sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    refresh(&app, &session.refresh_token).await.unwrap();
     // Where WorkOS has nothing but passwords left, nobody comes in.
     let state = Change::SetConnectionState { id: "conn_acme".into(), state: ConnectionState::Inactive };
     bed.workos.simulator().change(state).unwrap();
