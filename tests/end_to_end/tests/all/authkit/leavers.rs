@@ -204,3 +204,32 @@ async fn a_sign_in_that_comes_first_ends() {
         drop(app);
     }
 }
+
+/// One account, by both ways to sign in.
+#[tokio::test]
+async fn who_left_by_a_directory_does_not_come_back_through_authkit() {
+    let bed = Bed::shared("directory").await;
+    let app = bed.with_authkit().await;
+    bed.with_directory().await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.person(ALICE.email, &["org_acme"]);
+    let again = sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await.unwrap();
+    assert_eq!(again.user_id, alice.user_id);
+    bed.happens(json!({ "directory_user_departs": { "id": "directory_user_alice", "departure": "deleted" } }));
+    bed.follow().await;
+    refused(refresh(&app, &again.refresh_token).await, "refresh_token_not_found");
+    refused(sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await, "member_removed");
+    assert_eq!(bed.count(SESSIONS).await, 0);
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_too_old_lets_nobody_in() {
+    let bed = Bed::shared("overdue").await;
+    bed.set("workos_auth.sync_max_age", "10min").await;
+    bed.set("workos_auth.sync_overdue", "refuse_sign_in").await;
+    let app = bed.with_authkit().await;
+    bed.person("ann@acme.com", &["org_acme"]);
+    bed.person("bea@example.com", &[]);
+    refused(sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await, "mirror_stale");
+    sign_in(&app, AUTHKIT, "bea@example.com").await.unwrap();
+}

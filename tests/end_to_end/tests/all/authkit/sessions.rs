@@ -85,3 +85,24 @@ async fn an_organization_that_requires_single_sign_on_takes_nothing_else() {
     let refusals = "select distinct payload ->> 'method' from auth.audit_log_entries where action = 'login'";
     assert_eq!(lines(&bed.admin, refusals).await.unwrap().len(), 1);
 }
+
+/// A sign-in that is not committed when single sign-on is required.
+#[tokio::test]
+async fn a_sign_in_without_single_sign_on_that_comes_first_ends() {
+    let bed = Bed::shared("first").await;
+    let app = bed.with_authkit().await;
+    bed.person("ann@acme.com", &["org_acme"]);
+    sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    bed.answer_once(&json!({"authentication_method": "Password"}), &json!({}));
+    let mut backend = bed.superuser().await;
+    let transaction = backend.transaction().await.unwrap();
+    sign_in(&transaction, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    let admin = bed.superuser().await;
+    let committing = async {
+        bed.until_waiting(1).await;
+        transaction.commit().await.unwrap();
+    };
+    let (required, ()) = tokio::join!(admin.batch_execute("select auth.require_sso('org_acme')"), committing);
+    required.unwrap();
+    assert_eq!(bed.count("select count(*) from auth.sessions").await, 0);
+}

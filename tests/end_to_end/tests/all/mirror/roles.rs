@@ -116,11 +116,17 @@ async fn a_token_that_does_not_say_the_role_is_stale_as_well() {
 #[tokio::test]
 async fn sessions_are_written_where_verifiers_are_fed() {
     let bed = Bed::shared("verifiers").await;
-    bed.admin.batch_execute("insert into auth.heartbeat (beat, sent_at) values (1, now())").await.unwrap();
+    bed.admin
+        .batch_execute(
+            "insert into auth.heartbeat (installation_id, beat, sent_at) values (gen_random_uuid(), 1, now())",
+        )
+        .await
+        .unwrap();
     let (alice, anna) = (bed.sign_in(ALICE).await, bed.sign_in(ANNA).await);
     bed.happens(json!({ "create_role": permissions(None, "admin", &["posts:write"]) }));
     bed.follow().await;
-    let version = |session: &Session| format!("select claims_version from auth.sessions where id = '{}'", session.session_id);
+    let version =
+        |session: &Session| format!("select claims_version from auth.sessions where id = '{}'", session.session_id);
     assert_eq!(text(&bed.admin, &version(&alice)).await.unwrap().as_deref(), Some("1"));
     assert_eq!(text(&bed.admin, &version(&anna)).await.unwrap().as_deref(), Some("0"));
 }
