@@ -1,9 +1,9 @@
--- The part of auth.check() about the mirror of WorkOS: whether it is followed, and what customers have to mend. It reads rows, hence SECURITY
--- DEFINER. It says nothing where nobody has begun to follow WorkOS.
+-- The part of auth.check() about the mirror of WorkOS: whether it is followed, and what customers have to mend. It says
+-- nothing where nobody has begun to follow WorkOS.
 CREATE FUNCTION auth.check_mirror(OUT severity text, OUT object text, OUT finding text, OUT remedy text) RETURNS SETOF record
-    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE PARALLEL RESTRICTED ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
     WITH state AS (
-        SELECT s.*, greatest(s.page_at, s.reconciled_at) AS known_at, greatest(s.drained_at, s.reconciled_at) AS drained
+        SELECT s.since, s.failed_at, s.last_error, s.reconciled_at, greatest(s.page_at, s.reconciled_at) AS known_at, greatest(s.drained_at, s.reconciled_at) AS drained
         FROM auth.workos_sync_state AS s WHERE s.since IS NOT NULL
     ), old AS (
         SELECT s.*, s.known_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 25)) AS is_lost

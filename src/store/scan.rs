@@ -5,7 +5,9 @@
 //! each time, or, where several rows must agree, a [`Snapshot`]. For a handful of rows it also costs a fraction of what a plan does.
 
 mod feeds;
+mod live_session;
 mod table;
+mod tables;
 
 use std::ffi::CStr;
 
@@ -16,14 +18,24 @@ use workos_auth_core::installation::Homes;
 
 use crate::postgres::jsonb::Jsonb;
 use crate::postgres::snapshot::Snapshot;
-use table::{Key, Table, collect, row_by_key, search_all_rows};
+use table::{Key, collect, row_by_key, search_all_rows};
 
 pub use feeds::{
-    FED, FeedRow, HeartbeatRow, concerns_feeds, contested_organizations, fed_session, feed_of_organization, feeds,
-    has_another_feed, has_organizations_of_others, heartbeats, is_copying_heartbeat, organization_is_fed,
-    organization_is_fed_by, subscription_name, verifier,
+    FED, FeedRow, HeartbeatRow, concerns_feeds, contested_organizations, feed_of_organization, feeds, has_another_feed,
+    has_organizations_of_others, heartbeats, is_copying_heartbeat, organization_is_fed, organization_is_fed_by,
+    subscription_name, verifier,
 };
+pub use live_session::{fed_session, live_session};
 pub use table::{ScannedRow, unreadable};
+pub use tables::forget;
+use tables::{
+    DATA_KEYS, DIRECTORY_USERS_BY_EMAIL, DIRECTORY_USERS_BY_IDP_ID, DIRECTORY_USERS_BY_USER, DOMAINS, ENDED_SESSIONS,
+    EXTENSIONS, FLOW_STATES, FLOW_STATES_BY_CHALLENGE, FLOW_STATES_BY_CODE, FLOW_STATES_BY_EXCHANGE,
+    FLOW_STATES_BY_EXPIRY, FLOW_STATES_BY_STATE, HOOKS, IDENTITIES, IDENTITIES_BY_PROFILE, INSTALLATION, ISSUER_KEYS,
+    MEMBERSHIP, MEMBERSHIPS, ORGANIZATIONS, PROVIDERS, REDIRECT_URLS, ROLE_SETTINGS, ROLES, ROLES_BY_VERSION, SESSIONS,
+    SESSIONS_BY_USER, SIGNING_KEYS, TRUSTED_ISSUERS, USERS, WORKER_STATUS, WORKOS_MEMBERSHIPS, WORKOS_REMOVALS,
+    WORKOS_SYNC_STATE,
+};
 
 /// A row of `auth.signing_keys`, as far as verifying needs it.
 pub struct PublicKeyRow {
@@ -35,136 +47,6 @@ pub struct PublicKeyRow {
     pub status: String,
     /// which subscription has brought it into a verifier
     pub subscription: Option<pg_sys::Oid>,
-}
-
-static SESSIONS: Table = Table::new(c"sessions", c"sessions_pkey");
-static SESSIONS_BY_USER: Table = Table::new(c"sessions", c"sessions_user_id_idx");
-static SIGNING_KEYS: Table = Table::new(c"signing_keys", c"signing_keys_pkey");
-static INSTALLATION: Table = Table::new(c"installation", c"installation_pkey");
-static ROLE_SETTINGS: Table = Table::catalog(c"pg_db_role_setting", c"pg_db_role_setting_databaseid_rol_index");
-static EXTENSIONS: Table = Table::catalog(c"pg_extension", c"pg_extension_name_index");
-static PROVIDERS: Table = Table::new(c"providers", c"providers_pkey");
-static FLOW_STATES: Table = Table::new(c"flow_states", c"flow_states_pkey");
-static FLOW_STATES_BY_STATE: Table = Table::new(c"flow_states", c"flow_states_state_hash_key");
-static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c"flow_states_code_challenge_idx");
-static FLOW_STATES_BY_CODE: Table = Table::new(c"flow_states", c"flow_states_code_hash_key");
-static FLOW_STATES_BY_EXCHANGE: Table = Table::new(c"flow_states", c"flow_states_exchange_id_key");
-static FLOW_STATES_BY_EXPIRY: Table = Table::new(c"flow_states", c"flow_states_expires_at_idx");
-static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
-static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
-static REDIRECT_URLS: Table = Table::new(c"redirect_urls", c"redirect_urls_pkey");
-static USERS: Table = Table::new(c"users", c"users_pkey");
-static IDENTITIES: Table = Table::new(c"identities", c"identities_user_id_idx");
-static IDENTITIES_BY_PROFILE: Table = Table::new(c"identities", c"identities_provider_provider_id_key");
-static ORGANIZATIONS: Table = Table::new(c"organizations", c"organizations_pkey");
-static DOMAINS: Table = Table::new(c"organization_domains", c"organization_domains_pkey");
-static MEMBERSHIP: Table = Table::new(c"organization_memberships", c"organization_memberships_pkey");
-static MEMBERSHIPS: Table = Table::new(c"organization_memberships", c"organization_memberships_user_id_idx");
-static TRUSTED_ISSUERS: Table = Table::new(c"trusted_issuers", c"trusted_issuers_pkey");
-static ISSUER_KEYS: Table = Table::new(c"issuer_keys", c"issuer_keys_pkey");
-static HEARTBEAT: Table = Table::new(c"heartbeat", c"heartbeat_pkey");
-static VERIFIER: Table = Table::new(c"verifier", c"verifier_pkey");
-static FEEDS: Table = Table::new(c"feeds", c"feeds_pkey");
-static SUBSCRIBED: Table = Table::catalog(c"pg_subscription_rel", c"pg_subscription_rel_srrelid_srsubid_index");
-static SUBSCRIPTIONS: Table = Table::catalog(c"pg_subscription", c"pg_subscription_oid_index");
-static ENDED_SESSIONS: Table = Table::new(c"ended_sessions", c"ended_sessions_pkey");
-static WORKER_STATUS: Table = Table::new(c"worker_status", c"worker_status_pkey");
-static ROLES: Table = Table::new(c"roles", c"roles_pkey");
-static ROLES_BY_VERSION: Table = Table::new(c"roles", c"roles_version_idx");
-static DIRECTORY_USERS_BY_IDP_ID: Table = Table::new(c"directory_users", c"directory_users_idp_id_idx");
-static DIRECTORY_USERS_BY_EMAIL: Table = Table::new(c"directory_users", c"directory_users_email_idx");
-static WORKOS_MEMBERSHIPS: Table = Table::new(c"workos_memberships", c"workos_memberships_workos_user_id_idx");
-static WORKOS_REMOVALS: Table = Table::new(c"workos_removals", c"workos_removals_pkey");
-static DIRECTORY_USERS_BY_USER: Table = Table::new(c"directory_users", c"directory_users_user_id_idx");
-static WORKOS_SYNC_STATE: Table = Table::new(c"workos_sync_state", c"workos_sync_state_pkey");
-
-/// In no order.
-static ALL: [&Table; 40] = [
-    &SESSIONS,
-    &SESSIONS_BY_USER,
-    &SIGNING_KEYS,
-    &INSTALLATION,
-    &ROLE_SETTINGS,
-    &EXTENSIONS,
-    &PROVIDERS,
-    &FLOW_STATES,
-    &FLOW_STATES_BY_STATE,
-    &FLOW_STATES_BY_CHALLENGE,
-    &FLOW_STATES_BY_CODE,
-    &FLOW_STATES_BY_EXCHANGE,
-    &FLOW_STATES_BY_EXPIRY,
-    &DATA_KEYS,
-    &HOOKS,
-    &REDIRECT_URLS,
-    &USERS,
-    &IDENTITIES,
-    &IDENTITIES_BY_PROFILE,
-    &ORGANIZATIONS,
-    &DOMAINS,
-    &MEMBERSHIP,
-    &MEMBERSHIPS,
-    &TRUSTED_ISSUERS,
-    &ISSUER_KEYS,
-    &HEARTBEAT,
-    &VERIFIER,
-    &FEEDS,
-    &SUBSCRIBED,
-    &SUBSCRIPTIONS,
-    &ENDED_SESSIONS,
-    &WORKER_STATUS,
-    &ROLES,
-    &ROLES_BY_VERSION,
-    &DIRECTORY_USERS_BY_USER,
-    &DIRECTORY_USERS_BY_IDP_ID,
-    &DIRECTORY_USERS_BY_EMAIL,
-    &WORKOS_MEMBERSHIPS,
-    &WORKOS_REMOVALS,
-    &WORKOS_SYNC_STATE,
-];
-
-/// Which cached rows may have changed.
-pub struct Changed {
-    /// signing keys, the installation, whether it only verifies
-    pub own: bool,
-    /// trusted issuers, their keys
-    pub issuers: bool,
-}
-
-/// Called from the relation cache's callback, where nothing may be allocated or raised.
-pub fn forget(relation: pg_sys::Oid) -> Changed {
-    let all = relation == pg_sys::InvalidOid;
-    let concerns = |one: &Table, other: &Table| {
-        all || one.is(relation) || other.is(relation) || !(one.is_known() || other.is_known())
-    };
-    let changed = Changed {
-        own: concerns(&SIGNING_KEYS, &INSTALLATION) || concerns(&VERIFIER, &FEEDS),
-        issuers: concerns(&TRUSTED_ISSUERS, &ISSUER_KEYS),
-    };
-    for table in ALL {
-        if all || table.is(relation) {
-            table.forget();
-        }
-    }
-    changed
-}
-
-/// What a token must agree with.
-pub struct LiveSession {
-    /// rises with the person's rights
-    pub claims_version: i64,
-    /// whose it is; a database that only verifies may not know
-    pub user_id: Option<Uuid>,
-}
-
-impl LiveSession {
-    fn read(row: &ScannedRow) -> Option<Self> {
-        Some(Self { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
-    }
-}
-
-/// A session, or `None` where it has ended.
-pub fn live_session(id: Uuid) -> Option<LiveSession> {
-    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], None, LiveSession::read)?
 }
 
 /// A row of `auth.flow_states` as it is now, or `None` where it is gone.

@@ -178,6 +178,7 @@ fn subject(issuer: &str, session_id: Uuid) -> Result<TokenSubject> {
             "avatar_url": "https://lh3.googleusercontent.com/a/ACg8ocKxV2m5Rk0pL7tQ9wYbN3sJdHfGzXcVbNmAsDfGhJkL=s96-c",
             "picture": "https://lh3.googleusercontent.com/a/ACg8ocKxV2m5Rk0pL7tQ9wYbN3sJdHfGzXcVbNmAsDfGhJkL=s96-c",
         }),
+        roles_version: 0,
         auth_time: seconds(now)?,
         issued_at: seconds(now)?,
         expires_at: seconds(now + LIFETIME)?,

@@ -3,13 +3,12 @@
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
-use uuid::Uuid;
 use workos_auth_core::verifier::{Feed, Heartbeat};
 
 use super::table::{Key, ScannedRow, Table, collect, row_by_key, search_all_rows};
-use super::{
-    ENDED_SESSIONS, FEEDS, HEARTBEAT, IDENTITIES, ISSUER_KEYS, LiveSession, ORGANIZATIONS, SESSIONS, SIGNING_KEYS,
-    SUBSCRIBED, SUBSCRIPTIONS, TRUSTED_ISSUERS, VERIFIER,
+use super::tables::{
+    ENDED_SESSIONS, FEEDS, HEARTBEAT, IDENTITIES, ISSUER_KEYS, ORGANIZATIONS, SESSIONS, SIGNING_KEYS, SUBSCRIBED,
+    SUBSCRIPTIONS, TRUSTED_ISSUERS, VERIFIER,
 };
 
 /// Whether a change of this relation may be one of what feeds a verifier. Called where nothing may be allocated or raised.
@@ -137,14 +136,6 @@ fn subscriptions_to(table: &Table) -> Vec<(pg_sys::Oid, i8)> {
     })
 }
 
-/// The same in a verifier: of the issuer that this subscription brings.
-pub fn fed_session(id: Uuid, subscription: pg_sys::Oid) -> Option<LiveSession> {
-    row_by_key(&SESSIONS, &[Key::Uuid(c"id", id)], None, |row| match is_fed_by(row, subscription) {
-        true => LiveSession::read(row),
-        false => None,
-    })?
-}
-
 /// In a verifier: whether an organization is one of those of the issuer that the subscription of this name brings; `None` where it is not
 /// known.
 pub fn organization_is_fed_by(id: &str, feed: &str) -> Option<bool> {
@@ -175,8 +166,4 @@ pub fn contested_organizations() -> Vec<(String, Option<String>, String)> {
 
 fn organization<T>(id: &str, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
     row_by_key(&ORGANIZATIONS, &[Key::Text(c"id", id)], None, read)
-}
-
-fn is_fed_by(row: &ScannedRow, subscription: pg_sys::Oid) -> bool {
-    row.get(c"subscription") == Some(subscription)
 }

@@ -72,7 +72,7 @@ fn read(header: &str) -> Option<(&str, Vec<Vec<u8>>)> {
             }
             ("t", _) => return None,
             ("v1", hex) if signatures.len() < MOST_SIGNATURES => {
-                signatures.push(HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok()?);
+                signatures.extend(HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok());
             }
             _ => {}
         }

@@ -59,6 +59,7 @@ fn exchange(state: &State, content_type: Option<&str>, body: &[u8], faults: &[Fa
 }
 
 /// A code that is unknown, used or expired, and a wrong verifier, are one answer, and the code stands in its message.
+#[expect(clippy::result_large_err, reason = "the refusal is the answer as it is sent")]
 fn redeem(memory: &mut Memory, fields: &[(String, String)], pkce_ignored: bool) -> Result<AuthkitGrant, Response> {
     let get = |name| parameters::get(fields, name);
     if parameters::repeated(fields, &SINGLE).is_some() {
@@ -105,6 +106,7 @@ fn sign_in(memory: &mut Memory, grant: &AuthkitGrant, faults: &[FaultKind]) -> R
 
 /// "A person with one active membership is put into it silently; with several, they select" (WorkOS's emulator); those that are not active
 /// do not count.
+#[expect(clippy::result_large_err, reason = "the refusal is the answer as it is sent")]
 fn membership(
     memory: &Memory,
     user: &UserObject,

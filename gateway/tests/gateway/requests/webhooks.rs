@@ -24,11 +24,10 @@ async fn receiving(name: &'static str, flags: &[&str]) -> Gateway {
 #[tokio::test]
 async fn what_workos_sends_is_applied() {
     let gateway = receiving("sent", &[]).await;
-    let endpoint = gateway
-        .http
-        .post(format!("{}/webhook_endpoints", gateway.bed.workos.url()))
-        .bearer_auth("sk_test_demo")
-        .json(&json!({ "endpoint_url": gateway.at(PATH), "events": ["dsync.user.deleted", "organization.updated"] }));
+    let endpoint =
+        gateway.http.post(format!("{}/webhook_endpoints", gateway.bed.workos.url())).bearer_auth("sk_test_demo").json(
+            &json!({ "endpoint_url": gateway.at(PATH), "events": ["dsync.user.deleted", "organization.updated"] }),
+        );
     let endpoint: Value = endpoint.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
     let secret = endpoint["secret"].as_str().unwrap();
     gateway.bed.admin.execute("select auth.set_webhook_secret($1)", &[&secret]).await.unwrap();

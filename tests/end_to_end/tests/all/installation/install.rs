@@ -340,7 +340,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         ),
         (
             "prosecdef",
-            "accept_token,add_signing_key,apply_events,audit_configuration,ban_user,callback_answer,callback_request,check_facts,check_mirror,cleanup,\
+            "accept_token,add_signing_key,apply_events,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,\
         create_session,create_user,create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,\
         exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,handle_callback,identity_left,import_supabase,\
         link_identity,member_changed,merge_users,move_identity,my_sessions,note_ended_session,organization_for_email,\

@@ -100,7 +100,8 @@ async fn the_role_of_a_directory_comes_before_that_of_the_sign_in() {
     let mut user = bed.told_after(None).into_iter().rfind(|event| event["event"] == "dsync.user.updated").unwrap();
     user["id"] = json!("event_none");
     let data = user["data"].as_object_mut().unwrap();
-    (data.remove("role"), data.remove("roles"));
+    data.remove("role");
+    data.remove("roles");
     let page = workos_end_to_end::told::page(&[user]);
     workos_end_to_end::told::apply(&bed.admin, &page, bed.cursor().await.as_deref()).await.unwrap();
     let next = refresh(&bed.admin, &next.refresh_token).await.unwrap();

@@ -118,7 +118,7 @@ async fn sessions_are_written_where_verifiers_are_fed() {
     let bed = Bed::shared("verifiers").await;
     bed.admin
         .batch_execute(
-            "insert into auth.heartbeat (installation_id, beat, sent_at) values (gen_random_uuid(), 1, now())",
+            "insert into auth.heartbeat (installation_id, beat, sent_at) select id, 1, now() from auth.installation",
         )
         .await
         .unwrap();

@@ -17,9 +17,12 @@ async fn all_that_workos_has_is_there_afterwards() {
     for (name, status) in
         [("one", MembershipStatus::Active), ("two", MembershipStatus::Inactive), ("three", MembershipStatus::Pending)]
     {
-        let id = Some(format!("user_{name}"));
-        change(Change::CreateUser(NewUser { id: id.clone(), email: format!("{name}@acme.com"), ..NewUser::default() }));
-        let (user, organization) = (id.unwrap(), "org_acme".to_owned());
+        let (user, organization) = (format!("user_{name}"), "org_acme".to_owned());
+        change(Change::CreateUser(NewUser {
+            id: Some(user.clone()),
+            email: format!("{name}@acme.com"),
+            ..NewUser::default()
+        }));
         let id = Some(format!("om_{name}"));
         change(Change::CreateMembership(NewMembership { id, user, organization, status, ..NewMembership::default() }));
     }
@@ -225,7 +228,8 @@ async fn two_comparisons_at_once_are_one() {
     let (one, other) = (bed.superuser().await, bed.superuser().await);
     let call = "call auth.reconcile_workos()";
     let (first, second) = tokio::join!(one.batch_execute(call), other.batch_execute(call));
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     let asked = bed.simulator().requests().iter().filter(|request| request.path == "/organizations").count();
     assert_eq!(asked, 1);
     // The lock is given up, also by whoever fails.

@@ -165,7 +165,8 @@ async fn two_at_once_apply_nothing_twice() {
     let (one, other) = (bed.superuser().await, bed.superuser().await);
     let call = "call auth.sync_workos()";
     let (first, second) = tokio::join!(one.batch_execute(call), other.batch_execute(call));
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     assert_eq!(name(&bed).await, ["Acme 449"]);
     let mut cursors: Vec<_> =
         bed.asked_for_events().iter().map(|request| request.parameter("after").map(str::to_owned)).collect();
