@@ -86,7 +86,7 @@ COMMENT ON COLUMN auth.providers.client_id IS 'the client id of the WorkOS envir
 COMMENT ON COLUMN auth.providers.data_key_id IS 'the data key that seals the client secret';
 COMMENT ON COLUMN auth.providers.redirect_uri IS 'where WorkOS sends the browser back to; the WorkOS dashboard lists the same';
 COMMENT ON COLUMN auth.providers.api_url IS 'where WorkOS answers';
-COMMENT ON COLUMN auth.providers.product IS 'through which products of WorkOS people may sign in: sso, or authkit, which is single sign-on and AuthKit; auth.configure_workos sets it';
+COMMENT ON COLUMN auth.providers.product IS 'through which products of WorkOS people may sign in: sso, or authkit, which is single sign-on and AuthKit; auth.configure_authkit sets it';
 COMMENT ON COLUMN auth.providers.created_at IS 'when auth.configure_workos was first called';
 COMMENT ON COLUMN auth.providers.updated_at IS 'when auth.configure_workos last changed it';
 COMMENT ON COLUMN auth.providers.client_secret IS 'the WorkOS API key, sealed to this row, client_id and api_url';

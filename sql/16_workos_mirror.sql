@@ -33,7 +33,7 @@ CREATE TABLE auth.roles (
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (organization_id, slug)
 );
-CREATE INDEX roles_version_idx ON auth.roles (version);
+CREATE INDEX roles_version_idx ON auth.roles (organization_id, version);
 COMMENT ON TABLE auth.roles IS 'roles and what they allow, as WorkOS tells of them; a role''s permissions are those of every token of whoever has it';
 COMMENT ON COLUMN auth.roles.organization_id IS 'the organization whose role it is; empty for a role of the whole environment';
 COMMENT ON COLUMN auth.roles.slug IS 'its name in tokens';

@@ -18,20 +18,19 @@ CREATE FUNCTION auth.configure_workos(
 COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
     'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
 
--- A name, not a text: with three texts in a row, the call auth.configure_workos('client_…', 'https://…', 'sk_…') would be one of both
--- functions, and Postgres would refuse it as ambiguous. Among text and name it takes the text. The product has no default for the same reason.
-CREATE FUNCTION auth.configure_workos(
+-- A name of its own: beside a second auth.configure_workos, GRANT … ON FUNCTION auth.configure_workos would be ambiguous.
+CREATE FUNCTION auth.configure_authkit(
     client_id text,
     redirect_uri text,
-    product name,
     client_secret text DEFAULT NULL,
     client_secret_file text DEFAULT NULL,
     api_url text DEFAULT 'https://api.workos.com',
-    enabled boolean DEFAULT true
+    enabled boolean DEFAULT true,
+    product text DEFAULT 'authkit'
 ) RETURNS void
-    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'configure_workos_product_wrapper';
-COMMENT ON FUNCTION auth.configure_workos(text, text, name, text, text, text, boolean) IS
-    'the same, and says through which products of WorkOS people may sign in: sso, or authkit, which is single sign-on and AuthKit. Without a product it stays as it is';
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'configure_authkit_wrapper';
+COMMENT ON FUNCTION auth.configure_authkit(text, text, text, text, text, boolean, text) IS
+    'as auth.configure_workos, and says through which products of WorkOS people may sign in: authkit, which is single sign-on and AuthKit, or sso. auth.configure_workos leaves that as it is';
 
 CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -65,7 +65,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
 
         -- What an administrator needs who is no superuser.
         ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, text, text, text, boolean)'),
-        ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, name, text, text, text, boolean)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.configure_authkit(text, text, text, text, text, boolean, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),

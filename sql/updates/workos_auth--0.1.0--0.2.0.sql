@@ -214,7 +214,7 @@ CREATE TABLE auth.roles (
     seen_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     PRIMARY KEY (organization_id, slug)
 );
-CREATE INDEX roles_version_idx ON auth.roles (version);
+CREATE INDEX roles_version_idx ON auth.roles (organization_id, version);
 
 CREATE TABLE auth.workos_memberships (
     id text PRIMARY KEY,
@@ -337,9 +337,9 @@ BEGIN
         ('connections', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
         ('roles', 'organization_id OPERATOR(pg_catalog.=) ANY (ARRAY['''', (SELECT auth.organization_id())]) AND deleted_at IS NULL'),
         ('organization_memberships', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
-        ('workos_memberships', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND deleted_at IS NULL'),
+        ('workos_memberships', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND status OPERATOR(pg_catalog.=) ''active'''),
         ('directories', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
-        ('directory_users', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND deleted_at IS NULL'),
+        ('directory_users', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id()) AND state OPERATOR(pg_catalog.=) ''active'''),
         ('directory_groups', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())'),
         ('directory_group_members', 'organization_id OPERATOR(pg_catalog.=) (SELECT auth.organization_id())')
     LOOP

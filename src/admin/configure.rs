@@ -1,4 +1,4 @@
-//! `auth.configure_workos`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
+//! `auth.configure_workos` and `auth.configure_authkit`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
 
 use std::path::Path;
 

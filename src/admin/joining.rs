@@ -15,8 +15,9 @@ use crate::audit::audit;
 use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::from_postgres;
 use crate::sign_in::{change_email, lock_email, lock_identity};
+use crate::store::mirror::belonging;
 use crate::store::sessions::{self, Scope};
-use crate::store::{Subject, accounts, ended_sessions, issuers, joining as store, operating, users};
+use crate::store::{Subject, accounts, ended_sessions, issuers, joining as store, operating, scan, users};
 use crate::{current_session, settings};
 
 /// The most tables that a detail names.
@@ -117,6 +118,9 @@ pub fn merge_users(from: Option<PgUuid>, into: Option<PgUuid>) -> Result<()> {
     let ended = sessions::end(from.user_id, Scope::Global)?;
     let identities = store::hand_over_identities(from.user_id, into.user_id)?;
     let memberships = store::hand_over_memberships(from.user_id, into.user_id)?;
+    if scan::has_mirror() {
+        belonging::hand_over(from.user_id, into.user_id)?;
+    }
     let kept = store::absorb(from.user_id, into.user_id)?;
     operating::delete(from.user_id)?;
     store::take_addresses(into.user_id, &kept)?;

@@ -10,6 +10,7 @@ use workos_auth_core::{Error, ErrorCode, Result};
 
 use crate::audit::audit;
 use crate::installation;
+use crate::mirror;
 use crate::postgres::transaction::require_writable;
 use crate::sessions::{self, Opening, Session};
 use crate::settings;
@@ -40,7 +41,7 @@ pub fn microseconds(months: i32, days: i32, micros: i64) -> i128 {
 /// Opens a session, by a method of the caller's or for somebody who acts as the person.
 ///
 /// # Errors
-/// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`, `sso_required`.
+/// `user_not_found`, `user_banned`, `user_deleted`, `not_a_member`, `reason_required`, `validation_failed`, `sso_required`, `member_removed`.
 pub fn create_session(request: &CreateSessionRequest) -> Result<Session> {
     require_writable()?;
     installation::refuse_verifier()?;
@@ -92,6 +93,9 @@ pub fn find(user_id: Uuid) -> Result<Candidate> {
 }
 
 /// Opens the session itself: no identity signed in, and no connection was come through.
+///
+/// # Errors
+/// `member_removed`
 pub fn open(
     user: &Candidate,
     organization: Option<&str>,
@@ -99,6 +103,10 @@ pub fn open(
     actor: Option<&str>,
     ttl: Duration,
 ) -> Result<Session> {
+    if let Some(organization) = organization {
+        mirror::refuse_removed(user.user_id, organization)?;
+        accounts::refuse_deleted(organization)?;
+    }
     let opening = Opening {
         user_id: user.user_id,
         identity_id: None,

@@ -1,6 +1,5 @@
 //! Setting up: what administrators call. Declared in `sql/20_setting_up.sql`.
 
-use std::ffi::CStr;
 use std::path::Path;
 
 use pgrx::JsonB;
@@ -14,6 +13,7 @@ use crate::admin::configure::{self, Configuration};
 use crate::admin::{privileges, sealed_data, signing_keys, stored_settings};
 use crate::error::or_raise;
 use crate::postgres::roles::{Right, require_right};
+use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::to_postgres;
 use crate::store::configuration_file;
 use crate::store::privileges::Bundle;
@@ -58,17 +58,16 @@ fn configure_workos(
 }
 
 #[pg_extern(sql = false)]
-fn configure_workos_product(
+fn configure_authkit(
     client_id: Option<&str>,
     redirect_uri: Option<&str>,
-    product: Option<&CStr>,
     client_secret: Option<&str>,
     client_secret_file: Option<&str>,
     api_url: Option<&str>,
     enabled: Option<bool>,
+    product: Option<&str>,
 ) {
-    let product = or_raise(named_product(product));
-    or_raise(configure::configure(&Configuration {
+    let configuration = |product| Configuration {
         client_id,
         redirect_uri,
         client_secret,
@@ -76,13 +75,13 @@ fn configure_workos_product(
         api_url,
         enabled,
         product: Some(product),
-    }));
+    };
+    or_raise(product_of(product).and_then(|product| configure::configure(&configuration(product))));
 }
 
-/// The argument is a `name`, since a text would make calls of the other function ambiguous.
-fn named_product(name: Option<&CStr>) -> Result<Product> {
-    let name = name.ok_or_else(|| Error::null("product"))?;
-    Product::parse(&name.to_string_lossy())
+fn product_of(name: Option<&str>) -> Result<Product> {
+    require_writable()?;
+    Product::parse(name.ok_or_else(|| Error::null("product"))?)
 }
 
 #[pg_extern(sql = false)]

@@ -132,6 +132,9 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
         if is_deleted {
             return Err(ErrorCode::UserDeleted.into());
         }
+        if issuer.organizations_issuer().is_none() {
+            accounts::refuse_deleted_subject(&claims.subject)?;
+        }
         if let Some(organization) = &claims.organization
             && (scan::organization_is_fed(organization)
                 || !scan::organization_is_of(organization, issuer.organizations_issuer()))

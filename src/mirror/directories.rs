@@ -8,53 +8,61 @@ use super::leaving;
 use crate::audit::audit;
 use crate::store::Subject;
 use crate::store::locks::lock_email;
-use crate::store::mirror::{directories as store, groups, people, remember_removal};
+use crate::store::mirror::{belonging, directories as store, groups, people, remember_removal};
 use crate::store::scan;
 
 pub(super) fn write(directory: &Directory) -> Result<()> {
     store::write(directory)
 }
 
-/// WorkOS tells of the directory alone: its groups are gone with it. Nobody has left by that.
+/// WorkOS tells of the directory alone: its groups and roles are gone with it. Nobody has left by that.
 pub(super) fn delete(id: &str) -> Result<()> {
     remember_removal(id)?;
     groups::of_directory(id)?.iter().try_for_each(|group| delete_group(group))?;
-    store::remove(id)
+    let had_roles = store::given_roles(id)?;
+    store::remove(id)?;
+    had_roles.iter().try_for_each(|(user_id, organization)| settle_roles(*user_id, organization))
 }
 
 pub(super) fn write_user(user: &DirectoryUser) -> Result<()> {
+    // Who is suspended in a directory that is gone has left; who is there is not in it any more.
+    if user.is_active() && scan::was_removed(&user.directory_id) {
+        return store::forget_user(user);
+    }
     let before = store::lock_user(&user.id)?;
+    let user = &placed(user, before.as_ref())?;
     if !store::write_user(user)? {
         return Ok(());
     }
-    let Some(organization) = user.organization_id.as_deref() else { return Ok(()) };
-    let known = before.as_ref().and_then(|before| before.user_id);
-    if !user.is_active() {
-        if before.is_none() {
-            wait_for_sign_in(user);
-        }
-        return leave(user, organization, known);
+    if !user.is_active() && before.is_none() {
+        wait_for_sign_in(user);
     }
-    let Some(user_id) = find(user, organization, known)? else { return Ok(()) };
-    // A role that the directory gave, and gives no more, is taken away.
-    match !user.roles.is_empty() || before.is_some_and(|before| before.had_roles) {
-        true => people::set_roles(user_id, organization, &user.roles),
-        false => Ok(()),
-    }
+    follow(user, before.as_ref())
 }
 
 pub(super) fn delete_user(user: &DirectoryUser) -> Result<()> {
     let before = store::lock_user(&user.id)?;
+    let user = &placed(user, before.as_ref())?;
     if !store::mark_user_deleted(user)? {
         return Ok(());
     }
     if before.is_none() {
         wait_for_sign_in(user);
     }
-    if let Some(organization) = user.organization_id.as_deref() {
-        leave(user, organization, before.and_then(|before| before.user_id))?;
-    }
+    follow(user, before.as_ref())?;
     groups::remove_memberships(&user.id)
+}
+
+/// With the organization that is known here, where WorkOS does not say it.
+fn placed(user: &DirectoryUser, before: Option<&store::Known>) -> Result<DirectoryUser> {
+    let mut user = user.clone();
+    if user.organization_id.is_none() {
+        user.organization_id = match before.and_then(|before| before.organization_id.clone()) {
+            None => store::organization_of(&user.directory_id)?,
+            known => known,
+        };
+    }
+    Ok(user)
 }
 
 /// A sign-in holds the row of the directory user whom it has looked at. Where there was none, it holds the address.
@@ -64,41 +72,45 @@ fn wait_for_sign_in(user: &DirectoryUser) {
     }
 }
 
-fn leave(user: &DirectoryUser, organization: &str, known: Option<Uuid>) -> Result<()> {
-    let Some(user_id) = find(user, organization, known)? else { return Ok(()) };
-    // Such as somebody who has moved from one directory to another.
-    match store::is_active_otherwise(user_id, organization, &user.id)? {
-        true => settle_names(user_id, organization, &user.id),
-        false => leaving::leave(user_id, organization),
-    }
-}
-
-/// Who of the organization a directory user is, written down.
-fn find(user: &DirectoryUser, organization: &str, known: Option<Uuid>) -> Result<Option<Uuid>> {
-    let found = who(user, organization, known)?;
-    if let Some(user_id) = found.filter(|found| known != Some(*found)) {
-        store::set_user(&user.id, user_id)?;
+/// Does what follows from a row that is written: all rows of the person say whether they have left.
+fn follow(user: &DirectoryUser, before: Option<&store::Known>) -> Result<()> {
+    let Some(organization) = user.organization_id.as_deref() else { return Ok(()) };
+    let Some(user_id) = find(user, organization, before.and_then(|before| before.user_id))? else { return Ok(()) };
+    if !user.is_active() {
+        if !store::is_active(user_id, organization)? {
+            return leaving::leave(user_id, organization);
+        }
+        // Such as somebody who has moved from one directory to another.
         settle_names(user_id, organization, &user.id)?;
     }
-    Ok(found)
+    match !user.roles.is_empty() || before.is_some_and(|before| before.had_roles) {
+        true => settle_roles(user_id, organization),
+        false => Ok(()),
+    }
 }
 
-/// Who of the organization a directory user is: whoever was found before, else the one who has signed in with the id of the identity provider or,
-/// where nobody has, with the address. Where several have, nobody.
-fn who(user: &DirectoryUser, organization: &str, known: Option<Uuid>) -> Result<Option<Uuid>> {
+/// Has somebody have the roles that the directories give; one that a directory gave, and none gives any more, is taken away.
+fn settle_roles(user_id: Uuid, organization: &str) -> Result<()> {
+    let roles = store::roles_of(user_id, organization)?.unwrap_or_default();
+    people::set_roles(user_id, organization, &roles)
+}
+
+/// Who of the organization a directory user is, written down: whoever was found before, else the only one who matches. Where several do, nobody.
+fn find(user: &DirectoryUser, organization: &str, known: Option<Uuid>) -> Result<Option<Uuid>> {
     if known.is_some() {
         return Ok(known);
     }
-    match store::users_like(organization, user.idp_id.as_deref(), user.email.as_deref())?.as_slice() {
+    match belonging::people_of(user, organization)?.as_slice() {
         [] => Ok(None),
-        [only] => Ok(Some(*only)),
+        [only] => {
+            belonging::set_user(&user.id, *only)?;
+            settle_names(*only, organization, &user.id)?;
+            Ok(Some(*only))
+        }
         several => {
             let subject = Subject { organization_id: Some(organization), ..Subject::default() };
-            audit(
-                "directory_user_ambiguous",
-                &subject,
-                serde_json::json!({ "directory_user": user.id, "users": several }),
-            )?;
+            let payload = serde_json::json!({ "directory_user": user.id, "users": several });
+            audit("directory_user_ambiguous", &subject, payload)?;
             Ok(None)
         }
     }

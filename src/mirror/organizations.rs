@@ -10,8 +10,12 @@ use crate::store::Subject;
 use crate::store::mirror::{organizations as store, remember_removal};
 
 pub(super) fn write(organization: &Organization) -> Result<()> {
-    store::write(organization)?;
-    organization.domains.iter().try_for_each(store::write_domain)
+    let is_newest = store::write(organization)?;
+    let Some(domains) = &organization.domains else { return Ok(()) };
+    if is_newest {
+        store::keep_domains(&organization.id, domains)?;
+    }
+    domains.iter().try_for_each(store::write_domain)
 }
 
 /// Whoever is in it has no place to be any more.

@@ -86,7 +86,10 @@ pub(super) fn delete_user(id: &str) -> Result<()> {
     let organizations = store::mark_memberships_deleted(id)?;
     leaving::end_at_authkit(id, None)?;
     for user_id in store::users_of(id)? {
-        leaving::leave_everywhere(user_id, &organizations)?;
+        // Also those that WorkOS has never told of.
+        let mut of = store::memberships_without_sso(user_id)?;
+        of.extend(organizations.iter().filter(|known| !of.contains(known)).cloned().collect::<Vec<_>>());
+        leaving::leave_everywhere(user_id, &of)?;
     }
     Ok(())
 }

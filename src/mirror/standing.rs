@@ -4,31 +4,33 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use workos_auth_core::accounts::fold_email;
+use workos_auth_core::mirror::ACTIVE;
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::leaving;
 use crate::error;
 use crate::postgres::clock;
+use crate::postgres::snapshot::uses_one_snapshot;
 use crate::settings;
 use crate::store::accounts::{self, Granted};
-use crate::store::mirror::{directories, groups, people};
+use crate::store::mirror::{belonging, directories, groups, people};
 use crate::store::scan;
 
-/// Refuses a profile whom the organization's directories have as one who has left. Whether they have them as one who is there. To be called with the
-/// address locked, and before the user is.
+/// Keeps the directory users whom a profile could be as they are until the end of the transaction. To be called with the address locked, and before
+/// the user is.
 ///
 /// # Errors
-/// `member_removed`
-pub fn refuse_removed_profile(profile: &Profile) -> Result<bool> {
-    let Some(organization) = profile.organization_id.as_deref().filter(|_| counts()) else { return Ok(false) };
-    match directories::is_active(organization, profile.idp_id.as_deref(), &fold_email(&profile.email))? {
-        Some(false) => Err(removed("auth.directory_users")),
-        found => Ok(found == Some(true)),
+/// Those of the tables.
+pub fn await_removal(profile: &Profile) -> Result<()> {
+    match profile.organization_id.as_deref().filter(|_| counts()) {
+        Some(organization) => belonging::lock(organization, profile.idp_id.as_deref(), &fold_email(&profile.email)),
+        None => Ok(()),
     }
 }
 
-/// Refuses somebody whom the organization's directories have, and all as one who has left.
+/// Refuses somebody who has left an organization: whom its directories have, and all as one who has left; or, where they do not have them, whose
+/// memberships of AuthKit are all gone.
 ///
 /// # Errors
 /// `member_removed`
@@ -36,9 +38,16 @@ pub fn refuse_removed(user_id: Uuid, organization: &str) -> Result<()> {
     if !counts() {
         return Ok(());
     }
-    let found = scan::directory_users_of(user_id, organization);
-    match !found.is_empty() && !found.contains(&true) {
-        true => Err(removed("auth.directory_users")),
+    let directories = scan::directory_users_of(user_id, organization);
+    if directories.contains(&true) {
+        return Ok(());
+    }
+    if !directories.is_empty() {
+        return Err(removed("auth.directory_users"));
+    }
+    let at_authkit = scan::authkit_statuses_of(user_id, organization);
+    match !at_authkit.is_empty() && !at_authkit.iter().any(|status| status == "active" || status == "pending") {
+        true => Err(removed("auth.workos_memberships")),
         false => Ok(()),
     }
 }
@@ -63,9 +72,7 @@ pub fn refuse_subject_of_session(subject: &str, organization: Option<&str>) -> R
     if !counts() {
         return Ok(());
     }
-    if scan::was_removed(subject) {
-        return Err(removed("auth.workos_removals"));
-    }
+    accounts::refuse_deleted_subject(subject)?;
     let Some(organization) = organization else { return Ok(()) };
     match people::membership_status(subject, organization).as_deref() {
         None | Some("active" | "pending") => accounts::refuse_deleted(organization),
@@ -84,17 +91,24 @@ pub fn grant_roles(user_id: Uuid, subject: &str, organization: &str) -> Result<(
     }
 }
 
-/// Says that a directory's user is this person, who signs in.
+/// Says that a directory's users are this person, who comes with this id and address, and refuses them where they have left.
 ///
 /// # Errors
-/// Those of the tables.
-pub fn claim(user_id: Uuid, profile: &Profile) -> Result<()> {
-    match profile.organization_id.as_deref().filter(|_| scan::has_mirror()) {
-        Some(organization) => {
-            directories::claim(user_id, organization, profile.idp_id.as_deref(), &fold_email(&profile.email))
-        }
-        None => Ok(()),
+/// `member_removed`
+pub fn claim(user_id: Uuid, organization: &str, idp_id: Option<&str>, email: Option<&str>) -> Result<()> {
+    if !scan::has_mirror() {
+        return Ok(());
     }
+    let email = email.map(fold_email).unwrap_or_default();
+    belonging::claim(user_id, organization, idp_id, &email)?;
+    // A row of later than the snapshot is not to be claimed. It counts where nothing else is known.
+    if counts() && uses_one_snapshot() && scan::directory_users_of(user_id, organization).is_empty() {
+        let states = scan::directory_states(organization, idp_id, &email);
+        if !states.is_empty() && !states.iter().any(|state| state == ACTIVE) {
+            return Err(removed("auth.directory_users"));
+        }
+    }
+    refuse_removed(user_id, organization)
 }
 
 /// What a profile and the organization's directories say together: the directory's role comes before that of a sign-in (WorkOS's documentation), and

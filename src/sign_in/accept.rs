@@ -78,6 +78,9 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
     store::upsert_identity_of_subject(user_id, &claims.issuer, &claims.subject, user_metadata(claims))?;
     if let Some(organization) = &claims.organization {
         store::ensure_organization_of(organization, organizations_issuer)?;
+        if organizations_issuer.is_none() {
+            mirror::claim(user_id, organization, None, claims.email.as_deref())?;
+        }
         store::ensure_membership(user_id, organization)?;
         mirror::grant_roles(user_id, &claims.subject, organization)?;
     }

@@ -33,7 +33,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
     // Two sign-ins of one person, or of one address, decide one after the other.
     lock_identity(WORKOS, &profile.id);
     lock_email(&email);
-    let is_known_active = require_standing(profile)?;
+    require_standing(profile)?;
 
     let decision = decide(profile, &email)?;
     if let Some(organization) = &profile.organization_id {
@@ -71,9 +71,6 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
             (user_id, true)
         }
     };
-    if let Some(organization) = profile.organization_id.as_deref().filter(|_| !is_known_active) {
-        mirror::refuse_removed(user_id, organization)?;
-    }
     store::record_sign_in(user_id, user_metadata)?;
     let identity_id = write_identity(user_id, profile, issuer)?;
     if is_new_user {
@@ -88,23 +85,26 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// Refuses somebody who has left the organization, or a mirror that is too old to know. Whether a directory says that they are there. With the
-/// address locked, and before the user is: as whoever removes somebody does.
+/// Refuses a mirror that is too old to know who has left, and keeps what it says of the profile as it is. With the address locked, and before the
+/// user is: as whoever removes somebody does.
 ///
 /// # Errors
-/// `member_removed`, `mirror_stale`.
-pub fn require_standing(profile: &Profile) -> Result<bool> {
+/// `mirror_stale`
+pub fn require_standing(profile: &Profile) -> Result<()> {
     match profile.organization_id {
-        Some(_) => mirror::refuse_overdue().and_then(|()| mirror::refuse_removed_profile(profile)),
-        None => Ok(false),
+        Some(_) => mirror::refuse_overdue().and_then(|()| mirror::await_removal(profile)),
+        None => Ok(()),
     }
 }
 
 /// Writes the identity of a profile, and what WorkOS says of the member; the organization is known already.
+///
+/// # Errors
+/// `member_removed`
 pub fn write_identity(user_id: Uuid, profile: &Profile, issuer: &str) -> Result<Uuid> {
     let identity_id = store::upsert_identity(user_id, profile, metadata::identity_data(profile, issuer))?;
     if let Some(organization) = &profile.organization_id {
-        mirror::claim(user_id, profile)?;
+        mirror::claim(user_id, organization, profile.idp_id.as_deref(), Some(&profile.email))?;
         store::upsert_membership(organization, user_id, profile, &mirror::granted(user_id, profile)?)?;
     }
     Ok(identity_id)

@@ -25,7 +25,7 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
         store::refuse_without_sso(organization)?;
     }
     let address = fold_email(&profile.email);
-    let email = session.email_verified.then_some(address.as_str());
+    let email = session.email_verified.then(|| address.as_str());
     // As every sign-in: of two at once, one decides after the other.
     lock_identity(AUTHKIT, &profile.id);
     if let Some(email) = email {

@@ -265,8 +265,24 @@ pub fn refuse_without_sso(id: &str) -> Result<()> {
 /// # Errors
 /// `member_removed`
 pub fn refuse_deleted(id: &str) -> Result<()> {
-    match scan::has_mirror() && settings::deprovision() != Deprovision::Off && scan::organization_is_deleted(id) {
-        true => Err(Error::with_detail(ErrorCode::MemberRemoved, "auth.organizations.deleted_at is set.")),
+    if !scan::has_mirror() || settings::deprovision() == Deprovision::Off {
+        return Ok(());
+    }
+    let detail = match (scan::organization_is_deleted(id), scan::was_removed(id)) {
+        (true, _) => "auth.organizations.deleted_at is set.",
+        (false, true) => "auth.workos_removals has the row.",
+        (false, false) => return Ok(()),
+    };
+    Err(Error::with_detail(ErrorCode::MemberRemoved, detail))
+}
+
+/// Refuses a person of AuthKit whom WorkOS has deleted.
+///
+/// # Errors
+/// `member_removed`
+pub fn refuse_deleted_subject(subject: &str) -> Result<()> {
+    match scan::has_mirror() && settings::deprovision() != Deprovision::Off && scan::was_removed(subject) {
+        true => Err(Error::with_detail(ErrorCode::MemberRemoved, "auth.workos_removals has the row.")),
         false => Ok(()),
     }
 }

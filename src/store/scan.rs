@@ -318,6 +318,19 @@ pub fn directory_users_of(user_id: Uuid, organization_id: &str) -> Vec<bool> {
     })
 }
 
+/// The status of each membership in an organization that somebody's persons of AuthKit have; `deleted` of a person whom WorkOS has deleted.
+pub fn authkit_statuses_of(user_id: Uuid, organization_id: &str) -> Vec<String> {
+    let subjects = collect(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], None, |row| {
+        let is_of_issuer = row.get::<String>(c"provider").as_deref() != Some("workos");
+        row.get::<String>(c"provider_id").filter(|id| is_of_issuer && id.starts_with("user_"))
+    });
+    let statuses = |subject: &String| match was_removed(subject) {
+        true => vec!["deleted".to_owned()],
+        false => membership_statuses(subject, organization_id),
+    };
+    subjects.iter().flat_map(statuses).collect()
+}
+
 /// What each of these roles allows in an organization, of those that are known. One of the organization's own comes before one of the
 /// environment.
 pub fn permissions_of(organization_id: &str, roles: &[String], snapshot: &Snapshot) -> Vec<Vec<String>> {
@@ -336,8 +349,12 @@ pub fn roles_version(snapshot: &Snapshot) -> i64 {
 
 /// Whether a role that somebody has in an organization has changed since a version.
 pub fn has_newer_role(user_id: Uuid, organization_id: &str, version: i64) -> bool {
-    // Mostly, none has.
-    if row_by_key(&ROLES_BY_VERSION, &[Key::Above(c"version", version)], None, |_| ()).is_none() {
+    // Mostly, none has: of the organization, nor of the whole environment.
+    let has_newer = |of: &str| {
+        let keys = [Key::Text(c"organization_id", of), Key::Above(c"version", version)];
+        row_by_key(&ROLES_BY_VERSION, &keys, None, |_| ()).is_some()
+    };
+    if !has_newer(organization_id) && !has_newer("") {
         return false;
     }
     let keys = [Key::Text(c"organization_id", organization_id), Key::Uuid(c"user_id", user_id)];

@@ -465,8 +465,8 @@ error_codes! {
         "",
         "Run call auth.reconcile_workos(). The background worker does it by itself.";
     AuthkitNotConfigured = "WA334", "authkit_not_configured", 422, "sign-ins through AuthKit are switched off",
-        "The provider was configured without product => 'authkit'.",
-        "An administrator runs auth.configure_workos(…, product => 'authkit').";
+        "Nobody has called auth.configure_authkit.",
+        "An administrator runs auth.configure_authkit with the arguments of auth.configure_workos.";
     OrganizationSelectionRequired = "WA335", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
         "",
         "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …).";

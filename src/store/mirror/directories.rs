@@ -3,9 +3,9 @@
 use pgrx::JsonB;
 use uuid::Uuid;
 use workos_auth_core::Result;
-use workos_auth_core::mirror::{ACTIVE, Directory, DirectoryUser};
+use workos_auth_core::mirror::{Directory, DirectoryUser};
 
-use super::super::{query, scan, uuid_arg};
+use super::super::{query, uuid_arg};
 use super::timestamp;
 use crate::postgres::uuid::from_postgres;
 
@@ -31,9 +31,39 @@ pub fn write(directory: &Directory) -> Result<()> {
     .map(drop)
 }
 
-/// Removes a directory. Nobody has left by that: who was in it is forgotten, but for those who had left.
+/// Whose a directory is.
+pub fn organization_of(id: &str) -> Result<Option<String>> {
+    let found = query::row(
+        "SELECT organization_id FROM auth.directories WHERE id OPERATOR(pg_catalog.=) $1",
+        &[id.into()],
+        |row| row.nullable(1),
+    )?;
+    Ok(found.flatten())
+}
+
+/// Whom a directory that goes has given a role, and where.
+pub fn given_roles(id: &str) -> Result<Vec<(Uuid, String)>> {
+    query::rows(
+        "SELECT DISTINCT user_id, organization_id FROM auth.directory_users
+         WHERE directory_id OPERATOR(pg_catalog.=) $1 AND pg_catalog.cardinality(roles) OPERATOR(pg_catalog.>) 0
+             AND user_id IS NOT NULL AND organization_id IS NOT NULL ORDER BY user_id, organization_id",
+        &[id.into()],
+        |row| Ok((row.uuid(1)?, row.get(2)?)),
+    )
+}
+
+/// Removes a directory. Nobody has left by that: who was in it is forgotten, but for those who had left. Of somebody who was there, it is forgotten
+/// as well that they had left before.
 pub fn remove(id: &str) -> Result<()> {
     for sql in [
+        "WITH forgotten AS (
+             DELETE FROM auth.directory_users AS gone USING auth.directory_users AS there
+             WHERE there.directory_id OPERATOR(pg_catalog.=) $1 AND there.state OPERATOR(pg_catalog.=) 'active'
+                 AND gone.state OPERATOR(pg_catalog.<>) 'active' AND gone.organization_id OPERATOR(pg_catalog.=) there.organization_id
+                 AND (gone.user_id OPERATOR(pg_catalog.=) there.user_id
+                     OR gone.directory_id OPERATOR(pg_catalog.=) $1 AND gone.idp_id OPERATOR(pg_catalog.=) there.idp_id)
+             RETURNING gone.id)
+         INSERT INTO auth.workos_removals (id) SELECT id FROM forgotten ON CONFLICT DO NOTHING",
         "DELETE FROM auth.directories WHERE id OPERATOR(pg_catalog.=) $1",
         "DELETE FROM auth.directory_users WHERE directory_id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'active'",
         "UPDATE auth.directory_users SET state = 'deleted', deleted_at = pg_catalog.clock_timestamp()
@@ -44,8 +74,20 @@ pub fn remove(id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Forgets somebody whom a directory that is gone has as one who is there.
+pub fn forget_user(user: &DirectoryUser) -> Result<()> {
+    query::execute(
+        "DELETE FROM auth.directory_users
+         WHERE id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL AND workos_updated_at OPERATOR(pg_catalog.<=) $2",
+        &[user.id.as_str().into(), timestamp(user.updated_at)?],
+    )
+    .map(drop)
+}
+
 /// What of a directory user's row says what follows from another one.
 pub struct Known {
+    /// the organization whose directory it is
+    pub organization_id: Option<String>,
     /// who it is here
     pub user_id: Option<Uuid>,
     /// whether the directory gave a role
@@ -55,20 +97,23 @@ pub struct Known {
 /// The row of a directory user, if it is here. It stays locked.
 pub fn lock_user(id: &str) -> Result<Option<Known>> {
     query::row(
-        "SELECT user_id, pg_catalog.cardinality(roles) OPERATOR(pg_catalog.>) 0 FROM auth.directory_users
+        "SELECT user_id, pg_catalog.cardinality(roles) OPERATOR(pg_catalog.>) 0, organization_id FROM auth.directory_users
          WHERE id OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
         &[id.into()],
-        |row| Ok(Known { user_id: row.nullable::<pgrx::Uuid>(1)?.map(from_postgres), had_roles: row.get(2)? }),
+        |row| {
+            let user_id = row.nullable::<pgrx::Uuid>(1)?.map(from_postgres);
+            Ok(Known { user_id, had_roles: row.get(2)?, organization_id: row.nullable(3)? })
+        },
     )
 }
 
-/// Writes a directory user; false where what is here is newer, or the person or the directory was removed.
+/// Writes a directory user; false where what is here is newer, or the person was removed.
 pub fn write_user(user: &DirectoryUser) -> Result<bool> {
     let written = query::execute(
         "INSERT INTO auth.directory_users AS d
              (id, directory_id, organization_id, idp_id, email, state, role, roles, custom_attributes, workos_updated_at)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
-         WHERE NOT EXISTS (SELECT FROM auth.workos_removals AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY[$2, $3]))
+         WHERE NOT EXISTS (SELECT FROM auth.workos_removals AS r WHERE r.id OPERATOR(pg_catalog.=) ANY (ARRAY[$1, $3]))
          ON CONFLICT (id) DO UPDATE
          SET directory_id = excluded.directory_id, organization_id = excluded.organization_id, idp_id = excluded.idp_id, email = excluded.email,
              state = excluded.state, role = excluded.role, roles = excluded.roles, custom_attributes = excluded.custom_attributes,
@@ -108,74 +153,16 @@ pub fn mark_user_deleted(user: &DirectoryUser) -> Result<bool> {
     Ok(written == 1)
 }
 
-/// Who of an organization has signed in with an id of its identity provider; where nobody has, with an address.
-pub fn users_like(organization_id: &str, idp_id: Option<&str>, email: Option<&str>) -> Result<Vec<Uuid>> {
-    let by_idp_id = query::rows(
-        "SELECT DISTINCT user_id FROM auth.identities
-         WHERE idp_id OPERATOR(pg_catalog.=) $2 AND organization_id OPERATOR(pg_catalog.=) $1 ORDER BY user_id",
-        &[organization_id.into(), idp_id.into()],
-        |row| row.uuid(1),
-    )?;
-    if !by_idp_id.is_empty() {
-        return Ok(by_idp_id);
-    }
-    query::rows(
-        r#"SELECT DISTINCT user_id FROM auth.identities
-         WHERE pg_catalog.lower(email COLLATE "C") OPERATOR(pg_catalog.=) $2 AND organization_id OPERATOR(pg_catalog.=) $1 ORDER BY user_id"#,
-        &[organization_id.into(), email.into()],
-        |row| row.uuid(1),
-    )
-}
-
-/// Says who a directory user is here.
-pub fn set_user(id: &str, user_id: Uuid) -> Result<()> {
-    query::execute(
-        "UPDATE auth.directory_users SET user_id = $2 WHERE id OPERATOR(pg_catalog.=) $1",
-        &[id.into(), uuid_arg(user_id)],
-    )
-    .map(drop)
-}
-
-/// Whether a directory of an organization has somebody as active, but for one directory user.
-pub fn is_active_otherwise(user_id: Uuid, organization_id: &str, id: &str) -> Result<bool> {
+/// Whether a directory of an organization has somebody as active.
+pub fn is_active(user_id: Uuid, organization_id: &str) -> Result<bool> {
     let found = query::row(
         "SELECT true FROM auth.directory_users
-         WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2 AND id OPERATOR(pg_catalog.<>) $3
+         WHERE user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
              AND state OPERATOR(pg_catalog.=) 'active' LIMIT 1",
-        &[uuid_arg(user_id), organization_id.into(), id.into()],
+        &[uuid_arg(user_id), organization_id.into()],
         |row| row.get::<bool>(1),
     )?;
     Ok(found.is_some())
-}
-
-/// Whether the directories of an organization have somebody who signs in: as active, as one who has left, or not at all; by what is committed now,
-/// whatever snapshot the transaction keeps. The rows stay as they are until its end, so that whoever removes one finds what came of it.
-pub fn is_active(organization_id: &str, idp_id: Option<&str>, email: &str) -> Result<Option<bool>> {
-    query::rows(
-        "SELECT true FROM auth.directory_users AS d
-         WHERE d.organization_id OPERATOR(pg_catalog.=) $1 AND (d.idp_id OPERATOR(pg_catalog.=) $2 OR d.email OPERATOR(pg_catalog.=) $3)
-         ORDER BY d.id FOR SHARE",
-        &[organization_id.into(), idp_id.into(), email.into()],
-        |row| row.get::<bool>(1),
-    )?;
-    let states = scan::directory_states(organization_id, idp_id, email);
-    Ok((!states.is_empty()).then(|| states.iter().any(|state| state == ACTIVE)))
-}
-
-/// Says of the active directory users whom somebody who signs in is, that they are this person. One who is somebody else by the address alone stays
-/// that.
-pub fn claim(user_id: Uuid, organization_id: &str, idp_id: Option<&str>, email: &str) -> Result<()> {
-    query::execute(
-        "UPDATE auth.directory_users AS d SET user_id = $1
-         WHERE d.organization_id OPERATOR(pg_catalog.=) $2 AND d.state OPERATOR(pg_catalog.=) 'active'
-             AND d.user_id IS DISTINCT FROM $1
-             AND (d.idp_id OPERATOR(pg_catalog.=) $3
-                 OR d.email OPERATOR(pg_catalog.=) $4 AND d.user_id IS NULL AND NOT EXISTS (
-                     SELECT FROM auth.directory_users AS other
-                     WHERE other.organization_id OPERATOR(pg_catalog.=) $2 AND other.idp_id OPERATOR(pg_catalog.=) $3))",
-        &[uuid_arg(user_id), organization_id.into(), idp_id.into(), email.into()],
-    )
-    .map(drop)
 }
 
 /// The roles that the directories of an organization give somebody: those of the first that gives any.

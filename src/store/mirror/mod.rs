@@ -6,10 +6,12 @@
 //! | `organizations.rs` | `organizations`, `organization_domains`, `connections` |
 //! | `people.rs` | `roles`, `workos_memberships` |
 //! | `directories.rs` | `directories`, `directory_users` |
+//! | `belonging.rs` | `directory_users`: who each is here |
 //! | `groups.rs` | `directory_groups`, `directory_group_members` |
 //!
 //! Writing what is older than what is there writes nothing, and so does writing what was removed: `workos_removals` has the ids.
 
+pub mod belonging;
 pub mod directories;
 pub mod following;
 pub mod groups;

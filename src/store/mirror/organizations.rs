@@ -7,9 +7,9 @@ use workos_auth_core::mirror::{Connection, Domain, Moment, Organization};
 use super::super::query;
 use super::timestamp;
 
-/// Writes an organization. One of another issuer is none of WorkOS's.
-pub fn write(organization: &Organization) -> Result<()> {
-    query::execute(
+/// Writes an organization; false where what is here is newer, or it was removed. One of another issuer is none of WorkOS's.
+pub fn write(organization: &Organization) -> Result<bool> {
+    let written = query::execute(
         "INSERT INTO auth.organizations AS o (id, name, external_id, metadata, workos_updated_at, seen_at)
          SELECT $1, $2, $3, $4, $5, pg_catalog.clock_timestamp()
          WHERE NOT EXISTS (SELECT FROM auth.workos_removals AS r WHERE r.id OPERATOR(pg_catalog.=) $1)
@@ -24,6 +24,17 @@ pub fn write(organization: &Organization) -> Result<()> {
             JsonB(organization.metadata.clone()).into(),
             timestamp(organization.updated_at)?,
         ],
+    )?;
+    Ok(written == 1)
+}
+
+/// Removes the domains that WorkOS no longer has of an organization. What an administrator wrote stays.
+pub fn keep_domains(organization_id: &str, domains: &[Domain]) -> Result<()> {
+    let ids: Vec<String> = domains.iter().map(|domain| domain.id.clone()).collect();
+    query::execute(
+        "DELETE FROM auth.organization_domains
+         WHERE organization_id OPERATOR(pg_catalog.=) $1 AND workos_id OPERATOR(pg_catalog.<>) ALL ($2)",
+        &[organization_id.into(), ids.into()],
     )
     .map(drop)
 }

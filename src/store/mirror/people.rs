@@ -128,6 +128,20 @@ pub fn membership_status(workos_user_id: &str, organization_id: &str) -> Option<
     best.map(str::to_owned).or_else(|| statuses.into_iter().next())
 }
 
+/// Where somebody is a member here, and not by a sign-in of the organization's own: because AuthKit said so.
+pub fn memberships_without_sso(user_id: Uuid) -> Result<Vec<String>> {
+    query::rows(
+        "SELECT m.organization_id FROM auth.organization_memberships AS m
+             JOIN auth.organizations AS o ON o.id OPERATOR(pg_catalog.=) m.organization_id
+         WHERE m.user_id OPERATOR(pg_catalog.=) $1 AND o.issuer IS NULL AND NOT EXISTS (
+             SELECT FROM auth.identities AS i
+             WHERE i.user_id OPERATOR(pg_catalog.=) $1 AND i.organization_id OPERATOR(pg_catalog.=) m.organization_id)
+         ORDER BY m.organization_id",
+        &[uuid_arg(user_id)],
+        |row| row.get(1),
+    )
+}
+
 /// Who of this database somebody of AuthKit is: by a sign-in through AuthKit, and by every issuer of AuthKit that is trusted.
 pub fn users_of(workos_user_id: &str) -> Result<Vec<Uuid>> {
     query::rows(

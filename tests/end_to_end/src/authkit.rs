@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio_postgres::{Client, GenericClient};
 use workos_simulator::{Change, Fault, FaultKind, NewMembership, NewUser};
 
-use crate::bed::{Bed, Pending, Session, configure_workos, exchange, start_with};
+use crate::bed::{Bed, Pending, Session, configure_authkit, exchange, start_with};
 
 /// The selector of AuthKit, as an argument of `auth.start_sign_in`.
 pub const AUTHKIT: &str = "provider => 'authkit'";
@@ -15,7 +15,7 @@ impl Bed<'_> {
     /// Switches AuthKit on, and opens a connection of the backend's role.
     pub async fn with_authkit(&self) -> Client {
         let api_url = self.workos.url();
-        let configure = configure_workos(&format!(", product => 'authkit', api_url => '{api_url}'"));
+        let configure = configure_authkit(&format!(", api_url => '{api_url}'"));
         self.admin.batch_execute(&configure).await.unwrap();
         self.backend().await
     }

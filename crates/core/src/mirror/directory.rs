@@ -8,6 +8,9 @@ use super::reading::{Object, Read};
 use crate::accounts::fold_email;
 use crate::email;
 
+/// The longest id of an identity provider, in bytes: an index cannot hold a much longer one. Whose is longer has none, and is compared by the address.
+const LONGEST_ID: usize = 1000;
+
 /// A directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
@@ -99,7 +102,7 @@ impl DirectoryUser {
             id: object.id("id", "")?,
             directory_id: object.id("directory_id", "")?,
             organization_id: object.optional_id("organization_id", "org_")?,
-            idp_id: object.text("idp_id"),
+            idp_id: object.text("idp_id").filter(|id| id.len() <= LONGEST_ID),
             email: address.filter(|address| email::parse(address).is_ok()),
             state: object.word("state")?,
             roles: roles(&object)?,

@@ -75,6 +75,30 @@ pub enum Change {
 }
 
 impl Change {
+    /// An object that says it will change later than WorkOS told of it would shut out all that is told afterwards: such a time is not taken.
+    fn not_later_than(mut self, told_at: Moment) -> Self {
+        let at = match &mut self {
+            Self::Organization(it) => {
+                it.domains.iter_mut().flatten().for_each(|domain| domain.updated_at = domain.updated_at.min(told_at));
+                &mut it.updated_at
+            }
+            Self::Domain(it) => &mut it.updated_at,
+            Self::Connection(it) => &mut it.updated_at,
+            Self::Role(it) | Self::RoleDeleted(it) => &mut it.updated_at,
+            Self::Membership(it) => &mut it.updated_at,
+            Self::Directory(it) => &mut it.updated_at,
+            Self::DirectoryUser(it) => &mut it.updated_at,
+            Self::DirectoryGroup(it) => &mut it.updated_at,
+            Self::GroupMemberAdded(group, user) | Self::GroupMemberRemoved(group, user) => {
+                group.updated_at = group.updated_at.min(told_at);
+                &mut user.updated_at
+            }
+            _ => return self,
+        };
+        *at = (*at).min(told_at);
+        self
+    }
+
     /// Whether it counts whenever it comes. Nothing in the others says which of two is the newer one, so that only their order does.
     pub fn is_dated(&self) -> bool {
         !matches!(self, Self::GroupMemberAdded(..) | Self::GroupMemberRemoved(..))
@@ -148,7 +172,8 @@ impl Event {
     /// # Errors
     /// `event_malformed`
     pub fn change(&self) -> Result<Option<Change>> {
-        self.read_change().map_err(|why| {
+        let change = self.read_change().map(|change| change.map(|change| change.not_later_than(self.created_at)));
+        change.map_err(|why| {
             malformed(&format!("{}, {},", self.id, self.event), &why.to_string())
                 .hint("Nothing of the page was applied. Please report it. To go on without the event: select auth.skip_event('event_…').")
         })

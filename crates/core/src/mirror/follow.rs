@@ -151,9 +151,9 @@ mod tests {
             ("a page of 26 days ago", state(Some("event_1"), Some(26), Some(26), Some(60)), None),
             ("and states of today", state(Some("event_1"), Some(26), Some(20), Some(0)), Some("event_1")),
             // WorkOS may not know the event any more, and nothing has happened since.
-            ("quiet for 80 days", state(Some("event_1"), Some(0), Some(80), Some(80)), Some("2026-11-30T00:53:20Z")),
-            ("no event yet", state(None, None, None, Some(1)), Some("2026-11-29T01:43:20Z")),
-            ("no event, and pages", state(None, Some(0), None, Some(1)), Some("2026-11-30T00:53:20Z")),
+            ("quiet for 80 days", state(Some("event_1"), Some(0), Some(80), Some(80)), Some("2026-11-29T23:53:20Z")),
+            ("no event yet", state(None, None, None, Some(1)), Some("2026-11-29T00:43:20Z")),
+            ("no event, and pages", state(None, Some(0), None, Some(1)), Some("2026-11-29T23:53:20Z")),
         ] {
             let found = match next_from(&state, NOW) {
                 Ok(From::Cursor(from) | From::Time(from)) => Some(from),

@@ -17,8 +17,8 @@ pub struct Organization {
     pub external_id: Option<String>,
     /// what the application wrote down of it
     pub metadata: Value,
-    /// its domains, verified or not
-    pub domains: Vec<Domain>,
+    /// its domains, verified or not, and all of them; `None` where they are not said
+    pub domains: Option<Vec<Domain>>,
     /// when it last changed
     pub updated_at: Moment,
 }
@@ -66,7 +66,7 @@ impl Organization {
         let updated_at = object.moment("updated_at")?;
         let domain = |domain: &Value| Domain::of(domain, Some(&id), Some(updated_at));
         Ok(Self {
-            domains: object.list("domains", domain)?.unwrap_or_default(),
+            domains: object.list("domains", domain)?,
             name: object.text("name"),
             external_id: object.text("external_id"),
             metadata: object.attributes("metadata"),

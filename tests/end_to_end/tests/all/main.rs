@@ -36,9 +36,9 @@ mod sign_in {
 mod authkit {
     mod accounts;
     mod brokered;
-    mod emulated;
+    mod departures;
+    mod emulated_sign_ins;
     mod exchanging;
-    mod leavers;
     mod refusals;
     mod sessions;
     mod starting;
@@ -71,6 +71,7 @@ mod mirror {
     mod overdue;
     mod pages;
     mod roles;
+    mod who_is_who;
     mod who_may_read;
 }
 

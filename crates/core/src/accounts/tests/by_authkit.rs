@@ -1,5 +1,7 @@
 //! The second table: people of AuthKit.
 
+use std::slice;
+
 use super::*;
 use crate::accounts::AUTHKIT;
 use crate::accounts::by_authkit::Person;
@@ -88,7 +90,7 @@ fn rows_a4_and_a5_nobody_joins_without_a_verified_address_and_an_organization() 
         let nowhere = Person { organization_id: None, ..AUTHKIT_ANN };
         assert_eq!(unknown(&nowhere, &[], &policy), creates(Some("ann@acme.com"), None));
         for other in others() {
-            assert_eq!(unknown(&unverified, &[other.clone()], &policy), creates(None, None));
+            assert_eq!(unknown(&unverified, slice::from_ref(&other), &policy), creates(None, None));
             assert_eq!(unknown(&nowhere, &[other], &policy), creates(None, None));
         }
         let closed = Policy { allow_signup: false, ..policy };
@@ -101,7 +103,7 @@ fn row_a6_a_verified_address_joins_the_one_account_of_its_organization() {
     let here = Candidate { memberships: vec!["org_acme".into()], ..okta(1) };
     for user in [okta(1), here, invited(1, &["org_acme"])] {
         for policy in [POLICY, EMAIL_MODE] {
-            assert_eq!(unknown(&AUTHKIT_ANN, &[user.clone()], &policy), joins(1));
+            assert_eq!(unknown(&AUTHKIT_ANN, slice::from_ref(&user), &policy), joins(1));
         }
         assert_eq!(unknown(&AUTHKIT_ANN, &[user], &NEVER), creates(None, None));
     }

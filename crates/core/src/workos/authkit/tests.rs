@@ -70,7 +70,7 @@ fn a_full_answer() {
     assert_eq!((session.amr_method(), session.is_sso(), session.impersonator), ("password", false, None));
     // WorkOS's own token is a session there, and stays with us.
     assert!(access_token.is_none());
-    let kept: Profile = serde_json::from_value(serde_json::to_value(&profile).unwrap()).unwrap();
+    let kept: Profile = crate::json::read(&serde_json::to_vec(&profile).unwrap()).unwrap();
     assert_eq!(kept, profile);
 }
 

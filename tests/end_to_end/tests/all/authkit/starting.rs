@@ -1,11 +1,10 @@
 //! How AuthKit is switched on, and what it is asked for.
 
 use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, sign_in};
-use workos_end_to_end::bed::{ALICE, Bed, configure_workos};
+use workos_end_to_end::bed::{ALICE, Bed, configure_authkit, configure_workos};
 use workos_end_to_end::brokered::parameter;
-use workos_end_to_end::case;
 use workos_end_to_end::sql::{refused, refused_as, text};
-use workos_testbed::workos::{CLIENT_ID, CLIENT_SECRET, REDIRECT_URI};
+use workos_testbed::workos::CLIENT_SECRET;
 
 const PRODUCT: &str = "select product from auth.providers";
 
@@ -19,7 +18,7 @@ async fn it_is_switched_on_by_the_product_and_by_nothing_else() {
     let product = || async { text(&bed.admin, PRODUCT).await.unwrap().unwrap() };
     assert_eq!(product().await, "sso");
     let error = refused(bed.admin.query(&start(AUTHKIT), &[]).await, "authkit_not_configured");
-    assert!(error.hint.contains("product => 'authkit'"), "{error}");
+    assert!(error.hint.contains("auth.configure_authkit"), "{error}");
 
     let app = bed.with_authkit().await;
     assert_eq!(product().await, "authkit");
@@ -37,38 +36,15 @@ async fn it_is_switched_on_by_the_product_and_by_nothing_else() {
     // Single sign-on goes on beside it.
     bed.sign_in(ALICE).await;
 
-    let off = configure_workos(&format!(", product => 'sso', api_url => '{}'", bed.workos.url()));
+    let off = configure_authkit(&format!(", product => 'sso', api_url => '{}'", bed.workos.url()));
     bed.admin.batch_execute(&off).await.unwrap();
     refused(app.query(&start(AUTHKIT), &[]).await, "authkit_not_configured");
     let said = "select string_agg(payload ->> 'product', ' ' order by created_at) from auth.audit_log_entries where action = 'provider_configured'";
     assert_eq!(text(&bed.admin, said).await.unwrap().as_deref(), Some("authkit sso"));
     for (product, sqlstate) in [("'AuthKit'", "22023"), ("''", "22023"), ("null", "22004")] {
-        let call = configure_workos(&format!(", product => {product}"));
+        let call = configure_authkit(&format!(", product => {product}"));
         refused_as(bed.admin.batch_execute(&call).await, sqlstate);
     }
-}
-
-/// The upgrade contract: what called the function before there was a product calls it still.
-#[tokio::test]
-async fn every_call_from_before_means_what_it_meant() {
-    let bed = Bed::shared("calls").await;
-    bed.with_authkit().await;
-    let url = bed.workos.url();
-    let literal = format!("'{CLIENT_ID}', '{REDIRECT_URI}', '{CLIENT_SECRET}'");
-    for arguments in [
-        format!("{literal}, null, '{url}'"),
-        format!("{literal}, null, '{url}', true"),
-        format!("'{CLIENT_ID}'::text, '{REDIRECT_URI}'::varchar, '{CLIENT_SECRET}'::text, api_url => '{url}'"),
-        format!("'{CLIENT_ID}', '{REDIRECT_URI}', '{CLIENT_SECRET}'::varchar, api_url => '{url}'"),
-        format!("'{CLIENT_ID}', '{REDIRECT_URI}', null, api_url => '{url}'"),
-        format!("'{CLIENT_ID}', '{REDIRECT_URI}', api_url => '{url}'"),
-    ] {
-        case!(arguments);
-        bed.admin.batch_execute(&format!("select auth.configure_workos({arguments})")).await.unwrap();
-    }
-    let sql = format!("select auth.configure_workos($1, $2, $3, api_url => '{url}')");
-    bed.admin.execute(&sql, &[&CLIENT_ID, &REDIRECT_URI, &CLIENT_SECRET]).await.unwrap();
-    assert_eq!(text(&bed.admin, PRODUCT).await.unwrap().as_deref(), Some("authkit"));
 }
 
 #[tokio::test]

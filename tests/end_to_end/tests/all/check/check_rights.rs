@@ -198,7 +198,7 @@ async fn rights_are_those_of_the_list() {
     let has = "select count(*) from auth.check_holders() where grantee = 'check_rights_other'::regrole";
     assert_eq!(patient.bed.count(has).await, 0);
     // A role to which everything was given before its time, as by default privileges of an installer.
-    patient.run("grant execute on all functions in schema auth to DATABASE_other; grant all on all tables in schema auth to DATABASE_other").await;
+    patient.run("grant execute on all routines in schema auth to DATABASE_other; grant all on all tables in schema auth to DATABASE_other").await;
     let findings = check(&patient.bed.admin).await;
     assert!(
         findings.iter().any(|finding| finding.object == "auth.users" && finding.severity == "error"),

@@ -131,8 +131,10 @@ async fn nobody_of_another_organization_is_meant() {
 async fn by_the_address_where_no_id_matches_and_only_where_one_person_has_it() {
     let bed = Bed::shared("address").await;
     let alice = bed.sign_in(ALICE).await;
-    let user = |id: &str| json!({ "id": format!("directory_user_{id}"), "idp_id": id, "email": "Alice@acme.com" });
-    bed.happens(json!({ "create_directory": { "id": "directory_acme", "organization": "org_acme", "name": "Acme", "users": [user("a"), user("b")] } }));
+    for id in ["a", "b"] {
+        let user = json!({ "id": format!("directory_user_{id}"), "idp_id": id, "email": "Alice@acme.com" });
+        bed.happens(json!({ "create_directory": { "id": format!("directory_{id}"), "organization": "org_acme", "name": id, "users": [user] } }));
+    }
     bed.follow().await;
     let known = "select string_agg(id || ' ' || (user_id is not null), ', ' order by id) from auth.directory_users";
     let all = "directory_user_a true, directory_user_b true";

@@ -36,6 +36,24 @@ async fn an_organization_and_its_domains_are_what_workos_says() {
     );
 }
 
+/// What WorkOS lists is all that there is.
+#[tokio::test]
+async fn a_domain_that_is_no_longer_listed_is_none() {
+    let bed = Bed::shared("unlisted").await;
+    let told = async |id: &str, cursor: Option<&str>, domains: serde_json::Value| {
+        let mut organization = json!({ "id": "org_piper", "name": "Piper", "updated_at": "2026-01-15T09:00:00.000Z" });
+        if !domains.is_null() {
+            organization["domains"] = domains;
+        }
+        apply(&bed.admin, &page(&[event(id, "organization.updated", organization)]), cursor).await.unwrap();
+        text(&bed.admin, FOUND).await.unwrap()
+    };
+    let listed = json!([{ "id": "org_domain_1", "domain": "piper.example", "state": "verified" }]);
+    assert_eq!(told("event_1", None, listed).await.as_deref(), Some("org_piper"));
+    assert_eq!(told("event_2", Some("event_1"), json!(null)).await.as_deref(), Some("org_piper"));
+    assert_eq!(told("event_3", Some("event_2"), json!([])).await, None);
+}
+
 /// The word of whoever administers this database counts as before, and no event takes it away.
 #[tokio::test]
 async fn a_domain_that_was_written_by_hand_stays() {

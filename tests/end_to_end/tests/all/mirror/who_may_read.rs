@@ -52,8 +52,8 @@ async fn people_read_what_is_of_their_organization_where_it_is_granted() {
         "select object || ' ' || finding from auth.check() where object ~ 'directory|roles|connections|memberships'";
     assert_eq!(lines(&bed.admin, findings).await.unwrap(), [""; 0]);
     // Nobody sees who has left.
-    bed.happens(json!({ "directory_user_departs": { "id": "directory_user_anna" } }));
-    bed.happens(json!({ "delete_membership": { "id": "om_ada" } }));
+    bed.happens(json!({ "directory_user_departs": { "id": "directory_user_anna", "departure": "inactive" } }));
+    bed.happens(json!({ "update_membership": { "id": "om_ada", "status": "inactive" } }));
     bed.follow().await;
     assert_eq!(lines(&as_alice, "select id from auth.directory_users").await.unwrap(), ["directory_user_alice"]);
     assert_eq!(text(&as_alice, "select count(*) from auth.workos_memberships").await.unwrap().as_deref(), Some("0"));

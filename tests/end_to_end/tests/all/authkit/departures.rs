@@ -188,7 +188,10 @@ async fn a_sign_in_that_comes_first_ends() {
         if arguments == AUTHKIT {
             bed.happens(status("inactive"));
         }
-        let removal = page(&[event("event_1", kind, data.clone())]);
+        let mut removal = event("event_1", kind, data.clone());
+        // No event tells of what is later than itself.
+        removal["created_at"] = membership["updated_at"].clone();
+        let removal = page(&[removal]);
         let cursor = bed.cursor().await;
         let mut backend = bed.superuser().await;
         let transaction = backend.transaction().await.unwrap();

@@ -10,8 +10,7 @@ use workos_testbed::workos::REDIRECT_URI;
 async fn the_happy_path() {
     let emulator = Emulator::start().await;
     let bed = Bed::shared("emulator").await;
-    let configure =
-        "select auth.configure_workos('client_emulated', $1, product => 'authkit', client_secret => $2, api_url => $3)";
+    let configure = "select auth.configure_authkit('client_emulated', $1, client_secret => $2, api_url => $3)";
     bed.admin.execute(configure, &[&REDIRECT_URI, &API_KEY, &emulator.url]).await.unwrap();
     let app = bed.backend().await;
 
