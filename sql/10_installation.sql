@@ -74,7 +74,8 @@ CREATE TABLE auth.providers (
     redirect_uri text NOT NULL,
     api_url text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+    product text NOT NULL DEFAULT 'sso' CHECK (product IN ('sso', 'authkit'))
 );
 CREATE INDEX providers_data_key_id_idx ON auth.providers (data_key_id);
 COMMENT ON TABLE auth.providers IS 'the WorkOS environment that people sign in through; written by auth.configure_workos';
@@ -85,6 +86,7 @@ COMMENT ON COLUMN auth.providers.client_id IS 'the client id of the WorkOS envir
 COMMENT ON COLUMN auth.providers.data_key_id IS 'the data key that seals the client secret';
 COMMENT ON COLUMN auth.providers.redirect_uri IS 'where WorkOS sends the browser back to; the WorkOS dashboard lists the same';
 COMMENT ON COLUMN auth.providers.api_url IS 'where WorkOS answers';
+COMMENT ON COLUMN auth.providers.product IS 'through which products of WorkOS people may sign in: sso, or authkit, which is single sign-on and AuthKit; auth.configure_authkit sets it';
 COMMENT ON COLUMN auth.providers.created_at IS 'when auth.configure_workos was first called';
 COMMENT ON COLUMN auth.providers.updated_at IS 'when auth.configure_workos last changed it';
 COMMENT ON COLUMN auth.providers.client_secret IS 'the WorkOS API key, sealed to this row, client_id and api_url';

@@ -211,13 +211,15 @@ CREATE TABLE auth.sessions (
     refreshed_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    subscription oid
+    subscription oid,
+    authkit_session_id text
 ) WITH (fillfactor = 85);
 CREATE INDEX sessions_user_id_idx ON auth.sessions (user_id);
 CREATE INDEX sessions_identity_id_idx ON auth.sessions (identity_id);
 CREATE INDEX sessions_organization_id_idx ON auth.sessions (organization_id);
 CREATE INDEX sessions_not_after_idx ON auth.sessions (not_after);
 CREATE INDEX sessions_refresh_token_key_id_idx ON auth.sessions (refresh_token_key_id);
+CREATE INDEX sessions_authkit_session_id_idx ON auth.sessions (authkit_session_id) WHERE authkit_session_id IS NOT NULL;
 COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only while the row of its session_id is here';
 COMMENT ON COLUMN auth.sessions.id IS 'the session; what auth.session_id() returns';
 COMMENT ON COLUMN auth.sessions.user_id IS 'whose session it is';
@@ -227,6 +229,7 @@ COMMENT ON COLUMN auth.sessions.connection_id IS 'the WorkOS connection that the
 COMMENT ON COLUMN auth.sessions.aal IS 'the claim aal, always aal1';
 COMMENT ON COLUMN auth.sessions.amr IS 'the claim amr: by what method the person signed in, and when';
 COMMENT ON COLUMN auth.sessions.refresh_token_key_id IS 'the data key that its refresh tokens are made with';
+COMMENT ON COLUMN auth.sessions.authkit_session_id IS 'the session of AuthKit that it began with, session_…; NULL for every other sign-in';
 COMMENT ON COLUMN auth.sessions.ip IS 'the address that the backend passed at the sign-in or the last refresh';
 COMMENT ON COLUMN auth.sessions.user_agent IS 'the User-Agent that the backend passed at the sign-in or the last refresh';
 COMMENT ON COLUMN auth.sessions.created_at IS 'when the person signed in';
@@ -247,6 +250,7 @@ COMMENT ON INDEX auth.sessions_identity_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.sessions_organization_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.sessions_not_after_idx IS 'for the clean-up of what has ended; no refresh changes the column';
 COMMENT ON INDEX auth.sessions_refresh_token_key_id_idx IS 'for the foreign key';
+COMMENT ON INDEX auth.sessions_authkit_session_id_idx IS 'for the end of a session of AuthKit, which names it';
 
 CREATE TABLE auth.flow_states (
     id uuid PRIMARY KEY,
@@ -270,7 +274,7 @@ CREATE TABLE auth.flow_states (
     exchange_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
-    CHECK ((organization IS NULL AND connection IS NULL) <> (provider IS NULL)),
+    CHECK (CASE provider WHEN 'authkit' THEN connection IS NULL ELSE (organization IS NULL AND connection IS NULL) <> (provider IS NULL) END),
     CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
     CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
     CHECK ((exchange_id IS NULL) = (exchange_code IS NULL) AND (exchange_id IS NULL) = (exchange_until IS NULL)),
@@ -288,7 +292,7 @@ COMMENT ON COLUMN auth.flow_states.data_key_id IS 'the data key that seals what 
 COMMENT ON COLUMN auth.flow_states.api_url IS 'what the provider was when the sign-in began, as client_id';
 COMMENT ON COLUMN auth.flow_states.organization IS 'the organization that was asked for';
 COMMENT ON COLUMN auth.flow_states.connection IS 'the connection that was asked for';
-COMMENT ON COLUMN auth.flow_states.provider IS 'the public identity provider that was asked for, such as GoogleOAuth';
+COMMENT ON COLUMN auth.flow_states.provider IS 'the public identity provider that was asked for, such as GoogleOAuth; authkit for AuthKit, which an organization may stand beside';
 COMMENT ON COLUMN auth.flow_states.redirect_to IS 'where the application wants the browser afterwards';
 COMMENT ON COLUMN auth.flow_states.created_at IS 'when the sign-in began';
 COMMENT ON COLUMN auth.flow_states.expires_at IS 'when it can no longer be finished';

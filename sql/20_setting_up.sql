@@ -18,6 +18,20 @@ CREATE FUNCTION auth.configure_workos(
 COMMENT ON FUNCTION auth.configure_workos(text, text, text, text, text, boolean) IS
     'creates or updates the WorkOS provider; seals the secret. Without a secret the old one stays, unless client_id or api_url changes. client_secret_file needs pg_read_server_files, another api_url needs superuser';
 
+-- A name of its own: beside a second auth.configure_workos, GRANT … ON FUNCTION auth.configure_workos would be ambiguous.
+CREATE FUNCTION auth.configure_authkit(
+    client_id text,
+    redirect_uri text,
+    client_secret text DEFAULT NULL,
+    client_secret_file text DEFAULT NULL,
+    api_url text DEFAULT 'https://api.workos.com',
+    enabled boolean DEFAULT true,
+    product text DEFAULT 'authkit'
+) RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'configure_authkit_wrapper';
+COMMENT ON FUNCTION auth.configure_authkit(text, text, text, text, text, boolean, text) IS
+    'as auth.configure_workos, and says through which products of WorkOS people may sign in: authkit, which is single sign-on and AuthKit, or sso. auth.configure_workos leaves that as it is';
+
 CREATE FUNCTION auth.rotate_signing_key(algorithm text DEFAULT NULL) RETURNS text
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'rotate_signing_key_wrapper';

@@ -65,6 +65,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
 
         -- What an administrator needs who is no superuser.
         ('admin', 'EXECUTE', 'FUNCTION auth.configure_workos(text, text, text, text, text, boolean)'),
+        ('admin', 'EXECUTE', 'FUNCTION auth.configure_authkit(text, text, text, text, text, boolean, text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.add_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.rotate_signing_key(text)'),
         ('admin', 'EXECUTE', 'FUNCTION auth.retire_signing_key(text)'),
@@ -151,7 +152,7 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('admin', 'SELECT (id, aud, role, email, email_confirmed_at, invited_at, phone, phone_confirmed_at, last_sign_in_at, raw_app_meta_data, raw_user_meta_data, is_sso_user, is_anonymous, banned_until, deleted_at, created_at, updated_at, confirmed_at)', 'TABLE auth.users'),
         ('admin', 'SELECT (organization_id, user_id, role, roles, groups, permissions, custom_attributes, created_at, updated_at)', 'TABLE auth.organization_memberships'),
         ('admin', 'SELECT (id, user_id, provider, provider_id, organization_id, connection_id, connection_type, idp_id, email, identity_data, last_sign_in_at, created_at, updated_at)', 'TABLE auth.identities'),
-        ('admin', 'SELECT (id, user_id, claims_version, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_counter, recoveries, recovered_counter, recovered_at, actor, ip, user_agent, not_after, refreshed_at, created_at, updated_at, subscription)', 'TABLE auth.sessions'),
+        ('admin', 'SELECT (id, user_id, claims_version, identity_id, organization_id, connection_id, email, aal, amr, refresh_token_counter, recoveries, recovered_counter, recovered_at, actor, ip, user_agent, not_after, refreshed_at, created_at, updated_at, subscription, authkit_session_id)', 'TABLE auth.sessions'),
         ('admin', 'SELECT (kid, algorithm, public_key, status, created_at, activated_at, retired_at, visitors_until, subscription)', 'TABLE auth.signing_keys'),
         ('admin', 'SELECT (issuer, kind, jwks_uri, audience, client_id, database_role, claims, created_at, updated_at, refreshed_at)', 'TABLE auth.trusted_issuers'),
         ('admin', 'SELECT (issuer, kid, algorithm, public_key, status, seen_at, created_at)', 'TABLE auth.issuer_keys'),

@@ -1,4 +1,8 @@
 -- What becomes of tables, types, triggers and policies from 0.1.0 to 0.2.0. tools/extension-files.sh adds the rest.
+
+-- First: a sign-in writes to it before all other tables. Locked later, it and a sign-in would wait for each other.
+LOCK TABLE auth.flow_states IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE auth.redirect_urls ADD COLUMN note text;
 ALTER TABLE auth.organizations ADD COLUMN issuer text;
 ALTER TABLE auth.organizations ADD COLUMN require_sso boolean NOT NULL DEFAULT false;
@@ -352,3 +356,11 @@ ALTER TABLE auth.directory_users ENABLE ALWAYS TRIGGER restore_begins;
 ALTER TABLE auth.directory_users ENABLE ALWAYS TRIGGER restore_ends;
 COMMENT ON TRIGGER restore_begins ON auth.directory_users IS 'a restore''s COPY may bring rows before those that they reference';
 COMMENT ON TRIGGER restore_ends ON auth.directory_users IS 'foreign keys are checked again after a restore''s COPY';
+
+-- Signing in through AuthKit.
+ALTER TABLE auth.providers ADD COLUMN product text NOT NULL DEFAULT 'sso' CHECK (product IN ('sso', 'authkit'));
+ALTER TABLE auth.sessions ADD COLUMN authkit_session_id text;
+CREATE INDEX sessions_authkit_session_id_idx ON auth.sessions (authkit_session_id) WHERE authkit_session_id IS NOT NULL;
+ALTER TABLE auth.flow_states DROP CONSTRAINT flow_states_check;
+ALTER TABLE auth.flow_states ADD CONSTRAINT flow_states_check
+    CHECK (CASE provider WHEN 'authkit' THEN connection IS NULL ELSE (organization IS NULL AND connection IS NULL) <> (provider IS NULL) END);

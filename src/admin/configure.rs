@@ -1,9 +1,9 @@
-//! `auth.configure_workos`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
+//! `auth.configure_workos` and `auth.configure_authkit`: looks at the caller's rights, resolves the secret, and writes the provider as the owner.
 
 use std::path::Path;
 
 use serde_json::json;
-use workos_auth_core::authorize::{DEFAULT_API_URL, check_api_url, check_redirect_uri};
+use workos_auth_core::authorize::{DEFAULT_API_URL, Product, check_api_url, check_redirect_uri};
 use workos_auth_core::secret::ClientSecret;
 use workos_auth_core::{Error, ErrorCode, Result, random};
 
@@ -11,7 +11,7 @@ use crate::audit::audit;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
 use crate::secrets::secret_file::{self, Unusable};
-use crate::store::configuration::{Provider, provider, upsert_provider};
+use crate::store::configuration::{Provider, provider, set_product, upsert_provider};
 use crate::store::{Subject, locks, workos_sync};
 use crate::{installation, secrets};
 
@@ -29,6 +29,8 @@ pub struct Configuration<'a> {
     pub api_url: Option<&'a str>,
     /// whether people may sign in
     pub enabled: Option<bool>,
+    /// through which products; it stays as it is where nothing is said
+    pub product: Option<Product>,
 }
 
 /// The largest key file; the longest key.
@@ -90,11 +92,13 @@ pub fn configure(configuration: &Configuration) -> Result<()> {
             Some(secret) => secrets::keep_webhook_secret(data_key_id, Some(&secret))?,
             None => {}
         }
-        audit(
-            "provider_configured",
-            &Subject::default(),
-            json!({ "client_id": client_id, "redirect_uri": redirect_uri, "api_url": api_url, "enabled": enabled }),
-        )
+        let mut payload =
+            json!({ "client_id": client_id, "redirect_uri": redirect_uri, "api_url": api_url, "enabled": enabled });
+        if let Some(product) = configuration.product {
+            set_product(product)?;
+            payload["product"] = json!(product.as_str());
+        }
+        audit("provider_configured", &Subject::default(), payload)
     })
 }
 

@@ -125,7 +125,7 @@ pub fn merge_users(from: Option<PgUuid>, into: Option<PgUuid>) -> Result<()> {
     operating::delete(from.user_id)?;
     store::take_addresses(into.user_id, &kept)?;
     if let Some(identity) = from.identities.iter().find(|identity| !identity.is_of_issuer()) {
-        accounts::mark_linked(into.user_id, &identity.email)?;
+        accounts::mark_linked(into.user_id, &identity.email, &identity.provider)?;
     }
     // A ban of either is a ban of both. Else tokens are refreshed, whose address may have changed.
     let ended_of_into = match kept.is_banned {

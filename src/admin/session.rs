@@ -114,6 +114,7 @@ pub fn open(
         connection_id: None,
         email: user.email.as_deref(),
         method,
+        signed_in_at: None,
         actor,
         ttl,
     };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use pgrx::JsonB;
 use pgrx::prelude::*;
+use workos_auth_core::authorize::Product;
 use workos_auth_core::email_copies::email_copies;
 use workos_auth_core::error::PostgresCode;
 use workos_auth_core::{Error, ErrorCode, Result};
@@ -12,6 +13,7 @@ use crate::admin::configure::{self, Configuration};
 use crate::admin::{privileges, sealed_data, signing_keys, stored_settings};
 use crate::error::or_raise;
 use crate::postgres::roles::{Right, require_right};
+use crate::postgres::transaction::require_writable;
 use crate::postgres::uuid::to_postgres;
 use crate::store::configuration_file;
 use crate::store::privileges::Bundle;
@@ -51,7 +53,35 @@ fn configure_workos(
         client_secret_file,
         api_url,
         enabled,
+        product: None,
     }));
+}
+
+#[pg_extern(sql = false)]
+fn configure_authkit(
+    client_id: Option<&str>,
+    redirect_uri: Option<&str>,
+    client_secret: Option<&str>,
+    client_secret_file: Option<&str>,
+    api_url: Option<&str>,
+    enabled: Option<bool>,
+    product: Option<&str>,
+) {
+    let configuration = |product| Configuration {
+        client_id,
+        redirect_uri,
+        client_secret,
+        client_secret_file,
+        api_url,
+        enabled,
+        product: Some(product),
+    };
+    or_raise(product_of(product).and_then(|product| configure::configure(&configuration(product))));
+}
+
+fn product_of(name: Option<&str>) -> Result<Product> {
+    require_writable()?;
+    Product::parse(name.ok_or_else(|| Error::null("product"))?)
 }
 
 #[pg_extern(sql = false)]

@@ -23,20 +23,23 @@ use self::proxy::HttpsProxy;
 use crate::settings;
 use crate::store::request_slots;
 
-/// Asks WorkOS for the profile of a code: one `POST /sso/token`, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the
-/// server says that it cannot read a form. A code is good once, so nothing is sent again after an answer was lost.
+/// Asks WorkOS for the profile of a code: one POST to the URL, form-encoded (RFC 6749, section 4.1.3), once more as JSON where the
+/// server says that it cannot read a form; JSON alone where `is_json`. A code is good once, so nothing is sent again after an answer was lost.
 ///
 /// # Errors
 /// `over_request_rate_limit` without a request; everything of class WA3 that has no answer; 57014, 57P01 and 55P03 raised by Postgres itself.
-pub fn ask(api_url: &str, request: &TokenRequest) -> Result<Reply> {
+pub fn ask(url: &str, request: &TokenRequest, is_json: bool) -> Result<Reply> {
     let mut deadline = Deadline::new(settings::request_timeout());
     let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
     deadline.has_its_turn();
-    let url = workos::token_url(api_url);
-    let mut reply = post(&url, workos::FORM, request.form(), &deadline)?;
-    if workos::wants_json(&reply.answer()) {
-        reply = post(&url, workos::JSON, request.json(), &deadline)?;
-    }
+    let in_json = || post(url, workos::JSON, request.json(), &deadline);
+    let reply = match is_json {
+        true => in_json()?,
+        false => {
+            let reply = post(url, workos::FORM, request.form(), &deadline)?;
+            if workos::wants_json(&reply.answer()) { in_json()? } else { reply }
+        }
+    };
     drop(slot);
     Ok(reply)
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::Result;
+use workos_auth_core::accounts::AUTHKIT;
 
 use crate::audit::audit;
 use crate::members;
@@ -44,7 +45,9 @@ fn is_elsewhere(user_id: Uuid, organization: &str) -> Result<bool> {
             || user
                 .identities
                 .iter()
-                .any(|identity| !identity.is_of_issuer() && identity.organization_id.as_deref() != Some(organization))
+                // Where somebody of AuthKit, or of an issuer, is at home, their memberships say.
+                .filter(|identity| !identity.is_of_issuer() && identity.provider != AUTHKIT)
+                .any(|identity| identity.organization_id.as_deref() != Some(organization))
     }))
 }
 

@@ -52,17 +52,29 @@ pub fn refuse_removed(user_id: Uuid, organization: &str) -> Result<()> {
     }
 }
 
-/// Refuses somebody of AuthKit whom WorkOS has deleted, or whose membership in the organization is not good any more.
+/// Refuses somebody of AuthKit whom WorkOS has deleted, or whose membership in the organization is not good any more. The membership stays as it is
+/// until the end of the transaction.
 ///
 /// # Errors
 /// `member_removed`
 pub fn refuse_removed_subject(subject: &str, organization: Option<&str>) -> Result<()> {
+    if let Some(organization) = organization.filter(|_| counts()) {
+        people::lock_memberships(subject, organization)?;
+    }
+    refuse_subject_of_session(subject, organization)
+}
+
+/// The same of a session that is there already: whoever removes somebody ends it, or waits for it.
+///
+/// # Errors
+/// `member_removed`
+pub fn refuse_subject_of_session(subject: &str, organization: Option<&str>) -> Result<()> {
     if !counts() {
         return Ok(());
     }
     accounts::refuse_deleted_subject(subject)?;
     let Some(organization) = organization else { return Ok(()) };
-    match people::membership_status(subject, organization)?.as_deref() {
+    match people::membership_status(subject, organization).as_deref() {
         None | Some("active" | "pending") => accounts::refuse_deleted(organization),
         Some(_) => Err(removed("auth.workos_memberships")),
     }

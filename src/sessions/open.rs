@@ -27,6 +27,8 @@ pub struct Opening<'a> {
     pub email: Option<&'a str>,
     /// how they signed in, for `amr`
     pub method: &'a str,
+    /// when they signed in, in seconds since the epoch, where that was before
+    pub signed_in_at: Option<i64>,
     /// who acts as the person; such a session has no refresh token
     pub actor: Option<&'a str>,
     /// how long it lasts at most
@@ -53,7 +55,7 @@ pub fn open(opening: &Opening, client: &RequestClient) -> Result<Session> {
         organization_id: opening.organization_id,
         connection_id: opening.connection_id,
         email: opening.email,
-        amr: claims::amr(opening.method, now),
+        amr: claims::amr(opening.method, opening.signed_in_at.map_or(now, |time| time.min(now))),
         refresh_key: key,
         actor: opening.actor,
         ip: client.ip,

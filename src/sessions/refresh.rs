@@ -84,8 +84,12 @@ fn attempt(
     };
     let Some(counter) = decision.issues().filter(|_| is_current) else { return Ok(None) };
     write_audit(&decision, token, &row, client)?;
-    if let (Some(organization), None) = (&row.organization_id, &row.connection_id) {
+    let authkit_subject = accounts::authkit_subject(&row)?;
+    if let (Some(organization), None, None) = (&row.organization_id, &row.connection_id, &authkit_subject) {
         accounts::refuse_without_sso(organization)?;
+    }
+    if let Some(subject) = &authkit_subject {
+        mirror::refuse_subject_of_session(subject, row.organization_id.as_deref())?;
     }
     if let Some(organization) = &row.organization_id {
         mirror::refuse_overdue()?;

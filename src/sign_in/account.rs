@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use workos_auth_core::accounts::{self, AccountDecision, Candidate, EmailChange, Incoming, Policy, WORKOS};
+use workos_auth_core::accounts::{self, AUTHKIT, AccountDecision, Candidate, EmailChange, Incoming, Policy, WORKOS};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Result, email, metadata, random};
 
@@ -47,7 +47,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
         }
         AccountDecision::Join { user_id, email: email_change } => {
             change_email(user_id, &email_change)?;
-            store::mark_linked(user_id, &email)?;
+            store::mark_linked(user_id, &email, WORKOS)?;
             write_audit("identity_linked", user_id, profile, client)?;
             (user_id, false)
         }
@@ -64,7 +64,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
                 user_id,
                 email.as_deref(),
                 is_sso_user,
-                metadata::app_metadata(),
+                metadata::app_metadata(WORKOS),
                 user_metadata.clone(),
             )?;
             write_audit("user_signedup", user_id, profile, client)?;
@@ -79,7 +79,7 @@ pub fn resolve(profile: &Profile, issuer: &str, client: &RequestClient) -> Resul
             method: METHOD,
             email: Some(&email),
             organization_id: profile.organization_id.as_deref(),
-            connection_id: Some(&profile.connection_id),
+            connection_id: profile.connection_id.as_deref(),
         })?;
     }
     Ok(Account { user_id, identity_id, is_new_user })
@@ -111,7 +111,7 @@ pub fn write_identity(user_id: Uuid, profile: &Profile, issuer: &str) -> Result<
 }
 
 fn decide(profile: &Profile, email: &str) -> Result<AccountDecision> {
-    let known = match store::identity_by_profile(&profile.id)? {
+    let known = match store::identity_of(profile)? {
         // Without its user, who was deleted just now, the identity is gone as well.
         Some(identity) => store::lock_candidate(identity.user_id)?.map(|user| (identity, user)),
         None => None,
@@ -147,7 +147,7 @@ pub fn incoming<'a>(profile: &'a Profile, email: &'a str) -> Incoming<'a> {
     Incoming {
         provider_id: &profile.id,
         organization_id: profile.organization_id.as_deref(),
-        connection_id: &profile.connection_id,
+        connection_id: profile.connection_id.as_deref().unwrap_or_default(),
         idp_id: profile.idp_id.as_deref(),
         email,
     }
@@ -177,13 +177,18 @@ pub fn change_email(user_id: Uuid, change: &EmailChange) -> Result<()> {
     sessions::raise_claims_versions(user_id)
 }
 
+/// `identities.provider` of the profile.
+pub fn provider(profile: &Profile) -> &'static str {
+    if profile.authkit.is_some() { AUTHKIT } else { WORKOS }
+}
+
 /// An entry of the audit log about a profile and an account.
 pub fn write_audit(action: &str, user_id: Uuid, profile: &Profile, client: &RequestClient) -> Result<()> {
     let subject = Subject {
         user_id: Some(user_id),
         organization_id: profile.organization_id.as_deref(),
-        connection_id: Some(&profile.connection_id),
+        connection_id: profile.connection_id.as_deref(),
         ..Subject::default()
     };
-    audit(action, &subject.with_client(client), json!({ "provider": WORKOS, "provider_id": profile.id }))
+    audit(action, &subject.with_client(client), json!({ "provider": provider(profile), "provider_id": profile.id }))
 }

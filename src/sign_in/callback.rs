@@ -153,7 +153,7 @@ impl Callback {
     fn code(&self, query: &CallbackQuery) -> Outcome<AuthorizationCode> {
         self.check_target()?;
         if let Some(error) = present(query.error) {
-            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos(error, query.error_description)));
+            return Err(CallbackFailure::Refused(CallbackRefusal::of_workos(error, description(query, &self.flow))));
         }
         let code = workos::check_code(present(query.code).ok_or(ErrorCode::BadOauthCallback)?)?;
         redemption::refuse_own(&code)?;
@@ -216,6 +216,11 @@ impl Callback {
     }
 }
 
+/// WorkOS's words, but for those of AuthKit, whose messages name addresses.
+fn description<'a>(query: &CallbackQuery<'a>, flow: &Flow) -> Option<&'a str> {
+    query.error_description.filter(|_| !flow.selector.is_authkit())
+}
+
 /// Tells the audit log of a refused sign-in, and the server's log of what failed here.
 fn write_down(
     query: Option<&CallbackQuery>,
@@ -227,7 +232,7 @@ fn write_down(
         CallbackFailure::Refused(refusal) => Reason::Callback(
             refusal,
             query.and_then(|query| present(query.error)),
-            query.and_then(|query| query.error_description),
+            query.and_then(|query| description(query, flow)),
         ),
         CallbackFailure::Ours(error) => {
             error::log("a sign-in failed in its callback", &refused::for_log(error.clone(), flow, profile));

@@ -4,16 +4,17 @@
 use serde_json::json;
 use uuid::Uuid;
 use workos_auth_core::accounts;
+use workos_auth_core::admin;
 use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
 use workos_auth_core::refused_sign_in::Reason;
 use workos_auth_core::secret::AuthorizationCode;
-use workos_auth_core::workos::{self, CarriedAnswer, Profile, TokenAnswer};
+use workos_auth_core::workos::{self, AuthkitSession, CarriedAnswer, Impersonator, Profile, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account, METHOD};
 use super::redemption::{self, CarriedRequest, Redemption, provider_of};
-use super::{link, refused};
+use super::{authkit, link, refused};
 use crate::audit::audit;
 use crate::postgres::transaction::{require_writable, undone_if_refused};
 use crate::sessions::{self, Opening, Session};
@@ -21,7 +22,7 @@ use crate::store::configuration::Provider;
 use crate::store::flows::{self, Flow, Link, Mode};
 use crate::store::locks::{self, TransactionLock};
 use crate::store::scan::FlowKey;
-use crate::store::{RequestClient, Subject, accounts as store, users};
+use crate::store::{RequestClient, Subject, accounts as members, sessions as store, users};
 use crate::{installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -246,30 +247,45 @@ pub(super) fn sign_in(
     client: &RequestClient,
     link: Option<&Link>,
 ) -> Result<(Account, Session)> {
-    let account = match link {
-        None => account::resolve(profile, issuer, client)?,
-        Some(link) => link::finish(link, profile, issuer, client)?,
+    let account = match (link, &profile.authkit) {
+        (Some(link), _) => link::finish(link, profile, issuer, client)?,
+        (None, Some(session)) => authkit::resolve(profile, session, issuer, client)?,
+        (None, None) => account::resolve(profile, issuer, client)?,
     };
+    let impersonator = profile.authkit.as_ref().and_then(|session| session.impersonator.as_ref());
+    let email = profile.has_verified_email().then(|| accounts::fold_email(&profile.email));
     let opening = Opening {
         user_id: account.user_id,
         identity_id: Some(account.identity_id),
         organization_id: profile.organization_id.as_deref(),
-        connection_id: Some(&profile.connection_id),
-        email: Some(&accounts::fold_email(&profile.email)),
-        method: METHOD,
-        actor: None,
-        ttl: settings::session_ttl(),
+        connection_id: profile.connection_id.as_deref(),
+        email: email.as_deref(),
+        method: profile.authkit.as_ref().map_or(METHOD, AuthkitSession::amr_method),
+        signed_in_at: profile.authkit.as_ref().and_then(|session| session.auth_time),
+        actor: impersonator.map(|impersonator| impersonator.email.as_str()),
+        ttl: match impersonator {
+            Some(_) => settings::session_ttl().min(admin::LONGEST_IMPERSONATION),
+            None => settings::session_ttl(),
+        },
     };
     let session = sessions::open(&opening, client)?;
-    audit(
-        "login",
-        &Subject::of_session(account.user_id, session.session_id, opening.organization_id, opening.connection_id)
-            .with_client(client),
-        json!({ "provider": "workos" }),
-    )?;
+    let subject =
+        Subject::of_session(account.user_id, session.session_id, opening.organization_id, opening.connection_id)
+            .with_client(client);
+    audit("login", &subject, json!({ "provider": account::provider(profile) }))?;
+    if let Some(authkit) = &profile.authkit {
+        store::name_authkit_session(session.session_id, &authkit.id)?;
+    }
+    if let Some(Impersonator { email, reason }) = impersonator {
+        audit(
+            "session_impersonated",
+            &subject,
+            json!({ "actor": email, "reason": reason, "provider": accounts::AUTHKIT }),
+        )?;
+    }
     users::require_good_standing(account.user_id)?;
     // Whoever deletes the organization waits for the session, which is there now.
-    opening.organization_id.map_or(Ok(()), store::refuse_deleted)?;
+    opening.organization_id.map_or(Ok(()), members::refuse_deleted)?;
     Ok((account, session))
 }
 

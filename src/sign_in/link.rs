@@ -96,7 +96,7 @@ fn decide(
 ) -> Result<EmailChange> {
     identities::link(
         incoming,
-        store::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
+        store::identity_of(profile)?.map(|identity| identity.user_id),
         user,
         candidates,
         store::email_holder(incoming.email)?,
@@ -129,7 +129,7 @@ pub fn finish(link: &Link, profile: &Profile, issuer: &str, client: &RequestClie
     let candidates = account::candidates(&incoming, &email, &policy)?;
     let change = decide(profile, &incoming, &user, &candidates, &policy)?;
     account::change_email(user_id, &change)?;
-    store::mark_linked(user_id, &email)?;
+    store::mark_linked(user_id, &email, WORKOS)?;
     if let Some(organization) = &profile.organization_id {
         store::ensure_organization(organization)?;
     }

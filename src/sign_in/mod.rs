@@ -14,9 +14,11 @@
 //! | `refused.rs` | what the audit log and the server's log have of a refused sign-in |
 //! | `redirects.rs` | which rules say where a browser may be sent; the rules themselves are `core::redirect` |
 //! | `account.rs` | how a decision of `core::accounts` is carried out |
+//! | `authkit.rs` | the same of `core::accounts::by_authkit`, for people of AuthKit |
 
 mod accept;
 mod account;
+mod authkit;
 mod callback;
 mod discovery;
 mod exchange;

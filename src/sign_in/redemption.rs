@@ -92,7 +92,7 @@ impl<'a> Redemption<'a> {
 
     /// Shows WorkOS its code. Writes nothing, and does not look at whom it names: [`workos::check_answer`] does.
     pub fn redeem(&self) -> Result<TokenAnswer> {
-        self.read(&http::ask(&self.provider.api_url, &self.request())?.answer())
+        self.read(&http::ask(&self.url(), &self.request(), self.flow.selector.is_authkit())?.answer())
     }
 
     /// What a broker is to ask WorkOS. Writes down that it does: the flow is of this mode from now on.
@@ -104,7 +104,7 @@ impl<'a> Redemption<'a> {
         flows::await_answer(self.flow.id, mode, &exchange, (request_timeout + WAY_BACK).as_secs_f64())?;
         Ok(CarriedRequest {
             exchange_id,
-            url: workos::token_url(&self.provider.api_url),
+            url: self.url(),
             form: request.form(),
             json: request.json(),
             connect_timeout,
@@ -123,13 +123,21 @@ impl<'a> Redemption<'a> {
     }
 
     fn read(&self, answer: &HttpAnswer) -> Result<TokenAnswer> {
-        let answer = workos::parse_token_answer(answer, &self.request().secrets())?;
+        let (request, client_id) = (self.request(), &self.provider.client_id);
+        let answer = match self.flow.selector.is_authkit() {
+            true => workos::authkit::parse_answer(answer, client_id, &request.secrets())?,
+            false => workos::parse_token_answer(answer, &request.secrets())?,
+        };
         if !answer.left_out.is_empty() {
             let left_out: Vec<&str> = answer.left_out.iter().map(|left_out| left_out.0.as_str()).collect();
             let detail = format!("Of {}: {}.", answer.profile.id, left_out.join("; "));
             error::log_line("a part of a WorkOS profile was left out", &detail);
         }
         Ok(answer)
+    }
+
+    fn url(&self) -> String {
+        workos::token_url(&self.provider.api_url, self.flow.selector.is_authkit())
     }
 
     fn request(&self) -> TokenRequest<'_> {

@@ -33,7 +33,7 @@ pub(super) fn write_audit(refused: &RefusedSignIn, flow: &Flow, client: &Request
     }
     let known = match (&flow.link, refused.profile) {
         (Some(link), _) => Some(link.user_id),
-        (None, Some(profile)) => accounts::identity_by_profile(&profile.id)?.map(|identity| identity.user_id),
+        (None, Some(profile)) => accounts::identity_of(profile)?.map(|identity| identity.user_id),
         (None, None) => None,
     };
     let subject = Subject {

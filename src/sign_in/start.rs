@@ -20,7 +20,7 @@ pub struct SignInRequest<'a> {
     pub organization: Option<&'a str>,
     /// WorkOS's connection, `conn_…`
     pub connection: Option<&'a str>,
-    /// such as `GoogleOAuth`
+    /// such as `GoogleOAuth`, or `authkit`, which may stand beside an organization
     pub provider: Option<&'a str>,
     /// where the browser goes afterwards
     pub redirect_to: Option<&'a str>,
@@ -86,8 +86,14 @@ fn insert(
     link: Option<Link>,
 ) -> Result<StartedSignIn> {
     let selector = Selector::new(request.organization, request.connection, request.provider)?;
+    if link.is_some() && selector.is_authkit() {
+        return Err(Error::invalid("provider", "a person of AuthKit becomes no further identity of an account."));
+    }
     installation::minting()?;
     let provider = configuration::enabled_provider()?;
+    if selector.is_authkit() && !configuration::has_authkit() {
+        return Err(ErrorCode::AuthkitNotConfigured.into());
+    }
     if let Some(redirect_to) = request.redirect_to {
         redirect_urls()?.check(redirect_to)?;
     }

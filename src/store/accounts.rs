@@ -3,10 +3,11 @@
 use pgrx::JsonB;
 use serde_json::Value;
 use uuid::Uuid;
-use workos_auth_core::accounts::{Candidate, KnownIdentity};
+use workos_auth_core::accounts::{AUTHKIT, Candidate, KnownIdentity};
 use workos_auth_core::workos::Profile;
 use workos_auth_core::{Error, ErrorCode, Result};
 
+use super::sessions::StoredSession;
 use super::{query, scan, sign_up_triggers, users, uuid_arg};
 use crate::postgres::snapshot::Snapshot;
 use crate::settings::{self, Deprovision};
@@ -30,21 +31,39 @@ pub fn identity_by_profile(profile_id: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_by_profile(profile_id, &Snapshot::of_transaction(), identity).transpose()
 }
 
-/// The identity of somebody at a trusted issuer.
+/// The identity of whoever has come: of a profile, or of AuthKit's person.
+pub fn identity_of(profile: &Profile) -> Result<Option<KnownIdentity>> {
+    match profile.authkit {
+        Some(_) => identity_of_subject(AUTHKIT, &profile.id),
+        None => identity_by_profile(&profile.id),
+    }
+}
+
+/// The identity of somebody at a trusted issuer, or of AuthKit's.
 pub fn identity_of_subject(issuer: &str, subject: &str) -> Result<Option<KnownIdentity>> {
     scan::identity_of_subject(issuer, subject, &Snapshot::of_transaction(), identity).transpose()
 }
 
-/// Writes the identity of somebody at a trusted issuer: new, or as it is now.
-pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, data: Value) -> Result<()> {
-    query::execute(
+/// Who of AuthKit opened a session; `None` where it began otherwise. A session of a connection did.
+pub fn authkit_subject(session: &StoredSession) -> Result<Option<String>> {
+    let Some(opened) = session.identity_id.filter(|_| session.connection_id.is_none()) else { return Ok(None) };
+    let identities = identities_of(session.user_id, &Snapshot::now())?;
+    let found = identities.into_iter().find(|identity| identity.id == opened && identity.provider == AUTHKIT);
+    Ok(found.map(|identity| identity.provider_id))
+}
+
+/// Writes the identity of somebody at a trusted issuer, or of AuthKit's: new, or as it is now.
+pub fn upsert_identity_of_subject(user_id: Uuid, issuer: &str, subject: &str, data: Value) -> Result<Uuid> {
+    query::row(
         "INSERT INTO auth.identities AS i (user_id, provider, provider_id, identity_data, last_sign_in_at)
          VALUES ($1, $2, $3, $4, pg_catalog.now())
          ON CONFLICT (provider, provider_id) DO UPDATE
-         SET identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()",
+         SET identity_data = excluded.identity_data, last_sign_in_at = pg_catalog.now(), updated_at = pg_catalog.now()
+         RETURNING id",
         &[uuid_arg(user_id), issuer.into(), subject.into(), JsonB(data).into()],
-    )
-    .map(drop)
+        |row| row.uuid(1),
+    )?
+    .ok_or_else(|| crate::error::unexpected("An identity was not written."))
 }
 
 /// Makes somebody a member, without any rights there: what a token of a trusted issuer says of these counts for that token alone.
@@ -310,9 +329,9 @@ pub fn set_user_email(user_id: Uuid, email: Option<&str>) -> Result<()> {
     .map(drop)
 }
 
-/// A profile has become an identity of somebody who was there before: what speaks for the address is confirmed by it, and WorkOS is one
-/// of the account's providers from now on.
-pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
+/// A profile has become an identity of somebody who was there before: what speaks for the address is confirmed by it, and `provider` is one
+/// of the account's from now on.
+pub fn mark_linked(user_id: Uuid, email: &str, provider: &str) -> Result<()> {
     query::execute(
         r#"UPDATE auth.users
          SET email_confirmed_at = CASE
@@ -320,12 +339,12 @@ pub fn mark_linked(user_id: Uuid, email: &str) -> Result<()> {
                  ELSE email_confirmed_at END,
              raw_app_meta_data = CASE
                  WHEN pg_catalog.jsonb_typeof(raw_app_meta_data) OPERATOR(pg_catalog.<>) 'object'
-                     OR (raw_app_meta_data OPERATOR(pg_catalog.->) 'providers') OPERATOR(pg_catalog.?) 'workos' THEN raw_app_meta_data
+                     OR (raw_app_meta_data OPERATOR(pg_catalog.->) 'providers') OPERATOR(pg_catalog.?) $3 THEN raw_app_meta_data
                  WHEN pg_catalog.jsonb_typeof(raw_app_meta_data OPERATOR(pg_catalog.->) 'providers') OPERATOR(pg_catalog.=) 'array'
-                     THEN pg_catalog.jsonb_insert(raw_app_meta_data, '{providers,-1}', '"workos"', true)
-                 ELSE pg_catalog.jsonb_set(raw_app_meta_data, '{providers}', '["workos"]') END
+                     THEN pg_catalog.jsonb_insert(raw_app_meta_data, '{providers,-1}', pg_catalog.to_jsonb($3), true)
+                 ELSE pg_catalog.jsonb_set(raw_app_meta_data, '{providers}', pg_catalog.jsonb_build_array($3)) END
          WHERE id OPERATOR(pg_catalog.=) $1"#,
-        &[uuid_arg(user_id), email.into()],
+        &[uuid_arg(user_id), email.into(), provider.into()],
     )
     .map(drop)
 }
@@ -367,7 +386,7 @@ pub fn upsert_identity(user_id: Uuid, profile: &Profile, data: Value) -> Result<
             uuid_arg(user_id),
             profile.id.as_str().into(),
             profile.organization_id.as_deref().into(),
-            profile.connection_id.as_str().into(),
+            profile.connection_id.as_deref().into(),
             profile.connection_type.as_deref().into(),
             profile.idp_id.as_deref().into(),
             JsonB(data).into(),
@@ -405,6 +424,26 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
             granted.roles.clone().into(),
             granted.groups.clone().into(),
             JsonB(profile.custom_attributes.0.clone()).into(),
+            profile.permissions.clone().into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Writes what AuthKit says of a member, where anything changed. It says nothing of groups and attributes, which stay.
+pub fn upsert_authkit_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+    query::execute(
+        "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, permissions)
+         VALUES ($1, $2, $3, $4, coalesce($5, '{}'))
+         ON CONFLICT (organization_id, user_id) DO UPDATE
+         SET role = excluded.role, roles = excluded.roles, permissions = excluded.permissions, updated_at = pg_catalog.now()
+         WHERE m.permissions OPERATOR(pg_catalog.<>) excluded.permissions OR m.roles OPERATOR(pg_catalog.<>) excluded.roles
+             OR NOT coalesce(m.role OPERATOR(pg_catalog.=) excluded.role, m.role IS NULL AND excluded.role IS NULL)",
+        &[
+            organization_id.into(),
+            uuid_arg(user_id),
+            profile.role.as_deref().into(),
+            profile.roles.clone().into(),
             profile.permissions.clone().into(),
         ],
     )

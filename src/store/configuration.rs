@@ -4,6 +4,7 @@ use pgrx::JsonB;
 use pgrx::prelude::TimestampWithTimeZone;
 use uuid::Uuid;
 use workos_auth_core::Result;
+use workos_auth_core::authorize::Product;
 use workos_auth_core::error::{Error, ErrorCode};
 use workos_auth_core::seal::Purpose;
 use workos_auth_core::token::Algorithm;
@@ -239,6 +240,16 @@ pub fn enabled_provider() -> Result<Provider> {
         Some(provider) if !provider.enabled => Err(ErrorCode::ProviderDisabled.into()),
         Some(provider) => Ok(provider),
     }
+}
+
+/// Whether people may sign in through AuthKit too. The SQL must be of this version.
+pub fn has_authkit() -> bool {
+    scan::provider(|row| row.get::<String>(c"product")).flatten().as_deref() == Some(Product::AuthKit.as_str())
+}
+
+/// Says which products of WorkOS people may sign in through.
+pub fn set_product(product: Product) -> Result<()> {
+    query::execute("UPDATE auth.providers SET product = $1", &[product.as_str().into()]).map(drop)
 }
 
 /// Every data key seals no more. Those that have replaced them do.

@@ -78,12 +78,32 @@ pub fn insert(session: &NewSession) -> Result<()> {
     .map(drop)
 }
 
+/// Writes down which session of AuthKit's a session began with: its end there is known by that name.
+pub fn name_authkit_session(id: Uuid, authkit_session_id: &str) -> Result<()> {
+    query::execute(
+        "UPDATE auth.sessions SET authkit_session_id = $2 WHERE id OPERATOR(pg_catalog.=) $1",
+        &[uuid_arg(id), authkit_session_id.into()],
+    )
+    .map(drop)
+}
+
+/// Ends the sessions that began with a session of AuthKit's; says how many.
+pub fn end_of_authkit_session(authkit_session_id: &str) -> Result<u64> {
+    query::execute(
+        "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
+             SELECT id FROM auth.sessions WHERE authkit_session_id OPERATOR(pg_catalog.=) $1 ORDER BY id FOR UPDATE))",
+        &[authkit_session_id.into()],
+    )
+}
+
 /// A session with what its tokens say of the person.
 pub struct StoredSession {
     /// its id
     pub id: Uuid,
     /// whose it is
     pub user_id: Uuid,
+    /// which identity signed in
+    pub identity_id: Option<Uuid>,
     /// of which organization
     pub organization_id: Option<String>,
     /// through which connection
@@ -192,6 +212,7 @@ fn session_of(row: &scan::ScannedRow, id: Uuid) -> Result<Option<StoredSession>>
     Ok(Some(StoredSession {
         id,
         user_id,
+        identity_id: row.uuid(c"identity_id"),
         organization_id: row.get(c"organization_id"),
         connection_id: row.get(c"connection_id"),
         email: row.get(c"email"),

@@ -18,8 +18,8 @@
 //! | 10 | token of a trusted issuer | known issuer and subject sign in, else a new user: see [`by_token`] |
 //! | 11 | user whom nothing but tokens of trusted issuers has made known | never a candidate, but for a ban |
 //!
-//! What somebody does to the identities of their own account stands in [`identities`], whom a token names in [`by_token`], and what an administrator does to accounts
-//! in [`joining`].
+//! What somebody does to the identities of their own account stands in [`identities`], whom a token names in [`by_token`], whom AuthKit names, whose people
+//! span organizations, in [`by_authkit`], and what an administrator does to accounts in [`joining`].
 //!
 //! Where the table is silent, what cannot be decided is refused: a refusal can be mended, a wrong join cannot.
 
@@ -84,6 +84,9 @@ pub struct Incoming<'a> {
 /// `identities.provider` of WorkOS's profiles.
 pub const WORKOS: &str = "workos";
 
+/// `identities.provider` of AuthKit's people.
+pub const AUTHKIT: &str = "authkit";
+
 /// A row of `auth.identities`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownIdentity {
@@ -91,9 +94,9 @@ pub struct KnownIdentity {
     pub id: Uuid,
     /// Whose it is.
     pub user_id: Uuid,
-    /// [`WORKOS`], or the issuer of the tokens that name the person.
+    /// [`WORKOS`], [`AUTHKIT`], or the issuer of the tokens that name the person.
     pub provider: String,
-    /// WorkOS's profile id, or the issuer's name of the person.
+    /// WorkOS's profile id, or the issuer's or AuthKit's id of the person.
     pub provider_id: String,
     /// Its organization.
     pub organization_id: Option<String>,
@@ -443,6 +446,7 @@ fn refuse_banned_or_deleted(user: &Candidate) -> Result<()> {
     }
 }
 
+pub mod by_authkit;
 pub mod by_token;
 pub mod identities;
 pub mod joining;

@@ -9,7 +9,7 @@ use crate::email;
 use crate::error::{Error, ErrorCode, Result};
 
 /// How long somebody may act as somebody else at most.
-const LONGEST_ACT: Duration = Duration::from_secs(60 * 60);
+pub const LONGEST_IMPERSONATION: Duration = Duration::from_secs(60 * 60);
 
 /// The address as it is stored.
 ///
@@ -80,7 +80,7 @@ pub(crate) fn check_line(argument: &str, text: &str, longest: usize) -> Result<(
 /// # Errors
 /// `validation_failed` for less than a second and for more than `session_ttl`, or than 60 minutes for somebody who acts.
 pub fn lifetime(asked: Option<i128>, session_ttl: Duration, acts: bool) -> Result<Duration> {
-    let longest = if acts { session_ttl.min(LONGEST_ACT) } else { session_ttl };
+    let longest = if acts { session_ttl.min(LONGEST_IMPERSONATION) } else { session_ttl };
     let Some(asked) = asked else { return Ok(longest) };
     match u64::try_from(asked).map(Duration::from_micros) {
         Ok(ttl) if ttl >= Duration::from_secs(1) && ttl <= longest => Ok(ttl),
@@ -156,9 +156,9 @@ mod tests {
     fn a_session_lasts_as_long_as_asked_and_allowed() {
         let hour = 3600 * 1_000_000;
         assert_eq!(lifetime(None, WEEK, false), Ok(WEEK));
-        assert_eq!(lifetime(None, WEEK, true), Ok(LONGEST_ACT));
+        assert_eq!(lifetime(None, WEEK, true), Ok(LONGEST_IMPERSONATION));
         assert_eq!(lifetime(None, Duration::from_secs(60), true), Ok(Duration::from_secs(60)));
-        assert_eq!(lifetime(Some(hour), WEEK, true), Ok(LONGEST_ACT));
+        assert_eq!(lifetime(Some(hour), WEEK, true), Ok(LONGEST_IMPERSONATION));
         assert_eq!(lifetime(Some(7 * 24 * hour), WEEK, false), Ok(WEEK));
         assert_eq!(lifetime(Some(1_000_000), WEEK, false), Ok(Duration::from_secs(1)));
         for (asked, acts) in

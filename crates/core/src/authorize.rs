@@ -1,7 +1,8 @@
-//! The authorize URL: whom to sign in, and what WorkOS is asked (`GET /sso/authorize`).
+//! The authorize URL: whom to sign in, and what WorkOS is asked (`GET /sso/authorize`; of AuthKit, `GET /user_management/authorize`).
 //!
 //! Encoded as WorkOS's Node SDK 11 does it: sorted names, arrays as repeated names, objects as `name[member]`.
 
+mod authkit;
 #[cfg(test)]
 mod tests;
 
@@ -45,7 +46,38 @@ const RESERVED: [&str; 16] = [
     "grant_type",
 ];
 
-/// Who is to sign in. WorkOS takes exactly one of the three.
+/// The `provider` of AuthKit, WorkOS's hosted sign-in.
+pub const AUTHKIT: &str = "authkit";
+
+/// Which products of WorkOS people may sign in through: `auth.providers.product`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// Single sign-on and the public providers.
+    Sso,
+    /// The same, and AuthKit.
+    AuthKit,
+}
+
+impl Product {
+    /// As it stands in the table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sso => "sso",
+            Self::AuthKit => AUTHKIT,
+        }
+    }
+
+    /// The product of that name.
+    ///
+    /// # Errors
+    /// `validation_failed`
+    pub fn parse(name: &str) -> Result<Self> {
+        let known = [Self::Sso, Self::AuthKit].into_iter().find(|product| product.as_str() == name);
+        known.ok_or_else(|| Error::invalid("product", "it is sso or authkit."))
+    }
+}
+
+/// Who is to sign in. WorkOS takes exactly one of the three, but that AuthKit may be told an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
     /// Through the connection of a WorkOS organization, `org_…`.
@@ -62,6 +94,8 @@ pub enum Selector {
     },
     /// Through an OAuth provider, such as `GoogleOAuth`.
     Provider(String),
+    /// Through AuthKit: in an organization, or whichever the person picks there.
+    AuthKit(Option<String>),
 }
 
 impl Selector {
@@ -69,7 +103,7 @@ impl Selector {
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for a value that is no id of WorkOS ([`workos_id`]); [`ErrorCode::SelectorMissing`];
-    /// [`ErrorCode::SelectorConflict`] for a provider beside others.
+    /// [`ErrorCode::SelectorConflict`] for a provider beside others, but for [`AUTHKIT`] in an organization.
     pub fn new(organization: Option<&str>, connection: Option<&str>, provider: Option<&str>) -> Result<Self> {
         let organization = organization.map(|value| selector_value("organization", value)).transpose()?;
         let connection = connection.map(|value| selector_value("connection", value)).transpose()?;
@@ -80,6 +114,7 @@ impl Selector {
             (Some(organization), Some(connection), None) => {
                 Ok(Self::OrganizationAndConnection { organization, connection })
             }
+            (organization, None, Some(provider)) if provider == AUTHKIT => Ok(Self::AuthKit(organization)),
             (None, None, Some(provider)) => Ok(Self::Provider(provider)),
             (None, None, None) => Err(ErrorCode::SelectorMissing.into()),
             (_, _, Some(_)) => Err(ErrorCode::SelectorConflict.into()),
@@ -92,6 +127,7 @@ impl Selector {
             Self::Organization(organization) | Self::OrganizationAndConnection { organization, .. } => {
                 Some(organization)
             }
+            Self::AuthKit(organization) => organization.as_deref(),
             _ => None,
         }
     }
@@ -108,13 +144,20 @@ impl Selector {
     pub fn provider(&self) -> Option<&str> {
         match self {
             Self::Provider(provider) => Some(provider),
+            Self::AuthKit(_) => Some(AUTHKIT),
             _ => None,
         }
     }
 
-    /// The one parameter that WorkOS is sent.
+    /// Whether AuthKit is asked.
+    pub fn is_authkit(&self) -> bool {
+        matches!(self, Self::AuthKit(_))
+    }
+
+    /// The one parameter that WorkOS is sent; AuthKit is sent the organization besides.
     fn parameter(&self) -> (&'static str, &str) {
         match self {
+            Self::AuthKit(_) => ("provider", AUTHKIT),
             Self::Organization(organization) => ("organization", organization),
             Self::Connection(connection) | Self::OrganizationAndConnection { connection, .. } => {
                 ("connection", connection)
@@ -160,11 +203,19 @@ impl AuthorizeRequest<'_> {
     ///
     /// # Errors
     /// [`ErrorCode::InvalidArgument`] for a hint that is empty, longer than 320 bytes or holds control characters;
-    /// [`ErrorCode::ReservedParameter`] and [`ErrorCode::ParameterInvalid`] for `params`.
+    /// [`ErrorCode::ReservedParameter`] and [`ErrorCode::ParameterInvalid`] for `params`, also for one of AuthKit's that says nothing.
     pub fn url(&self) -> Result<String> {
         let mut pairs = match self.params {
             Some(params) => further_parameters(params)?,
             None => Vec::new(),
+        };
+        let path = match self.selector {
+            Selector::AuthKit(organization) => {
+                authkit::check(&pairs)?;
+                pairs.extend(organization.iter().map(|id| ("organization_id".to_owned(), id.clone())));
+                "user_management/authorize"
+            }
+            _ => "sso/authorize",
         };
         for (name, hint) in [("login_hint", self.login_hint), ("domain_hint", self.domain_hint)] {
             if let Some(hint) = hint {
@@ -186,7 +237,7 @@ impl AuthorizeRequest<'_> {
         // Stable, so the members of an array keep their order.
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
         let base = self.api_url.strip_suffix('/').unwrap_or(self.api_url);
-        Ok(format!("{base}/sso/authorize?{}", encode(&pairs)))
+        Ok(format!("{base}/{path}?{}", encode(&pairs)))
     }
 }
 

@@ -138,6 +138,11 @@ pub fn amr(method: &str, timestamp: i64) -> Value {
     json!([{ "method": method, "timestamp": timestamp }])
 }
 
+/// When somebody signed in, by what [`amr`] wrote.
+pub fn signed_in_at(amr: &Value) -> Option<i64> {
+    amr.get(0)?.get("timestamp")?.as_i64()
+}
+
 /// How many claims are named where a token is too large.
 const NAMED: usize = 5;
 

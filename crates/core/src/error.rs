@@ -464,6 +464,18 @@ error_codes! {
     ReconciliationNeeded = "WA333", "reconciliation_needed", 503, "events may be missing, since none was asked for in too long a time",
         "",
         "Run call auth.reconcile_workos(). The background worker does it by itself.";
+    AuthkitNotConfigured = "WA334", "authkit_not_configured", 422, "sign-ins through AuthKit are switched off",
+        "Nobody has called auth.configure_authkit.",
+        "An administrator runs auth.configure_authkit with the arguments of auth.configure_workos.";
+    OrganizationSelectionRequired = "WA335", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
+        "",
+        "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …).";
+    AuthkitStepRequired = "WA336", "authkit_step_required", 403, "the person has to take a further step at WorkOS",
+        "",
+        "Start the sign-in again with provider => 'authkit': WorkOS's own pages lead through the step.";
+    AuthkitRefused = "WA337", "authkit_refused", 403, "WorkOS does not let the person in",
+        "",
+        "The WorkOS dashboard says more: the person's membership, invitation, and the ways to sign in that are allowed.";
 
     // Whose account it is.
     SignupDisabled = "WA401", "signup_disabled", 422, "sign-ups are switched off",

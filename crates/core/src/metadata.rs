@@ -24,10 +24,14 @@ pub fn user_metadata(profile: &Profile, issuer: &str) -> Value {
         "iss": issuer,
         "sub": profile.id,
         "provider_id": profile.id,
-        "email": fold_email(&profile.email),
         "email_verified": true,
         "phone_verified": false,
     });
+    // One that nobody has verified is anybody's, and would speak for an account.
+    match profile.has_verified_email() {
+        true => data["email"] = json!(fold_email(&profile.email)),
+        false => data["email_verified"] = json!(false),
+    }
     let name = full_name(profile);
     if !name.is_empty() {
         data["name"] = json!(name);
@@ -55,9 +59,18 @@ pub fn identity_data(profile: &Profile, issuer: &str) -> Value {
     data
 }
 
-/// `users.raw_app_meta_data` of a new user.
-pub fn app_metadata() -> Value {
-    json!({ "provider": "workos", "providers": ["workos"] })
+/// `identities.identity_data` of somebody of AuthKit, replaced at every sign-in. Roles and groups are the membership's, of each organization.
+pub fn authkit_identity_data(profile: &Profile, issuer: &str) -> Value {
+    let mut data = user_metadata(profile, issuer);
+    data["first_name"] = json!(profile.first_name);
+    data["last_name"] = json!(profile.last_name);
+    data["authentication_method"] = json!(profile.authkit.as_ref().and_then(|session| session.method.as_deref()));
+    data
+}
+
+/// `users.raw_app_meta_data` of a new user, by `identities.provider` of the first identity.
+pub fn app_metadata(provider: &str) -> Value {
+    json!({ "provider": provider, "providers": [provider] })
 }
 
 #[cfg(test)]
@@ -69,7 +82,7 @@ mod tests {
         Profile {
             id: "prof_1".into(),
             organization_id: Some("org_1".into()),
-            connection_id: "conn_1".into(),
+            connection_id: Some("conn_1".into()),
             connection_type: Some("OktaSAML".into()),
             idp_id: None,
             email: "Ada@Example.com".into(),
@@ -82,6 +95,7 @@ mod tests {
             permissions: None,
             custom_attributes: Free(json!({})),
             raw_attributes: Free(json!({})),
+            authkit: None,
         }
     }
 

@@ -50,7 +50,7 @@ impl RefusedSignIn<'_> {
     /// The connection that the person came through, or else the one asked for.
     pub fn connection_id(&self) -> Option<&str> {
         match self.profile {
-            Some(profile) => Some(&profile.connection_id),
+            Some(profile) => profile.connection_id.as_deref(),
             None => self.asked.connection(),
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         Profile {
             id: "prof_1".into(),
             organization_id: Some("org_acme".into()),
-            connection_id: "conn_acme".into(),
+            connection_id: Some("conn_acme".into()),
             connection_type: Some("OktaSAML".into()),
             idp_id: Some("idp".into()),
             email: "Alice@Acme.com".into(),
@@ -139,6 +139,7 @@ mod tests {
             permissions: None,
             custom_attributes: Free(json!({})),
             raw_attributes: Free(json!({})),
+            authkit: None,
         }
     }
 

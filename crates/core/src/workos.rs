@@ -1,8 +1,9 @@
-//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. Those about customers stand in [`api`], those of lists in
-//! [`lists`], webhooks in [`webhook`].
+//! Requests and answers of `POST /sso/token`, which turns WorkOS's code into a profile. AuthKit's answers stand in [`authkit`], those about
+//! customers in [`api`], those of lists in [`lists`], webhooks in [`webhook`].
 
 mod answer;
 pub mod api;
+pub mod authkit;
 mod carried;
 pub mod lists;
 mod profile;
@@ -17,14 +18,14 @@ use serde_json::error::Category;
 use url::form_urlencoded::Serializer;
 use zeroize::Zeroizing;
 
-use crate::authorize::Selector;
+use crate::authorize::{AUTHKIT, Selector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
 use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
 pub use answer::{HttpAnswer, MAX_ANSWER, answer_too_large};
 pub use carried::CarriedAnswer;
-pub use profile::{LeftOut, Profile};
+pub use profile::{AuthkitSession, Impersonator, LeftOut, Profile};
 use refusal::{ErrorBody, request_id};
 
 /// The media type of [`TokenRequest::form`].
@@ -48,9 +49,10 @@ pub fn check_code(code: &str) -> Result<AuthorizationCode> {
     Ok(AuthorizationCode::new(code.to_owned()))
 }
 
-/// Where codes are exchanged, given WorkOS's base URL.
-pub fn token_url(api_url: &str) -> String {
-    format!("{}/sso/token", api_url.strip_suffix('/').unwrap_or(api_url))
+/// Where codes are exchanged, given WorkOS's base URL: AuthKit's at a place of their own.
+pub fn token_url(api_url: &str, is_authkit: bool) -> String {
+    let path = if is_authkit { "user_management/authenticate" } else { "sso/token" };
+    format!("{}/{path}", api_url.strip_suffix('/').unwrap_or(api_url))
 }
 
 /// One exchange of a code.
@@ -197,10 +199,14 @@ fn parse_body<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, String
 /// [`ErrorCode::OrganizationMismatch`], [`ErrorCode::ConnectionMismatch`], [`ErrorCode::ProviderMismatch`].
 pub fn check_answer(asked: &Selector, profile: &Profile) -> Result<()> {
     let organization = profile.organization_id.as_deref().unwrap_or_default();
+    let provider = match profile.authkit {
+        Some(_) => AUTHKIT,
+        None => profile.connection_type.as_deref().unwrap_or_default(),
+    };
     for (asked, answered, code) in [
         (asked.organization(), organization, ErrorCode::OrganizationMismatch),
-        (asked.connection(), profile.connection_id.as_str(), ErrorCode::ConnectionMismatch),
-        (asked.provider(), profile.connection_type.as_deref().unwrap_or_default(), ErrorCode::ProviderMismatch),
+        (asked.connection(), profile.connection_id.as_deref().unwrap_or_default(), ErrorCode::ConnectionMismatch),
+        (asked.provider(), provider, ErrorCode::ProviderMismatch),
     ] {
         if let Some(asked) = asked.filter(|asked| *asked != answered) {
             let answered = if answered.is_empty() { "none" } else { answered };

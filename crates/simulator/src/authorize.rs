@@ -53,14 +53,14 @@ const SINGLE: [&str; 10] = [
 ];
 
 /// A request whose client and redirect URI are known to belong together, so that its errors may go there.
-struct Request {
-    client_id: String,
-    redirect_uri: Url,
-    parameters: Pairs,
+pub(crate) struct Request {
+    pub client_id: String,
+    pub redirect_uri: Url,
+    pub parameters: Pairs,
 }
 
 /// Why a request ends at its redirect URI without a code: `error` and `error_description`.
-struct Refused(&'static str, &'static str);
+pub(crate) struct Refused(pub &'static str, pub &'static str);
 
 impl From<CallbackError> for Refused {
     fn from(error: CallbackError) -> Self {
@@ -125,7 +125,7 @@ fn begin(state: &State, query: &str) -> Response {
 
 impl Request {
     /// Whether the client is known and the redirect URI is its own; the reason why not never leaves by redirect.
-    fn check(registry: &Registry, query: &str) -> Result<Self, &'static str> {
+    pub fn check(registry: &Registry, query: &str) -> Result<Self, &'static str> {
         let parameters = parameters::decode(query.as_bytes());
         if let Some(name) = parameters::repeated(&parameters, &["client_id", "redirect_uri"]) {
             return Err(if name == "client_id" { "client_id stands twice." } else { "redirect_uri stands twice." });
@@ -140,12 +140,12 @@ impl Request {
         Ok(Self { client_id: client_id.to_owned(), redirect_uri, parameters })
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         parameters::get(&self.parameters, name)
     }
 
     /// Everything that needs no registry. Answers the code challenge.
-    fn check_rest(&self) -> Result<Option<&str>, Refused> {
+    pub fn check_rest(&self) -> Result<Option<&str>, Refused> {
         if parameters::repeated(&self.parameters, &SINGLE).is_some() {
             return Err(Refused("invalid_request", "A parameter stands twice."));
         }
@@ -198,7 +198,7 @@ impl Request {
         found(location(&self.redirect_uri, &[("code", Some(&code)), ("state", self.get("state"))]))
     }
 
-    fn refuse(&self, Refused(error, description): Refused) -> Response {
+    pub fn refuse(&self, Refused(error, description): Refused) -> Response {
         let parameters =
             [("error", Some(error)), ("error_description", Some(description)), ("state", self.get("state"))];
         found(location(&self.redirect_uri, &parameters))
@@ -263,7 +263,7 @@ fn nobody(registry: &Registry, connection: &Connection, login_hint: Option<&str>
 }
 
 /// The fault `callback_error`. An unlisted redirect URI is not followed for it either.
-fn callback_error(state: &State, query: &str, code: &str, description: Option<&str>) -> Response {
+pub(crate) fn callback_error(state: &State, query: &str, code: &str, description: Option<&str>) -> Response {
     let memory = state.lock();
     let request = match Request::check(&memory.registry, query) {
         Ok(request) => request,
@@ -285,10 +285,10 @@ fn callback_error(state: &State, query: &str, code: &str, description: Option<&s
     found(location(&request.redirect_uri, &parameters))
 }
 
-fn found(location: String) -> Response {
+pub(crate) fn found(location: String) -> Response {
     (StatusCode::FOUND, [(header::LOCATION, location), (header::CACHE_CONTROL, "no-store".into())]).into_response()
 }
 
-fn page(why: &str) -> Response {
+pub(crate) fn page(why: &str) -> Response {
     (StatusCode::BAD_REQUEST, Html(login_page::error(why).into_string())).into_response()
 }

@@ -25,7 +25,9 @@ pub struct Fault {
 pub enum Endpoint {
     /// `POST /sso/token`
     Token,
-    /// `GET /sso/authorize`
+    /// `POST /user_management/authenticate`
+    Authenticate,
+    /// `GET /sso/authorize` and `GET /user_management/authorize`
     Authorize,
     /// `GET /events`
     Events,
@@ -59,7 +61,7 @@ pub enum FaultKind {
         #[serde(default)]
         retry_after: Option<RetryAfter>,
     },
-    /// Token: answers a form with 400 `invalid_request_body` instead, as WorkOS's own emulator does; JSON passes.
+    /// Token and authenticate: answers a form with 400 `invalid_request_body` instead, as WorkOS's own emulator does; JSON passes.
     JsonOnly,
     /// Authorize: goes back to the redirect URI with an error instead.
     CallbackError {
@@ -70,8 +72,18 @@ pub enum FaultKind {
         description: Option<String>,
     },
 
-    /// Token: any code verifier will do, and none will.
+    /// Token and authenticate: any code verifier will do, and none will.
     PkceIgnored,
+    /// Authenticate: a JSON merge patch (RFC 7396) on the answer.
+    AnswerOverrides {
+        /// The patch.
+        patch: Value,
+    },
+    /// Authenticate: a JSON merge patch (RFC 7396) on the claims of the access token.
+    ClaimOverrides {
+        /// The patch.
+        patch: Value,
+    },
     /// Token: the profile is of an organization that nobody asked for.
     WrongOrganization,
     /// Token: the profile is of a connection that nobody asked for.
@@ -173,6 +185,11 @@ impl Fault {
         Self { endpoint: Endpoint::Token, times: None, kind }
     }
 
+    /// At `POST /user_management/authenticate`, until cleared.
+    pub fn authenticate(kind: FaultKind) -> Self {
+        Self { endpoint: Endpoint::Authenticate, times: None, kind }
+    }
+
     /// At `GET /sso/authorize`, until cleared.
     pub fn authorize(kind: FaultKind) -> Self {
         Self { endpoint: Endpoint::Authorize, times: None, kind }
@@ -196,7 +213,9 @@ impl Fault {
 
     fn check(&self) -> Result<(), FaultError> {
         let only = match &self.kind {
+            FaultKind::JsonOnly | FaultKind::PkceIgnored if self.endpoint == Endpoint::Authenticate => None,
             FaultKind::JsonOnly => Some(Endpoint::Token),
+            FaultKind::AnswerOverrides { .. } | FaultKind::ClaimOverrides { .. } => Some(Endpoint::Authenticate),
             FaultKind::CallbackError { .. } => Some(Endpoint::Authorize),
             FaultKind::RepeatedEvents | FaultKind::EventFilterIgnored => Some(Endpoint::Events),
             kind if kind.stage() == Stage::Grant => Some(Endpoint::Token),
@@ -237,6 +256,8 @@ impl FaultKind {
                 Stage::Instead
             }
             Self::PkceIgnored
+            | Self::AnswerOverrides { .. }
+            | Self::ClaimOverrides { .. }
             | Self::WrongOrganization
             | Self::WrongConnection
             | Self::WrongConnectionType

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `seed`, `registry` | clients, organizations, connections, people |
 //! | `authorize`, `callback`, `login_page` | `GET /sso/authorize`: the checks, the errors, the page of `--interactive` |
+//! | `authkit` | `GET /user_management/authorize`, `POST /user_management/authenticate` |
 //! | `token` | `POST /sso/token`, `GET /sso/profile` |
 //! | `rest` | the REST API: organizations, connections, directories, people, roles, events, the Admin Portal |
 //! | `changes`, `objects`, `refusal` | what changes at WorkOS, what its answers show, and what it refuses |
@@ -34,6 +35,7 @@
 
 mod admin;
 mod answer;
+mod authkit;
 mod authorize;
 mod callback;
 mod changes;

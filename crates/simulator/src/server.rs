@@ -22,7 +22,7 @@ use crate::rest::{
 };
 use crate::socket::{ResetHandle, SocketListener};
 use crate::state::State;
-use crate::{admin, answer, authorize, parameters, token};
+use crate::{admin, answer, authkit, authorize, parameters, token};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BODY: usize = 1024 * 1024;
@@ -34,6 +34,8 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::
         .route("/sso/authorize/continue", post(authorize::resume))
         .route("/sso/token", post(token::token))
         .route("/sso/profile", get(token::profile))
+        .route("/user_management/authorize", get(authkit::authorize::authorize))
+        .route("/user_management/authenticate", post(authkit::authenticate::authenticate))
         .merge(api().layer(from_fn_with_state(Arc::clone(&state), meet_faults)))
         .route("/health", get(async || Json(json!({ "status": "ok" }))))
         .merge(admin::router())

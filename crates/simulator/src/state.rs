@@ -34,6 +34,7 @@ pub(crate) struct Memory {
     pub clock: Clock,
     pub registry: Registry,
     pub codes: Expiring<Grant>,
+    pub authkit_codes: Expiring<AuthkitGrant>,
     pub tokens: Expiring<Value>,
     pub faults: Faults,
     pub requests: Requests,
@@ -50,6 +51,17 @@ pub(crate) struct Grant {
     /// The S256 code challenge (RFC 7636).
     pub code_challenge: Option<String>,
     pub profile_id: String,
+}
+
+/// What a code of AuthKit stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuthkitGrant {
+    pub client_id: String,
+    /// The S256 code challenge (RFC 7636).
+    pub code_challenge: Option<String>,
+    pub user_id: String,
+    /// The organization that was asked for.
+    pub organization_id: Option<String>,
 }
 
 impl Memory {
@@ -76,6 +88,7 @@ impl State {
             clock: Clock::default(),
             registry,
             codes: Expiring::new(CODE_LIFETIME),
+            authkit_codes: Expiring::new(CODE_LIFETIME),
             tokens: Expiring::new(TOKEN_LIFETIME),
             faults: Faults::default(),
             requests: Requests::new(request_log),

@@ -108,19 +108,24 @@ pub fn mark_memberships_deleted(workos_user_id: &str) -> Result<Vec<String>> {
     )
 }
 
-/// How somebody stands in an organization by their memberships there: the best of them, by what is committed now, whatever snapshot the transaction
-/// keeps. The rows stay as they are until its end, so that whoever removes one finds what came of it.
-pub fn membership_status(workos_user_id: &str, organization_id: &str) -> Result<Option<String>> {
+/// Keeps somebody's memberships in an organization as they are until the end of the transaction, so that whoever removes one finds what came of it.
+pub fn lock_memberships(workos_user_id: &str, organization_id: &str) -> Result<()> {
     query::rows(
         "SELECT true FROM auth.workos_memberships AS m
          WHERE m.workos_user_id OPERATOR(pg_catalog.=) $1 AND m.organization_id OPERATOR(pg_catalog.=) $2
          ORDER BY m.id FOR SHARE",
         &[workos_user_id.into(), organization_id.into()],
         |row| row.get::<bool>(1),
-    )?;
+    )
+    .map(drop)
+}
+
+/// How somebody stands in an organization by their memberships there: the best of them, by what is committed now, whatever snapshot the transaction
+/// keeps.
+pub fn membership_status(workos_user_id: &str, organization_id: &str) -> Option<String> {
     let statuses = scan::membership_statuses(workos_user_id, organization_id);
     let best = [ACTIVE, "pending"].into_iter().find(|status| statuses.iter().any(|found| found == status));
-    Ok(best.map(str::to_owned).or_else(|| statuses.into_iter().next()))
+    best.map(str::to_owned).or_else(|| statuses.into_iter().next())
 }
 
 /// Where somebody is a member here, and not by a sign-in of the organization's own: because AuthKit said so.
@@ -137,11 +142,14 @@ pub fn memberships_without_sso(user_id: Uuid) -> Result<Vec<String>> {
     )
 }
 
-/// Who of this database somebody of AuthKit is: by every issuer of AuthKit that is trusted.
+/// Who of this database somebody of AuthKit is: by a sign-in through AuthKit, and by every issuer of AuthKit that is trusted.
 pub fn users_of(workos_user_id: &str) -> Result<Vec<Uuid>> {
     query::rows(
-        "SELECT DISTINCT i.user_id FROM auth.trusted_issuers AS t JOIN auth.identities AS i ON i.provider OPERATOR(pg_catalog.=) t.issuer
-         WHERE t.kind OPERATOR(pg_catalog.=) 'authkit' AND i.provider_id OPERATOR(pg_catalog.=) $1 ORDER BY i.user_id",
+        "SELECT DISTINCT i.user_id FROM auth.identities AS i
+         WHERE i.provider OPERATOR(pg_catalog.=) ANY (ARRAY(
+                 SELECT 'authkit' UNION ALL SELECT t.issuer FROM auth.trusted_issuers AS t WHERE t.kind OPERATOR(pg_catalog.=) 'authkit'))
+             AND i.provider_id OPERATOR(pg_catalog.=) $1
+         ORDER BY i.user_id",
         &[workos_user_id.into()],
         |row| row.uuid(1),
     )

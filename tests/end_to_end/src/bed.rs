@@ -239,3 +239,8 @@ pub async fn is_good(client: &Client, session: &Session) {
 pub fn configure_workos(further: &str) -> String {
     format!("select auth.configure_workos(client_id => '{CLIENT_ID}', redirect_uri => '{REDIRECT_URI}'{further})")
 }
+
+/// The same of `auth.configure_authkit`.
+pub fn configure_authkit(further: &str) -> String {
+    format!("select auth.configure_authkit(client_id => '{CLIENT_ID}', redirect_uri => '{REDIRECT_URI}'{further})")
+}

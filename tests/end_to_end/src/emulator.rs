@@ -16,6 +16,8 @@ use tempfile::TempDir;
 pub const API_KEY: &str = "sk_test_default";
 
 const SEED: &str = "
+users:
+  - {email: carol@acme.com, first_name: Carol, last_name: Cole, email_verified: true}
 organizations:
   - {name: Acme Corp, domains: [{domain: acme.com, state: verified}]}
   - {name: Globex, domains: [{domain: globex.com, state: verified}]}

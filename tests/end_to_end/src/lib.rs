@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a set-up that fails ends its test")]
 
 pub mod accounts;
+pub mod authkit;
 pub mod bed;
 pub mod brokered;
 pub mod carried;

@@ -4,6 +4,7 @@ use std::slice;
 
 use super::*;
 
+mod by_authkit;
 mod by_token;
 mod identities;
 mod invited;

@@ -319,3 +319,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn authkit_is_asked_at_a_place_of_its_own() {
+    let url = url_with(&Selector::AuthKit(None), (Some("ann@acme.com"), None), None).unwrap();
+    assert_eq!(
+        url,
+        "https://api.workos.com/user_management/authorize?client_id=client_1\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
+         &login_hint=ann%40acme.com&provider=authkit\
+         &redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback%3Fa%3Db%26c&response_type=code&state=s"
+    );
+    let selector = Selector::new(Some("org_1"), None, Some("authkit")).unwrap();
+    assert_eq!(
+        (selector.organization(), selector.connection(), selector.provider()),
+        (Some("org_1"), None, Some("authkit"))
+    );
+    let params = json!({"screen_hint": "sign-up", "max_age": 0, "invitation_token": "i"});
+    let url = url_with(&selector, (None, None), Some(&params)).unwrap();
+    for pair in
+        ["&organization_id=org_1&", "&provider=authkit&", "&screen_hint=sign-up", "&max_age=0&", "&invitation_token=i&"]
+    {
+        assert!(url.contains(pair), "{pair}: {url}");
+    }
+    // Another provider stands alone, and a connection never beside AuthKit: AuthKit does not say through which one somebody came.
+    assert_eq!(code(Selector::new(Some("org_1"), None, Some("GoogleOAuth"))), ErrorCode::SelectorConflict);
+    assert_eq!(code(Selector::new(None, Some("conn_1"), Some("authkit"))), ErrorCode::SelectorConflict);
+}
+
+#[test]
+fn what_authkit_would_pass_over_is_refused() {
+    let with = |params: Value| url_with(&Selector::AuthKit(None), (None, None), Some(&params));
+    for reserved in ["organization_id", "connection_id", "ORGANIZATION_ID", "provider"] {
+        assert_eq!(code(with(json!({ (reserved): "x" }))), ErrorCode::ReservedParameter, "{reserved}");
+    }
+    for invalid in [
+        json!({"screen_hint": "signup"}),
+        json!({"screen_hint": ["sign-up", "sign-in"]}),
+        json!({"max_age": -1}),
+        json!({"max_age": 1.5}),
+        json!({"max_age": "1 hour"}),
+        json!({"max_age": 10_000_000_000_u64 * 10}),
+        json!({"max_age": ""}),
+        json!({"invitation_token": ""}),
+        json!({"invitation_token": ["a", "b"]}),
+    ] {
+        assert_eq!(code(with(invalid.clone())), ErrorCode::ParameterInvalid, "{invalid}");
+    }
+    assert!(with(json!({"screen_hint": "sign-in", "max_age": 3600, "prompt": "login", "max_age2": "x"})).is_ok());
+}

@@ -6,6 +6,7 @@
 //! - All else is kept where it can be, and left out where it cannot ([`LeftOut`]).
 
 mod attributes;
+mod authkit;
 mod grants;
 mod outcome;
 
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::error::ErrorCode;
 use crate::json::Free;
 use crate::{email, workos_id};
+pub use authkit::{AuthkitSession, Impersonator};
 pub use outcome::LeftOut;
 use outcome::{Read, Refusal};
 
@@ -22,12 +24,12 @@ use outcome::{Read, Refusal};
 /// cannot store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// `prof_…`
+    /// `prof_…`; of AuthKit, `user_…`
     pub id: String,
     /// `org_…`; none for OAuth providers without an organization.
     pub organization_id: Option<String>,
-    /// `conn_…`
-    pub connection_id: String,
+    /// `conn_…`; AuthKit does not say it.
+    pub connection_id: Option<String>,
     /// Such as `OktaSAML` or `GoogleOAuth`; WorkOS adds to the list, so it is open text.
     pub connection_type: Option<String>,
     /// The identity provider's own id of the person.
@@ -53,9 +55,71 @@ pub struct Profile {
     pub custom_attributes: Free,
     /// What the identity provider sent; empty at WorkOS since April 2026.
     pub raw_attributes: Free,
+    /// What AuthKit says besides, where it was asked.
+    #[serde(default)]
+    pub authkit: Option<AuthkitSession>,
+}
+
+/// What an answer of AuthKit says beside its `user`.
+#[derive(Debug)]
+pub(super) struct Membership {
+    /// `org_…`
+    pub organization_id: Option<String>,
+    /// Slug of the role there.
+    pub role: Option<String>,
+    /// Slugs of all roles there.
+    pub roles: Vec<String>,
+    /// Slugs of the permissions there.
+    pub permissions: Vec<String>,
 }
 
 impl Profile {
+    /// Whether somebody vouches that the address is the person's: the identity provider, or AuthKit, which then has verified it.
+    pub fn has_verified_email(&self) -> bool {
+        self.authkit.as_ref().is_none_or(|session| session.email_verified)
+    }
+
+    /// Reads the `user` member of AuthKit's answer; says what had to be left out.
+    pub(super) fn of_user(user: Value, membership: Membership, session: AuthkitSession) -> Read<(Self, Vec<LeftOut>)> {
+        let Value::Object(mut user) = user else {
+            return Err(Refusal::new(ErrorCode::WorkosAnswerMalformed, "The answer has no user"));
+        };
+        let (id, email) = (required_id(&user, "id")?, address(&user)?);
+        let email_verified = matches!(user.get("email_verified"), Some(Value::Bool(true)));
+        let mut left_out = Vec::new();
+        let mut name = |member: &str| match attributes::name(user.remove(member).unwrap_or_default()) {
+            Ok(text) => text,
+            Err(why) => {
+                left_out.push(LeftOut(format!("{member} {why}")));
+                None
+            }
+        };
+        let (first_name, last_name, name) = (name("first_name"), name("last_name"), name("name"));
+        let Membership { organization_id, role, mut roles, permissions } = membership;
+        if roles.is_empty() {
+            roles.extend(role.clone());
+        }
+        let profile = Self {
+            id,
+            organization_id,
+            connection_id: None,
+            connection_type: None,
+            idp_id: None,
+            email,
+            first_name,
+            last_name,
+            name,
+            role,
+            roles,
+            groups: Vec::new(),
+            permissions: Some(permissions),
+            custom_attributes: Free(Value::Object(Map::new())),
+            raw_attributes: Free(Value::Object(Map::new())),
+            authkit: Some(AuthkitSession { email_verified, ..session }),
+        };
+        Ok((profile, left_out))
+    }
+
     /// Reads the `profile` member of an answer; says what had to be left out.
     pub(super) fn from_json(profile: Value) -> Read<(Self, Vec<LeftOut>)> {
         let mut profile = match profile {
@@ -103,7 +167,7 @@ impl Profile {
         let profile = Self {
             id,
             organization_id,
-            connection_id,
+            connection_id: Some(connection_id),
             connection_type,
             idp_id,
             email,
@@ -116,6 +180,7 @@ impl Profile {
             permissions,
             custom_attributes,
             raw_attributes,
+            authkit: None,
         };
         Ok((profile, left_out))
     }

@@ -74,8 +74,9 @@ fn the_request_in_both_encodings() {
     let json: Value = serde_json::from_str(&request.json()).unwrap();
     assert_eq!(json, expected.iter().map(|&(name, value)| (name.to_owned(), json!(value))).collect::<Value>());
     assert!(!format!("{request:?}").contains("sk_") && !format!("{request:?}").contains(VERIFIER));
-    assert_eq!(token_url("https://api.workos.com"), "https://api.workos.com/sso/token");
-    assert_eq!(token_url("http://[::1]:1/x/"), "http://[::1]:1/x/sso/token");
+    assert_eq!(token_url("https://api.workos.com", false), "https://api.workos.com/sso/token");
+    assert_eq!(token_url("http://[::1]:1/x/", false), "http://[::1]:1/x/sso/token");
+    assert_eq!(token_url("http://[::1]:1/x/", true), "http://[::1]:1/x/user_management/authenticate");
 }
 
 #[test]
@@ -94,7 +95,10 @@ fn a_full_answer() {
     assert_eq!(answer.expires_in, Some(600));
     let profile = answer.profile;
     assert_eq!((profile.id.as_str(), profile.email.as_str()), ("prof_1", "alice@acme.example"));
-    assert_eq!((profile.connection_id.as_str(), profile.connection_type.as_deref()), ("conn_1", Some("OktaSAML")));
+    assert_eq!(
+        (profile.connection_id.as_deref(), profile.connection_type.as_deref()),
+        (Some("conn_1"), Some("OktaSAML"))
+    );
     assert_eq!((profile.organization_id.as_deref(), profile.idp_id.as_deref()), (Some("org_1"), Some("00u1")));
     assert_eq!((profile.role.as_deref(), &profile.roles[..]), (Some("admin"), &["admin".into(), "billing".into()][..]));
     assert_eq!(profile.groups, ["Engineering", "Admins"]);

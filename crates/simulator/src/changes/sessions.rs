@@ -29,7 +29,7 @@ pub struct NewSession {
 /// How long a session lives; WorkOS's dashboard sets it.
 const LIFETIME: i64 = 30 * 24 * 60 * 60;
 
-pub(super) fn create(memory: &mut Memory, new: NewSession) -> Result<String, Refusal> {
+pub(crate) fn create(memory: &mut Memory, new: NewSession) -> Result<String, Refusal> {
     let user = users::find(memory, &new.user)?.clone();
     let now = memory.clock.timestamp();
     let session = SessionObject {

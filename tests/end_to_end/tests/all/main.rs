@@ -32,6 +32,18 @@ mod sign_in {
     mod workos_faults;
 }
 
+/// Signing in through AuthKit.
+mod authkit {
+    mod accounts;
+    mod brokered;
+    mod departures;
+    mod emulated_sign_ins;
+    mod exchanging;
+    mod refusals;
+    mod sessions;
+    mod starting;
+}
+
 /// Which organization an e-mail address leads to, and organizations whose people sign in through it alone.
 mod discovery {
     mod by_email;

@@ -23,6 +23,7 @@ pages! {
     readme: "README.md",
     accounts: "docs/accounts.md",
     administration: "docs/administration.md",
+    authkit: "docs/authkit.md",
     backend: "docs/backend.md",
     customers: "docs/customers.md",
     directories: "docs/directories.md",

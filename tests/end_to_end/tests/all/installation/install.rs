@@ -353,7 +353,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
             "abandon_sealed_data,accept_token,add_signing_key,alter_system,apply_events,as_user,ban_user,become_new_installation,\
-        become_verifier,callback_answer,callback_request,cleanup,clear_session,configure_workos,create_root_key,create_session,create_user,\
+        become_verifier,callback_answer,callback_request,cleanup,clear_session,configure_authkit,configure_workos,create_root_key,create_session,create_user,\
         create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,grant_admin,\
         grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,merge_users,\
         move_identity,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,\

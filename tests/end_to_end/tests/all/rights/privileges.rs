@@ -111,7 +111,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         become_verifier,callback_answer,callback_request,check,check_becomes,check_believers,check_comparisons,check_copy,check_differences,\
         check_email_copies,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,check_mirror,\
         check_own,check_people,check_preloaded,check_roles,check_root_key,check_setting,check_settings,check_sign_up,\
-        check_stored_settings,check_verifier,check_worker,check_worker_runs,cleanup,configure_workos,create_root_key,create_session,create_user,create_visitor_token,\
+        check_stored_settings,check_verifier,check_worker,check_worker_runs,cleanup,configure_authkit,configure_workos,create_root_key,create_session,create_user,create_visitor_token,\
         delete_user,distrust_issuer,exchange_answer,exchange_code,exchange_request,find_user,grant_admin,grant_broker,\
         grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,\
         refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,retire_signing_key,revoke_admin,\
