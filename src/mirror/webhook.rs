@@ -39,7 +39,7 @@ pub fn receive(body: Option<&str>, signature: Option<&str>) -> Result<Received> 
     let secret = secrets::webhook_secret(&provider)?.ok_or_else(|| Error::new(ErrorCode::WebhookSecretMissing))?;
     let now = u64::try_from(clock::unix_micros(clock::now()).div_euclid(1000)).unwrap_or_default();
     verify(body, signature, &secret, now)?;
-    let event: Value = json::parse(body)
+    let event: Value = json::parse(&json::whole_characters(body))
         .map_err(|_| Error::with_detail(ErrorCode::EventMalformed, "The body of the webhook is not JSON."))?;
     apply_webhook_event(&Event::read(event)?)
 }

@@ -5,6 +5,7 @@
 //! stays a member, whatever it is called, and clippy refuses `serde_json`'s own readers (`clippy.toml`).
 
 mod key;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Result, Value};
 
 pub(crate) use key::{Key, Name};
+pub use surrogates::whole_characters;
 
 /// How many levels of lists and objects a text may have. Readers of tokens take 128 (`serde_json`'s own limit): what is read here stands
 /// deeper there, in the claims and in what holds the claims.

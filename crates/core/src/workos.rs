@@ -182,7 +182,7 @@ fn parse_body<T: DeserializeOwned>(body: &[u8]) -> std::result::Result<T, String
     if !text.trim_start().starts_with('{') {
         return Err(format!("{length} bytes that are not a JSON object"));
     }
-    json::borrow(text).map_err(|error| {
+    json::borrow(&json::whole_characters(text)).map_err(|error| {
         let category = match error.classify() {
             Category::Eof => "cut off",
             Category::Data => "unexpected data",

@@ -100,7 +100,37 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
+#[test]
+fn halves_of_surrogate_pairs_are_replaced_and_nothing_else() {
+    for (text, whole) in [
+        (r#""\ud83d""#, r#""\ufffd""#),
+        (r#""\uDE00\ud83d\ude00\uD83D""#, r#""\ufffd\ud83d\ude00\ufffd""#),
+        (r#""\ud83d\ud83d\ude00""#, r#""\ufffd\ud83d\ude00""#),
+        (r#""\ud83dé\u00e9""#, r#""\ufffdé\u00e9""#),
+        // An escaped backslash begins nothing.
+        (r#""\\ud83d \\\ud83d \n\"""#, r#""\\ud83d \\\ufffd \n\"""#),
+        // What is no JSON is nobody's business here.
+        (r#""\u+83d\ud8"#, r#""\u+83d\ud8"#),
+        ("\\", "\\"),
+    ] {
+        assert_eq!(whole_characters(text), whole);
+    }
+}
+
 proptest! {
+    #[test]
+    fn what_is_whole_stays_as_it_is(value in any_json()) {
+        let text = value.to_string();
+        prop_assert_eq!(whole_characters(&text), text.as_str());
+    }
+
+    #[test]
+    fn whatever_javascript_writes_can_be_read(units in prop::collection::vec(any::<u16>(), 0..8)) {
+        let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        let read = parse(&whole_characters(&format!("\"{escaped}\""))).unwrap();
+        prop_assert_eq!(read, Value::from(String::from_utf16_lossy(&units)));
+    }
+
     #[test]
     fn what_is_written_is_read_as_it_was(value in any_json()) {
         prop_assert_eq!(&parse(&value.to_string()).unwrap(), &value);

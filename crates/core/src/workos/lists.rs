@@ -13,6 +13,7 @@ use super::answer::HttpAnswer;
 use super::api::{ApiRequest, url};
 use super::refusal::{self, request_id};
 use crate::error::{Error, ErrorCode, Result};
+use crate::json::Free;
 use crate::secret::ClientSecret;
 
 /// The largest page that is read, in bytes. One that is larger is asked for with fewer items.
@@ -90,7 +91,7 @@ pub fn read(answer: &HttpAnswer, key: &ClientSecret) -> Result<Page> {
             let detail = format!("list_metadata.after is no cursor{}.", request_id(answer, &secrets));
             Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail))
         }
-        after => Ok(Page { items: data, after }),
+        after => Ok(Page { items: data.into_iter().map(|Free(item)| item).collect(), after }),
     }
 }
 
@@ -108,7 +109,7 @@ pub fn read_one(answer: &HttpAnswer, key: &ClientSecret) -> Result<Value> {
         }
     }
     match (200..300).contains(&answer.status) {
-        true => super::parse_object::<Map<String, Value>>(answer, &secrets).map(Value::Object),
+        true => super::parse_object::<Free>(answer, &secrets).map(|Free(item)| item),
         false => Err(refusal::error(answer, &secrets)),
     }
 }
@@ -122,7 +123,7 @@ pub fn pause(answer: &HttpAnswer) -> Option<Duration> {
 
 #[derive(Deserialize)]
 struct RawPage {
-    data: Vec<Value>,
+    data: Vec<Free>,
     list_metadata: Option<RawMetadata>,
 }
 

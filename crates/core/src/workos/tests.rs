@@ -283,7 +283,7 @@ fn bodies_that_are_no_answer() {
         b"\xef\xbb\xbf{}",
         b"{\"access_token\": \"eyJhbGciOi",
         b"{\"access_token\": eyJhbGciOi}",
-        b"{\"access_token\": \"\\ud800\"}",
+        b"{\"access_token\": \"\\ud8\"}",
         b"{\"access_token\": \"a\", \"access_token\": \"b\"}",
         b"{\"access_token\": {\"eyJhbGciOi\": 1}}",
         array.as_bytes(),

@@ -36,6 +36,19 @@ fn a_page_is_read_and_nothing_else_is() {
 }
 
 #[test]
+fn what_a_customer_typed_makes_no_page_unreadable() {
+    let text = r#"{"data":[{"$serde_json::private::Number":"x","cut":"\ud83d"}]}"#;
+    let item = Value::Object(Map::from_iter([
+        ("$serde_json::private::Number".to_owned(), "x".into()),
+        ("cut".to_owned(), "\u{fffd}".into()),
+    ]));
+    assert_eq!(answer(200, text).unwrap().items, [item.clone()]);
+    let one = HttpAnswer { status: 200, request_id: None, retry_after: None, body: text.as_bytes() };
+    let whole = read_one(&one, &ClientSecret::new("sk_test_secret_key".into())).unwrap();
+    assert_eq!(whole["data"], Value::Array(vec![item]));
+}
+
+#[test]
 fn a_page_leads_on_or_is_the_last() {
     let page = |after: Option<&str>| Page { items: Vec::new(), after: after.map(str::to_owned) };
     for (after, from, leads_on) in [
