@@ -27,6 +27,20 @@ CREATE FUNCTION auth.sign_out(access_token text, scope text DEFAULT 'global') RE
 COMMENT ON FUNCTION auth.sign_out(text, text) IS
     'ends the sessions of an access token''s person from the next statement on: global (all), local (the token''s own) or others; says how many. The token''s own session must be there; the token may be older than the person''s rights, or have expired, by less than workos_auth.session_ttl';
 
+-- The session of AuthKit that a session here began with.
+CREATE FUNCTION auth.workos_logout_url(access_token text, return_to text DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'workos_logout_url_wrapper';
+COMMENT ON FUNCTION auth.workos_logout_url(text, text) IS
+    'where the browser ends the session of AuthKit that an access token''s session began with; NULL for a session that did not begin there. Ends nothing itself; to be asked for before auth.sign_out. WorkOS sends the browser on to return_to, which its dashboard must list';
+
+CREATE FUNCTION auth.sign_out_of_workos(access_token text, scope text DEFAULT 'global') RETURNS bigint
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    AS 'MODULE_PATHNAME', 'sign_out_of_workos_wrapper';
+COMMENT ON FUNCTION auth.sign_out_of_workos(text, text) IS
+    'as auth.sign_out, and first has WorkOS end the sessions of AuthKit that those sessions began with, the 32 newest at most. Where WorkOS does not answer, the call fails and nothing has ended here';
+
 -- A function and not a view: a condition that a query puts on a view may be tried on rows that are somebody else's.
 CREATE FUNCTION auth.my_sessions(
     access_token text,

@@ -11,6 +11,7 @@
 //! | [`members`] | what follows from a change of a membership |
 //! | [`mirror`] | what WorkOS's events tell is written down, and what follows is done |
 //! | [`own_account`] | what a person sees and changes of their account |
+//! | [`authkit_sessions`] | what a sign-out means at WorkOS |
 //! | [`auth_hooks`] | the administrator's own functions, called on the way |
 //! | [`admin`] | what `auth.grant_admin` gives: set-up, keys, bans, people and sessions that do not come through WorkOS |
 //! | [`audit`] | the audit log |
@@ -37,6 +38,7 @@ mod admin;
 mod api;
 mod audit;
 mod auth_hooks;
+mod authkit_sessions;
 mod current_session;
 mod error;
 mod foreign_keys;

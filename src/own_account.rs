@@ -1,12 +1,14 @@
 //! What a person sees and changes of their own account.
 
-use serde_json::json;
+use std::rc::Rc;
+
+use serde_json::{Value, json};
 use uuid::Uuid;
 use workos_auth_core::trusted_issuer::Claims;
 use workos_auth_core::{Error, ErrorCode, Result, user};
 
 use crate::audit::audit_as;
-use crate::current_session::{Origin, Purpose};
+use crate::current_session::{Origin, Purpose, Verified};
 use crate::error::unexpected;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::transaction::require_writable;
@@ -33,31 +35,73 @@ pub fn sessions(access_token: Option<&str>) -> Result<Vec<OwnSession>> {
 
 /// `auth.sign_out`: how many sessions.
 pub fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> Result<i64> {
-    require_writable()?;
-    let session = current_session::of_token_for(Purpose::SigningOut, access_token)?;
-    let scope = scope.ok_or_else(|| Error::null("scope"))?;
-    if !matches!(scope, "global" | "local" | "others") {
-        return Err(Error::invalid("scope", "it must be global, local or others."));
-    }
-    if session.own_session().is_some() {
-        installation::refuse_verifier()?;
-    }
-    let ended = match (&session.origin, session.own_session()) {
-        (Origin::Trusted(trusted), _) if scope == "local" => end_elsewhere(&trusted.claims)?,
-        (_, Some(id)) if scope == "local" => sessions::end(session.user_id, Scope::Local(id))?,
-        (_, Some(id)) if scope == "others" => sessions::end(session.user_id, Scope::Others(id))?,
-        (_, None) if scope == "others" => {
+    SigningOut::check(access_token, scope)?.end(json!({}))
+}
+
+/// A sign-out that is to be: whose, and of which sessions.
+pub struct SigningOut<'a> {
+    session: Rc<Verified>,
+    scope: &'a str,
+}
+
+impl<'a> SigningOut<'a> {
+    /// Looks at everything, and ends nothing.
+    ///
+    /// # Errors
+    /// Those of a bad token; `validation_failed`, `read_only`, `verifier_only`
+    pub fn check(access_token: Option<&str>, scope: Option<&'a str>) -> Result<Self> {
+        require_writable()?;
+        let session = current_session::of_token_for(Purpose::SigningOut, access_token)?;
+        let scope = scope.ok_or_else(|| Error::null("scope"))?;
+        if !matches!(scope, "global" | "local" | "others") {
+            return Err(Error::invalid("scope", "it must be global, local or others."));
+        }
+        if session.own_session().is_some() {
+            installation::refuse_verifier()?;
+        } else if scope == "others" {
             return Err(Error::invalid(
                 "scope",
                 "the token is of another issuer, whose other sessions are not known here: it must be global or local.",
             ));
         }
-        _ => sessions::end(session.user_id, Scope::Global)? + ended_sessions::end_of_user(session.user_id, None)?,
-    };
-    let payload = json!({ "scope": scope, "sessions": ended });
-    audit_as(Some(&session), "logout", &session.audit_subject(), payload)?;
-    current_session::recheck_on_next_read();
-    Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+        Ok(Self { session, scope })
+    }
+
+    /// Whose sessions end.
+    pub fn user_id(&self) -> Uuid {
+        self.session.user_id
+    }
+
+    /// Which of them, of those that began here; `None` for a token of another issuer alone.
+    pub fn own_scope(&self) -> Option<Scope> {
+        match (self.session.own_session(), self.scope) {
+            (Some(id), "local") => Some(Scope::Local(id)),
+            (Some(id), "others") => Some(Scope::Others(id)),
+            (None, "local") => None,
+            _ => Some(Scope::Global),
+        }
+    }
+
+    /// Ends them; says how many. The entry in the audit log has these members too.
+    ///
+    /// # Errors
+    /// Those of the tables.
+    pub fn end(self, mut payload: Value) -> Result<i64> {
+        let Self { session, scope } = &self;
+        let ended = match (&session.origin, self.own_scope()) {
+            (_, Some(Scope::Global)) => {
+                sessions::end(session.user_id, Scope::Global)? + ended_sessions::end_of_user(session.user_id, None)?
+            }
+            (_, Some(scope)) => sessions::end(session.user_id, scope)?,
+            (Origin::Trusted(trusted), None) => end_elsewhere(&trusted.claims)?,
+            (Origin::Own { .. }, None) => 0,
+        };
+        payload["scope"] = json!(scope);
+        payload["sessions"] = json!(ended);
+        audit_as(Some(session), "logout", &session.audit_subject(), payload)?;
+        current_session::recheck_on_next_read();
+        Ok(i64::try_from(ended).unwrap_or(i64::MAX))
+    }
 }
 
 /// The session of an issuer's token. Without an id of one, all that the person began before at this issuer.

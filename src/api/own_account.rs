@@ -3,6 +3,7 @@
 use pgrx::datum::Inet;
 use pgrx::prelude::*;
 
+use crate::authkit_sessions;
 use crate::error::or_raise;
 use crate::own_account;
 use crate::postgres::jsonb::{Built, Jsonb};
@@ -25,6 +26,16 @@ fn update_user(access_token: Option<&str>, user_metadata: Option<Jsonb>) -> Buil
 #[pg_extern(sql = false)]
 fn sign_out(access_token: Option<&str>, scope: Option<&str>) -> i64 {
     or_raise(own_account::sign_out(access_token, scope))
+}
+
+#[pg_extern(sql = false)]
+fn sign_out_of_workos(access_token: Option<&str>, scope: Option<&str>) -> i64 {
+    or_raise(authkit_sessions::sign_out(access_token, scope))
+}
+
+#[pg_extern(sql = false)]
+fn workos_logout_url(access_token: Option<&str>, return_to: Option<&str>) -> Option<String> {
+    or_raise(authkit_sessions::logout_url(access_token, return_to))
 }
 
 #[pg_extern(sql = false)]

@@ -11,6 +11,9 @@ use crate::store::locks::lock_email;
 use crate::store::mirror::{belonging, directories as store, groups, people, remember_removal};
 use crate::store::scan;
 
+/// The state of whoever is deleted, in our table.
+const DELETED: &str = "deleted";
+
 pub(super) fn write(directory: &Directory) -> Result<()> {
     store::write(directory)
 }
@@ -42,7 +45,8 @@ pub(super) fn write_user(user: &DirectoryUser) -> Result<()> {
 
 pub(super) fn delete_user(user: &DirectoryUser) -> Result<()> {
     let before = store::lock_user(&user.id)?;
-    let user = &placed(user, before.as_ref())?;
+    // Whatever state the event gives somebody who is deleted.
+    let user = &DirectoryUser { state: DELETED.to_owned(), ..placed(user, before.as_ref())? };
     if !store::mark_user_deleted(user)? {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use workos_auth_core::accounts::{AUTHKIT, AccountDecision, Candidate, Policy, fo
 use workos_auth_core::workos::{AuthkitSession, Profile};
 use workos_auth_core::{Result, metadata, random};
 
-use super::account::{Account, change_email, lock_email, lock_identity, policy, write_audit};
+use super::account::{Account, change_email, lock_email, lock_identity, policy, require_standing, write_audit};
 use crate::auth_hooks::{self, NewUser};
 use crate::mirror;
 use crate::settings;
@@ -31,9 +31,7 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
     if let Some(email) = email {
         lock_email(email);
     }
-    if profile.organization_id.is_some() {
-        mirror::refuse_overdue()?;
-    }
+    require_standing(profile)?;
     mirror::refuse_removed_subject(&profile.id, profile.organization_id.as_deref())?;
     let person = Person { id: &profile.id, organization_id: profile.organization_id.as_deref(), email };
     let decision = decide(&person, profile, &address)?;
@@ -60,11 +58,8 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
             (user_id, true)
         }
     };
-    if let Some(organization) = &profile.organization_id {
-        mirror::refuse_removed(user_id, organization)?;
-    }
     store::record_sign_in(user_id, user_metadata)?;
-    let identity_id = write_identity(user_id, profile, issuer)?;
+    let identity_id = write_identity(user_id, profile, email, issuer)?;
     if is_new_user {
         auth_hooks::user_created(&NewUser {
             user_id,
@@ -77,10 +72,11 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-fn write_identity(user_id: Uuid, profile: &Profile, issuer: &str) -> Result<Uuid> {
+fn write_identity(user_id: Uuid, profile: &Profile, email: Option<&str>, issuer: &str) -> Result<Uuid> {
     let data = metadata::authkit_identity_data(profile, issuer);
     let identity_id = store::upsert_identity_of_subject(user_id, AUTHKIT, &profile.id, data)?;
     if let Some(organization) = &profile.organization_id {
+        mirror::claim(user_id, organization, None, email)?;
         store::upsert_authkit_membership(organization, user_id, profile)?;
     }
     Ok(identity_id)

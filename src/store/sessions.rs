@@ -87,6 +87,28 @@ pub fn name_authkit_session(id: Uuid, authkit_session_id: &str) -> Result<()> {
     .map(drop)
 }
 
+/// Which session of AuthKit's a session began with.
+pub fn authkit_session(id: Uuid) -> Option<String> {
+    scan::session(id, &Snapshot::now(), |row| row.get(c"authkit_session_id")).flatten()
+}
+
+/// How many sessions of AuthKit's are looked at.
+const MOST_AUTHKIT_SESSIONS: i64 = 32;
+
+/// With which sessions of AuthKit's a person's sessions began, the newest first; those that a session which stays began with are left out.
+pub fn authkit_sessions(user_id: Uuid, scope: Scope) -> Result<Vec<String>> {
+    let (only, but) = scope.ids();
+    query::rows(
+        "SELECT s.authkit_session_id FROM auth.sessions AS s
+         WHERE s.user_id OPERATOR(pg_catalog.=) $1 AND s.authkit_session_id IS NOT NULL AND ($2 IS NULL OR s.id OPERATOR(pg_catalog.=) $2)
+             AND NOT EXISTS (SELECT FROM auth.sessions AS own
+                 WHERE own.id OPERATOR(pg_catalog.=) $3 AND own.authkit_session_id OPERATOR(pg_catalog.=) s.authkit_session_id)
+         GROUP BY s.authkit_session_id ORDER BY pg_catalog.max(s.created_at) DESC LIMIT $4",
+        &[uuid_arg(user_id), pg_uuid(only).into(), pg_uuid(but).into(), MOST_AUTHKIT_SESSIONS.into()],
+        |row| row.get(1),
+    )
+}
+
 /// Ends the sessions that began with a session of AuthKit's; says how many.
 pub fn end_of_authkit_session(authkit_session_id: &str) -> Result<u64> {
     query::execute(
@@ -427,6 +449,17 @@ pub enum Scope {
     Others(Uuid),
 }
 
+impl Scope {
+    /// The one session that ends, and the one that does not.
+    fn ids(self) -> (Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::Global => (None, None),
+            Self::Local(id) => (Some(id), None),
+            Self::Others(id) => (None, Some(id)),
+        }
+    }
+}
+
 /// Ends a session, if it is there; says how many.
 pub fn end_one(id: Uuid) -> Result<u64> {
     query::execute("DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) $1", &[uuid_arg(id)])
@@ -465,11 +498,7 @@ pub fn end_in_organization(user_id: Uuid, organization_id: &str) -> Result<u64> 
 /// Ends sessions of a user; says how many. As everything that ends or changes several sessions at once, in the order of their ids, so
 /// that two of these never wait for each other.
 pub fn end(user_id: Uuid, scope: Scope) -> Result<u64> {
-    let (only, but) = match scope {
-        Scope::Global => (None, None),
-        Scope::Local(id) => (Some(id), None),
-        Scope::Others(id) => (None, Some(id)),
-    };
+    let (only, but) = scope.ids();
     query::execute(
         "DELETE FROM auth.sessions WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT id FROM auth.sessions

@@ -36,6 +36,7 @@ pub(crate) async fn serve(listener: TcpListener, state: Arc<State>) -> std::io::
         .route("/sso/profile", get(token::profile))
         .route("/user_management/authorize", get(authkit::authorize::authorize))
         .route("/user_management/authenticate", post(authkit::authenticate::authenticate))
+        .route("/user_management/sessions/logout", get(authkit::logout::logout))
         .merge(api().layer(from_fn_with_state(Arc::clone(&state), meet_faults)))
         .route("/health", get(async || Json(json!({ "status": "ok" }))))
         .merge(admin::router())

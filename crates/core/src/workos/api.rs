@@ -1,4 +1,4 @@
-//! WorkOS's API of organizations and of the Admin Portal: requests and answers. The API key stands in each request as a bearer token.
+//! WorkOS's API of organizations, of the Admin Portal, and of the end of a session: requests and answers. The API key stands in each request as a bearer token.
 //!
 //! Shapes: WorkOS's OpenAPI file of 2026-08-07; those of IT contacts, which it has not: WorkOS's Node SDK 11.
 
@@ -144,6 +144,14 @@ impl Api<'_> {
         self.post(&["portal", "generate_link"], &body)
     }
 
+    /// Ends a session of AuthKit.
+    ///
+    /// # Errors
+    /// `api_url_invalid`
+    pub fn revoke_session(&self, id: &str) -> Result<ApiRequest> {
+        self.post(&["user_management", "sessions", "revoke"], &json!({ "session_id": id }))
+    }
+
     fn get(&self, path: &[&str]) -> Result<ApiRequest> {
         Ok(ApiRequest { url: self.url(path)?, body: None })
     }
@@ -242,6 +250,18 @@ impl Api<'_> {
         match (200..300).contains(&answer.status) {
             true => Ok(()),
             false => Err(refusal::error(answer, &[self.key.expose()])),
+        }
+    }
+
+    /// Whether WorkOS has ended a session; false where it says that there is none to end. A request of one id, which WorkOS gave, can be wrong in
+    /// nothing else.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn revoked(&self, answer: &HttpAnswer) -> Result<bool> {
+        match answer.status {
+            400 | 404 | 422 => Ok(false),
+            _ => self.done(answer).map(|()| true),
         }
     }
 

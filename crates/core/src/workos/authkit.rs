@@ -5,6 +5,7 @@
 //! What it says is compared: the token and the answer must name the same person and organization, and the token must be of a person's
 //! session with this client. Its refresh token is not kept.
 
+mod logout;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::{TokenAnswer, parse_object};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::Free;
 use crate::{email, workos_id};
+pub use logout::logout_url;
 
 /// The longest name of a method, in bytes.
 const LONGEST_METHOD: usize = 64;

@@ -41,6 +41,7 @@ mod authkit {
     mod exchanging;
     mod refusals;
     mod sessions;
+    mod signing_out;
     mod starting;
 }
 

@@ -243,3 +243,26 @@ fn among_which_organizations_to_pick() {
     let error = parse_answer(&answer, "client_1", &[]).unwrap_err();
     assert_eq!(error.detail(), Some("WorkOS answered 403: organization_selection_required of org_1, org_2."));
 }
+
+#[test]
+fn where_the_browser_ends_a_session() {
+    let url = |return_to| logout_url("https://api.workos.com", "session_1", return_to);
+    let page = "https://api.workos.com/user_management/sessions/logout?session_id=session_1";
+    assert_eq!(url(None).unwrap(), page);
+    assert_eq!(
+        url(Some("http://localhost:3000/bye?a=1&b=2#end")).unwrap(),
+        format!("{page}&return_to=http%3A%2F%2Flocalhost%3A3000%2Fbye%3Fa%3D1%26b%3D2%23end")
+    );
+    let long = format!("https://app.example.com/{}", "a".repeat(2048));
+    for place in [
+        "",
+        "/bye",
+        "//app.example.com",
+        "http://app.example.com/",
+        "https://a@app.example.com/",
+        "https://a\nb/",
+        &long,
+    ] {
+        assert_eq!(url(Some(place)).unwrap_err().code(), ErrorCode::InvalidArgument, "{place}");
+    }
+}

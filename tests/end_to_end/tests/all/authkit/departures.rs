@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, come_back, sign_in};
-use workos_end_to_end::bed::{ALICE, Bed, Session, exchange, is_good, reader, refresh};
+use workos_end_to_end::bed::{ALICE, ANNA, Bed, Session, exchange, is_good, reader, refresh};
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_end_to_end::told::{apply, event, page};
 
@@ -170,16 +170,21 @@ async fn another_role_makes_older_tokens_stale() {
     assert_eq!(refresh(&app, &session.refresh_token).await.unwrap().claims["org_role"], "viewer");
 }
 
-/// A sign-in that is not committed when the removal comes: of a membership that is known here, of one that is not, and without an organization.
+/// A sign-in that is not committed when the removal comes: of a membership that is known here, of one that is not, without an
+/// organization, and by a directory.
 #[tokio::test]
 async fn a_sign_in_that_comes_first_ends() {
     let membership = json!({ "id": "om_ann", "user_id": "user_ann", "organization_id": "org_acme", "status": "inactive",
         "role": { "slug": "editor" }, "updated_at": "2027-01-15T12:00:00.000Z" });
+    // That it is deleted counts, whatever state the event gives it.
+    let directory_user = json!({ "id": "directory_user_ann", "directory_id": "directory_acme", "organization_id": "org_acme",
+        "idp_id": "okta-ann", "email": "ann@acme.com", "state": "active", "updated_at": "2027-01-15T12:00:00.000Z" });
     for (case, is_known, arguments, kind, data) in [
         ("known", true, AUTHKIT_OF_ACME, "organization_membership.updated", &membership),
         ("unknown", false, AUTHKIT_OF_ACME, "organization_membership.updated", &membership),
         ("unknown_deleted", false, AUTHKIT_OF_ACME, "organization_membership.deleted", &membership),
         ("without", true, AUTHKIT, "user.deleted", &json!({ "id": "user_ann" })),
+        ("of_directory", true, AUTHKIT_OF_ACME, "dsync.user.deleted", &directory_user),
     ] {
         let (bed, app) = bed(case).await;
         if !is_known {
@@ -222,7 +227,13 @@ async fn who_left_by_a_directory_does_not_come_back_through_authkit() {
     bed.follow().await;
     refused(refresh(&app, &again.refresh_token).await, "refresh_token_not_found");
     refused(sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await, "member_removed");
+    // Nor does whoever never was here: by the address, which WorkOS has verified.
+    bed.person(ANNA.email, &["org_acme"]);
+    bed.happens(json!({ "directory_user_departs": { "id": "directory_user_anna", "departure": "deleted" } }));
+    bed.follow().await;
+    refused(sign_in(&app, AUTHKIT_OF_ACME, ANNA.email).await, "member_removed");
     assert_eq!(bed.count(SESSIONS).await, 0);
+    assert_eq!(bed.count("select count(*) from auth.users").await, 1);
 }
 
 #[tokio::test]

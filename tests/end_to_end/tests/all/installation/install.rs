@@ -326,7 +326,10 @@ async fn every_function_is_labelled_as_it_behaves() {
     };
     for (condition, expected) in [
         ("provolatile = 's' and proparallel = 's' and proname !~ '^check'", stable),
-        ("provolatile = 's' and proparallel = 'u'", "find_user,get_user,my_sessions,organization_for_email"),
+        (
+            "provolatile = 's' and proparallel = 'u'",
+            "find_user,get_user,my_sessions,organization_for_email,workos_logout_url",
+        ),
         (
             "provolatile = 's' and proname ~ '^check'",
             "check,check_becomes,check_believers,check_copy,check_differences,check_facts,check_files,check_functions,check_holders,check_installed,check_leave,check_members,check_mirror,\
@@ -346,9 +349,9 @@ async fn every_function_is_labelled_as_it_behaves() {
         link_identity,member_changed,merge_users,move_identity,my_sessions,note_ended_session,organization_for_email,\
         receive_webhook,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_sso,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,send_heartbeat,\
-        set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out,skip_event,start_sign_in,start_sign_in_by_email,try_exchange_answer,\
+        set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,start_sign_in_by_email,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,workos_add_domain,workos_authorize_url,\
-        workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link",
+        workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_logout_url,workos_portal_link",
         ),
         (
             "provolatile = 'v' and proparallel = 'u' and prorettype not in ('trigger'::regtype, 'event_trigger'::regtype, 'internal'::regtype)",
@@ -358,7 +361,7 @@ async fn every_function_is_labelled_as_it_behaves() {
         grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,merge_users,\
         move_identity,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
-        rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,set_webhook_secret,sign_out,skip_event,start_sign_in,\
+        rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,\
         start_sign_in_by_email,stop_verifying,sync_workos,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_add_domain,workos_authorize_url,\
         workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link",

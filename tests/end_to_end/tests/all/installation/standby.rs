@@ -23,6 +23,8 @@ const WRITERS: &[&str] = &[
     "auth.refresh_session('x', null, 'x')",
     "auth.sign_out(null)",
     "auth.sign_out('x', 'nowhere')",
+    "auth.sign_out_of_workos(null)",
+    "auth.sign_out_of_workos('x', 'nowhere')",
     "auth.configure_authkit(null, null)",
     "auth.configure_authkit('', '', '', '/no/such/file', 'ftp://x', null, 'x')",
     "auth.configure_workos(null, null)",

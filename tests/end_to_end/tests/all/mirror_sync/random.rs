@@ -46,6 +46,8 @@ struct Walk<'a> {
     sessions: Vec<(usize, Session)>,
     cursors: Vec<String>,
     groups: usize,
+    /// How many memberships of each person were deleted: WorkOS gives no id twice.
+    deleted: [usize; PEOPLE],
 }
 
 impl<'a> Walk<'a> {
@@ -96,7 +98,7 @@ impl<'a> Walk<'a> {
         bed.simulator().change(Change::CreateDirectory(new)).unwrap();
         bed.admin.execute("select auth.set_webhook_secret($1)", &[&WEBHOOK_SECRET]).await.unwrap();
         bed.admin.batch_execute("call auth.reconcile_workos()").await.unwrap();
-        Self { bed, rng, people, sessions: Vec::new(), cursors: Vec::new(), groups: 2 }
+        Self { bed, rng, people, sessions: Vec::new(), cursors: Vec::new(), groups: 2, deleted: [0; PEOPLE] }
     }
 
     async fn run(mut self, steps: u64) {
@@ -160,7 +162,7 @@ impl<'a> Walk<'a> {
         let group = format!("directory_group_{}", self.rng.usize(..self.groups));
         let user = self.directory_user(person);
         let organization = ["org_globex", "org_initech", "org_hooli"][self.rng.usize(..3)].to_owned();
-        let membership = format!("om_p{person}");
+        let membership = format!("om_p{person}_{}", self.deleted[person]);
         let change = match (self.rng.u8(..16), user) {
             (0 | 1, Some(id)) => Change::DirectoryUserDeparts { id, departure: Departure::Deleted },
             (2, Some(id)) => Change::DirectoryUserDeparts { id, departure: Departure::Inactive },
@@ -200,7 +202,10 @@ impl<'a> Walk<'a> {
                     ..MembershipPatch::default()
                 })
             }
-            (15, _) if self.rng.u8(..8) == 0 => Change::DeleteMembership { id: membership },
+            (15, _) if self.rng.u8(..8) == 0 => {
+                self.deleted[person] += 1;
+                Change::DeleteMembership { id: membership }
+            }
             (15, _) if self.rng.u8(..20) == 0 => Change::DeleteOrganization { id: "org_umbrella".into() },
             _ => return,
         };
