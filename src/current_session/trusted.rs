@@ -134,6 +134,8 @@ fn person(purpose: Purpose, issuer: &TrustedIssuer, claims: &Claims) -> Result<P
         }
         if issuer.organizations_issuer().is_none() {
             accounts::refuse_deleted_subject(&claims.subject)?;
+            let organization = claims.organization.as_deref().filter(|_| purpose == Purpose::Acting);
+            accounts::refuse_account_of_subject(&claims.subject, organization)?;
         }
         if let Some(organization) = &claims.organization
             && (scan::organization_is_fed(organization)

@@ -79,7 +79,19 @@ fn wait_for_sign_in(user: &DirectoryUser) {
 /// Does what follows from a row that is written: all rows of the person say whether they have left.
 fn follow(user: &DirectoryUser, before: Option<&store::Known>) -> Result<()> {
     let Some(organization) = user.organization_id.as_deref() else { return Ok(()) };
-    let Some(user_id) = find(user, organization, before.and_then(|before| before.user_id))? else { return Ok(()) };
+    if let Some(user_id) = find(user, organization, before.and_then(|before| before.user_id))? {
+        follow_person(user_id, user, organization, before)?;
+    }
+    match user.is_active() {
+        true => Ok(()),
+        false => {
+            let others = belonging::others_of_address(user, organization)?;
+            others.into_iter().try_for_each(|user_id| leaving::leave(user_id, organization))
+        }
+    }
+}
+
+fn follow_person(user_id: Uuid, user: &DirectoryUser, organization: &str, before: Option<&store::Known>) -> Result<()> {
     if !user.is_active() {
         if !store::is_active(user_id, organization)? {
             return leaving::leave(user_id, organization);

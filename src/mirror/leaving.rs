@@ -39,6 +39,9 @@ pub(super) fn leave(user_id: Uuid, organization: &str) -> Result<()> {
 }
 
 fn is_elsewhere(user_id: Uuid, organization: &str) -> Result<bool> {
+    if people::is_member_elsewhere(user_id, organization)? {
+        return Ok(true);
+    }
     let candidate = accounts::candidate(user_id)?;
     Ok(candidate.is_some_and(|user| {
         user.memberships.iter().any(|id| id != organization)

@@ -29,6 +29,6 @@ pub mod webhook;
 pub use apply::{apply_events, skip_event};
 pub use follow::{is_followed, is_reconciliation_due};
 pub use standing::{
-    age, await_removal, claim, grant_roles, granted, refuse_overdue, refuse_removed, refuse_removed_subject,
-    refuse_subject_of_session,
+    age, await_removal, claim, grant_roles, granted, refuse_departed, refuse_overdue, refuse_removed,
+    refuse_removed_subject, refuse_subject_of_session,
 };

@@ -11,7 +11,6 @@ use workos_auth_core::{Error, ErrorCode, Result};
 use super::leaving;
 use crate::error;
 use crate::postgres::clock;
-use crate::postgres::snapshot::uses_one_snapshot;
 use crate::settings;
 use crate::store::accounts::{self, Granted};
 use crate::store::mirror::{belonging, directories, groups, people};
@@ -101,14 +100,24 @@ pub fn claim(user_id: Uuid, organization: &str, idp_id: Option<&str>, email: Opt
     }
     let email = email.map(fold_email).unwrap_or_default();
     belonging::claim(user_id, organization, idp_id, &email)?;
-    // A row of later than the snapshot is not to be claimed. It counts where nothing else is known.
-    if counts() && uses_one_snapshot() && scan::directory_users_of(user_id, organization).is_empty() {
-        let states = scan::directory_states(organization, idp_id, &email);
-        if !states.is_empty() && !states.iter().any(|state| state == ACTIVE) {
-            return Err(removed("auth.directory_users"));
-        }
-    }
+    refuse_departed(user_id, organization, idp_id, &email)?;
     refuse_removed(user_id, organization)
+}
+
+/// Refuses a person of whom the organization's directories have no row, where they have all of the id or the address as people who have left: such
+/// as another account of somebody who has, or one whose row is of later than the snapshot.
+///
+/// # Errors
+/// `member_removed`
+pub fn refuse_departed(user_id: Uuid, organization: &str, idp_id: Option<&str>, email: &str) -> Result<()> {
+    if !counts() || !scan::directory_users_of(user_id, organization).is_empty() {
+        return Ok(());
+    }
+    let states = scan::directory_states(organization, idp_id, email);
+    match !states.is_empty() && !states.iter().any(|state| state == ACTIVE) {
+        true => Err(removed("auth.directory_users")),
+        false => Ok(()),
+    }
 }
 
 /// What a profile and the organization's directories say together: the directory's role comes before that of a sign-in (WorkOS's documentation), and

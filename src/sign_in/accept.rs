@@ -56,6 +56,7 @@ fn write(claims: &Claims, organizations_issuer: Option<&str>) -> Result<()> {
             mirror::refuse_overdue()?;
         }
         mirror::refuse_removed_subject(&claims.subject, claims.organization.as_deref())?;
+        store::refuse_account_of_subject(&claims.subject, claims.organization.as_deref())?;
     }
     // As every sign-in: of two at once, one decides after the other.
     lock_identity(person.issuer, person.subject);

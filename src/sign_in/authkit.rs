@@ -77,7 +77,9 @@ fn write_identity(user_id: Uuid, profile: &Profile, email: Option<&str>, issuer:
     let identity_id = store::upsert_identity_of_subject(user_id, AUTHKIT, &profile.id, data)?;
     if let Some(organization) = &profile.organization_id {
         mirror::claim(user_id, organization, None, email)?;
-        store::upsert_authkit_membership(organization, user_id, profile)?;
+        // An address that is not verified lets nobody in, and does not hide who has left either.
+        mirror::refuse_departed(user_id, organization, None, &fold_email(&profile.email))?;
+        store::upsert_authkit_membership(organization, user_id, profile, &mirror::granted(user_id, profile)?)?;
     }
     Ok(identity_id)
 }

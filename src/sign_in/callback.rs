@@ -221,6 +221,12 @@ fn description<'a>(query: &CallbackQuery<'a>, flow: &Flow) -> Option<&'a str> {
     query.error_description.filter(|_| !flow.selector.is_authkit())
 }
 
+/// The name of WorkOS's refusal. One of AuthKit that is no word is left out, as its description is.
+fn error_name<'a>(query: &CallbackQuery<'a>, flow: &Flow) -> Option<&'a str> {
+    let is_word = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    present(query.error).map(|name| if flow.selector.is_authkit() && !is_word(name) { "(no word)" } else { name })
+}
+
 /// Tells the audit log of a refused sign-in, and the server's log of what failed here.
 fn write_down(
     query: Option<&CallbackQuery>,
@@ -231,7 +237,7 @@ fn write_down(
     let reason = match failed {
         CallbackFailure::Refused(refusal) => Reason::Callback(
             refusal,
-            query.and_then(|query| present(query.error)),
+            query.and_then(|query| error_name(query, flow)),
             query.and_then(|query| description(query, flow)),
         ),
         CallbackFailure::Ours(error) => {

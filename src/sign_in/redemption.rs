@@ -53,6 +53,9 @@ pub fn provider_of(flow: &Flow) -> Result<Provider> {
     if provider.client_id != flow.client_id || provider.api_url != flow.api_url {
         return Err(ErrorCode::ProviderChanged.into());
     }
+    if flow.selector.is_authkit() && !configuration::has_authkit() {
+        return Err(ErrorCode::AuthkitNotConfigured.into());
+    }
     Ok(provider)
 }
 

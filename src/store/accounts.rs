@@ -287,6 +287,25 @@ pub fn refuse_deleted_subject(subject: &str) -> Result<()> {
     }
 }
 
+/// Refuses a token of a person of AuthKit whose account here, by a sign-in through AuthKit, is banned, or has left the organization by its
+/// directories: the token may lead to another account.
+///
+/// # Errors
+/// `user_banned`, `member_removed`
+pub fn refuse_account_of_subject(subject: &str, organization: Option<&str>) -> Result<()> {
+    let Some(user_id) = scan::owner_of_subject(AUTHKIT, subject) else { return Ok(()) };
+    if scan::user_now(user_id, users::is_banned) == Some(true) {
+        return Err(ErrorCode::UserBanned.into());
+    }
+    let counts = scan::has_mirror() && settings::deprovision() != Deprovision::Off;
+    let Some(organization) = organization.filter(|_| counts) else { return Ok(()) };
+    let states = scan::directory_users_of(user_id, organization);
+    match states.is_empty() || states.contains(&true) {
+        true => Ok(()),
+        false => Err(Error::with_detail(ErrorCode::MemberRemoved, "auth.directory_users has the row.")),
+    }
+}
+
 /// One issuer never speaks for the organization of another; without an issuer it is WorkOS that speaks.
 ///
 /// # Errors
@@ -431,7 +450,12 @@ pub fn upsert_membership(organization_id: &str, user_id: Uuid, profile: &Profile
 }
 
 /// Writes what AuthKit says of a member, where anything changed. It says nothing of groups and attributes, which stay.
-pub fn upsert_authkit_membership(organization_id: &str, user_id: Uuid, profile: &Profile) -> Result<()> {
+pub fn upsert_authkit_membership(
+    organization_id: &str,
+    user_id: Uuid,
+    profile: &Profile,
+    granted: &Granted,
+) -> Result<()> {
     query::execute(
         "INSERT INTO auth.organization_memberships AS m (organization_id, user_id, role, roles, permissions)
          VALUES ($1, $2, $3, $4, coalesce($5, '{}'))
@@ -442,8 +466,8 @@ pub fn upsert_authkit_membership(organization_id: &str, user_id: Uuid, profile: 
         &[
             organization_id.into(),
             uuid_arg(user_id),
-            profile.role.as_deref().into(),
-            profile.roles.clone().into(),
+            granted.role.as_deref().into(),
+            granted.roles.clone().into(),
             profile.permissions.clone().into(),
         ],
     )

@@ -68,6 +68,25 @@ fn by_address(user: &DirectoryUser, organization_id: &str) -> Result<Vec<Uuid>> 
     Ok(found.into_iter().filter(|(_, is_identity)| *is_identity || !has_identity).map(|(id, _)| id).collect())
 }
 
+/// The members of an organization who came by AuthKit with the address of a directory user, and whom its directories do not have by another row: other
+/// accounts of the same person. Nobody where a row of this address is active.
+pub fn others_of_address(user: &DirectoryUser, organization_id: &str) -> Result<Vec<Uuid>> {
+    query::rows(
+        r#"SELECT DISTINCT i.user_id FROM auth.identities AS i
+             JOIN auth.organization_memberships AS m
+                 ON m.user_id OPERATOR(pg_catalog.=) i.user_id AND m.organization_id OPERATOR(pg_catalog.=) $1
+         WHERE i.provider OPERATOR(pg_catalog.=) 'authkit' AND pg_catalog.lower(i.email COLLATE "C") OPERATOR(pg_catalog.=) $2
+             AND NOT EXISTS (SELECT FROM auth.directory_users AS own
+                 WHERE own.user_id OPERATOR(pg_catalog.=) i.user_id AND own.organization_id OPERATOR(pg_catalog.=) $1)
+             AND NOT EXISTS (SELECT FROM auth.directory_users AS a
+                 WHERE a.organization_id OPERATOR(pg_catalog.=) $1 AND a.email OPERATOR(pg_catalog.=) $2
+                     AND a.state OPERATOR(pg_catalog.=) 'active')
+         ORDER BY i.user_id"#,
+        &[organization_id.into(), user.email.as_deref().into()],
+        |row| row.uuid(1),
+    )
+}
+
 /// Says who a directory user is here.
 pub fn set_user(id: &str, user_id: Uuid) -> Result<()> {
     query::execute(

@@ -188,3 +188,16 @@ pub fn set_roles(user_id: Uuid, organization_id: &str, roles: &[String]) -> Resu
     )
     .map(drop)
 }
+
+/// Whether AuthKit has somebody in another organization too.
+pub fn is_member_elsewhere(user_id: Uuid, organization_id: &str) -> Result<bool> {
+    let found = query::row(
+        "SELECT true FROM auth.identities AS i
+             JOIN auth.workos_memberships AS w ON w.workos_user_id OPERATOR(pg_catalog.=) i.provider_id
+         WHERE i.user_id OPERATOR(pg_catalog.=) $1 AND i.provider OPERATOR(pg_catalog.<>) 'workos'
+             AND w.organization_id OPERATOR(pg_catalog.<>) $2 AND w.status OPERATOR(pg_catalog.=) ANY ('{active,pending}') LIMIT 1",
+        &[uuid_arg(user_id), organization_id.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(found.is_some())
+}

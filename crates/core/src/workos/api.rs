@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::answer::HttpAnswer;
+use super::authkit;
 use super::refusal::{self, request_id};
 use crate::authorize::page_scheme;
 use crate::error::{Error, ErrorCode, Result};
@@ -261,7 +262,9 @@ impl Api<'_> {
     pub fn revoked(&self, answer: &HttpAnswer) -> Result<bool> {
         match answer.status {
             400 | 404 | 422 => Ok(false),
-            _ => self.done(answer).map(|()| true),
+            200..300 => Ok(true),
+            // Its words may name the person.
+            _ => Err(authkit::refused(answer, &[self.key.expose()])),
         }
     }
 

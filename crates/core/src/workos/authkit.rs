@@ -18,13 +18,17 @@ use super::answer::HttpAnswer;
 use super::profile::{AuthkitSession, Impersonator, Membership, Profile};
 use super::refusal::request_id;
 use super::{TokenAnswer, parse_object};
+use crate::accounts::fold_email;
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::Free;
 use crate::{email, workos_id};
 pub use logout::logout_url;
+pub(super) use refusal::error as refused;
 
 /// The longest name of a method, in bytes.
 const LONGEST_METHOD: usize = 64;
+/// The method of whoever acts as somebody else.
+const IMPERSONATION: &str = "Impersonation";
 /// How much of an impersonator's reason is kept, in characters.
 const LONGEST_REASON: usize = 200;
 
@@ -63,11 +67,26 @@ pub fn parse_answer(answer: &HttpAnswer, client_id: &str, redact: &[&str]) -> Re
         }
     };
     // Who acts as somebody must not pass for them, wherever it stands.
-    let impersonator = impersonator.or(token.actor.map(|email| Impersonator { email, reason: None }));
+    let actor = match token.actor {
+        None => None,
+        Some(actor) => {
+            let address =
+                email::parse(&actor).map_err(|_| malformed("Its access_token says no address of who acts"))?;
+            Some(Impersonator { email: address.to_owned(), reason: None })
+        }
+    };
+    let is_other = |one: &Impersonator, other: &Impersonator| fold_email(&one.email) != fold_email(&other.email);
+    if impersonator.as_ref().zip(actor.as_ref()).is_some_and(|(one, other)| is_other(one, other)) {
+        return Err(malformed("The answer and its access_token name different people who act"));
+    }
+    let impersonator = impersonator.or(actor);
     let method = match raw.authentication_method {
         Some(Free(Value::String(method))) if is_word(&method) => Some(method),
         _ => None,
     };
+    if method.as_deref() == Some(IMPERSONATION) && impersonator.is_none() {
+        return Err(malformed("It does not say who acts"));
+    }
     let session = AuthkitSession {
         id: token.session_id,
         auth_time: token.auth_time,

@@ -112,6 +112,16 @@ fn who_acts_as_somebody_is_named_wherever_it_stands() {
         with(&json!({"impersonator": "sue@example.com"})),
         with_claims(&json!({"act": {}})),
         with_claims(&json!({"act": "sue@example.com"})),
+        with_claims(&json!({"act": {"sub": "sue\u{7}"}})),
+        // Who acts is not told, or two are.
+        with(&json!({"authentication_method": "Impersonation"})),
+        {
+            let mut body = answer(
+                &json!({"sub": "user_ann", "sid": "session_1", "org_id": "org_acme", "act": {"sub": "bob@example.com"}}),
+            );
+            body["impersonator"] = json!({"email": "sue@example.com"});
+            read(&body)
+        },
     ] {
         assert_eq!(refused.unwrap_err().code(), ErrorCode::WorkosAnswerMalformed);
     }
@@ -129,6 +139,8 @@ fn an_answer_that_contradicts_itself_signs_nobody_in() {
         ("another client's token", with_claims(&json!({"client_id": "client_2"}))),
         ("no session", with_claims(&json!({"sid": null}))),
         ("an empty session", with_claims(&json!({"sid": ""}))),
+        ("a client that is no text", with_claims(&json!({"client_id": ["client_1"]}))),
+        ("a kind that is no text", with_claims(&json!({"sub_profile": ["agent"]}))),
         ("an agent's token", with_claims(&json!({"sub_profile": "agent"}))),
         ("a widget's token", with_claims(&json!({"sub_type": "widget"}))),
         ("roles that are none", with_claims(&json!({"roles": "admin"}))),

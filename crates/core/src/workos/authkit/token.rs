@@ -34,14 +34,14 @@ pub(super) fn read(token: &str, client_id: &str) -> std::result::Result<SessionT
     let read = claims_of(&claims);
     let read = read.map_err(|error| error.detail().unwrap_or_default().trim_end_matches('.').to_owned())?;
     // Tokens of agents, widgets and machines are signed with the same key: WorkOS's Python SDK tells them apart so.
-    let kind = |name: &str| text_or_none(claims.get(name), name).ok().flatten();
-    if kind("sub_profile").is_some_and(|profile| profile != "user") || claims.get("sub_type").is_some() {
+    let kind = |name: &str| text_or_none(claims.get(name), name).map_err(|_| format!("its {name} is not a string"));
+    if kind("sub_profile")?.is_some_and(|profile| profile != "user") || claims.get("sub_type").is_some() {
         return Err("it is not of a person's session".to_owned());
     }
     if !read.subject.starts_with("user_") {
         return Err("its sub does not begin with user_".to_owned());
     }
-    if kind("client_id").is_some_and(|of| of != client_id) {
+    if kind("client_id")?.is_some_and(|of| of != client_id) {
         return Err("it is of another client".to_owned());
     }
     for (name, id) in

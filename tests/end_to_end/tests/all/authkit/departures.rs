@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use tokio_postgres::Client;
+use workos_auth_core::token::Algorithm;
 use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, come_back, sign_in};
-use workos_end_to_end::bed::{ALICE, ANNA, Bed, Session, exchange, is_good, reader, refresh};
+use workos_end_to_end::bed::{ALICE, ANNA, Bed, Session, exchange, is_good, reader, refresh, set_session};
+use workos_end_to_end::issuer::{OtherIssuer, accept};
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_end_to_end::told::{apply, event, page};
 
@@ -142,12 +144,17 @@ async fn a_session_that_is_left_over_is_not_refreshed() {
 /// Whoever belongs to no other organization is banned, where that is asked for.
 #[tokio::test]
 async fn a_ban_asks_where_else_somebody_is_a_member() {
-    for (case, elsewhere, expected) in [("ban", false, "t"), ("ban_not", true, "f")] {
+    for (case, is_member, signs_in, expected) in
+        [("ban", false, false, "t"), ("ban_not", true, true, "f"), ("ban_unseen", true, false, "f")]
+    {
         let (bed, app) = bed(case).await;
         bed.set("workos_auth.deprovision", "ban").await;
         sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
-        if elsewhere {
+        if is_member {
             join(&bed, "om_globex", "org_globex");
+            bed.follow().await;
+        }
+        if signs_in {
             sign_in(&app, "provider => 'authkit', organization => 'org_globex'", "ann@acme.com").await.unwrap();
         }
         bed.happens(status("inactive"));
@@ -234,6 +241,81 @@ async fn who_left_by_a_directory_does_not_come_back_through_authkit() {
     refused(sign_in(&app, AUTHKIT_OF_ACME, ANNA.email).await, "member_removed");
     assert_eq!(bed.count(SESSIONS).await, 0);
     assert_eq!(bed.count("select count(*) from auth.users").await, 1);
+}
+
+/// Where accounts are never joined, one person has one for each way.
+#[tokio::test]
+async fn another_account_of_the_address_leaves_too_and_none_is_made_afterwards() {
+    let bed = Bed::shared("twice").await;
+    bed.set("workos_auth.account_linking", "none").await;
+    let app = bed.with_authkit().await;
+    bed.with_directory().await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.person(ALICE.email, &["org_acme"]);
+    let other = sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await.unwrap();
+    assert_ne!(other.user_id, alice.user_id);
+    let departs = |who: &str| json!({ "directory_user_departs": { "id": format!("directory_user_{who}"), "departure": "deleted" } });
+    bed.happens(departs("alice"));
+    bed.follow().await;
+    assert_eq!(bed.count(SESSIONS).await, 0);
+    for session in [&alice, &other] {
+        refused(refresh(&app, &session.refresh_token).await, "refresh_token_not_found");
+    }
+    refused(sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await, "member_removed");
+
+    // An account that was made before the departure has the row, and is not who comes now.
+    let anna = bed.sign_in(ANNA).await;
+    bed.happens(departs("anna"));
+    bed.follow().await;
+    bed.person(ANNA.email, &["org_acme"]);
+    for email_verified in [true, false] {
+        bed.answer_once(&json!({"user": {"email_verified": email_verified}}), &json!({}));
+        refused(sign_in(&app, AUTHKIT_OF_ACME, ANNA.email).await, "member_removed");
+    }
+    refused(refresh(&app, &anna.refresh_token).await, "refresh_token_not_found");
+    assert_eq!(bed.count(SESSIONS).await, 0);
+}
+
+/// WorkOS's own tokens say no address: only the id tells that it is the same person.
+#[tokio::test]
+async fn an_issuers_token_of_who_left_by_a_directory_or_is_banned_is_refused() {
+    let (bed, app) = bed("tokens").await;
+    let issuer = OtherIssuer::new("https://api.workos.com", Algorithm::Es256);
+    issuer.is_trusted_by(&bed).await;
+    let there = json!({ "id": "directory_user_ann", "directory_id": "directory_acme", "organization_id": "org_acme",
+        "idp_id": "okta-ann", "email": "ann@acme.com", "state": "active", "updated_at": "2026-01-10T12:00:00.000Z" });
+    let tell = async |id: &str, kind: &str| {
+        let cursor = bed.cursor().await;
+        apply(&bed.admin, &page(&[event(id, kind, there.clone())]), cursor.as_deref()).await.unwrap()
+    };
+    tell("event_1", "dsync.user.created").await;
+    let ann = sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    let token = issuer.token("ann", json!({}));
+    accept(&app, &token).await.unwrap();
+    set_session(&app, &token, false).await.unwrap();
+    bed.admin.execute("select auth.ban_user($1)", &[&ann.user_id]).await.unwrap();
+    refused(app.query("select auth.uid()", &[]).await, "user_banned");
+    refused(accept(&app, &issuer.token("ann", json!({}))).await, "user_banned");
+    bed.admin.execute("select auth.unban_user($1)", &[&ann.user_id]).await.unwrap();
+    app.query("select auth.uid()", &[]).await.unwrap();
+
+    tell("event_2", "dsync.user.deleted").await;
+    refused(app.query("select auth.uid()", &[]).await, "member_removed");
+    refused(accept(&app, &issuer.token("ann", json!({}))).await, "member_removed");
+}
+
+/// A demotion by the directory counts for a sign-in through AuthKit as well.
+#[tokio::test]
+async fn the_role_of_a_directory_comes_before_that_of_authkit() {
+    let (bed, app) = bed("directory_role").await;
+    let there = json!({ "id": "directory_user_ann", "directory_id": "directory_acme", "organization_id": "org_acme", "idp_id": "okta-ann",
+        "email": "ann@acme.com", "state": "active", "role": { "slug": "viewer" }, "roles": [{ "slug": "viewer" }],
+        "updated_at": "2026-01-10T12:00:00.000Z" });
+    let cursor = bed.cursor().await;
+    let told = page(&[event("event_1", "dsync.user.created", there)]);
+    apply(&bed.admin, &told, cursor.as_deref()).await.unwrap();
+    let session = sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
+    assert_eq!(session.claims["org_role"], "viewer");
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ async fn an_organization_that_requires_single_sign_on_takes_nothing_else() {
     bed.person("ann@acme.com", &["org_acme"]);
     sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await.unwrap();
     bed.admin.batch_execute("select auth.require_sso('org_acme')").await.unwrap();
-    for method in ["Password", "GoogleOAuth", "MagicAuth", "Impersonation"] {
+    for method in ["Password", "GoogleOAuth", "MagicAuth"] {
         bed.answer_once(&json!({"authentication_method": method}), &json!({}));
         refused(sign_in(&app, AUTHKIT_OF_ACME, "ann@acme.com").await, "sso_required");
     }

@@ -1,7 +1,7 @@
 //! How AuthKit is switched on, and what it is asked for.
 
-use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, sign_in};
-use workos_end_to_end::bed::{ALICE, Bed, configure_authkit, configure_workos};
+use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, come_back, sign_in};
+use workos_end_to_end::bed::{ALICE, Bed, configure_authkit, configure_workos, exchange};
 use workos_end_to_end::brokered::parameter;
 use workos_end_to_end::sql::{refused, refused_as, text};
 use workos_testbed::workos::CLIENT_SECRET;
@@ -36,9 +36,12 @@ async fn it_is_switched_on_by_the_product_and_by_nothing_else() {
     // Single sign-on goes on beside it.
     bed.sign_in(ALICE).await;
 
+    let pending = come_back(&app, "ann@acme.com").await;
     let off = configure_authkit(&format!(", product => 'sso', api_url => '{}'", bed.workos.url()));
     bed.admin.batch_execute(&off).await.unwrap();
     refused(app.query(&start(AUTHKIT), &[]).await, "authkit_not_configured");
+    // Nor does one end that was under way.
+    refused(exchange(&app, &pending).await, "authkit_not_configured");
     let said = "select string_agg(payload ->> 'product', ' ' order by created_at) from auth.audit_log_entries where action = 'provider_configured'";
     assert_eq!(text(&bed.admin, said).await.unwrap().as_deref(), Some("authkit sso"));
     for (product, sqlstate) in [("'AuthKit'", "22023"), ("''", "22023"), ("null", "22004")] {
