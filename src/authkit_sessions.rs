@@ -50,7 +50,7 @@ fn revoke(provider: &Provider, key: &ClientSecret, name: &str) -> Result<bool> {
     let api = Api { api_url: &provider.api_url, key };
     let asked = api.revoke_session(name).and_then(|request| http::call(&request, key));
     let revoked = asked
-        .and_then(|reply| api.revoked(&reply.answer()))
+        .and_then(|reply| authkit::revoked(&reply.answer(), key))
         .map_err(|error| error.hint("Nothing has ended here. Try again, or call auth.sign_out, which asks nobody."))?;
     if !revoked {
         log_line("WorkOS has no such session to end", name);

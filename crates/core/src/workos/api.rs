@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::answer::HttpAnswer;
-use super::authkit;
 use super::refusal::{self, request_id};
 use crate::authorize::page_scheme;
 use crate::error::{Error, ErrorCode, Result};
@@ -251,20 +250,6 @@ impl Api<'_> {
         match (200..300).contains(&answer.status) {
             true => Ok(()),
             false => Err(refusal::error(answer, &[self.key.expose()])),
-        }
-    }
-
-    /// Whether WorkOS has ended a session; false where it says that there is none to end. A request of one id, which WorkOS gave, can be wrong in
-    /// nothing else.
-    ///
-    /// # Errors
-    /// As above.
-    pub fn revoked(&self, answer: &HttpAnswer) -> Result<bool> {
-        match answer.status {
-            400 | 404 | 422 => Ok(false),
-            200..300 => Ok(true),
-            // Its words may name the person.
-            _ => Err(authkit::refused(answer, &[self.key.expose()])),
         }
     }
 

@@ -22,8 +22,7 @@ use crate::accounts::fold_email;
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::Free;
 use crate::{email, workos_id};
-pub use logout::logout_url;
-pub(super) use refusal::error as refused;
+pub use logout::{logout_url, revoked};
 
 /// The longest name of a method, in bytes.
 const LONGEST_METHOD: usize = 64;

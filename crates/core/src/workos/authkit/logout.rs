@@ -1,7 +1,10 @@
-//! Where the browser ends AuthKit's session, whose cookie only WorkOS's own page removes.
+//! How AuthKit's session ends: in the browser, whose cookie only WorkOS's own page removes, or by a call.
 
+use super::refusal;
 use crate::authorize::page_scheme;
 use crate::error::{Error, Result};
+use crate::secret::ClientSecret;
+use crate::workos::answer::HttpAnswer;
 use crate::workos::api;
 
 /// The longest address to go back to, in bytes.
@@ -27,4 +30,17 @@ pub fn logout_url(api_url: &str, session_id: &str, return_to: Option<&str>) -> R
     }
     drop(query);
     Ok(url.into())
+}
+
+/// Whether WorkOS has ended a session, as [`api::Api::revoke_session`] asks for; false where it says that there is none to end. A request of one
+/// id, which WorkOS gave, can be wrong in nothing else.
+///
+/// # Errors
+/// The failure that another status stands for, without WorkOS's words, which may name the person.
+pub fn revoked(answer: &HttpAnswer, key: &ClientSecret) -> Result<bool> {
+    match answer.status {
+        400 | 404 | 422 => Ok(false),
+        200..300 => Ok(true),
+        _ => Err(refusal::error(answer, &[key.expose()])),
+    }
 }

@@ -19,7 +19,7 @@ const MUST_USE_SSO: &str = "Must use SSO for selected organization";
 const MOST_ORGANIZATIONS: usize = 20;
 
 /// The failure that an answer other than 2xx stands for.
-pub fn error(answer: &HttpAnswer, redact: &[&str]) -> Error {
+pub(super) fn error(answer: &HttpAnswer, redact: &[&str]) -> Error {
     let Free(body) = json::read(answer.body).unwrap_or_default();
     let text = |member: &str| body.get(member).and_then(Value::as_str);
     let name = text("error").or_else(|| text("code")).filter(|name| is_word(name));

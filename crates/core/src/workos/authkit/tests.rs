@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::authorize::Selector;
+use crate::secret::ClientSecret;
 use crate::workos::{check_answer, wants_json};
 
 const CODE: &str = "01JCODE9ZZZZZZZZZZZZZZZZZZ";
@@ -276,5 +277,24 @@ fn where_the_browser_ends_a_session() {
         &long,
     ] {
         assert_eq!(url(Some(place)).unwrap_err().code(), ErrorCode::InvalidArgument, "{place}");
+    }
+}
+
+#[test]
+fn a_session_that_is_not_there_is_over_and_nothing_else_is() {
+    let revoked = |status| {
+        let answer =
+            HttpAnswer { status, request_id: None, retry_after: None, body: br#"{"message": "sue@example.com"}"# };
+        super::revoked(&answer, &ClientSecret::new("sk_test_secret_key".into()))
+    };
+    for status in [200, 204] {
+        assert!(revoked(status).unwrap());
+    }
+    for status in [400, 404, 422] {
+        assert!(!revoked(status).unwrap());
+    }
+    for status in [302, 401, 403, 429, 500] {
+        let error = revoked(status).unwrap_err();
+        assert!(!error.detail().unwrap().contains("sue"), "{error:?}");
     }
 }
