@@ -7,6 +7,7 @@ mod common;
 
 /// From `/authorize` to a session, and what becomes of it.
 mod sign_in {
+    mod authkit;
     mod clients;
     mod ends;
     mod flows;

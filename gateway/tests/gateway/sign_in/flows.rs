@@ -55,22 +55,6 @@ async fn a_sign_in_with_pkce_gives_the_session_that_supabases_clients_expect() {
 }
 
 #[tokio::test]
-async fn a_sign_in_through_authkit_gives_such_a_session_too() {
-    let gateway = Gateway::start("gw_authkit", &[]).await;
-    gateway.bed.with_authkit().await;
-    gateway.bed.person("ann@acme.com", &["org_acme"]);
-    let query = format!("workos_provider=authkit&organization=org_acme&redirect_to={PAGE}&{}", pkce(CHALLENGE));
-    let end = gateway.browse(&query, "ann@acme.com").await;
-    let body = json!({ "auth_code": end.query("code"), "code_verifier": VERIFIER });
-    let session = ok(gateway.post("/token?grant_type=pkce", &body).send().await.unwrap()).await;
-    assert_eq!((&session["user"]["email"], session.get("provider_token")), (&json!("ann@acme.com"), None));
-    let kept =
-        "select count(*) from auth.sessions where authkit_session_id like 'session_%' and organization_id = 'org_acme'";
-    assert_eq!(gateway.bed.count(kept).await, 1);
-    ok(gateway.refresh(&session["refresh_token"]).await).await;
-}
-
-#[tokio::test]
 async fn a_wrong_verifier_does_not_spend_the_code() {
     let gateway = Gateway::start("gw_verifier", &[]).await;
     let end =
