@@ -176,6 +176,12 @@ async fn a_token_that_names_an_organization_of_another_issuer() {
     fed.alice_goes_on().await;
     assert!(fed.uid(&fed.bob).await.unwrap().is_some());
     assert_eq!(fed.verifier.errors("object").await, ["auth.organizations: org_acme"]);
+    // What it says of the organization later changes nothing.
+    let rename = "update auth.organizations set name = 'Mine' where id = 'org_acme'";
+    fed.globex.admin.batch_execute(rename).await.unwrap();
+    fed.catch_up().await;
+    fed.alice_goes_on().await;
+    refused(fed.uid(&intruder).await, "organization_of_another_issuer");
 
     // No trusted issuer speaks for it either, whose keys an administrator has brought, and none is given it.
     let other = OtherIssuer::new("https://api.example.com", Algorithm::Es256);
