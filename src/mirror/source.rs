@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pgrx::memcxt::PgMemoryContexts;
 use serde_json::Value;
 use workos_auth_core::mirror::follow;
 use workos_auth_core::secret::ClientSecret;
@@ -113,6 +114,8 @@ pub fn writing<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
         for name in [c"enable_seqscan", c"jit"] {
             setting::set(name, c"off", Lifetime::Transaction);
         }
-        undone_if_refused(f)
+        // What is allocated for a page goes with its transaction, and not with the procedure.
+        // SAFETY: the context of this transaction, which `f` does not end; what `f` returns holds nothing of Postgres's memory.
+        undone_if_refused(|| unsafe { PgMemoryContexts::TopTransactionContext.switch_to(|_| f()) })
     })
 }
