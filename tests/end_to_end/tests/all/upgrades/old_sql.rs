@@ -39,10 +39,10 @@ async fn check_names_the_update_and_the_package() {
             "ALTER EXTENSION workos_auth UPDATE;",
         ),
         (
-            "0.2.10",
+            "0.3.10",
             "error",
-            format!("This database has the SQL of 0.2.10, and the library is {CURRENT}"),
-            "Install the package of workos_auth 0.2.10 or newer",
+            format!("This database has the SQL of 0.3.10, and the library is {CURRENT}"),
+            "Install the package of workos_auth 0.3.10 or newer",
         ),
         (
             "10.0.0",

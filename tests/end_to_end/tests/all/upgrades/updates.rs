@@ -195,6 +195,7 @@ async fn tables_that_the_release_leaves_alone_are_not_locked() {
         "auth.signing_keys",
         "auth.providers",
         "auth.flow_states",
+        "auth.worker_status",
     ];
     for version in older() {
         let bed = Bed::of_version(Cluster::shared().unwrap(), &named("unlocked", &version), Some(&version)).await;
