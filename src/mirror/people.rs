@@ -83,13 +83,11 @@ pub(super) fn delete_user(id: &str) -> Result<()> {
     // A sign-in without an organization looks at no membership.
     lock_identity(AUTHKIT, id);
     remember_removal(id)?;
-    let organizations = store::mark_memberships_deleted(id)?;
+    store::mark_memberships_deleted(id)?;
     leaving::end_at_authkit(id, None)?;
     for user_id in store::users_of(id)? {
         // Also those that WorkOS has never told of.
-        let mut of = store::memberships_without_sso(user_id)?;
-        of.extend(organizations.iter().filter(|known| !of.contains(known)).cloned().collect::<Vec<_>>());
-        leaving::leave_everywhere(user_id, &of)?;
+        leaving::leave_everywhere(user_id, &store::memberships_without_sso(user_id)?)?;
     }
     Ok(())
 }

@@ -131,6 +131,13 @@ pub fn granted(user_id: Uuid, profile: &Profile) -> Result<Granted> {
     let Some(organization) = profile.organization_id.as_deref().filter(|_| scan::has_mirror()) else {
         return Ok(granted);
     };
+    // An answer that was kept for a while may be older than what the events have told since.
+    let answered_at = profile.authkit.as_ref().and_then(|session| session.issued_at);
+    let newer = answered_at.map(|since| people::roles_since(&profile.id, organization, since)).transpose()?.flatten();
+    if let Some(roles) = newer {
+        granted.role = roles.first().cloned();
+        granted.roles = roles;
+    }
     if let Some(roles) = directories::roles_of(user_id, organization)? {
         granted.role = roles.first().cloned();
         granted.roles = roles;

@@ -14,6 +14,7 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use serde_json::Value;
 use uuid::Uuid;
+use workos_auth_core::accounts::WORKOS;
 use workos_auth_core::installation::Homes;
 
 use crate::postgres::jsonb::Jsonb;
@@ -318,15 +319,19 @@ pub fn directory_users_of(user_id: Uuid, organization_id: &str) -> Vec<bool> {
     })
 }
 
-/// The status of each membership in an organization that somebody's persons of AuthKit have; `deleted` of a person whom WorkOS has deleted.
+/// The status of each membership in an organization that somebody's persons of AuthKit have; `deleted` of a person whom WorkOS has deleted, unless
+/// single sign-on of the organization leads into the account too: that goes on without AuthKit.
 pub fn authkit_statuses_of(user_id: Uuid, organization_id: &str) -> Vec<String> {
+    let mut has_sso = false;
     let subjects = collect(&IDENTITIES, &[Key::Uuid(c"user_id", user_id)], None, |row| {
-        let is_of_issuer = row.get::<String>(c"provider").as_deref() != Some("workos");
-        row.get::<String>(c"provider_id").filter(|id| is_of_issuer && id.starts_with("user_"))
+        let is_of_workos = row.get::<String>(c"provider").as_deref() == Some(WORKOS);
+        has_sso |= is_of_workos && row.get::<String>(c"organization_id").as_deref() == Some(organization_id);
+        row.get::<String>(c"provider_id").filter(|id| !is_of_workos && id.starts_with("user_"))
     });
-    let statuses = |subject: &String| match was_removed(subject) {
-        true => vec!["deleted".to_owned()],
-        false => membership_statuses(subject, organization_id),
+    let statuses = |subject: &String| match (was_removed(subject), has_sso) {
+        (true, true) => Vec::new(),
+        (true, false) => vec!["deleted".to_owned()],
+        (false, _) => membership_statuses(subject, organization_id),
     };
     subjects.iter().flat_map(statuses).collect()
 }

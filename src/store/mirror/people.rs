@@ -98,14 +98,14 @@ pub fn mark_membership_deleted(membership: &Membership) -> Result<bool> {
     Ok(written == 1)
 }
 
-/// Marks every membership of somebody as deleted; says in which organizations.
-pub fn mark_memberships_deleted(workos_user_id: &str) -> Result<Vec<String>> {
-    query::rows(
+/// Marks every membership of somebody as deleted.
+pub fn mark_memberships_deleted(workos_user_id: &str) -> Result<()> {
+    query::execute(
         "UPDATE auth.workos_memberships SET status = 'deleted', deleted_at = pg_catalog.clock_timestamp()
-         WHERE workos_user_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL RETURNING organization_id",
+         WHERE workos_user_id OPERATOR(pg_catalog.=) $1 AND deleted_at IS NULL",
         &[workos_user_id.into()],
-        |row| row.get(1),
     )
+    .map(drop)
 }
 
 /// Keeps somebody's memberships in an organization as they are until the end of the transaction, so that whoever removes one finds what came of it.
@@ -161,6 +161,18 @@ pub fn authkit_issuers() -> Result<Vec<String>> {
         "SELECT issuer FROM auth.trusted_issuers WHERE kind OPERATOR(pg_catalog.=) 'authkit' ORDER BY issuer",
         &[],
         |row| row.get(1),
+    )
+}
+
+/// The roles of somebody's membership in an organization, where WorkOS has changed it after a time, in seconds since the epoch.
+pub fn roles_since(workos_user_id: &str, organization_id: &str, since: i64) -> Result<Option<Vec<String>>> {
+    query::row(
+        "SELECT roles FROM auth.workos_memberships
+         WHERE workos_user_id OPERATOR(pg_catalog.=) $1 AND organization_id OPERATOR(pg_catalog.=) $2
+             AND status OPERATOR(pg_catalog.=) 'active' AND workos_updated_at OPERATOR(pg_catalog.>) pg_catalog.to_timestamp($3)
+         ORDER BY workos_updated_at DESC LIMIT 1",
+        &[workos_user_id.into(), organization_id.into(), (since as f64).into()],
+        |row| row.get::<Vec<String>>(1),
     )
 }
 

@@ -15,7 +15,7 @@
 //! | A7 | same address, account in another organization | new user, whose `users.email` stays NULL |
 //! | A8 | several such accounts, or one that is elsewhere too | refused, `multiple_accounts` |
 //! | A9 | an account of this address in reach of A6, or of another `user_…`, is banned | refused, `user_banned`; never a second user |
-//! | A10 | same address, account of another `user_…` | new user: an address is one person's at WorkOS, and may be a successor's |
+//! | A10 | same address, account of another `user_…`, or one whose single sign-on is the organization's and which is no member there any more | new user: an address is one person's at WorkOS, and may be a successor's |
 
 use uuid::Uuid;
 
@@ -113,7 +113,7 @@ impl<'a> Person<'a> {
         policy: &Policy,
     ) -> Result<AccountDecision> {
         let (others, candidates): (Vec<Candidate>, Vec<Candidate>) =
-            candidates.iter().cloned().partition(is_of_authkit);
+            candidates.iter().cloned().partition(|user| is_of_authkit(user) || self.has_left(user));
         if self.email.is_some() && others.iter().any(|user| user.banned) {
             return Err(ErrorCode::UserBanned.into());
         }
@@ -129,6 +129,14 @@ impl<'a> Person<'a> {
             }
         }
         Ok(decided)
+    }
+
+    /// Whether the session's organization has the user no more, whom its single sign-on brought.
+    fn has_left(&self, user: &Candidate) -> bool {
+        self.organization_id.is_some_and(|here| {
+            user.identities.iter().any(|identity| identity.organization_id.as_deref() == Some(here))
+                && !user.memberships.iter().any(|id| id == here)
+        })
     }
 }
 

@@ -89,6 +89,7 @@ pub fn parse_answer(answer: &HttpAnswer, client_id: &str, redact: &[&str]) -> Re
     let session = AuthkitSession {
         id: token.session_id,
         auth_time: token.auth_time,
+        issued_at: token.issued_at,
         method,
         email_verified: false,
         impersonator,

@@ -12,6 +12,11 @@ const EVERYWHERE: [Option<&str>; 3] = [None, ACME, OTHER];
 const POLICIES: [Policy; 4] =
     [POLICY, EMAIL_MODE, NEVER, Policy { trust_email_domains: false, linking: Linking::Organization, ..POLICY }];
 
+/// Ann as a member of Acme, whose connection knows her.
+fn okta(number: u128) -> Candidate {
+    Candidate { memberships: vec!["org_acme".into()], ..super::okta(number) }
+}
+
 /// An account of somebody of AuthKit.
 fn of_authkit(number: u128) -> Candidate {
     let identity = KnownIdentity {
@@ -100,8 +105,7 @@ fn rows_a4_and_a5_nobody_joins_without_a_verified_address_and_an_organization() 
 
 #[test]
 fn row_a6_a_verified_address_joins_the_one_account_of_its_organization() {
-    let here = Candidate { memberships: vec!["org_acme".into()], ..okta(1) };
-    for user in [okta(1), here, invited(1, &["org_acme"])] {
+    for user in [okta(1), invited(1, &["org_acme"])] {
         for policy in [POLICY, EMAIL_MODE] {
             assert_eq!(unknown(&AUTHKIT_ANN, slice::from_ref(&user), &policy), joins(1));
         }
@@ -147,8 +151,10 @@ fn row_a9_nobody_comes_past_a_ban() {
 #[test]
 fn row_a10_another_person_of_authkit_is_another() {
     for policy in POLICIES {
-        for user in [of_authkit(1), of_both(1)] {
+        for user in [of_authkit(1), of_both(1), super::okta(1)] {
             assert_eq!(unknown(&AUTHKIT_ANN, &[user], &policy), creates(None, None));
         }
+        let left = banned(super::okta(1));
+        assert_eq!(code(unknown(&AUTHKIT_ANN, &[left], &policy)), ErrorCode::UserBanned);
     }
 }

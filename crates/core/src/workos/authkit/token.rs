@@ -16,6 +16,8 @@ pub(super) struct SessionToken {
     pub organization_id: Option<String>,
     /// `auth_time`; tokens from before July 2026 have none.
     pub auth_time: Option<i64>,
+    /// `iat`
+    pub issued_at: Option<i64>,
     /// `role`, which a template of the dashboard may have written over.
     pub role: Option<String>,
     /// `roles`
@@ -66,6 +68,7 @@ fn claims_of(claims: &Members<'_>) -> Result<SessionToken> {
         session_id: required(get("sid").map(as_text), "sid")?,
         organization_id: text_or_none(get("org_id"), "org_id")?,
         auth_time: typed(get("auth_time").map(as_date), "auth_time")?,
+        issued_at: typed(get("iat").map(as_date), "iat")?,
         role: text_or_none(get("role"), "role")?,
         roles: list_or_empty(get("roles"), "roles")?,
         permissions: list_or_empty(get("permissions"), "permissions")?,

@@ -9,6 +9,9 @@ pub struct AuthkitSession {
     pub id: String,
     /// When the person last signed in there, in seconds since the epoch; a session that goes on in the browser does not change it.
     pub auth_time: Option<i64>,
+    /// When WorkOS said all this, in seconds since the epoch.
+    #[serde(default)]
+    pub issued_at: Option<i64>,
     /// `authentication_method`, such as `SSO` or `Password`; WorkOS adds to the list, so it is open text.
     pub method: Option<String>,
     /// Whether WorkOS has verified the person's address.

@@ -67,6 +67,19 @@ async fn an_account_of_another_customer_is_another() {
     assert_eq!(text(&bed.admin, holders).await.unwrap().as_deref(), Some("1"));
 }
 
+/// The address may be a successor's.
+#[tokio::test]
+async fn the_account_of_somebody_who_is_no_member_any_more_is_joined_by_nobody() {
+    let bed = Bed::shared("taken_out").await;
+    let app = bed.with_authkit().await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.admin.execute("select auth.remove_member($1, 'org_acme')", &[&alice.user_id]).await.unwrap();
+    bed.person(ALICE.email, &["org_acme"]);
+    let other = sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await.unwrap();
+    assert!(other.is_new_user && other.user_id != alice.user_id);
+    assert_eq!(bed.sign_in(ALICE).await.user_id, alice.user_id);
+}
+
 #[tokio::test]
 async fn an_address_that_is_not_verified_says_nothing() {
     let bed = Bed::shared("unverified").await;

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use tokio_postgres::Client;
 use workos_auth_core::token::Algorithm;
 use workos_end_to_end::authkit::{AUTHKIT, AUTHKIT_OF_ACME, come_back, sign_in};
-use workos_end_to_end::bed::{ALICE, ANNA, Bed, Session, exchange, is_good, reader, refresh, set_session};
+use workos_end_to_end::bed::{ALICE, ANNA, Bed, Pending, Session, exchange, is_good, reader, refresh, set_session};
+use workos_end_to_end::brokered;
 use workos_end_to_end::issuer::{OtherIssuer, accept};
 use workos_end_to_end::sql::{lines, refused, text};
 use workos_end_to_end::told::{apply, event, page};
@@ -89,6 +90,45 @@ async fn a_user_who_is_deleted_leaves_everything() {
     assert!(refusal.detail.contains("auth.workos_removals"), "{refusal}");
     bed.happens(status("active"));
     refused(exchange(&app, &pending[1]).await, "member_removed");
+}
+
+/// Single sign-on of the organization is no matter of AuthKit's.
+#[tokio::test]
+async fn a_user_who_is_deleted_keeps_single_sign_on() {
+    let bed = Bed::shared("keeps").await;
+    let app = bed.with_authkit().await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.happens(json!({ "create_user": { "id": "user_alice", "email": ALICE.email } }));
+    bed.happens(json!({ "create_membership": { "id": "om_alice", "user": "user_alice", "organization": "org_acme", "roles": ["editor"] } }));
+    bed.follow().await;
+    let session = sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await.unwrap();
+    assert_eq!(session.user_id, alice.user_id);
+    bed.happens(json!({ "delete_user": { "id": "user_alice" } }));
+    bed.follow().await;
+    assert_eq!(bed.count(SESSIONS).await, 0);
+    let members = "select organization_id from auth.organization_memberships";
+    assert_eq!(lines(&bed.admin, members).await.unwrap(), ["org_acme"]);
+    let again = bed.sign_in(ALICE).await;
+    assert_eq!((again.user_id, again.is_new_user), (alice.user_id, false));
+    refresh(&app, &again.refresh_token).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_code_that_is_kept_gives_no_role_back() {
+    let (bed, _) = Bed::brokered("demoted").await;
+    let app = bed.with_authkit().await;
+    bed.happens(json!({ "create_user": { "id": "user_ann", "email": "ann@acme.com" } }));
+    join(&bed, "om_ann", "org_acme");
+    bed.follow().await;
+    let begun = format!("{AUTHKIT_OF_ACME}, redirect_to => 'http://localhost:3000/app'");
+    let pending = brokered::come_back(&app, &begun, "ann@acme.com").await;
+    let landing = brokered::callback(&app, &pending).await.unwrap();
+    bed.happens(json!({ "update_membership": { "id": "om_ann", "roles": ["viewer"] } }));
+    bed.follow().await;
+    let code = brokered::parameter(&landing.0, "code");
+    let session = exchange(&app, &Pending { code, ..pending }).await.unwrap();
+    assert_eq!(session.claims["org_role"], "viewer");
+    assert_eq!(refresh(&app, &session.refresh_token).await.unwrap().claims["org_role"], "viewer");
 }
 
 #[tokio::test]
