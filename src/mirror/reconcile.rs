@@ -122,7 +122,7 @@ impl Reconciliation {
     /// Compares a page, or one thing that a list has not told of, and commits. Whether there is more to do. What failed can be tried again.
     ///
     /// # Errors
-    /// Those of [`Source`], and of items that cannot be read, which are written down and committed too.
+    /// `environment_differs`; those of [`Source`], and of items that cannot be read, which are written down and committed too.
     pub fn step(&mut self, transactions: &Transactions) -> Result<bool> {
         require_writable()?;
         let Some(stop) = self.stop.clone() else { return Ok(false) };
@@ -164,7 +164,12 @@ impl Reconciliation {
     /// first: nobody is put out because a list was short of them.
     fn sweep(&mut self, transactions: &Transactions, stop: &Stop) -> Result<()> {
         let _turn = locks::lock_mirror();
-        let missing = as_owner(|| store::missing(stop, self.organization.as_deref(), self.began))?;
+        let missing = as_owner(|| {
+            if *stop == Stop::Organizations {
+                self.refuse_another_environment()?;
+            }
+            store::missing(stop, self.organization.as_deref(), self.began)
+        })?;
         let Some(Missing { id, removal }) = missing else { return self.go_on(stop) };
         let Some(path) = id.as_deref().and_then(|id| stop.path_of(id)) else {
             return writing(|| remove_or_write(&removal));
@@ -177,6 +182,18 @@ impl Reconciliation {
             }
             Err(error) if error.code() == ErrorCode::WorkosNotFound => writing(|| remove_or_write(&removal)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The key of another environment opens a list without our organizations, and each of them is unknown there by its id as well.
+    fn refuse_another_environment(&self) -> Result<()> {
+        let (missing, known) = store::missing_organizations(self.began)?;
+        match missing.saturating_mul(2) > known {
+            true => {
+                let detail = format!("Its list lacks {missing} of {known}.");
+                Err(Error::with_detail(ErrorCode::EnvironmentDiffers, detail))
+            }
+            false => Ok(()),
         }
     }
 

@@ -99,6 +99,17 @@ pub struct Missing {
     pub removal: Change,
 }
 
+/// How many organizations the list has told of before and not since a time, and how many it has told of at all.
+pub fn missing_organizations(began: TimestampWithTimeZone) -> Result<(i64, i64)> {
+    let counted = query::row(
+        "SELECT pg_catalog.count(*) FILTER (WHERE seen_at OPERATOR(pg_catalog.<) $1), pg_catalog.count(*) FROM auth.organizations
+         WHERE seen_at IS NOT NULL AND deleted_at IS NULL AND issuer IS NULL",
+        &[began.into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(counted.unwrap_or_default())
+}
+
 /// What a list has told of before, and has not since a time: one of it.
 pub fn missing(stop: &Stop, organization: Option<&str>, began: TimestampWithTimeZone) -> Result<Option<Missing>> {
     let by_id = |change: fn(String) -> Change| {

@@ -575,6 +575,9 @@ error_codes! {
     EventMalformed = "WA602", "event_malformed", 502, "an event of WorkOS cannot be understood",
         "",
         "Nothing of the page was applied. Check that the page comes from WorkOS.";
+    EnvironmentDiffers = "WA603", "environment_differs", 502, "WorkOS does not know most of the organizations that are here",
+        "",
+        "Nobody was put out. Check that the API key is of the environment that was followed so far. If these organizations are gone, compare each by itself: call auth.reconcile_workos('org_…').";
 
     // Tokens and sessions.
     BadJwt = "WA501", "bad_jwt", 401, "the access token is malformed",

@@ -1,5 +1,6 @@
 //! What the documents show and name is there: code in files that tests run, links, commands, functions and settings.
 
+use workos_auth_core::mirror::EVENTS;
 use workos_end_to_end::Bed;
 use workos_end_to_end::documents::{Document, included, links, shell};
 use workos_end_to_end::sql::lines;
@@ -22,6 +23,17 @@ fn every_part_of_a_command_is_known() {
     let pages = Document::all().into_iter().filter(|page| !page.path.starts_with("crates/core/fuzz/"));
     let faults: Vec<String> = pages.flat_map(|page| shell::faults(&page)).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whoever brings the pages of events, or sets up an endpoint for webhooks, asks for these.
+#[test]
+fn the_types_of_events_are_listed() {
+    let page = Document::all().into_iter().find(|page| page.path == "docs/mirror.md").unwrap();
+    let after = page.text.split("These types count here.").nth(1).unwrap();
+    let table = after.split("\n## ").next().unwrap();
+    let mut listed: Vec<&str> = table.split('`').skip(1).step_by(2).collect();
+    listed.sort_unstable();
+    assert_eq!(listed, EVENTS);
 }
 
 /// The pages that people read name every function and every setting; the generated reference does not count.

@@ -3,6 +3,7 @@
 use serde_json::json;
 use workos_end_to_end::bed::{ALICE, ANNA, BOB};
 use workos_end_to_end::following::{DIRECTORY, in_directory};
+use workos_end_to_end::sql::text;
 use workos_end_to_end::{Bed, case, lines, refused, set_session};
 use workos_simulator::{
     Change, DirectoryUserPatch, DirectoryUserState, Fault, FaultKind, MembershipStatus, NewMembership, NewUser, Role,
@@ -158,6 +159,27 @@ async fn a_short_list_removes_nobody() {
     bed.simulator().clear_faults();
     bed.admin.batch_execute("call auth.reconcile_workos()").await.unwrap();
     assert_eq!(bed.count("select count(*) from auth.directory_users where state = 'active'").await, 152);
+}
+
+/// As with the API key of another environment: its list has none of the organizations, and it knows none of them by their ids either.
+#[tokio::test]
+async fn another_environment_removes_nobody() {
+    let bed = Bed::shared("another").await;
+    bed.follows().await;
+    let (alice, bob) = (bed.sign_in(ALICE).await, bed.sign_in(BOB).await);
+    let known = "select id from auth.organizations where seen_at is not null and id <> 'org_acme'";
+    for id in lines(&bed.admin, known).await.unwrap() {
+        bed.simulator().change(Change::DeleteOrganization { id }).unwrap();
+    }
+    let error = refused(bed.admin.batch_execute("call auth.reconcile_workos()").await, "environment_differs");
+    assert!(error.detail.starts_with("Its list lacks "), "{error}");
+    assert!(bed.lives(&alice).await && bed.lives(&bob).await);
+    assert_eq!(bed.count("select count(*) from auth.organizations where deleted_at is not null").await, 0);
+    let failed = text(&bed.admin, "select last_error from auth.workos_sync").await.unwrap().unwrap();
+    assert!(failed.starts_with("WA603"), "{failed}");
+    // Whoever knows that one of them is gone says so.
+    bed.admin.batch_execute("call auth.reconcile_workos('org_globex')").await.unwrap();
+    assert!(bed.lives(&alice).await && !bed.lives(&bob).await);
 }
 
 #[tokio::test]
