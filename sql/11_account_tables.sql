@@ -224,12 +224,12 @@ COMMENT ON TABLE auth.sessions IS 'live sessions; an access token is good only w
 COMMENT ON COLUMN auth.sessions.id IS 'the session; what auth.session_id() returns';
 COMMENT ON COLUMN auth.sessions.user_id IS 'whose session it is';
 COMMENT ON COLUMN auth.sessions.identity_id IS 'the identity that signed in; NULL for a session of auth.create_session';
-COMMENT ON COLUMN auth.sessions.organization_id IS 'the WorkOS organization that the session was opened in; what auth.organization_id() returns';
+COMMENT ON COLUMN auth.sessions.organization_id IS 'the WorkOS organization that the session is in; what auth.organization_id() returns';
 COMMENT ON COLUMN auth.sessions.connection_id IS 'the WorkOS connection that the person came through; what auth.connection_id() returns';
 COMMENT ON COLUMN auth.sessions.aal IS 'the claim aal, always aal1';
 COMMENT ON COLUMN auth.sessions.amr IS 'the claim amr: by what method the person signed in, and when';
 COMMENT ON COLUMN auth.sessions.refresh_token_key_id IS 'the data key that its refresh tokens are made with';
-COMMENT ON COLUMN auth.sessions.authkit_session_id IS 'the session of AuthKit that it began with, session_…; NULL for every other sign-in';
+COMMENT ON COLUMN auth.sessions.authkit_session_id IS 'the session of AuthKit that it began with, or goes on with, session_…; NULL for every other sign-in';
 COMMENT ON COLUMN auth.sessions.ip IS 'the address that the backend passed at the sign-in or the last refresh';
 COMMENT ON COLUMN auth.sessions.user_agent IS 'the User-Agent that the backend passed at the sign-in or the last refresh';
 COMMENT ON COLUMN auth.sessions.created_at IS 'when the person signed in';
@@ -274,6 +274,10 @@ CREATE TABLE auth.flow_states (
     exchange_until timestamptz,
     created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
     expires_at timestamptz NOT NULL,
+    pending_token bytea,
+    pending_organizations text[],
+    CONSTRAINT flow_states_pending_check CHECK ((pending_token IS NULL) = (pending_organizations IS NULL)
+        AND (pending_token IS NULL OR provider = 'authkit' AND mode = 'direct' AND exchange_id IS NULL)),
     CHECK (CASE provider WHEN 'authkit' THEN connection IS NULL ELSE (organization IS NULL AND connection IS NULL) <> (provider IS NULL) END),
     CHECK ((link_user_id IS NULL) = (link_session_id IS NULL)),
     CHECK (link_user_id IS NULL OR code_challenge IS NOT NULL),
@@ -305,6 +309,8 @@ COMMENT ON COLUMN auth.flow_states.profile IS 'what WorkOS answered, its token t
 COMMENT ON COLUMN auth.flow_states.exchange_id IS 'names the request that a broker asks WorkOS, until it brings the answer; NULL where none does';
 COMMENT ON COLUMN auth.flow_states.exchange_code IS 'the code of that request, sealed: no error about the answer may show it';
 COMMENT ON COLUMN auth.flow_states.exchange_until IS 'when the answer comes too late; until then nobody else exchanges the code';
+COMMENT ON COLUMN auth.flow_states.pending_token IS 'what AuthKit takes with the answer which organization the sign-in is for, sealed; auth.select_organization answers';
+COMMENT ON COLUMN auth.flow_states.pending_organizations IS 'the organizations that AuthKit has named to pick from; NULL where it has not asked';
 COMMENT ON COLUMN auth.flow_states.client_id IS 'what the provider was when the sign-in began: an exchange under another is refused';
 COMMENT ON COLUMN auth.flow_states.link_user_id IS 'whose account the profile is to be linked to (auth.link_identity); NULL for a sign-in';
 COMMENT ON COLUMN auth.flow_states.link_session_id IS 'the session that started the link, which must still live when it is finished; no foreign key, so that its end is told';
@@ -312,6 +318,25 @@ COMMENT ON INDEX auth.flow_states_code_challenge_idx IS 'for the exchange of a c
 COMMENT ON INDEX auth.flow_states_expires_at_idx IS 'for the clean-up of what expired';
 COMMENT ON INDEX auth.flow_states_data_key_id_idx IS 'for the foreign key';
 COMMENT ON INDEX auth.flow_states_link_user_id_idx IS 'for the foreign key';
+
+-- No foreign key to auth.sessions: it would keep TRUNCATE from that table, and stop a verifier's subscription at one. A trigger does its work.
+CREATE TABLE auth.authkit_tokens (
+    session_id uuid PRIMARY KEY,
+    refresh_token bytea NOT NULL,
+    data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
+    client_id text NOT NULL,
+    api_url text NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX authkit_tokens_data_key_id_idx ON auth.authkit_tokens (data_key_id);
+COMMENT ON TABLE auth.authkit_tokens IS 'what the sessions of AuthKit are refreshed with at WorkOS, by auth.switch_organization; a row goes with its session. Nobody may read it';
+COMMENT ON COLUMN auth.authkit_tokens.session_id IS 'the row of auth.sessions that began with AuthKit';
+COMMENT ON COLUMN auth.authkit_tokens.refresh_token IS 'WorkOS''s refresh token, sealed; WorkOS takes each once, and gives the next';
+COMMENT ON COLUMN auth.authkit_tokens.data_key_id IS 'the data key that seals it';
+COMMENT ON COLUMN auth.authkit_tokens.client_id IS 'what the provider was when WorkOS gave the token, as api_url: it is shown to no other';
+COMMENT ON COLUMN auth.authkit_tokens.api_url IS 'what the provider was when WorkOS gave the token';
+COMMENT ON COLUMN auth.authkit_tokens.updated_at IS 'when the token was last replaced';
+COMMENT ON INDEX auth.authkit_tokens_data_key_id_idx IS 'for the foreign key';
 
 CREATE TABLE auth.audit_log_entries (
     id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),

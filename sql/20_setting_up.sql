@@ -165,6 +165,11 @@ CREATE FUNCTION auth.identity_left() RETURNS trigger
 COMMENT ON FUNCTION auth.identity_left() IS
     'trigger of auth.identities: an identity of a trusted issuer that goes takes its sessions with it';
 
+CREATE FUNCTION auth.forget_authkit_token() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'forget_authkit_token_wrapper';
+COMMENT ON FUNCTION auth.forget_authkit_token() IS
+    'trigger of auth.sessions: what AuthKit''s session is refreshed with goes with the session';
+
 CREATE FUNCTION auth.load_library() RETURNS event_trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'load_library_wrapper';
 COMMENT ON FUNCTION auth.load_library() IS

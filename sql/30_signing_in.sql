@@ -140,7 +140,7 @@ CREATE FUNCTION auth.try_exchange_code(
     SET enable_seqscan = off SET jit = off
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'try_exchange_code_wrapper';
 COMMENT ON FUNCTION auth.try_exchange_code(text, text, text, inet, text) IS
-    'as auth.exchange_code, for a caller that commits; where WorkOS has named somebody who may not sign in, it raises nothing and spends the code; it writes login_refused into auth.audit_log_entries, and returns why in error_code, error_sqlstate and error_detail';
+    'as auth.exchange_code, for a caller that commits; where WorkOS has named somebody who may not sign in, it raises nothing and spends the code; it writes login_refused into auth.audit_log_entries, and returns why in error_code, error_sqlstate and error_detail. Where AuthKit asks for the organization, it writes nothing there, and auth.select_organization goes on with the flow_id';
 
 CREATE FUNCTION auth.refresh_session(
     refresh_token text,
@@ -152,6 +152,32 @@ CREATE FUNCTION auth.refresh_session(
     SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'refresh_session_wrapper';
 COMMENT ON FUNCTION auth.refresh_session(text, inet, text) IS
     'gives a session new tokens and replaces its refresh token; one that was replaced before, other than in another tab or by a lost answer, ends the session';
+
+CREATE FUNCTION auth.select_organization(
+    pending uuid,
+    organization text,
+    verifier text DEFAULT NULL,
+    state text DEFAULT NULL,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL
+) RETURNS auth.session
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'select_organization_wrapper';
+COMMENT ON FUNCTION auth.select_organization(uuid, text, text, text, inet, text) IS
+    'finishes a sign-in through AuthKit of which auth.try_exchange_code said organization_selection_required: pending is its flow_id, organization one of those that it named; verifier and state as for auth.exchange_code. Asks WorkOS';
+
+CREATE FUNCTION auth.switch_organization(
+    refresh_token text,
+    organization text,
+    ip inet DEFAULT NULL,
+    user_agent text DEFAULT NULL
+) RETURNS auth.session
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET jit = off
+    SUPPORT auth.plan_support AS 'MODULE_PATHNAME', 'switch_organization_wrapper';
+COMMENT ON FUNCTION auth.switch_organization(text, text, inet, text) IS
+    'has a session that began with AuthKit go on in another organization, and gives it new tokens as auth.refresh_session does. Asks WorkOS; where it refuses, the session stays as it was. Access tokens from before are stale';
 
 CREATE FUNCTION auth.accept_token(access_token text) RETURNS uuid
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

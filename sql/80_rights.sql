@@ -52,6 +52,8 @@ CREATE FUNCTION auth.rights(OUT bundle text, OUT privilege text, OUT object text
         ('sign_in', 'EXECUTE', 'FUNCTION auth.exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.try_exchange_code(text, text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.refresh_session(text, inet, text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.select_organization(uuid, text, text, text, inet, text)'),
+        ('sign_in', 'EXECUTE', 'FUNCTION auth.switch_organization(text, text, inet, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.accept_token(text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.workos_logout_url(text, text)'),
         ('sign_in', 'EXECUTE', 'FUNCTION auth.sign_out_of_workos(text, text)'),

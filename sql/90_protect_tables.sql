@@ -221,6 +221,13 @@ COMMENT ON TRIGGER audit_configuration_truncated ON auth.organization_domains IS
 COMMENT ON TRIGGER audit_configuration ON auth.hooks IS 'writes what administrators do into the audit log';
 COMMENT ON TRIGGER audit_configuration_truncated ON auth.hooks IS 'writes that the table was emptied into the audit log';
 
+CREATE TRIGGER forget_authkit_token AFTER DELETE ON auth.sessions
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_authkit_token();
+CREATE TRIGGER forget_authkit_tokens AFTER TRUNCATE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_authkit_token();
+COMMENT ON TRIGGER forget_authkit_token ON auth.sessions IS 'what AuthKit''s session is refreshed with goes with the session';
+COMMENT ON TRIGGER forget_authkit_tokens ON auth.sessions IS 'what AuthKit''s sessions are refreshed with goes with them';
+
 -- pg_dump leaves out the foreign keys of an extension's tables, so that pg_restore -j does not know them and copies tables in any order. These
 -- two let a restore's COPY pass them. ALWAYS, since the second fires where the first has switched the plain ones off.
 DO $restore$
@@ -228,7 +235,8 @@ DECLARE
     name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY[
-        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions', 'issuer_keys', 'directory_users'
+        'signing_keys', 'providers', 'organization_domains', 'organization_memberships', 'identities', 'sessions', 'issuer_keys', 'directory_users',
+        'authkit_tokens'
     ] LOOP
         EXECUTE pg_catalog.format(
             'CREATE TRIGGER restore_begins BEFORE INSERT ON auth.%I FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows()', name);

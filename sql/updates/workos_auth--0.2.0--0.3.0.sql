@@ -188,3 +188,29 @@ CREATE INDEX sessions_authkit_session_id_idx ON auth.sessions (authkit_session_i
 ALTER TABLE auth.flow_states DROP CONSTRAINT flow_states_check;
 ALTER TABLE auth.flow_states ADD CONSTRAINT flow_states_check
     CHECK (CASE provider WHEN 'authkit' THEN connection IS NULL ELSE (organization IS NULL AND connection IS NULL) <> (provider IS NULL) END);
+
+-- AuthKit's question which organization a sign-in is for, and what its sessions are refreshed with.
+ALTER TABLE auth.flow_states ADD COLUMN pending_token bytea;
+ALTER TABLE auth.flow_states ADD COLUMN pending_organizations text[];
+ALTER TABLE auth.flow_states ADD CONSTRAINT flow_states_pending_check CHECK ((pending_token IS NULL) = (pending_organizations IS NULL)
+    AND (pending_token IS NULL OR provider = 'authkit' AND mode = 'direct' AND exchange_id IS NULL));
+CREATE TABLE auth.authkit_tokens (
+    session_id uuid PRIMARY KEY,
+    refresh_token bytea NOT NULL,
+    data_key_id bigint NOT NULL REFERENCES auth.data_keys (id),
+    client_id text NOT NULL,
+    api_url text NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+);
+CREATE INDEX authkit_tokens_data_key_id_idx ON auth.authkit_tokens (data_key_id);
+CREATE FUNCTION auth.forget_authkit_token() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'forget_authkit_token_wrapper';
+CREATE TRIGGER forget_authkit_token AFTER DELETE ON auth.sessions
+    FOR EACH ROW EXECUTE FUNCTION auth.forget_authkit_token();
+CREATE TRIGGER forget_authkit_tokens AFTER TRUNCATE ON auth.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION auth.forget_authkit_token();
+CREATE TRIGGER restore_begins BEFORE INSERT ON auth.authkit_tokens FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows();
+CREATE TRIGGER restore_ends AFTER INSERT ON auth.authkit_tokens FOR EACH STATEMENT EXECUTE FUNCTION auth.restore_rows();
+ALTER TABLE auth.authkit_tokens ENABLE ALWAYS TRIGGER restore_begins;
+ALTER TABLE auth.authkit_tokens ENABLE ALWAYS TRIGGER restore_ends;
+COMMENT ON TRIGGER restore_begins ON auth.authkit_tokens IS 'a restore''s COPY may bring rows before those that they reference';
+COMMENT ON TRIGGER restore_ends ON auth.authkit_tokens IS 'foreign keys are checked again after a restore''s COPY';

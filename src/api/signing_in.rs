@@ -11,9 +11,9 @@ use crate::postgres::clock::timestamp;
 use crate::postgres::jsonb::{Built, Jsonb};
 use crate::postgres::once_per_query;
 use crate::postgres::record::Record;
-use crate::postgres::uuid::to_postgres;
+use crate::postgres::uuid::{from_postgres, to_postgres};
 use crate::sessions::{self, Session};
-use crate::sign_in::{self, CallbackQuery, ExchangeRequest, Exchanged, SignInRequest, StartedSignIn};
+use crate::sign_in::{self, CallbackQuery, ExchangeRequest, Exchanged, SelectionRequest, SignInRequest, StartedSignIn};
 use crate::store::RequestClient;
 
 #[pg_extern(sql = false)]
@@ -192,6 +192,39 @@ fn refresh_session(
     let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
     let session = or_raise(once_per_query::answer(fcinfo, &(refresh_token, client), || {
         sessions::refresh(token.as_ref(), &client)
+    }));
+    or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments, reason = "the arguments of the SQL function")]
+fn select_organization(
+    pending: Option<pgrx::Uuid>,
+    organization: Option<&str>,
+    verifier: Option<&str>,
+    state: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let client = RequestClient { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let request = SelectionRequest { pending: pending.map(from_postgres), organization, verifier, state, client };
+    let session = or_raise(once_per_query::answer(fcinfo, &request, || sign_in::select(&request)));
+    or_raise(session_record(&session))
+}
+
+#[pg_extern(sql = false)]
+fn switch_organization(
+    refresh_token: Option<&str>,
+    organization: Option<&str>,
+    ip: Option<Inet>,
+    user_agent: Option<&str>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Record {
+    let client = RequestClient { ip: ip.as_ref().map(|ip| ip.0.as_str()), user_agent };
+    let token = refresh_token.map(|token| RefreshToken::new(token.to_owned()));
+    let session = or_raise(once_per_query::answer(fcinfo, &(refresh_token, organization, client), || {
+        sign_in::switch(token.as_ref(), organization, &client)
     }));
     or_raise(session_record(&session))
 }

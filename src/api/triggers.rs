@@ -11,6 +11,7 @@ use crate::audit::configuration;
 use crate::error::{or_raise, unexpected};
 use crate::postgres::clock;
 use crate::postgres::uuid::from_postgres;
+use crate::store::authkit_tokens;
 use crate::store::installation::{self as store, LockKey};
 use crate::{auth_hooks, members, restoring};
 
@@ -158,6 +159,19 @@ fn identity_left<'a>(
     if let (Some(issuer), Some(subject)) = (text("provider"), text("provider_id")) {
         or_raise(members::identity_left(&issuer, &subject));
     }
+    Ok(old)
+}
+
+/// Trigger of `auth.sessions`: what AuthKit's session is refreshed with goes with the session, or with all of them.
+#[pg_trigger(sql = false)]
+fn forget_authkit_token<'a>(
+    trigger: &'a PgTrigger<'a>,
+) -> Result<Option<PgHeapTuple<'a, impl WhoAllocated>>, PgHeapTupleError> {
+    let old = trigger.old();
+    or_raise(match old.as_ref().and_then(|row| row.get_by_name::<pgrx::Uuid>("id").ok().flatten()) {
+        Some(session) => authkit_tokens::forget(from_postgres(session)),
+        None => authkit_tokens::forget_all(),
+    });
     Ok(old)
 }
 

@@ -16,7 +16,7 @@ use super::verified::{Origin, Verified};
 use super::{link, trusted};
 use crate::postgres::snapshot::SnapshotStamp;
 use crate::settings;
-use crate::store::scan;
+use crate::store::scan::{self, LiveSession};
 
 thread_local! {
     /// By the token's hash.
@@ -195,6 +195,13 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
+        Some(session) if is_elsewhere(claims, &session) => match purpose {
+            Purpose::Acting => Err(Error::with_detail(
+                ErrorCode::SessionStale,
+                "The token is of a change of the organization that was not committed.",
+            )),
+            Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
+        },
         Some(_) if has_newer_role(claims) => match purpose {
             Purpose::Acting => Err(Error::with_detail(
                 ErrorCode::SessionStale,
@@ -207,6 +214,13 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Ok(())
         }
     }
+}
+
+/// Whether the session is in another organization than its token says. A standby may not have the change yet that the token tells of.
+fn is_elsewhere(claims: &Claims, session: &LiveSession) -> bool {
+    let differs = session.user_id.is_some() && claims.org_id != session.organization_id;
+    // SAFETY: reads the state of the server.
+    differs && (claims.claims_version == session.claims_version || !unsafe { pg_sys::RecoveryInProgress() })
 }
 
 fn has_newer_role(claims: &Claims) -> bool {

@@ -44,6 +44,19 @@ pub fn ask(url: &str, request: &TokenRequest, is_json: bool) -> Result<Reply> {
     Ok(reply)
 }
 
+/// Asks AuthKit with a body of JSON that stands in for a code: one POST, by the same rules.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_in_json(url: &str, body: Zeroizing<String>) -> Result<Reply> {
+    let mut deadline = Deadline::new(settings::request_timeout());
+    let slot = request_slots::take(settings::request_queue_timeout().min(deadline.patience()))?;
+    deadline.has_its_turn();
+    let reply = post(url, workos::JSON, body, &deadline)?;
+    drop(slot);
+    Ok(reply)
+}
+
 /// What came back.
 pub struct Reply {
     status: u16,

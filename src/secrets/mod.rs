@@ -3,6 +3,7 @@
 //! Secrets are opened when a call needs them. Opened data keys and the signing key stay in the backend's memory, found again by
 //! their sealed form, so that a changed row is never answered with an old key. The root key does not: with it every data key is opened at once.
 
+pub mod authkit;
 pub mod reseal;
 mod root_key;
 mod root_key_command;
@@ -352,22 +353,25 @@ pub fn open_code(flow: &Flow, exchange: &CarriedExchange) -> Result<Authorizatio
     workos::check_code(text)
 }
 
+/// Where WorkOS's answer stands.
+const ANSWER: &str = "profile";
+
 /// WorkOS's answer is sealed to its flow, to whom the flow was asked for, and to the challenge that must be met for it.
-fn with_answer_place<T>(flow: &Flow, f: impl FnOnce(&Place) -> T) -> T {
+fn with_answer_place<T>(flow: &Flow, column: &str, f: impl FnOnce(&Place) -> T) -> T {
     let [organization, connection, provider] = selector_parts(&flow.selector);
     let challenge = flow.code_challenge.as_ref().map(CodeChallenge::value).unwrap_or_default();
     let bound = [organization, connection, provider, challenge];
-    f(&Place { table: "flow_states", column: "profile", row: flow.id.as_bytes(), bound: &bound })
+    f(&Place { table: "flow_states", column, row: flow.id.as_bytes(), bound: &bound })
 }
 
 /// Seals WorkOS's answer, with the key that sealed the flow's verifier.
 pub fn seal_answer(flow: &Flow, answer: &[u8]) -> Result<Vec<u8>> {
     let key = data_key_by_id(flow.data_key_id)?;
-    with_answer_place(flow, |place| key.seal(place, answer))
+    with_answer_place(flow, ANSWER, |place| key.seal(place, answer))
 }
 
 /// Opens WorkOS's answer.
 pub fn open_answer(flow: &Flow, sealed: &[u8]) -> Result<SecretBytes> {
     let key = data_key_by_id(flow.data_key_id)?;
-    with_answer_place(flow, |place| key.open(place, sealed))
+    with_answer_place(flow, ANSWER, |place| key.open(place, sealed))
 }

@@ -80,7 +80,7 @@ pub fn subject(row: &StoredSession, ttl: Duration) -> Result<TokenSubject> {
         phone: user.phone.clone(),
         app_metadata: user.app_metadata.clone(),
         user_metadata: user.user_metadata.clone(),
-        auth_time: claims::signed_in_at(&row.amr).map_or(row.created_at, |time| time.min(row.created_at)),
+        auth_time: claims::signed_in_at(&row.amr).map_or(row.created_at, |time| time.min(now)),
         issued_at: now,
         expires_at: row.not_after.map_or(expires_at, |end| expires_at.min(end)),
         amr: row.amr.clone(),

@@ -4,35 +4,22 @@ use uuid::Uuid;
 use workos_auth_core::accounts::by_authkit::Person;
 use workos_auth_core::accounts::{AUTHKIT, AccountDecision, Candidate, Policy, fold_email};
 use workos_auth_core::workos::{AuthkitSession, Profile};
-use workos_auth_core::{Result, metadata, random};
+use workos_auth_core::{Error, ErrorCode, Result, metadata, random};
 
 use super::account::{Account, change_email, lock_email, lock_identity, policy, require_standing, write_audit};
 use crate::auth_hooks::{self, NewUser};
 use crate::mirror;
 use crate::settings;
-use crate::store::{RequestClient, accounts as store};
+use crate::store::{RequestClient, accounts as store, users};
 
 /// Decides whose account the person is and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
 ///
 /// # Errors
 /// Those of [`Person::decide`]; `sso_required`, `member_removed`, `mirror_stale`, `organization_of_another_issuer`, `hook_failed`.
 pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client: &RequestClient) -> Result<Account> {
-    if let Some(organization) = &profile.organization_id
-        && !session.is_sso()
-    {
-        // Whoever has it require that waits for the session, and ends it.
-        store::lock_organization(organization)?;
-        store::refuse_without_sso(organization)?;
-    }
     let address = fold_email(&profile.email);
     let email = session.email_verified.then(|| address.as_str());
-    // As every sign-in: of two at once, one decides after the other.
-    lock_identity(AUTHKIT, &profile.id);
-    if let Some(email) = email {
-        lock_email(email);
-    }
-    require_standing(profile)?;
-    mirror::refuse_removed_subject(&profile.id, profile.organization_id.as_deref())?;
+    admit(profile, session, email)?;
     let person = Person { id: &profile.id, organization_id: profile.organization_id.as_deref(), email };
     let decision = decide(&person, profile, &address)?;
     if let Some(organization) = &profile.organization_id {
@@ -72,16 +59,58 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
+/// Lets somebody whose account is known into another organization: everything that a sign-in there looks at, and the membership. The account stays
+/// as it is.
+///
+/// # Errors
+/// `sso_required`, `member_removed`, `mirror_stale`, `organization_of_another_issuer`, `user_banned`, `user_deleted`; `workos_answer_malformed` where
+/// the person is not the account's.
+pub fn enter(user_id: Uuid, organization: &str, profile: &Profile, session: &AuthkitSession) -> Result<()> {
+    let address = fold_email(&profile.email);
+    let email = session.email_verified.then(|| address.as_str());
+    admit(profile, session, email)?;
+    let known = store::identity_of(profile)?.filter(|identity| identity.user_id == user_id);
+    if known.is_none() || store::lock_candidate(user_id)?.is_none() {
+        let detail = "The person whom WorkOS names is not the session's.";
+        return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
+    }
+    users::require_good_standing(user_id)?;
+    store::ensure_organization(organization)?;
+    write_membership(user_id, organization, profile, email)
+}
+
+/// Everything about a person that can be looked at before the account is.
+fn admit(profile: &Profile, session: &AuthkitSession, email: Option<&str>) -> Result<()> {
+    if let Some(organization) = &profile.organization_id
+        && !session.is_sso()
+    {
+        // Whoever has it require that waits for the session, and ends it.
+        store::lock_organization(organization)?;
+        store::refuse_without_sso(organization)?;
+    }
+    // As every sign-in: of two at once, one decides after the other.
+    lock_identity(AUTHKIT, &profile.id);
+    if let Some(email) = email {
+        lock_email(email);
+    }
+    require_standing(profile)?;
+    mirror::refuse_removed_subject(&profile.id, profile.organization_id.as_deref())
+}
+
 fn write_identity(user_id: Uuid, profile: &Profile, email: Option<&str>, issuer: &str) -> Result<Uuid> {
     let data = metadata::authkit_identity_data(profile, issuer);
     let identity_id = store::upsert_identity_of_subject(user_id, AUTHKIT, &profile.id, data)?;
     if let Some(organization) = &profile.organization_id {
-        mirror::claim(user_id, organization, None, email)?;
-        // An address that is not verified lets nobody in, and does not hide who has left either.
-        mirror::refuse_departed(user_id, organization, None, &fold_email(&profile.email))?;
-        store::upsert_authkit_membership(organization, user_id, profile, &mirror::granted(user_id, profile)?)?;
+        write_membership(user_id, organization, profile, email)?;
     }
     Ok(identity_id)
+}
+
+fn write_membership(user_id: Uuid, organization: &str, profile: &Profile, email: Option<&str>) -> Result<()> {
+    mirror::claim(user_id, organization, None, email)?;
+    // An address that is not verified lets nobody in, and does not hide who has left either.
+    mirror::refuse_departed(user_id, organization, None, &fold_email(&profile.email))?;
+    store::upsert_authkit_membership(organization, user_id, profile, &mirror::granted(user_id, profile)?)
 }
 
 fn decide(person: &Person<'_>, profile: &Profile, address: &str) -> Result<AccountDecision> {

@@ -55,7 +55,7 @@ pub fn handle_callback(query: &CallbackQuery) -> Result<String> {
     };
     let answer = callback.code(query).and_then(|code| {
         let provider = provider_of(&callback.flow)?;
-        Ok(Redemption::of(&callback.flow, &provider, code)?.redeem()?)
+        Ok(Redemption::of(&callback.flow, &provider, code)?.redeem()?.answer()?)
     });
     callback.finish(Some(query), answer)
 }
@@ -138,7 +138,9 @@ impl Callback {
         // A transaction that is not finished yet has it, or had it when our snapshot was taken.
         let Some(callback) = Self::of(flow)? else { return refuse(ErrorCode::FlowStateAlreadyUsed) };
         match flows::progress(callback.flow.id)? {
-            Some(now) if now.mode == Mode::Direct && !now.awaits_answer() => Ok(Begun::Goes(Box::new(callback))),
+            Some(now) if now.mode == Mode::Direct && !now.awaits_answer() && now.question.is_none() => {
+                Ok(Begun::Goes(Box::new(callback)))
+            }
             Some(_) => refuse(ErrorCode::FlowStateAlreadyUsed),
             None => refuse(ErrorCode::BadOauthState),
         }
@@ -203,7 +205,7 @@ impl Callback {
             Err(other) => return Err(other),
         }
         let outcome = next.and_then(|next| match (next, &redeemed) {
-            (Completion::SignIn { url }, Some(answer)) => finish(answer, &flow.api_url, &url),
+            (Completion::SignIn { url }, Some(answer)) => finish(answer, &flow, &url),
             (Completion::StoreAnswer { url, .. } | Completion::SignIn { url }, _) => Ok(url),
         });
         match outcome {
@@ -368,8 +370,8 @@ impl Completion {
 }
 
 /// Signs in without a verifier. What fails takes all of its own writes back, and none of the others.
-fn finish(answer: &TokenAnswer, issuer: &str, url: &str) -> Outcome<String> {
-    let session = in_subtransaction(|| sign_in(&answer.profile, issuer, &RequestClient::default(), None))?.1;
+fn finish(answer: &TokenAnswer, flow: &Flow, url: &str) -> Outcome<String> {
+    let session = in_subtransaction(|| sign_in(answer, flow, &RequestClient::default()))?.1;
     Ok(callback::with_tokens(
         url,
         &FragmentTokens {

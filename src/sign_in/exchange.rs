@@ -9,20 +9,21 @@ use workos_auth_core::callback;
 use workos_auth_core::pkce::{self, CodeVerifier};
 use workos_auth_core::refused_sign_in::Reason;
 use workos_auth_core::secret::AuthorizationCode;
-use workos_auth_core::workos::{self, AuthkitSession, CarriedAnswer, Impersonator, Profile, TokenAnswer};
+use workos_auth_core::workos::authkit::{Selection, selection_required};
+use workos_auth_core::workos::{self, AuthkitSession, CarriedAnswer, Impersonator, TokenAnswer};
 use workos_auth_core::{Error, ErrorCode, Result};
 
 use super::account::{self, Account, METHOD};
-use super::redemption::{self, CarriedRequest, Redemption, provider_of};
+use super::redemption::{self, CarriedRequest, Redeemed, Redemption, provider_of};
 use super::{authkit, link, refused};
 use crate::audit::audit;
 use crate::postgres::transaction::{require_writable, undone_if_refused};
 use crate::sessions::{self, Opening, Session};
 use crate::store::configuration::Provider;
-use crate::store::flows::{self, Flow, Link, Mode};
+use crate::store::flows::{self, Flow, Mode, Question};
 use crate::store::locks::{self, TransactionLock};
 use crate::store::scan::FlowKey;
-use crate::store::{RequestClient, Subject, accounts as members, sessions as store, users};
+use crate::store::{RequestClient, Subject, accounts as members, authkit_tokens, sessions as store, users};
 use crate::{installation, secrets, settings};
 
 /// What a caller hands over. Everything as it came from SQL.
@@ -60,7 +61,7 @@ pub fn exchange(request: &ExchangeRequest) -> Result<Session> {
 /// As [`exchange`].
 pub fn exchange_request(request: &ExchangeRequest) -> Result<CarriedRequest> {
     let (code, exchange) = Exchange::begin(request)?;
-    let Exchange { flow, provider, lock } = exchange;
+    let Exchange { flow, provider, lock } = exchange.unless_asked()?;
     let carried = redemption::refuse_own(&code)
         .and_then(|()| Redemption::of(&flow, &provider, code)?.hand_out(Mode::Direct))
         .map_err(|error| refused::for_log(error, &flow, None))?;
@@ -89,7 +90,10 @@ pub struct Exchanged {
 /// # Errors
 /// Those that come before anybody knows who signs in, and those after which another try may go well.
 pub fn try_exchange(request: &ExchangeRequest) -> Result<Exchanged> {
-    tried(take(request)?, &request.client())
+    match advance(request)? {
+        Step::Taken(taken) => tried(*taken, &request.client()),
+        Step::Asked(asked) => asked.keep(),
+    }
 }
 
 /// [`exchange_answer`] for a caller that commits where somebody may not sign in.
@@ -122,15 +126,15 @@ fn tried(taken: Taken, client: &RequestClient) -> Result<Exchanged> {
 }
 
 /// An exchange of a flow that nobody else exchanges meanwhile.
-struct Exchange {
-    flow: Flow,
-    provider: Provider,
+pub(super) struct Exchange {
+    pub(super) flow: Flow,
+    pub(super) provider: Provider,
     lock: TransactionLock,
 }
 
 impl Exchange {
     /// Everything before WorkOS is asked.
-    fn begin(request: &ExchangeRequest) -> Result<(AuthorizationCode, Self)> {
+    fn begin(request: &ExchangeRequest) -> Result<(AuthorizationCode, Begun)> {
         require_writable()?;
         let code = workos::check_code(request.code.ok_or_else(|| Error::null("code"))?)?;
         let verifier = request.verifier.map(CodeVerifier::parse).transpose()?;
@@ -140,20 +144,20 @@ impl Exchange {
             None => find(verifier.as_ref(), request.state)?,
         };
         // Whoever held the lock before may have finished since: look again, past this transaction's snapshot.
-        let (exchange, ()) = Self::of(flow, |flow| match flows::progress(flow.id)? {
+        let (exchange, question) = Self::of(flow, |flow| match flows::progress(flow.id)? {
             Some(now) if now.mode != flow.mode => Err(ErrorCode::FlowStateNotFound.into()),
             Some(now) if now.awaits_answer() => {
                 let detail = "A broker asks WorkOS about this sign-in's code, and has not brought the answer yet.";
                 Err(Error::with_detail(ErrorCode::Conflict, detail))
             }
-            Some(_) => Ok(()),
+            Some(now) => Ok(now.question),
             None => Err(ErrorCode::FlowStateNotFound.into()),
         })?;
-        Ok((code, exchange))
+        Ok((code, Begun { exchange, question }))
     }
 
     /// Of a flow in which `look` finds what it wants, with the lock held.
-    fn of<T>(flow: Flow, look: impl FnOnce(&Flow) -> Result<T>) -> Result<(Self, T)> {
+    pub(super) fn of<T>(flow: Flow, look: impl FnOnce(&Flow) -> Result<T>) -> Result<(Self, T)> {
         let held = || {
             let provider = provider_of(&flow)?;
             let lock = locks::lock_flow_for_exchange(flow.id)?;
@@ -168,7 +172,7 @@ impl Exchange {
     }
 
     /// Gets WorkOS's answer, and consumes the flow.
-    fn consume(self, answer: impl FnOnce(&Self) -> Result<TokenAnswer>) -> Result<Taken> {
+    pub(super) fn consume(self, answer: impl FnOnce(&Self) -> Result<TokenAnswer>) -> Result<Taken> {
         let answer = answer(&self).and_then(|answer| flows::consume(self.flow.id).map(|()| answer));
         let Self { flow, lock, .. } = self;
         match answer {
@@ -181,8 +185,61 @@ impl Exchange {
     }
 }
 
+/// An exchange, and what WorkOS has asked of the sign-in before.
+struct Begun {
+    exchange: Exchange,
+    question: Option<Question>,
+}
+
+impl Begun {
+    /// An exchange in which WorkOS may be shown a code.
+    fn unless_asked(self) -> Result<Exchange> {
+        match self.question {
+            None => Ok(self.exchange),
+            Some(question) => Err(Asked::again(self.exchange, &question).into_error()),
+        }
+    }
+}
+
+/// A sign-in of which WorkOS asks which organization it is for.
+struct Asked {
+    exchange: Exchange,
+    /// none where it is kept already
+    selection: Option<Selection>,
+    error: Error,
+}
+
+impl Asked {
+    fn again(exchange: Exchange, question: &Question) -> Self {
+        let error = selection_required(question.organizations.iter().map(String::as_str));
+        Self { exchange, selection: None, error }
+    }
+
+    /// For a caller whose transaction the error rolls back.
+    fn into_error(self) -> Error {
+        refused::for_log(self.error, &self.exchange.flow, None)
+    }
+
+    /// For a caller that commits: `auth.select_organization` finishes the sign-in.
+    fn keep(self) -> Result<Exchanged> {
+        let Self { exchange: Exchange { flow, lock, .. }, selection, error } = self;
+        if let Some(selection) = selection {
+            let question = secrets::authkit::seal_question(&flow, &selection)?;
+            flows::keep_question(flow.id, &question, settings::flow_ttl().as_secs_f64())?;
+        }
+        lock.keep();
+        Ok(Exchanged { flow_id: flow.id, session: Err(error) })
+    }
+}
+
+/// How far an exchange comes.
+enum Step {
+    Taken(Box<Taken>),
+    Asked(Box<Asked>),
+}
+
 /// A sign-in that WorkOS has answered, and that is nobody else's any more.
-struct Taken {
+pub(super) struct Taken {
     flow: Flow,
     answer: TokenAnswer,
 }
@@ -200,12 +257,36 @@ impl Taken {
 
 /// Finds the sign-in, asks WorkOS, and consumes it.
 fn take(request: &ExchangeRequest) -> Result<Taken> {
-    let (code, exchange) = Exchange::begin(request)?;
-    exchange.consume(|Exchange { flow, provider, .. }| match &flow.sealed_answer {
+    match advance(request)? {
+        Step::Taken(taken) => Ok(*taken),
+        Step::Asked(asked) => Err(asked.into_error()),
+    }
+}
+
+/// Finds the sign-in, asks WorkOS, and consumes it unless WorkOS asks for more.
+fn advance(request: &ExchangeRequest) -> Result<Step> {
+    let (code, Begun { exchange, question }) = Exchange::begin(request)?;
+    if let Some(question) = question {
+        return Ok(Step::Asked(Box::new(Asked::again(exchange, &question))));
+    }
+    let redeemed = match redeem(&exchange, code) {
+        Ok(Redeemed::Asked(selection, error)) => {
+            return Ok(Step::Asked(Box::new(Asked { exchange, selection: Some(selection), error })));
+        }
+        redeemed => redeemed.and_then(Redeemed::answer),
+    };
+    exchange.consume(|_| redeemed).map(|taken| Step::Taken(Box::new(taken)))
+}
+
+fn redeem(Exchange { flow, provider, .. }: &Exchange, code: AuthorizationCode) -> Result<Redeemed> {
+    match &flow.sealed_answer {
         // WorkOS was asked when its callback came.
-        Some(sealed) => callback::kept(secrets::open_answer(flow, sealed)?.expose()),
+        Some(sealed) => {
+            let answer = callback::kept(secrets::open_answer(flow, sealed)?.expose())?;
+            Ok(Redeemed::Answered(Box::new(answer)))
+        }
         None => Redemption::of(flow, provider, code)?.redeem(),
-    })
+    }
 }
 
 /// Finds the sign-in whose answer a broker brings, reads the answer, and consumes it.
@@ -227,7 +308,7 @@ fn take_answer(exchange_id: Option<Uuid>, answer: &CarriedAnswer) -> Result<Take
 }
 
 /// The session, or an error of which the server's log says more.
-fn signed_in(taken: Taken, client: &RequestClient) -> Result<Session> {
+pub(super) fn signed_in(taken: Taken, client: &RequestClient) -> Result<Session> {
     match finish(&taken, client) {
         Ok(signed_in) => Ok(taken.into_session(signed_in)),
         Err(error) => Err(refused::for_log(error, &taken.flow, Some(&taken.answer.profile))),
@@ -237,17 +318,13 @@ fn signed_in(taken: Taken, client: &RequestClient) -> Result<Session> {
 /// Signs in whom WorkOS has named.
 fn finish(Taken { flow, answer }: &Taken, client: &RequestClient) -> Result<(Account, Session)> {
     workos::check_answer(&flow.selector, &answer.profile)?;
-    sign_in(&answer.profile, &flow.api_url, client, flow.link.as_ref())
+    sign_in(answer, flow, client)
 }
 
 /// Finds or makes the account of a profile, or links the profile to the account that it is for, and opens a session.
-pub(super) fn sign_in(
-    profile: &Profile,
-    issuer: &str,
-    client: &RequestClient,
-    link: Option<&Link>,
-) -> Result<(Account, Session)> {
-    let account = match (link, &profile.authkit) {
+pub(super) fn sign_in(answer: &TokenAnswer, flow: &Flow, client: &RequestClient) -> Result<(Account, Session)> {
+    let (profile, issuer) = (&answer.profile, flow.api_url.as_str());
+    let account = match (&flow.link, &profile.authkit) {
         (Some(link), _) => link::finish(link, profile, issuer, client)?,
         (None, Some(session)) => authkit::resolve(profile, session, issuer, client)?,
         (None, None) => account::resolve(profile, issuer, client)?,
@@ -276,6 +353,10 @@ pub(super) fn sign_in(
     if let Some(authkit) = &profile.authkit {
         store::name_authkit_session(session.session_id, &authkit.id)?;
     }
+    if let Some(token) = &answer.refresh_token {
+        let kept = secrets::authkit::seal_token(session.session_id, &flow.client_id, issuer, token)?;
+        authkit_tokens::put(session.session_id, &kept)?;
+    }
     if let Some(Impersonator { email, reason }) = impersonator {
         audit(
             "session_impersonated",
@@ -290,7 +371,7 @@ pub(super) fn sign_in(
 }
 
 /// Finds the flow that the caller's verifier and state belong to. Burns nothing, whatever is wrong.
-fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
+pub(super) fn find(verifier: Option<&CodeVerifier>, state: Option<&str>) -> Result<Flow> {
     let state_hash = state.map(pkce::sha256);
     // Once `auth.handle_callback` has taken a flow, WorkOS's code is none of its codes.
     let direct = |flow: Option<Flow>| flow.filter(|flow| flow.mode == Mode::Direct);

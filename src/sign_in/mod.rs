@@ -7,6 +7,9 @@
 //! | `discovery.rs` | which organization an e-mail address leads to |
 //! | `exchange.rs` | the order of an exchange: lock, call, consume, write |
 //! | `redemption.rs` | what WorkOS is asked, and by whom: the database, or a broker in two halves |
+//! | `selection.rs` | how a sign-in ends of which WorkOS asks for the organization |
+//! | `switch.rs` | how a session gets into another organization |
+//! | `granted.rs` | what both ask WorkOS |
 //! | `link.rs` | how an identity is linked to the account of somebody who is signed in |
 //! | `unlink.rs` | how it is unlinked |
 //! | `accept.rs` | how the person of another issuer's token becomes known |
@@ -22,11 +25,14 @@ mod authkit;
 mod callback;
 mod discovery;
 mod exchange;
+mod granted;
 mod link;
 mod redemption;
 mod redirects;
 mod refused;
+mod selection;
 mod start;
+mod switch;
 mod unlink;
 
 pub use accept::accept;
@@ -38,5 +44,7 @@ pub use exchange::{
 };
 pub use link::link;
 pub use redemption::CarriedRequest;
+pub use selection::{SelectionRequest, select};
 pub use start::{SignInRequest, StartedSignIn, start, start_with_verifier};
+pub use switch::switch;
 pub use unlink::unlink;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use workos_auth_core::callback;
 use workos_auth_core::pkce::CodeVerifier;
 use workos_auth_core::secret::{AuthorizationCode, ClientSecret};
+use workos_auth_core::workos::authkit::{self, Selection};
 use workos_auth_core::workos::{self, CarriedAnswer, HttpAnswer, TokenAnswer, TokenRequest};
 use workos_auth_core::{Error, ErrorCode, Result, random};
 use zeroize::Zeroizing;
@@ -59,6 +60,15 @@ pub fn provider_of(flow: &Flow) -> Result<Provider> {
     Ok(provider)
 }
 
+/// Tells the server's log what of a profile cannot be kept.
+pub fn log_left_out(answer: &TokenAnswer) {
+    if !answer.left_out.is_empty() {
+        let left_out: Vec<&str> = answer.left_out.iter().map(|left_out| left_out.0.as_str()).collect();
+        let detail = format!("Of {}: {}.", answer.profile.id, left_out.join("; "));
+        error::log_line("a part of a WorkOS profile was left out", &detail);
+    }
+}
+
 /// Refuses a code of our own, which WorkOS must not see.
 pub fn refuse_own(code: &AuthorizationCode) -> Result<()> {
     match callback::own_code_hash(code)? {
@@ -73,6 +83,27 @@ pub fn refuse_own(code: &AuthorizationCode) -> Result<()> {
 /// The flow whose answer a broker brings, if that flow is in this mode: each course has its own second half.
 pub fn take(exchange_id: Uuid, mode: Mode) -> Result<Option<Flow>> {
     Ok(flows::find(&FlowKey::Exchange(exchange_id))?.filter(|flow| flow.mode == mode))
+}
+
+/// What WorkOS says to a code.
+pub enum Redeemed {
+    /// who signs in
+    Answered(Box<TokenAnswer>),
+    /// which organization the sign-in is for, it asks; and the error of whoever cannot keep the question
+    Asked(Selection, Error),
+}
+
+impl Redeemed {
+    /// Who signs in.
+    ///
+    /// # Errors
+    /// `organization_selection_required`
+    pub fn answer(self) -> Result<TokenAnswer> {
+        match self {
+            Self::Answered(answer) => Ok(*answer),
+            Self::Asked(_, error) => Err(error),
+        }
+    }
 }
 
 impl<'a> Redemption<'a> {
@@ -94,8 +125,18 @@ impl<'a> Redemption<'a> {
     }
 
     /// Shows WorkOS its code. Writes nothing, and does not look at whom it names: [`workos::check_answer`] does.
-    pub fn redeem(&self) -> Result<TokenAnswer> {
-        self.read(&http::ask(&self.url(), &self.request(), self.flow.selector.is_authkit())?.answer())
+    pub fn redeem(&self) -> Result<Redeemed> {
+        let reply = http::ask(&self.url(), &self.request(), self.flow.selector.is_authkit())?;
+        let error = match self.read(&reply.answer()) {
+            Ok(answer) => return Ok(Redeemed::Answered(Box::new(answer))),
+            Err(error) => error,
+        };
+        // Whoever asked for an organization is not asked for another.
+        let may_ask = self.flow.selector.is_authkit() && self.flow.selector.organization().is_none();
+        match authkit::selection(&reply.answer()).filter(|_| may_ask) {
+            Some(question) => Ok(Redeemed::Asked(question, error)),
+            None => Err(error),
+        }
     }
 
     /// What a broker is to ask WorkOS. Writes down that it does: the flow is of this mode from now on.
@@ -131,11 +172,7 @@ impl<'a> Redemption<'a> {
             true => workos::authkit::parse_answer(answer, client_id, &request.secrets())?,
             false => workos::parse_token_answer(answer, &request.secrets())?,
         };
-        if !answer.left_out.is_empty() {
-            let left_out: Vec<&str> = answer.left_out.iter().map(|left_out| left_out.0.as_str()).collect();
-            let detail = format!("Of {}: {}.", answer.profile.id, left_out.join("; "));
-            error::log_line("a part of a WorkOS profile was left out", &detail);
-        }
+        log_left_out(&answer);
         Ok(answer)
     }
 

@@ -264,17 +264,29 @@ pub fn delete_retired_data_keys() -> Result<()> {
 
 /// Removes data keys that something else has sealed in place of for a day, and that nothing needs: the last of what they sealed is gone.
 pub fn delete_unused_data_keys(batch: i64) -> Result<u64> {
-    query::execute(
+    /// Of keys that no row of the tables which every version has needs, and that this condition holds for too.
+    macro_rules! delete_unused {
+        ($condition:literal) => {
+            concat!(
 "DELETE FROM auth.data_keys WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY(
              SELECT k.id FROM auth.data_keys AS k
              WHERE k.retired_at OPERATOR(pg_catalog.<) (pg_catalog.now() OPERATOR(pg_catalog.-) pg_catalog.make_interval(days => 1))
                  AND NOT EXISTS (SELECT FROM auth.signing_keys AS s WHERE s.data_key_id OPERATOR(pg_catalog.=) k.id)
                  AND NOT EXISTS (SELECT FROM auth.providers AS p WHERE p.data_key_id OPERATOR(pg_catalog.=) k.id)
                  AND NOT EXISTS (SELECT FROM auth.flow_states AS f WHERE f.data_key_id OPERATOR(pg_catalog.=) k.id)
-                 AND NOT EXISTS (SELECT FROM auth.sessions AS s WHERE s.refresh_token_key_id OPERATOR(pg_catalog.=) k.id)
-             LIMIT $1 FOR UPDATE SKIP LOCKED))",
-        &[batch.into()],
-    )
+                 AND NOT EXISTS (SELECT FROM auth.sessions AS s WHERE s.refresh_token_key_id OPERATOR(pg_catalog.=) k.id)",
+                $condition,
+                " LIMIT $1 FOR UPDATE SKIP LOCKED))"
+            )
+        };
+    }
+    let delete = match scan::has_authkit_tokens() {
+        true => delete_unused!(
+            " AND NOT EXISTS (SELECT FROM auth.authkit_tokens AS t WHERE t.data_key_id OPERATOR(pg_catalog.=) k.id)"
+        ),
+        false => delete_unused!(""),
+    };
+    query::execute(delete, &[batch.into()])
 }
 
 /// Removes every data key. Nothing may be sealed with one.

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 use uuid::Uuid;
-use workos_auth_core::authorize::Selector;
+use workos_auth_core::authorize::{AUTHKIT, Selector};
 use workos_auth_core::pkce::CodeChallenge;
 use workos_auth_core::{ErrorCode, Result};
 
@@ -104,6 +104,21 @@ pub struct Flow {
     pub is_expired: bool,
     /// what a broker asks WorkOS
     pub exchange: Option<CarriedExchange>,
+}
+
+/// WorkOS's question which organization a sign-in through AuthKit is for.
+#[derive(Debug)]
+pub struct Question {
+    /// what WorkOS takes with the answer, sealed
+    pub sealed_token: Vec<u8>,
+    /// the organizations to pick from
+    pub organizations: Vec<String>,
+}
+
+/// Only rows of AuthKit have one: the SQL of before has no such columns.
+fn question(row: &ScannedRow) -> Option<Question> {
+    row.get::<String>(c"provider").filter(|provider| provider == AUTHKIT)?;
+    Some(Question { sealed_token: row.get(c"pending_token")?, organizations: row.get(c"pending_organizations")? })
 }
 
 /// A request to WorkOS that a broker carries.
@@ -208,6 +223,8 @@ pub struct Progress {
     pub exchange_id: Option<Uuid>,
     /// whether its answer comes too late by now
     pub is_late: bool,
+    /// what WorkOS has asked
+    pub question: Option<Question>,
 }
 
 impl Progress {
@@ -224,6 +241,7 @@ pub fn progress(id: Uuid) -> Result<Option<Progress>> {
             mode: Mode::of(row)?,
             exchange_id: row.uuid(c"exchange_id"),
             is_late: row.micros(c"exchange_until").is_some_and(|until| until < clock::now()),
+            question: question(row),
         })
     };
     scan::flow_now(id, read).transpose()
@@ -244,6 +262,18 @@ pub fn await_answer(id: Uuid, mode: Mode, exchange: &CarriedExchange, ttl: f64) 
             exchange.sealed_code.as_slice().into(),
             ttl.into(),
         ],
+    )?;
+    if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
+}
+
+/// Keeps WorkOS's question in a flow, which lives for `ttl` seconds from now at least.
+pub fn keep_question(id: Uuid, question: &Question, ttl: f64) -> Result<()> {
+    let taken = query::execute(
+        "UPDATE auth.flow_states SET pending_token = $2, pending_organizations = $3,
+             expires_at = GREATEST(expires_at,
+                 pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4))
+         WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct' AND pending_token IS NULL",
+        &[uuid_arg(id), question.sealed_token.as_slice().into(), question.organizations.clone().into(), ttl.into()],
     )?;
     if taken == 1 { Ok(()) } else { Err(ErrorCode::FlowStateExpired.into()) }
 }

@@ -18,6 +18,7 @@ const THEFT_FOUND: u16 = 20;
 const WORKER: u16 = 21;
 const MIRROR: u16 = 22;
 const RECONCILIATION: u16 = 23;
+const SWITCH: u16 = 24;
 
 pub(super) fn tag(kind: u16, field1: u32, field2: u32, field3: u32) -> pg_sys::LOCKTAG {
     pg_sys::LOCKTAG {
@@ -100,6 +101,14 @@ pub fn lock_flow_for_exchange(flow: Uuid) -> Result<TransactionLock> {
         let detail = "Another transaction has begun to exchange this sign-in's code and is not finished.";
         Error::with_detail(ErrorCode::Conflict, detail)
             .hint("A code is exchanged once. Wait for the other call's answer.")
+    })
+}
+
+/// Whoever asks WorkOS for another organization of this session. The loser is refused at once. To be kept once WorkOS has answered.
+pub fn lock_session_for_switch(session: Uuid) -> Result<TransactionLock> {
+    TransactionLock::try_take(database_tag(SWITCH, session.as_bytes())).ok_or_else(|| {
+        let detail = "Another transaction changes the organization of this session and is not finished.";
+        Error::with_detail(ErrorCode::Conflict, detail).hint("Wait for the other call's answer, and try again.")
     })
 }
 

@@ -5,6 +5,7 @@
 pub mod accounts;
 mod attached;
 pub mod audit_log;
+pub mod authkit_tokens;
 pub mod citus;
 pub mod configuration;
 pub mod configuration_file;

@@ -26,12 +26,12 @@ pub use feeds::{
     has_organizations_of_others, heartbeats, is_copying_heartbeat, organization_is_fed, organization_is_fed_by,
     subscription_name, verifier,
 };
-pub use live_session::{fed_session, live_session};
+pub use live_session::{LiveSession, fed_session, live_session};
 pub use table::{ScannedRow, unreadable};
 pub use tables::forget;
 use tables::{
-    DATA_KEYS, DIRECTORY_USERS_BY_EMAIL, DIRECTORY_USERS_BY_IDP_ID, DIRECTORY_USERS_BY_USER, DOMAINS, ENDED_SESSIONS,
-    EXTENSIONS, FLOW_STATES, FLOW_STATES_BY_CHALLENGE, FLOW_STATES_BY_CODE, FLOW_STATES_BY_EXCHANGE,
+    AUTHKIT_TOKENS, DATA_KEYS, DIRECTORY_USERS_BY_EMAIL, DIRECTORY_USERS_BY_IDP_ID, DIRECTORY_USERS_BY_USER, DOMAINS,
+    ENDED_SESSIONS, EXTENSIONS, FLOW_STATES, FLOW_STATES_BY_CHALLENGE, FLOW_STATES_BY_CODE, FLOW_STATES_BY_EXCHANGE,
     FLOW_STATES_BY_EXPIRY, FLOW_STATES_BY_STATE, HOOKS, IDENTITIES, IDENTITIES_BY_PROFILE, INSTALLATION, ISSUER_KEYS,
     MEMBERSHIP, MEMBERSHIPS, ORGANIZATIONS, PROVIDERS, REDIRECT_URLS, ROLE_SETTINGS, ROLES, ROLES_BY_VERSION, SESSIONS,
     SESSIONS_BY_USER, SIGNING_KEYS, TRUSTED_ISSUERS, USERS, WORKER_STATUS, WORKOS_MEMBERSHIPS, WORKOS_REMOVALS,
@@ -85,6 +85,16 @@ pub fn flows_of_challenge<T>(challenge: &str, snapshot: &Snapshot, mut read: imp
 /// Whether some flow expired before this time, in Postgres's own microseconds.
 pub fn has_expired_flow(before: i64, snapshot: &Snapshot) -> bool {
     row_by_key(&FLOW_STATES_BY_EXPIRY, &[Key::Before(c"expires_at", before)], Some(snapshot), |_| ()).is_some()
+}
+
+/// The row of `auth.authkit_tokens` of a session as it is now, if there is one.
+pub fn authkit_token<T>(session: Uuid, read: impl FnMut(&ScannedRow) -> T) -> Option<T> {
+    row_by_key(&AUTHKIT_TOKENS, &[Key::Uuid(c"session_id", session)], None, read)
+}
+
+/// Whether tokens of AuthKit's are kept: the SQL may be that of an older version.
+pub fn has_authkit_tokens() -> bool {
+    AUTHKIT_TOKENS.exists()
 }
 
 /// The row of `auth.providers`, if there is one.

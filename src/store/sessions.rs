@@ -87,6 +87,37 @@ pub fn name_authkit_session(id: Uuid, authkit_session_id: &str) -> Result<()> {
     .map(drop)
 }
 
+/// What a session is from now on.
+pub struct Moved<'a> {
+    /// of which organization
+    pub organization_id: &'a str,
+    /// which session of AuthKit's goes on with it
+    pub authkit_session_id: &'a str,
+    /// how the person signed in (RFC 8176)
+    pub amr: Value,
+}
+
+/// The session goes on in another organization: tokens that say the one before are stale from now on. False if the refresh token of `counter` is
+/// not the newest, the person's rights changed since `row` was read, or the session has ended.
+pub fn move_to(row: &StoredSession, counter: i64, moved: &Moved) -> Result<bool> {
+    let written = query::execute(
+        "UPDATE auth.sessions
+         SET organization_id = $4, authkit_session_id = $5, amr = $6,
+             claims_version = claims_version OPERATOR(pg_catalog.+) 1, updated_at = pg_catalog.now()
+         WHERE id OPERATOR(pg_catalog.=) $1 AND refresh_token_counter OPERATOR(pg_catalog.=) $2
+             AND claims_version OPERATOR(pg_catalog.=) $3",
+        &[
+            uuid_arg(row.id),
+            counter.into(),
+            row.claims_version.into(),
+            moved.organization_id.into(),
+            moved.authkit_session_id.into(),
+            JsonB(moved.amr.clone()).into(),
+        ],
+    )?;
+    Ok(written == 1)
+}
+
 /// Which session of AuthKit's a session began with.
 pub fn authkit_session(id: Uuid) -> Option<String> {
     scan::session(id, &Snapshot::now(), |row| row.get(c"authkit_session_id")).flatten()

@@ -65,7 +65,8 @@ pub fn leaks() -> Result<Vec<(String, String, bool)>> {
          FROM pg_catalog.pg_publication_tables AS t
              JOIN pg_catalog.pg_publication AS p ON p.pubname OPERATOR(pg_catalog.=) t.pubname
              JOIN (VALUES ('sessions', 'refresh_token_salt'), ('signing_keys', 'private_key'), ('installation', 'lock_key'),
-                 ('data_keys', 'wrapped_key'), ('providers', 'client_secret'), ('flow_states', 'upstream_verifier')) AS c (relation, name)
+                 ('data_keys', 'wrapped_key'), ('providers', 'client_secret'), ('flow_states', 'upstream_verifier'),
+                 ('authkit_tokens', 'refresh_token')) AS c (relation, name)
                  ON c.relation OPERATOR(pg_catalog.=) t.tablename AND c.name OPERATOR(pg_catalog.=) ANY (t.attnames)
          WHERE t.schemaname OPERATOR(pg_catalog.=) 'auth' AND EXISTS (
              SELECT FROM pg_catalog.pg_publication_tables AS h WHERE h.pubname OPERATOR(pg_catalog.=) t.pubname

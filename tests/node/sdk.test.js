@@ -349,3 +349,54 @@ test('sends a form without a redirect_uri, as the simulator expects of every SDK
     grant_type: 'authorization_code',
   });
 });
+
+test('picks an organization of AuthKit, and switches to another', async () => {
+  const workos = sdk();
+  const email = 'dora@acme.com';
+  const { id: user } = await simulate('POST', 'changes', { create_user: { email } });
+  for (const organization of ['org_acme', 'org_globex']) {
+    await simulate('POST', 'changes', { create_membership: { user, organization, roles: ['editor'] } });
+  }
+  const url = workos.userManagement.getAuthorizationUrl({ provider: 'authkit', clientId, redirectUri, loginHint: email });
+  const { code } = await visit(url);
+  const question = await workos.userManagement.authenticateWithCode({ code, clientId }).then(assert.fail, (error) => error);
+  assert.equal(question.status, 403);
+  const { code: asked, organizations, pending_authentication_token: pendingAuthenticationToken } = question.rawData;
+  assert.equal(asked, 'organization_selection_required');
+  assert.deepEqual(organizations.map(({ id }) => id), ['org_acme', 'org_globex']);
+
+  const picked = { clientId, pendingAuthenticationToken, organizationId: 'org_globex' };
+  const session = await workos.userManagement.authenticateWithOrganizationSelection(picked);
+  assert.equal(session.organizationId, 'org_globex');
+  assert.equal(session.user.id, user);
+  const again = await workos.userManagement.authenticateWithOrganizationSelection(picked).then(assert.fail, (error) => error);
+  assert.equal(again.status, 400);
+  assert.equal(again.code, 'invalid_pending_authentication_token');
+
+  const { refreshToken } = session;
+  const elsewhere = { clientId, refreshToken, organizationId: 'org_initech' };
+  await assert.rejects(workos.userManagement.authenticateWithRefreshToken(elsewhere), (error) => {
+    assert.ok(error instanceof OauthException, error);
+    assert.equal(error.error, 'organization_membership_not_found');
+    return true;
+  });
+  const switched = await workos.userManagement.authenticateWithRefreshToken({ clientId, refreshToken, organizationId: 'org_acme' });
+  assert.equal(switched.organizationId, 'org_acme');
+  const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  assert.equal(claims(switched.accessToken).sid, claims(session.accessToken).sid);
+  assert.equal(claims(switched.accessToken).org_id, 'org_acme');
+  // Each is good once, and without an organization the session stays where it is.
+  await assert.rejects(workos.userManagement.authenticateWithRefreshToken({ clientId, refreshToken }), (error) => {
+    assert.equal(error.error, 'invalid_grant');
+    return true;
+  });
+  const next = await workos.userManagement.authenticateWithRefreshToken({ clientId, refreshToken: switched.refreshToken });
+  assert.equal(next.organizationId, 'org_acme');
+  await workos.userManagement.revokeSession({ sessionId: claims(next.accessToken).sid });
+  const last = { clientId, refreshToken: next.refreshToken };
+  await assert.rejects(workos.userManagement.authenticateWithRefreshToken(last), (error) => {
+    assert.equal(error.error, 'invalid_grant');
+    return true;
+  });
+  await simulate('POST', 'changes', { delete_user: { id: user } });
+});

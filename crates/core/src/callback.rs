@@ -3,12 +3,13 @@
 //!
 //! URLs and the names of errors are as Supabase Auth has them, whose clients read them.
 
+use serde::Deserialize;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorCode, Result};
 use crate::pkce;
-use crate::secret::{AuthorizationCode, OneTimeCode, ProviderToken};
+use crate::secret::{AuthkitRefreshToken, AuthorizationCode, OneTimeCode, ProviderToken};
 use crate::workos::{Profile, TokenAnswer};
 use crate::{hook, json};
 
@@ -73,10 +74,11 @@ pub fn keep(answer: &TokenAnswer) -> Result<Zeroizing<Vec<u8>>> {
     let failed = |_| Error::with_detail(ErrorCode::Unexpected, "A profile could not be written as JSON.");
     let profile = serde_json::to_vec(&answer.profile).map_err(failed)?;
     let token = answer.access_token.as_ref().map(ProviderToken::expose);
+    let refresh_token = answer.refresh_token.as_ref().map(AuthkitRefreshToken::expose);
     // Reserved at the most it can take, since growing would leave copies of the token behind.
-    let most = profile.len() + 6 * token.map_or(0, str::len) + 16;
+    let most = profile.len() + 6 * (token.map_or(0, str::len) + refresh_token.map_or(0, str::len)) + 32;
     let mut kept = Zeroizing::new(Vec::with_capacity(most));
-    serde_json::to_writer(&mut *kept, &(token, &answer.profile)).map_err(failed)?;
+    serde_json::to_writer(&mut *kept, &(token, &answer.profile, refresh_token)).map_err(failed)?;
     Ok(kept)
 }
 
@@ -85,10 +87,19 @@ pub fn keep(answer: &TokenAnswer) -> Result<Zeroizing<Vec<u8>>> {
 /// # Errors
 /// [`ErrorCode::SealBroken`]: it was opened, and is something else.
 pub fn kept(bytes: &[u8]) -> Result<TokenAnswer> {
-    let (token, profile): (Option<String>, Profile) =
-        json::read(bytes).map_err(|_| Error::new(ErrorCode::SealBroken))?;
-    Ok(TokenAnswer { profile, left_out: Vec::new(), access_token: token.map(ProviderToken::new), expires_in: None })
+    let Kept(token, profile, refresh_token) = json::read(bytes).map_err(|_| Error::new(ErrorCode::SealBroken))?;
+    Ok(TokenAnswer {
+        profile,
+        left_out: Vec::new(),
+        access_token: token.map(ProviderToken::new),
+        refresh_token: refresh_token.map(AuthkitRefreshToken::new),
+        expires_in: None,
+    })
 }
+
+/// What an older library kept has no third part.
+#[derive(Deserialize)]
+struct Kept(Option<String>, Profile, #[serde(default)] Option<String>);
 
 /// Why a sign-in ends without a code, as the application is told of it (RFC 6749, section 4.1.2.1).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -469,7 +469,7 @@ error_codes! {
         "An administrator runs auth.configure_authkit with the arguments of auth.configure_workos.";
     OrganizationSelectionRequired = "WA335", "organization_selection_required", 403, "the person belongs to several organizations of WorkOS, and none was picked",
         "",
-        "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …).";
+        "Start the sign-in again with the organization: auth.start_sign_in(provider => 'authkit', organization => …). Where auth.try_exchange_code said this, and was committed, auth.select_organization finishes the sign-in.";
     AuthkitStepRequired = "WA336", "authkit_step_required", 403, "the person has to take a further step at WorkOS",
         "",
         "Start the sign-in again with provider => 'authkit': WorkOS's own pages lead through the step.";

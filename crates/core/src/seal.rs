@@ -109,7 +109,7 @@ pub enum Purpose {
     ClientSecret,
     /// Private keys in `auth.signing_keys`.
     SigningKey,
-    /// PKCE verifiers and brokered answers in `auth.flow_states`.
+    /// PKCE verifiers, brokered answers and the questions of AuthKit in `auth.flow_states`, and the tokens in `auth.authkit_tokens`.
     FlowVerifier,
     /// The tags of refresh tokens; such a key makes MACs and seals nothing.
     RefreshToken,

@@ -45,6 +45,10 @@ secret_string! {
     RefreshToken;
     /// The access token of WorkOS's own answer.
     ProviderToken;
+    /// What WorkOS gives along where it asks for a further step, and takes with the answer to it.
+    PendingToken;
+    /// The token that a session of AuthKit's is refreshed with, at WorkOS.
+    AuthkitRefreshToken;
     /// What WorkOS signs webhooks with.
     WebhookSecret;
     /// A link into WorkOS's Admin Portal: whoever has it sets the customer's connection up.

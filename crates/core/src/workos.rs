@@ -22,7 +22,7 @@ use crate::authorize::{AUTHKIT, Selector};
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::{self, Free};
 use crate::pkce::CodeVerifier;
-use crate::secret::{AuthorizationCode, ClientSecret, ProviderToken};
+use crate::secret::{AuthkitRefreshToken, AuthorizationCode, ClientSecret, ProviderToken};
 pub use answer::{HttpAnswer, MAX_ANSWER, answer_too_large};
 pub use carried::CarriedAnswer;
 pub use profile::{AuthkitSession, Impersonator, LeftOut, Profile};
@@ -120,6 +120,8 @@ pub struct TokenAnswer {
     pub left_out: Vec<LeftOut>,
     /// WorkOS's own token, for `GET /sso/profile`.
     pub access_token: Option<ProviderToken>,
+    /// What AuthKit's session is refreshed with; none of single sign-on, and none where somebody acts as the person.
+    pub refresh_token: Option<AuthkitRefreshToken>,
     /// How long it is good for, in seconds.
     pub expires_in: Option<u64>,
 }
@@ -151,6 +153,7 @@ pub fn parse_token_answer(answer: &HttpAnswer, redact: &[&str]) -> Result<TokenA
         profile,
         left_out,
         access_token,
+        refresh_token: None,
         expires_in: raw.expires_in.and_then(|Free(seconds)| seconds.as_u64()),
     })
 }

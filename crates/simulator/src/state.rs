@@ -18,6 +18,10 @@ use crate::webhooks::Webhooks;
 const CODE_LIFETIME: Duration = Duration::from_secs(600);
 /// The `expires_in` of the token answer.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+/// How long WorkOS waits for the answer to its question is not documented.
+const QUESTION_LIFETIME: Duration = Duration::from_secs(600);
+/// A session's, which WorkOS's dashboard sets.
+const REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// "Links expire after five minutes" (WorkOS's documentation of the Admin Portal).
 const PORTAL_LINK_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -35,6 +39,10 @@ pub(crate) struct Memory {
     pub registry: Registry,
     pub codes: Expiring<Grant>,
     pub authkit_codes: Expiring<AuthkitGrant>,
+    /// By what WorkOS takes with the answer: sign-ins of which it has asked for the organization.
+    pub authkit_questions: Expiring<AuthkitGrant>,
+    /// By their refresh tokens.
+    pub authkit_sessions: Expiring<AuthkitSession>,
     pub tokens: Expiring<Value>,
     pub faults: Faults,
     pub requests: Requests,
@@ -64,6 +72,19 @@ pub(crate) struct AuthkitGrant {
     pub organization_id: Option<String>,
 }
 
+/// What a refresh token of AuthKit stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AuthkitSession {
+    pub client_id: String,
+    pub user_id: String,
+    /// `session_…`
+    pub id: String,
+    /// `authentication_method`: "a refresh repeats the session's original method" (WorkOS's emulator).
+    pub method: String,
+    /// When the person signed in, in seconds since 1970; a refresh does not move it (WorkOS's documentation of reauthentication).
+    pub auth_time: u64,
+}
+
 impl Memory {
     /// Tells of what happened. Answers the event's id.
     pub fn emit(&mut self, event: &str, data: Value) -> String {
@@ -89,6 +110,8 @@ impl State {
             registry,
             codes: Expiring::new(CODE_LIFETIME),
             authkit_codes: Expiring::new(CODE_LIFETIME),
+            authkit_questions: Expiring::new(QUESTION_LIFETIME),
+            authkit_sessions: Expiring::new(REFRESH_TOKEN_LIFETIME),
             tokens: Expiring::new(TOKEN_LIFETIME),
             faults: Faults::default(),
             requests: Requests::new(request_log),

@@ -12,11 +12,17 @@ pub struct LiveSession {
     pub claims_version: i64,
     /// whose it is; a database that only verifies may not know
     pub user_id: Option<Uuid>,
+    /// of which organization, as far as `user_id` is known
+    pub organization_id: Option<String>,
 }
 
 impl LiveSession {
     fn read(row: &ScannedRow) -> Option<Self> {
-        Some(Self { claims_version: row.get(c"claims_version")?, user_id: row.uuid(c"user_id") })
+        Some(Self {
+            claims_version: row.get(c"claims_version")?,
+            user_id: row.uuid(c"user_id"),
+            organization_id: row.get(c"organization_id"),
+        })
     }
 }
 

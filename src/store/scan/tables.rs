@@ -18,6 +18,7 @@ pub(super) static FLOW_STATES_BY_CHALLENGE: Table = Table::new(c"flow_states", c
 pub(super) static FLOW_STATES_BY_CODE: Table = Table::new(c"flow_states", c"flow_states_code_hash_key");
 pub(super) static FLOW_STATES_BY_EXCHANGE: Table = Table::new(c"flow_states", c"flow_states_exchange_id_key");
 pub(super) static FLOW_STATES_BY_EXPIRY: Table = Table::new(c"flow_states", c"flow_states_expires_at_idx");
+pub(super) static AUTHKIT_TOKENS: Table = Table::new(c"authkit_tokens", c"authkit_tokens_pkey");
 pub(super) static DATA_KEYS: Table = Table::new(c"data_keys", c"data_keys_pkey");
 pub(super) static HOOKS: Table = Table::new(c"hooks", c"hooks_pkey");
 pub(super) static REDIRECT_URLS: Table = Table::new(c"redirect_urls", c"redirect_urls_pkey");
@@ -49,7 +50,7 @@ pub(super) static DIRECTORY_USERS_BY_USER: Table = Table::new(c"directory_users"
 pub(super) static WORKOS_SYNC_STATE: Table = Table::new(c"workos_sync_state", c"workos_sync_state_pkey");
 
 /// In no order.
-pub(super) static ALL: [&Table; 40] = [
+pub(super) static ALL: [&Table; 41] = [
     &SESSIONS,
     &SESSIONS_BY_USER,
     &SIGNING_KEYS,
@@ -63,6 +64,7 @@ pub(super) static ALL: [&Table; 40] = [
     &FLOW_STATES_BY_CODE,
     &FLOW_STATES_BY_EXCHANGE,
     &FLOW_STATES_BY_EXPIRY,
+    &AUTHKIT_TOKENS,
     &DATA_KEYS,
     &HOOKS,
     &REDIRECT_URLS,

@@ -50,6 +50,17 @@ fn what_is_kept_comes_back() {
             assert_eq!(back.access_token.as_ref().map(ProviderToken::expose), token);
         }
     }
+    let with_session =
+        TokenAnswer { refresh_token: Some(AuthkitRefreshToken::new("r\"\\1".into())), ..answer(&bare, None) };
+    let back = kept(&keep(&with_session).unwrap()).unwrap();
+    assert_eq!(back.refresh_token.as_ref().map(AuthkitRefreshToken::expose), Some("r\"\\1"));
+    // As an older library kept it.
+    let two = serde_json::to_vec(&("t", &with_session.profile)).unwrap();
+    let back = kept(&two).unwrap();
+    assert_eq!(
+        (back.access_token.as_ref().map(ProviderToken::expose), back.refresh_token.is_none()),
+        (Some("t"), true)
+    );
     for broken in [&b""[..], b"null", b"{}", b"[null]", b"[1, {}]", b"\xff"] {
         assert_eq!(kept(broken).unwrap_err().code(), ErrorCode::SealBroken);
     }

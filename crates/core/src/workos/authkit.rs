@@ -3,8 +3,9 @@
 //! The request is [`super::TokenRequest`]: the grant `authorization_code` takes the same members. The answer comes from WorkOS over TLS, to
 //! the holder of the API key, so that the signature of its token shows nothing more (OpenID Connect Core 1.0, section 3.1.3.7, number 6).
 //! What it says is compared: the token and the answer must name the same person and organization, and the token must be of a person's
-//! session with this client. Its refresh token is not kept.
+//! session with this client.
 
+mod grant;
 mod logout;
 mod refusal;
 #[cfg(test)]
@@ -21,8 +22,12 @@ use super::{TokenAnswer, parse_object};
 use crate::accounts::fold_email;
 use crate::error::{Error, ErrorCode, Result};
 use crate::json::Free;
+use crate::secret::AuthkitRefreshToken;
 use crate::{email, workos_id};
+use grant::is_token;
+pub use grant::{Grant, GrantRequest};
 pub use logout::{logout_url, revoked};
+pub use refusal::{Selection, selection, selection_required};
 
 /// The longest name of a method, in bytes.
 const LONGEST_METHOD: usize = 64;
@@ -79,6 +84,13 @@ pub fn parse_answer(answer: &HttpAnswer, client_id: &str, redact: &[&str]) -> Re
         return Err(malformed("The answer and its access_token name different people who act"));
     }
     let impersonator = impersonator.or(actor);
+    // A session in which somebody acts as the person goes on nowhere.
+    let refresh_token = match raw.refresh_token {
+        Some(Free(Value::String(token))) if impersonator.is_none() && is_token(&token) => {
+            Some(AuthkitRefreshToken::new(token))
+        }
+        _ => None,
+    };
     let method = match raw.authentication_method {
         Some(Free(Value::String(method))) if is_word(&method) => Some(method),
         _ => None,
@@ -101,16 +113,17 @@ pub fn parse_answer(answer: &HttpAnswer, client_id: &str, redact: &[&str]) -> Re
     if profile.id != token.subject {
         return Err(malformed("The answer and its access_token name different people"));
     }
-    Ok(TokenAnswer { profile, left_out, access_token: None, expires_in: None })
+    Ok(TokenAnswer { profile, left_out, access_token: None, refresh_token, expires_in: None })
 }
 
-/// The members that are read. What else there is, the refresh token and the tokens of a public provider among it, is never kept.
+/// The members that are read. What else there is, the tokens of a public provider among it, is never kept.
 #[derive(Deserialize)]
 struct RawAnswer {
     #[serde(default)]
     user: Free,
     organization_id: Option<Free>,
     access_token: Option<String>,
+    refresh_token: Option<Free>,
     authentication_method: Option<Free>,
     impersonator: Option<Free>,
 }

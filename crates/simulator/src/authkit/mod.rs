@@ -5,4 +5,6 @@
 
 pub(crate) mod authenticate;
 pub(crate) mod authorize;
+mod grants;
 pub(crate) mod logout;
+mod signing_in;

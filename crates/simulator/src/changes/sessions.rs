@@ -89,6 +89,21 @@ pub(super) fn end_silently(memory: &mut Memory, user: &str, organization: &str) 
     memory.registry.sessions.values_mut().filter(own).for_each(|session| end(session, now));
 }
 
+/// The organization of a session that goes on; `None` where it has ended.
+pub(crate) fn organization_of(memory: &Memory, id: &str) -> Option<Option<String>> {
+    let session = memory.registry.sessions.get(id)?;
+    (session.status == SessionStatus::Active).then(|| session.organization_id.clone())
+}
+
+/// The session goes on in another organization.
+pub(crate) fn move_to(memory: &mut Memory, id: &str, organization: Option<String>) {
+    let now = memory.clock.timestamp();
+    if let Some(session) = memory.registry.sessions.get_mut(id) {
+        session.organization_id = organization;
+        session.updated_at = now;
+    }
+}
+
 fn end(session: &mut SessionObject, now: crate::clock::Timestamp) {
     if session.status == SessionStatus::Active {
         session.status = SessionStatus::Revoked;

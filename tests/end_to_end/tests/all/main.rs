@@ -40,9 +40,11 @@ mod authkit {
     mod emulated_sign_ins;
     mod exchanging;
     mod refusals;
+    mod select_organization;
     mod sessions;
     mod signing_out;
     mod starting;
+    mod switch_organization;
 }
 
 /// Which organization an e-mail address leads to, and organizations whose people sign in through it alone.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::authorize::Selector;
-use crate::secret::ClientSecret;
+use crate::secret::{AuthkitRefreshToken, ClientSecret, PendingToken};
 use crate::workos::{check_answer, wants_json};
 
 const CODE: &str = "01JCODE9ZZZZZZZZZZZZZZZZZZ";
@@ -57,7 +57,7 @@ fn with(patch: &Value) -> Result<TokenAnswer> {
 
 #[test]
 fn a_full_answer() {
-    let TokenAnswer { profile, access_token, .. } = read(&answer(&claims())).unwrap();
+    let TokenAnswer { profile, access_token, refresh_token, .. } = read(&answer(&claims())).unwrap();
     assert_eq!((profile.id.as_str(), profile.email.as_str()), ("user_ann", "Ann@Acme.com"));
     assert_eq!((profile.organization_id.as_deref(), profile.connection_id.as_deref()), (Some("org_acme"), None));
     assert_eq!(
@@ -71,6 +71,7 @@ fn a_full_answer() {
     assert_eq!((session.amr_method(), session.is_sso(), session.impersonator), ("password", false, None));
     // WorkOS's own token is a session there, and stays with us.
     assert!(access_token.is_none());
+    assert_eq!(refresh_token.as_ref().map(AuthkitRefreshToken::expose), Some("r"));
     let kept: Profile = crate::json::read(&serde_json::to_vec(&profile).unwrap()).unwrap();
     assert_eq!(kept, profile);
 }
@@ -255,6 +256,89 @@ fn among_which_organizations_to_pick() {
     let answer = HttpAnswer { status: 403, request_id: None, retry_after: None, body: body.as_bytes() };
     let error = parse_answer(&answer, "client_1", &[]).unwrap_err();
     assert_eq!(error.detail(), Some("WorkOS answered 403: organization_selection_required of org_1, org_2."));
+}
+
+/// WorkOS's question, of these members.
+fn asked(status: u16, body: &Value) -> Option<Selection> {
+    let body = body.to_string();
+    selection(&HttpAnswer { status, request_id: None, retry_after: None, body: body.as_bytes() })
+}
+
+#[test]
+fn a_question_that_can_be_answered() {
+    let body = json!({"code": "organization_selection_required", "message": "Which?", "pending_authentication_token": "p_1",
+        "organizations": [{"id": "org_1", "name": "One"}, {"id": 2}, {"id": "org_2"}], "user": {"id": "user_ann"}});
+    let question = asked(403, &body).unwrap();
+    assert_eq!((question.pending.expose(), question.organizations.join(" ")), ("p_1", "org_1 org_2".into()));
+    assert_eq!(format!("{:?}", question.pending), "PendingToken([redacted])");
+    let error = selection_required(question.organizations.iter().map(String::as_str));
+    let said = "WorkOS answered 403: organization_selection_required of org_1, org_2.";
+    assert_eq!((error.code(), error.detail()), (ErrorCode::OrganizationSelectionRequired, Some(said)));
+    // Whoever belongs to many picks one of them all, and a few are named.
+    let mut many = body.clone();
+    many["organizations"] = (0..1001).map(|n| json!({ "id": format!("org_{n}") })).collect();
+    let question = asked(403, &many).unwrap();
+    assert_eq!(question.organizations.len(), 1000);
+    let error = selection_required(question.organizations.iter().map(String::as_str));
+    assert!(error.detail().unwrap().ends_with("org_19."), "{error:?}");
+
+    let with = |member: &str, value: Value| {
+        let mut body = body.clone();
+        body[member] = value;
+        body
+    };
+    for (status, body) in [
+        (200, body.clone()),
+        (429, body.clone()),
+        (500, body.clone()),
+        (403, with("code", json!("mfa_challenge"))),
+        (403, with("pending_authentication_token", Value::Null)),
+        (403, with("pending_authentication_token", json!(""))),
+        (403, with("pending_authentication_token", json!("a b"))),
+        (403, with("pending_authentication_token", json!("x".repeat(8193)))),
+        (403, with("organizations", json!([]))),
+        (403, with("organizations", json!([{"name": "One"}]))),
+    ] {
+        assert!(asked(status, &body).is_none(), "{status} {body}");
+    }
+}
+
+#[test]
+fn what_is_asked_in_place_of_a_code() {
+    let (secret, pending, token) = (
+        ClientSecret::new("sk\u{1}\"1".into()),
+        PendingToken::new("p_1".into()),
+        AuthkitRefreshToken::new("r_1".into()),
+    );
+    let request =
+        |grant| GrantRequest { client_id: "client_1", client_secret: &secret, grant, organization_id: "org_acme" };
+    let selecting = request(Grant::Selection(&pending));
+    assert_eq!(
+        serde_json::from_str::<Value>(&selecting.json()).unwrap(),
+        json!({"client_id": "client_1", "client_secret": "sk\u{1}\"1", "organization_id": "org_acme",
+            "grant_type": "urn:workos:oauth:grant-type:organization-selection", "pending_authentication_token": "p_1"})
+    );
+    assert_eq!(selecting.secrets(), ["sk\u{1}\"1", "p_1"]);
+    let switching = request(Grant::Refresh(&token));
+    assert_eq!(
+        serde_json::from_str::<Value>(&switching.json()).unwrap(),
+        json!({"client_id": "client_1", "client_secret": "sk\u{1}\"1", "grant_type": "refresh_token", "refresh_token": "r_1",
+            "organization_id": "org_acme"})
+    );
+    assert_eq!(switching.secrets(), ["sk\u{1}\"1", "r_1"]);
+    let shown = format!("{switching:?}{selecting:?}");
+    assert!(!shown.contains("r_1") && !shown.contains("p_1"), "{shown}");
+}
+
+#[test]
+fn a_token_that_is_kept() {
+    let kept = |patch: Value| with(&patch).unwrap().refresh_token.map(|token| token.expose().to_owned());
+    assert_eq!(kept(json!({"refresh_token": "a.b-c"})).as_deref(), Some("a.b-c"));
+    for token in [Value::Null, json!(""), json!(7), json!("a b"), json!("ä"), json!("x".repeat(8193))] {
+        assert_eq!(kept(json!({ "refresh_token": token })), None);
+    }
+    assert_eq!(kept(json!({"impersonator": {"email": "sue@example.com"}})), None);
+    assert!(with_claims(&json!({"act": {"sub": "sue@example.com"}})).unwrap().refresh_token.is_none());
 }
 
 #[test]

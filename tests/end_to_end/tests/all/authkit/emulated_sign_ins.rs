@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use workos_end_to_end::authkit::AUTHKIT;
+use workos_end_to_end::bed::refresh;
 use workos_end_to_end::emulator::{API_KEY, Emulator};
 use workos_end_to_end::{Bed, Pending, exchange, refused, start_with};
 use workos_testbed::workos::REDIRECT_URI;
@@ -27,4 +28,22 @@ async fn the_happy_path() {
     let next = start_with(&app, AUTHKIT, "carol@acme.com").await;
     refused(exchange(&app, &Pending { code: carol.code.clone(), ..next.clone() }).await, "workos_invalid_grant");
     exchange(&app, &next).await.unwrap();
+
+    // It does not ask who is a member, and goes on with the token of before.
+    let organizations = organizations_of(&emulator).await;
+    let switch = "select organization_id, claims ->> 'org_id', session_id from auth.switch_organization($1, $2)";
+    let mut token = session.refresh_token.clone();
+    for organization in &organizations {
+        let row = app.query_one(switch, &[&token, organization]).await.unwrap();
+        assert_eq!((row.get::<_, &str>(0), row.get::<_, &str>(1)), (organization.as_str(), organization.as_str()));
+        assert_eq!(row.get::<_, uuid::Uuid>(2), session.session_id);
+        token = refresh(&app, &token).await.unwrap().refresh_token;
+    }
+}
+
+async fn organizations_of(emulator: &Emulator) -> Vec<String> {
+    let url = format!("{}/organizations", emulator.url);
+    let answer = reqwest::Client::new().get(url).bearer_auth(API_KEY).send().await.unwrap();
+    let list: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    list["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -345,11 +345,11 @@ async fn every_function_is_labelled_as_it_behaves() {
             "prosecdef",
             "accept_token,add_signing_key,apply_events,audit_configuration,ban_user,callback_answer,callback_request,check_facts,cleanup,\
         create_session,create_user,create_visitor_token,delete_user,distrust_issuer,exchange_answer,exchange_code,\
-        exchange_request,find_user,get_user,grant_admin,grant_broker,grant_sign_in,handle_callback,identity_left,import_supabase,\
+        exchange_request,find_user,forget_authkit_token,get_user,grant_admin,grant_broker,grant_sign_in,handle_callback,identity_left,import_supabase,\
         link_identity,member_changed,merge_users,move_identity,my_sessions,note_ended_session,organization_for_email,\
         receive_webhook,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_sso,retire_signing_key,revoke_admin,\
-        revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,send_heartbeat,\
-        set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,start_sign_in_by_email,try_exchange_answer,\
+        revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rotate_signing_key,select_organization,send_heartbeat,\
+        set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,start_sign_in_by_email,switch_organization,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,workos_add_domain,workos_authorize_url,\
         workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_logout_url,workos_portal_link",
         ),
@@ -361,8 +361,8 @@ async fn every_function_is_labelled_as_it_behaves() {
         grant_broker,grant_outside_script,grant_sign_in,handle_callback,import_supabase,link_identity,merge_users,\
         move_identity,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,\
         retire_signing_key,revoke_admin,revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,\
-        rotate_signing_key,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,\
-        start_sign_in_by_email,stop_verifying,sync_workos,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,\
+        rotate_signing_key,select_organization,send_heartbeat,set_issuer_keys,set_organization_issuer,set_session,set_webhook_secret,sign_out,sign_out_of_workos,skip_event,start_sign_in,\
+        start_sign_in_by_email,stop_verifying,switch_organization,sync_workos,take_over_installation,trust_issuer,trust_workos,try_exchange_answer,\
         try_exchange_code,unban_user,unlink_identity,update_user,use_request_token,workos_add_domain,workos_authorize_url,\
         workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_portal_link",
         ),

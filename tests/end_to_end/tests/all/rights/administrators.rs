@@ -119,7 +119,7 @@ async fn nothing_that_is_sealed_or_makes_a_token_is_read() {
             refused_as(client.batch_execute(&sql).await, "42501");
         }
     }
-    for table in ["data_keys", "flow_states", "installation", "providers"] {
+    for table in ["authkit_tokens", "data_keys", "flow_states", "installation", "providers"] {
         refused_as(client.batch_execute(&format!("select from auth.{table}")).await, "42501");
     }
 }

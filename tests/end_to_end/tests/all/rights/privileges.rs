@@ -116,7 +116,7 @@ async fn bundles_of_rights_are_given_and_taken_back() {
         grant_outside_script,grant_sign_in,handle_callback,import_supabase,merge_users,move_identity,organization_for_email,publish_sessions,receive_webhook,reconcile_workos,refresh_issuer_keys,\
         refresh_session,remove_member,remove_orphans,require_ready,require_sso,reseal,reset_setting,retire_signing_key,revoke_admin,\
         revoke_broker,revoke_organization,revoke_session,revoke_sessions,revoke_sign_in,rights,rotate_signing_key,\
-        send_heartbeat,set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out_of_workos,skip_event,start_sign_in,start_sign_in_by_email,stop_verifying,sync_workos,\
+        select_organization,send_heartbeat,set_issuer_keys,set_organization_issuer,set_webhook_secret,sign_out_of_workos,skip_event,start_sign_in,start_sign_in_by_email,stop_verifying,switch_organization,sync_workos,\
         take_over_installation,trust_issuer,trust_workos,try_exchange_answer,try_exchange_code,unban_user,workos_add_domain,\
         workos_authorize_url,workos_authorize_url_by_email,workos_create_organization,workos_invite_it_contact,workos_logout_url,workos_portal_link";
     assert_eq!(beyond_everybody(&bed.admin, &app).await, none);

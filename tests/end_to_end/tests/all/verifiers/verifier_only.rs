@@ -13,6 +13,8 @@ const ISSUERS_OWN: &[&str] = &[
     "auth.workos_authorize_url(organization => 'org_acme')",
     "auth.exchange_code('code', 'verifierverifierverifierverifierverifierver', 'state')",
     "auth.refresh_session('$REFRESH')",
+    "auth.switch_organization('$REFRESH', 'org_globex')",
+    "auth.select_organization('00000000-0000-4000-8000-000000000001', 'org_acme', 'verifierverifierverifierverifierverifierver')",
     "auth.create_session('00000000-0000-4000-8000-000000000001', 'org_acme')",
     "auth.create_user('bob@acme.com', 'org_acme')",
     "auth.import_supabase('{}', '[]')",
