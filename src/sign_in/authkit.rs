@@ -10,7 +10,7 @@ use super::account::{Account, change_email, lock_email, lock_identity, policy, r
 use crate::auth_hooks::{self, NewUser};
 use crate::mirror;
 use crate::settings;
-use crate::store::{RequestClient, accounts as store, users};
+use crate::store::{RequestClient, accounts as store};
 
 /// Decides whose account the person is and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
 ///
@@ -63,18 +63,19 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
 /// as it is.
 ///
 /// # Errors
-/// `sso_required`, `member_removed`, `mirror_stale`, `organization_of_another_issuer`, `user_banned`, `user_deleted`; `workos_answer_malformed` where
-/// the person is not the account's.
+/// Those of [`resolve`]; `workos_answer_malformed` where the person is not the account's.
 pub fn enter(user_id: Uuid, organization: &str, profile: &Profile, session: &AuthkitSession) -> Result<()> {
     let address = fold_email(&profile.email);
     let email = session.email_verified.then(|| address.as_str());
     admit(profile, session, email)?;
-    let known = store::identity_of(profile)?.filter(|identity| identity.user_id == user_id);
-    if known.is_none() || store::lock_candidate(user_id)?.is_none() {
-        let detail = "The person whom WorkOS names is not the session's.";
-        return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
+    let person = Person { id: &profile.id, organization_id: Some(organization), email };
+    match decide(&person, profile, &address)? {
+        AccountDecision::SignIn { user_id: known, .. } if known == user_id => (),
+        _ => {
+            let detail = "The person whom WorkOS names is not the session's.";
+            return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
+        }
     }
-    users::require_good_standing(user_id)?;
     store::ensure_organization(organization)?;
     write_membership(user_id, organization, profile, email)
 }

@@ -398,6 +398,22 @@ async fn who_may_not_sign_in_there_does_not_get_there_so_either() {
     refused(switch(&app, &ann.refresh_token, "org_globex").await, "refresh_token_not_found");
 }
 
+/// Row A2 of docs/accounts.md: Acme's identity provider can sign in as this account, which is nobody's in Globex.
+#[tokio::test]
+async fn an_account_that_a_customers_connection_leads_into_stays_that_customers() {
+    let bed = Bed::shared("stays").await;
+    let app = bed.with_authkit().await;
+    let alice = bed.sign_in(ALICE).await;
+    bed.person(ALICE.email, &["org_acme", "org_globex"]);
+    let session = sign_in(&app, AUTHKIT_OF_ACME, ALICE.email).await.unwrap();
+    assert_eq!(session.user_id, alice.user_id);
+    let in_globex = "select count(*) from auth.organization_memberships where organization_id = 'org_globex'";
+    refused(switch(&app, &session.refresh_token, "org_globex").await, "cross_organization_link_disabled");
+    assert_eq!(bed.count(in_globex).await, 0);
+    let session = refresh(&app, &session.refresh_token).await.unwrap();
+    assert_eq!(session.organization_id.as_deref(), Some("org_acme"));
+}
+
 async fn switched_by_hook(bed: &Bed<'_>, app: &Client) {
     let owner = bed.role("hooks", "").await;
     let create = format!(
