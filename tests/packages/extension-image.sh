@@ -46,6 +46,7 @@ create extension workos_auth;
 select auth.create_root_key('/tmp/root.key');
 select auth.configure_workos(client_id => 'client_demo', client_secret => 'sk_test_demo',
     redirect_uri => 'http://localhost:3000/callback', api_url => 'http://127.0.0.1:$port');
+create role authenticated;
 SQL
 IFS='|' read -r url state verifier < <(sql --command="select url, state, code_verifier from auth.start_sign_in(organization => 'org_acme')")
 
@@ -58,6 +59,7 @@ exec 3>&-
 who=$(sql --set=code="$code" --set=verifier="$verifier" --set=state="$state" <<'SQL'
 select access_token from auth.exchange_code(code => :'code', verifier => :'verifier', state => :'state') \gset
 begin;
+set local role authenticated;
 select where auth.set_session(:'access_token') is null;
 select auth.email() || ' of ' || auth.organization_id();
 commit;
