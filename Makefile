@@ -152,7 +152,7 @@ zip: ## The distribution for PGXN in target/packages/pgxn: what is committed
 release: setup-packaging ## All of it, checked, with checksums and bills of materials, in target/release-VERSION; pushes nothing
 	@tools/release.sh
 
-test-packages: setup-packaging ## Tries packages and images in fresh systems: minutes, as root. TRIALS="bookworm trixie service images reproducible pgxn": some
+test-packages: setup-packaging ## Tries packages and images in fresh systems: minutes, as root. TRIALS="bookworm trixie service images cnpg reproducible pgxn": some
 	@$(STEP) $@ "Packages in fresh systems" tools/test-packages.sh $(TRIALS)
 
 .PHONY: bench

@@ -8,8 +8,12 @@ set -euo pipefail
 . "$(dirname "$0")/epoch.sh"
 cd "$ROOT"
 
-# The extension is compiled with the headers alone, where there is no server of this major.
-[[ -x $PG_CONFIG ]] || PG_CONFIG=$(packaging/headers.sh "$PG_MAJOR") exec "$0"
+# The extension is compiled with the headers alone, where there is no server of this major. One that tools/postgres.sh built is for tests,
+# with assertions from 18 on: its headers would tell a package of them, and of functions that no server of a user has.
+if [[ ! -x $PG_CONFIG || $PG_CONFIG == "$(built_pg_config "$PG_MAJOR")" ]]; then
+    PG_CONFIG=$(packaging/headers.sh "$PG_MAJOR")
+    exec "$0"
+fi
 
 packages=$CARGO_TARGET_DIR/packages
 version=$(tools/version.py)

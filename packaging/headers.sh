@@ -33,7 +33,7 @@ for suite in bookworm trixie forky sid; do
     version=$(dpkg-deb --field "$package" Version)
     break
 done
-[[ -n ${version:-} ]] || fail "headers: Debian has no postgresql-server-dev-$major; PG_CONFIG names another Postgres"
+[[ -n ${version:-} ]] || fail "headers: Debian has no postgresql-server-dev-$major. PGDG has; MAJORS of a release may leave $major out"
 
 # Debian's own pg_config may be for a newer C library, and would look for the headers where they are not.
 mkdir "$work/root/bin"

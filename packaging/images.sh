@@ -40,7 +40,7 @@ deb() {
 # image NAME ROOT CONFIG TAG
 image() {
     local digest
-    digest=$(packaging/images/layout.py "$2" "$images/$1.oci.tar" "$3" "${1%-"$major"}:$4")
+    digest=$(packaging/images/layout.py "$2" "$images/$1.oci.tar" "$3" "${1%-[0-9]*}:$4")
     echo "$1 $digest" >>"$images/digests.txt"
     echo "   $images/$1.oci.tar $digest"
 }

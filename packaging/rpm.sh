@@ -9,7 +9,11 @@ set -euo pipefail
 cd "$ROOT"
 
 command -v rpmbuild >/dev/null || fail "there is no rpmbuild; tools/setup.sh --with-packaging installs it"
-[[ -x $PG_CONFIG ]] || PG_CONFIG=$(packaging/headers.sh "$PG_MAJOR") exec "$0"
+# As in deb.sh.
+if [[ ! -x $PG_CONFIG || $PG_CONFIG == "$(built_pg_config "$PG_MAJOR")" ]]; then
+    PG_CONFIG=$(packaging/headers.sh "$PG_MAJOR")
+    exec "$0"
+fi
 packages=$CARGO_TARGET_DIR/packages
 packaging/stage.sh extension
 packaging/stage.sh programs

@@ -37,6 +37,10 @@ if tagged=$(git rev-parse --quiet --verify "refs/tags/$tag^{commit}"); then
 fi
 [[ -f sql/released/workos_auth--$version.sql ]] || refuse "sql/released has no workos_auth--$version.sql; tools/release-sql.sh puts it there"
 grep -q "^## $version ([0-9-]*)$" CHANGELOG.md || refuse "CHANGELOG.md does not date $version: ## $version (YYYY-MM-DD)"
+# Before anything is built.
+for major in "${majors[@]}"; do
+    package_is_complete "$major" || packaging/headers.sh "$major" >/dev/null
+done
 echo "   $version, commit $(git rev-parse --short HEAD), Postgres ${majors[*]}"
 
 [[ $with_tests == no ]] || make --no-print-directory test

@@ -4,8 +4,9 @@
 #
 #   tools/test-packages.sh             everything that has been made
 #   tools/test-packages.sh TRIAL…      these: bookworm (Debian 12 with 15), trixie (Debian 13 with 17), service (the gateway's unit in a
-#                                      systemd of its own), images (their roots, run without a container engine); and two that compile
-#                                      from nothing: reproducible (a second build elsewhere has the same bytes), pgxn (`pgxn install`)
+#                                      systemd of its own), images (their roots, run without a container engine), cnpg (the image of the
+#                                      extension in a Postgres 18); and two that compile from nothing: reproducible (a second build
+#                                      elsewhere has the same bytes), pgxn (`pgxn install`)
 set -euo pipefail
 shopt -s inherit_errexit
 # shellcheck source=tools/env.sh
@@ -32,7 +33,8 @@ base() {
     shift
     tar=$roots/$suite$(printf -- '-%s' "$@").tar
     if [[ ! -f $tar ]]; then
-        mmdebstrap --quiet --format=tar --variant=apt ${1:+--include="$(IFS=,; echo "$*")"} "$suite" "$tar.new" >&2
+        # A mirror that stands still has lists past their date, which are signed all the same.
+        mmdebstrap --quiet --format=tar --variant=apt --aptopt='Acquire::Check-Valid-Until "false"' ${1:+--include="$(IFS=,; echo "$*")"} "$suite" "$tar.new" >&2
         mv "$tar.new" "$tar"
     fi
     echo "$tar"
@@ -87,7 +89,23 @@ try_service() {
     [[ $(tail -n 1 "$root/trial.log") == "trial passed" ]] || fail "test-packages: the gateway's unit"
 }
 
-try_images() { tests/packages/images.sh; }
+try_images() {
+    heading "The images"
+    tests/packages/images.py "$packages/images"
+}
+
+# As CloudNativePG mounts it into the server's container: read-only, found by extension_control_path and dynamic_library_path.
+try_cnpg() {
+    heading "The extension's image in Postgres 18"
+    local image=$packages/images/workos-auth-extension-18.oci.tar simulator=$debs/workos-auth-simulator_${version}_$architecture.deb root
+    [[ -f $image ]] || fail "test-packages: there is no image of the extension: PG_MAJOR=18 make deb && make images"
+    [[ -f $simulator ]] || fail "test-packages: workos-auth-simulator_$version is not there: make deb"
+    tests/packages/image.py "$image" "$work/extension"
+    dpkg-deb --extract "$simulator" "$work/simulator"
+    root=$(unpack forky postgresql-18 ca-certificates)
+    enter "$root" 120 --private-network --bind-ro="$work/extension:/extensions/workos_auth" --bind-ro="$work/simulator:/simulator" \
+        --bind-ro="$ROOT/tests/packages:/trial" /bin/bash /trial/extension-image.sh "$(tools/version.py)"
+}
 
 # What is committed, built in another folder.
 try_reproducible() {
@@ -121,6 +139,7 @@ if ((${#trials[@]} == 0)); then
     trials=(bookworm service)
     [[ ! -f $debs/postgresql-17-workos-auth_${version}_$architecture.deb ]] || trials+=(trixie)
     [[ ! -d $packages/images ]] || trials+=(images)
+    [[ ! -f $packages/images/workos-auth-extension-18.oci.tar ]] || trials+=(cnpg)
 fi
 for trial in "${trials[@]}"; do
     case $trial in
@@ -128,6 +147,7 @@ for trial in "${trials[@]}"; do
         trixie) try_package trixie 17 ;;
         service) try_service ;;
         images) try_images ;;
+        cnpg) try_cnpg ;;
         reproducible) try_reproducible ;;
         pgxn) try_pgxn ;;
         *) fail "test-packages: there is no trial $trial" ;;

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""images.py IMAGES ROOTS: takes the images of `make images` apart and runs their roots. Root's, on loopback, bounded in time."""
+"""images.py IMAGES: the images of `make images` run in their roots, without a container engine. Root's, on loopback, bounded in time.
+
+The commands, environments and init scripts are those of compose.yaml; the ports are free ones. Somebody signs in through gateway and
+stand-in, as a browser does.
+"""
 
 import base64
 import hashlib
@@ -13,41 +17,17 @@ import signal
 import socket
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import yaml
+from image import unpack
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE = ROOT / "packaging/images/compose.yaml"
 PORTS = {"55432": "database", "9999": "gateway", "4100": "simulator", "3000": "page"}
-
-
-def unpack(archive: Path, root: Path) -> dict:
-    """Takes an image apart, holding every digest against what it names; its configuration."""
-    layout = root.with_suffix(".layout")
-    with tarfile.open(archive) as tar:
-        tar.extractall(layout, filter="data")
-
-    def blob(descriptor: dict) -> bytes:
-        algorithm, digest = descriptor["digest"].split(":")
-        content = (layout / "blobs" / algorithm / digest).read_bytes()
-        assert hashlib.sha256(content).hexdigest() == digest and len(content) == descriptor["size"], f"{archive}: {digest} is another"
-        return content
-
-    [described] = json.loads((layout / "index.json").read_text())["manifests"]
-    manifest = json.loads(blob(described))
-    config = json.loads(blob(manifest["config"]))
-    root.mkdir()
-    for descriptor in manifest["layers"]:
-        blob(descriptor)
-        subprocess.run(["tar", "--extract", "--gzip", "--numeric-owner", "--file", layout / "blobs" / descriptor["digest"].replace(":", "/"), "--directory", root], check=True)
-    shutil.rmtree(layout)
-    print(f"   {archive.name}: {described['digest']}, {archive.stat().st_size / 1e6:.1f} MB")
-    return config["config"]
 
 
 def free_ports(count: int) -> list[int]:
@@ -147,34 +127,8 @@ def sign_in(gateway: str, page: str) -> str:
     return json.loads(body)["user"]["email"]
 
 
-def extension_image(images: Path, roots: Path, work: Path) -> None:
-    """CloudNativePG's: mounted read-only into a server of Postgres 18 that knows nothing of it."""
-    archive = images / "workos-auth-extension-18.oci.tar"
-    if not archive.exists():
-        print("   left out: the extension image for 18, which has not been made")
-        return
-    base = roots / "forky-postgresql-18-ca-certificates.tar"
-    if not base.exists():
-        made = subprocess.run(["mmdebstrap", "--quiet", "--format=tar", "--variant=apt", "--include=postgresql-18,ca-certificates", "--aptopt=Acquire::Check-Valid-Until \"false\"", "forky", base.with_suffix(".new")], stdin=subprocess.DEVNULL)
-        if made.returncode:
-            print("   left out: the extension image for 18, since Debian's testing is not to be had")
-            return
-        base.with_suffix(".new").rename(base)
-    root = work / "forky"
-    root.mkdir()
-    subprocess.run(["tar", "--extract", "--file", base, "--directory", root, "--exclude=./dev/*"], check=True)
-    unpack(archive, work / "extension")
-    said = subprocess.run(
-        ["systemd-nspawn", "--quiet", f"--directory={root}", "--register=no", "--keep-unit", "--pipe", "--as-pid2", "--private-network",
-         f"--bind-ro={work / 'extension'}:/extensions/workos_auth", f"--bind-ro={ROOT / 'tests/packages'}:/trial", "/bin/bash", "/trial/extension-image.sh"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=120)
-    version = subprocess.run([ROOT / "tools/version.py"], check=True, stdout=subprocess.PIPE, text=True).stdout
-    assert said.returncode == 0 and said.stdout == version, said.stdout
-    print("   the extension image, mounted read-only into Postgres 18: create extension, auth.check() finds no error")
-
-
 def main() -> int:
-    images, roots = Path(sys.argv[1]), Path(sys.argv[2])
+    images = Path(sys.argv[1])
     work = Path(tempfile.mkdtemp(prefix="workos-images.", dir="/var/tmp"))
     work.chmod(0o755)
     services = Services(images, work)
@@ -190,9 +144,6 @@ def main() -> int:
         email = sign_in(f"{gateway}/auth/v1", page)
         assert email == "alice@acme.com", email
         print(f"   compose.yaml's database, stand-in and gateway run from their images; {email} signs in ({time.monotonic() - begin:.1f} s)")
-        services.stop()
-        services.processes.clear()
-        extension_image(images, roots, work)
     except AssertionError as error:
         logs = "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in work.glob("*.log"))
         sys.exit(f"FAILED: {error}\n{logs}")
