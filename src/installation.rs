@@ -13,7 +13,7 @@ use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::snapshot::Snapshot;
 use crate::postgres::transaction::require_writable;
 use crate::store::configuration::{self, Provider};
-use crate::store::{Subject, flows, installation as store, locks, scan, sessions};
+use crate::store::{Subject, authkit_tokens, flows, installation as store, locks, scan, sessions};
 use crate::{current_session, secrets};
 
 /// The installation that lives here and may mint. Nobody can have one of a copy.
@@ -123,6 +123,7 @@ pub fn become_new() -> Result<Uuid> {
         store::shut_out_sign_ins()?;
         flows::remove_all()?;
         let ended = sessions::end_all()?;
+        authkit_tokens::forget_all()?;
         configuration::delete_signing_keys()?;
         configuration::retire_data_keys()?;
 

@@ -12,7 +12,7 @@ use crate::error::warn;
 use crate::postgres::roles::{Right, as_owner, require_right};
 use crate::postgres::transaction::require_writable;
 use crate::secrets::{self, reseal, state};
-use crate::store::{Subject, configuration, flows, installation as store, locks, sessions};
+use crate::store::{Subject, authkit_tokens, configuration, flows, installation as store, locks, sessions};
 use crate::{current_session, installation};
 
 /// Moves everything sealed to the root key of a file, and says how many values that were.
@@ -64,6 +64,8 @@ pub fn abandon() -> Result<Value> {
             "sign_ins": flows::remove_all()?,
             "signing_keys": configuration::delete_signing_keys()?,
         });
+        // Those of sessions that are not there, such as after a restore without them, too.
+        authkit_tokens::forget_all()?;
         configuration::delete_provider()?;
         configuration::delete_data_keys()?;
         audit("sealed_data_abandoned", &Subject::default(), ended.clone())?;

@@ -179,7 +179,9 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
         Some(subscription) => scan::fed_session(claims.session_id, subscription),
     };
     if let Some(subscription) = key.subscription {
-        link::require_organization(claims, subscription, session.is_some())?;
+        // An organization that a session goes on in may come after the session, with what changed it.
+        let has_arrived = session.as_ref().is_some_and(|session| session.claims_version >= claims.claims_version);
+        link::require_organization(claims, subscription, has_arrived)?;
     }
     match session {
         None if !settings::check_sessions() => Ok(()),
@@ -195,11 +197,10 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
-        Some(session) if is_elsewhere(claims, &session) => match purpose {
-            Purpose::Acting => Err(Error::with_detail(
-                ErrorCode::SessionStale,
-                "The token is of a change of the organization that was not committed.",
-            )),
+        Some(session) if is_of_no_commit(key, claims, &session) => match purpose {
+            Purpose::Acting => {
+                Err(Error::with_detail(ErrorCode::SessionStale, "The token is of a change that was not committed."))
+            }
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
         Some(_) if has_newer_role(claims) => match purpose {
@@ -216,11 +217,15 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
     }
 }
 
-/// Whether the session is in another organization than its token says. A standby may not have the change yet that the token tells of.
-fn is_elsewhere(claims: &Claims, session: &LiveSession) -> bool {
-    let differs = session.user_id.is_some() && claims.org_id != session.organization_id;
+/// Whether the token tells of something that its session never became: a transaction that signed it was rolled back. A standby and a verifier may
+/// not have yet what the token tells of.
+fn is_of_no_commit(key: &KnownKey, claims: &Claims, session: &LiveSession) -> bool {
+    let is_ahead = claims.claims_version > session.claims_version;
     // SAFETY: reads the state of the server.
-    differs && (claims.claims_version == session.claims_version || !unsafe { pg_sys::RecoveryInProgress() })
+    if is_ahead && (key.subscription.is_some() || unsafe { pg_sys::RecoveryInProgress() }) {
+        return false;
+    }
+    is_ahead || (session.user_id.is_some() && claims.org_id != session.organization_id)
 }
 
 fn has_newer_role(claims: &Claims) -> bool {

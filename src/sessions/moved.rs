@@ -19,7 +19,8 @@ const METHOD: &str = "organization_switch";
 /// # Errors
 /// Those of a refresh; `hook_failed`
 pub fn go_on(presented: Presentation, moved: &Moved, client: &RequestClient) -> Result<Session> {
-    let (presented, counter) = until_current(presented, |presented| {
+    // What was written since, by this transaction too, may have changed the session.
+    let (presented, counter) = until_current(presented.read_again()?, |presented| {
         let decision = presented.decide(client)?;
         let Some(counter) = presented.carry_out(&decision, client)? else { return Ok(None) };
         let is_moved = sessions::move_to(&presented.row, signed(counter), moved)?;

@@ -10,7 +10,7 @@ use super::account::{Account, change_email, lock_email, lock_identity, policy, r
 use crate::auth_hooks::{self, NewUser};
 use crate::mirror;
 use crate::settings;
-use crate::store::{RequestClient, accounts as store};
+use crate::store::{RequestClient, accounts as store, users};
 
 /// Decides whose account the person is and writes user, identity, organization and membership. `issuer` is WorkOS's API URL.
 ///
@@ -19,7 +19,7 @@ use crate::store::{RequestClient, accounts as store};
 pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client: &RequestClient) -> Result<Account> {
     let address = fold_email(&profile.email);
     let email = session.email_verified.then(|| address.as_str());
-    admit(profile, session, email)?;
+    admit(profile, session.is_sso(), email)?;
     let person = Person { id: &profile.id, organization_id: profile.organization_id.as_deref(), email };
     let decision = decide(&person, profile, &address)?;
     if let Some(organization) = &profile.organization_id {
@@ -59,15 +59,21 @@ pub fn resolve(profile: &Profile, session: &AuthkitSession, issuer: &str, client
     Ok(Account { user_id, identity_id, is_new_user })
 }
 
-/// Lets somebody whose account is known into another organization: everything that a sign-in there looks at, and the membership. The account stays
-/// as it is.
+/// Lets somebody whose session is in the organization `from` into an organization: everything that a sign-in there looks at, and the membership. The
+/// account stays as it is. WorkOS says again how the session began: single sign-on of `from` is none of another organization.
 ///
 /// # Errors
 /// Those of [`resolve`]; `workos_answer_malformed` where the person is not the account's.
-pub fn enter(user_id: Uuid, organization: &str, profile: &Profile, session: &AuthkitSession) -> Result<()> {
+pub fn enter(
+    user_id: Uuid,
+    from: Option<&str>,
+    organization: &str,
+    profile: &Profile,
+    session: &AuthkitSession,
+) -> Result<()> {
     let address = fold_email(&profile.email);
     let email = session.email_verified.then(|| address.as_str());
-    admit(profile, session, email)?;
+    admit(profile, session.is_sso() && from == Some(organization), email)?;
     let person = Person { id: &profile.id, organization_id: Some(organization), email };
     match decide(&person, profile, &address)? {
         AccountDecision::SignIn { user_id: known, .. } if known == user_id => (),
@@ -76,14 +82,16 @@ pub fn enter(user_id: Uuid, organization: &str, profile: &Profile, session: &Aut
             return Err(Error::with_detail(ErrorCode::WorkosAnswerMalformed, detail));
         }
     }
+    // Whoever takes the person out of the organization under an older snapshot finds that something came of it.
+    users::lock_by_update(user_id)?;
     store::ensure_organization(organization)?;
     write_membership(user_id, organization, profile, email)
 }
 
 /// Everything about a person that can be looked at before the account is.
-fn admit(profile: &Profile, session: &AuthkitSession, email: Option<&str>) -> Result<()> {
+fn admit(profile: &Profile, is_sso: bool, email: Option<&str>) -> Result<()> {
     if let Some(organization) = &profile.organization_id
-        && !session.is_sso()
+        && !is_sso
     {
         // Whoever has it require that waits for the session, and ends it.
         store::lock_organization(organization)?;

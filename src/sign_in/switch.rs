@@ -33,11 +33,13 @@ pub fn switch(token: Option<&RefreshToken>, organization: Option<&str>, client: 
     let (provider, subject) = begin(&presented.row)?;
     refuse_early(&presented.row, &subject, organization)?;
     let answer = ask(&presented.row, &provider, organization)?;
+    // The session may have ended meanwhile, and the account be gone.
+    let presented = presented.read_again()?;
     let authkit = of_own_session(&answer, &subject)?;
 
     let row = &presented.row;
     let (id, user_id, from) = (row.id, row.user_id, row.organization_id.clone());
-    authkit::enter(user_id, organization, &answer.profile, authkit)?;
+    authkit::enter(user_id, from.as_deref(), organization, &answer.profile, authkit)?;
     let moved = Moved { organization_id: organization, authkit_session_id: &authkit.id, amr: amr(row, authkit) };
     let session = sessions::go_on(presented, &moved, client)?;
     if let Some(token) = &answer.refresh_token {
@@ -70,7 +72,7 @@ fn refuse_early(row: &StoredSession, subject: &str, organization: &str) -> Resul
     mirror::refuse_removed(row.user_id, organization)?;
     accounts::refuse_deleted(organization)?;
     accounts::require_issuer(organization, None)?;
-    match row.amr[0]["method"] == METHOD {
+    match row.organization_id.as_deref() == Some(organization) && row.amr[0]["method"] == METHOD {
         true => Ok(()),
         false => accounts::refuse_without_sso(organization),
     }

@@ -64,5 +64,8 @@ pub fn forget(session: Uuid) -> Result<()> {
 
 /// All sessions have ended.
 pub fn forget_all() -> Result<()> {
-    query::execute("DELETE FROM auth.authkit_tokens", &[]).map(drop)
+    match scan::has_authkit_tokens() {
+        true => query::execute("DELETE FROM auth.authkit_tokens", &[]).map(drop),
+        false => Ok(()),
+    }
 }

@@ -270,6 +270,7 @@ pub fn await_answer(id: Uuid, mode: Mode, exchange: &CarriedExchange, ttl: f64) 
 pub fn keep_question(id: Uuid, question: &Question, ttl: f64) -> Result<()> {
     let taken = query::execute(
         "UPDATE auth.flow_states SET pending_token = $2, pending_organizations = $3,
+             exchange_id = NULL, exchange_code = NULL, exchange_until = NULL,
              expires_at = GREATEST(expires_at,
                  pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+) pg_catalog.make_interval(secs => $4))
          WHERE id OPERATOR(pg_catalog.=) $1 AND mode OPERATOR(pg_catalog.=) 'direct' AND pending_token IS NULL",

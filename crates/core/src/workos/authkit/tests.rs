@@ -305,6 +305,7 @@ fn a_question_that_can_be_answered() {
 
 #[test]
 fn what_is_asked_in_place_of_a_code() {
+    let read = crate::json::read::<Free>;
     let (secret, pending, token) = (
         ClientSecret::new("sk\u{1}\"1".into()),
         PendingToken::new("p_1".into()),
@@ -314,14 +315,14 @@ fn what_is_asked_in_place_of_a_code() {
         |grant| GrantRequest { client_id: "client_1", client_secret: &secret, grant, organization_id: "org_acme" };
     let selecting = request(Grant::Selection(&pending));
     assert_eq!(
-        serde_json::from_str::<Value>(&selecting.json()).unwrap(),
+        read(selecting.json().as_bytes()).unwrap().0,
         json!({"client_id": "client_1", "client_secret": "sk\u{1}\"1", "organization_id": "org_acme",
             "grant_type": "urn:workos:oauth:grant-type:organization-selection", "pending_authentication_token": "p_1"})
     );
     assert_eq!(selecting.secrets(), ["sk\u{1}\"1", "p_1"]);
     let switching = request(Grant::Refresh(&token));
     assert_eq!(
-        serde_json::from_str::<Value>(&switching.json()).unwrap(),
+        read(switching.json().as_bytes()).unwrap().0,
         json!({"client_id": "client_1", "client_secret": "sk\u{1}\"1", "grant_type": "refresh_token", "refresh_token": "r_1",
             "organization_id": "org_acme"})
     );

@@ -63,6 +63,20 @@ fn grants(bed: &Bed<'_>) -> Vec<String> {
     requests.map(|request| request.fields.iter().find(|(name, _)| name == "grant_type").unwrap().1.clone()).collect()
 }
 
+/// A broker that was given the request has not brought an answer in its time.
+#[tokio::test]
+async fn a_question_stands_in_for_what_a_broker_never_brought() {
+    let (bed, app, _) = bed("never_brought").await;
+    let broker = bed.broker().await;
+    let pending = come_back(&app, EMAIL).await;
+    exchange_request(&broker, &pending).await.unwrap();
+    let late = "update auth.flow_states set exchange_until = now() - interval '1 second'";
+    bed.superuser().await.batch_execute(late).await.unwrap();
+    let (name, _, flow) = tried(&app, &pending).await;
+    assert_eq!(name, ASKED);
+    select_as(&app, &(pending, flow), "org_acme").await.unwrap();
+}
+
 #[tokio::test]
 async fn whoever_is_asked_picks_and_is_signed_in() {
     let (bed, app, user) = bed("picks").await;
