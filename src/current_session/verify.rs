@@ -197,10 +197,11 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
             Purpose::Acting => Err(ErrorCode::SessionStale.into()),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
-        Some(session) if is_of_no_commit(key, claims, &session) => match purpose {
-            Purpose::Acting => {
-                Err(Error::with_detail(ErrorCode::SessionStale, "The token is of a change that was not committed."))
-            }
+        Some(session) if is_elsewhere(key, claims, &session) => match purpose {
+            Purpose::Acting => Err(Error::with_detail(
+                ErrorCode::SessionStale,
+                "The token is of a change of the organization that was not committed.",
+            )),
             Purpose::OwnAccount | Purpose::SigningOut => Ok(()),
         },
         Some(_) if has_newer_role(claims) => match purpose {
@@ -217,15 +218,12 @@ fn check_session(purpose: Purpose, verified: &Verified, key: &KnownKey, claims: 
     }
 }
 
-/// Whether the token tells of something that its session never became: a transaction that signed it was rolled back. A standby and a verifier may
-/// not have yet what the token tells of.
-fn is_of_no_commit(key: &KnownKey, claims: &Claims, session: &LiveSession) -> bool {
-    let is_ahead = claims.claims_version > session.claims_version;
+/// Whether the session is in another organization than its token says. A standby and a verifier may not have the change yet that the token tells of.
+fn is_elsewhere(key: &KnownKey, claims: &Claims, session: &LiveSession) -> bool {
+    let differs = session.user_id.is_some() && claims.org_id != session.organization_id;
     // SAFETY: reads the state of the server.
-    if is_ahead && (key.subscription.is_some() || unsafe { pg_sys::RecoveryInProgress() }) {
-        return false;
-    }
-    is_ahead || (session.user_id.is_some() && claims.org_id != session.organization_id)
+    let may_lag = || key.subscription.is_some() || unsafe { pg_sys::RecoveryInProgress() };
+    differs && (claims.claims_version == session.claims_version || !may_lag())
 }
 
 fn has_newer_role(claims: &Claims) -> bool {

@@ -356,20 +356,6 @@ async fn a_switch_that_is_rolled_back_leaves_the_session_where_it_was() {
     refused(set_session(&elsewhere, &globex.access_token, false).await, "session_stale");
 }
 
-/// A token that was signed in vain is no better in the organization that the session is in.
-#[tokio::test]
-async fn a_token_that_was_rolled_back_is_stale_before_the_session_comes_as_far() {
-    let (bed, app) = bed("in_vain").await;
-    let session = in_acme(&app).await;
-    let mut client = bed.backend().await;
-    let transaction = client.transaction().await.unwrap();
-    let again = switch(&transaction, &session.refresh_token, "org_acme").await.unwrap();
-    transaction.rollback().await.unwrap();
-    let reader = bed.connect(&bed.role("reader", "").await).await;
-    refused(set_session(&reader, &again.access_token, false).await, "session_stale");
-    set_session(&reader, &session.access_token, false).await.unwrap();
-}
-
 /// As where the person's role has changed at WorkOS: the membership that is written makes older tokens stale, those of this session too.
 #[tokio::test]
 async fn under_one_snapshot_it_goes_on_too() {
