@@ -54,9 +54,7 @@ async fn a_storm_of_refreshes_never_makes_a_live_session_look_dead() {
         "update auth.sessions set refresh_token_counter = refresh_token_counter + 1, updated_at = clock_timestamp() where id = '{id}'"
     );
     // An indexed column: a new entry in every index.
-    let moved = format!(
-        "update auth.sessions set organization_id = case when organization_id is null then 'org_acme' end where id = '{id}'"
-    );
+    let moved = format!("update auth.sessions set not_after = not_after + interval '1 millisecond' where id = '{id}'");
     let undone = format!("begin; select from auth.sessions where id = '{id}' for update; {refresh}; rollback");
     let passing = "with s as (select * from auth.sessions limit 1) insert into auth.sessions (id, user_id, aal) select gen_random_uuid(), user_id, 'passing' from s;
         delete from auth.sessions where aal = 'passing'";
